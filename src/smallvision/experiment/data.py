@@ -1,0 +1,141 @@
+"""What is asked of the data: where it comes from, which part of it, how it is varied while training."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from smallvision.experiment.base import Bool, Count, Fraction, NonNegative, Positive, Share, Spec, Text, Whole
+
+
+class Flip(Spec):
+    """Mirror left and right with the given probability."""
+
+    kind: Literal["flip"]
+    probability: Fraction = 0.5
+
+
+class Crop(Spec):
+    """Pad every side by `padding` pixels, then cut the original size out at a random place (He et al. 2015, 4.2)."""
+
+    kind: Literal["crop"]
+    padding: Count = 4
+    fill: Literal["zero", "reflect"] = "zero"
+
+
+class ResizedCrop(Spec):
+    """A random part of the image, area `scale` and aspect `ratio`, resized back (Szegedy et al. 2014, section 6)."""
+
+    kind: Literal["resized-crop"]
+    scale: tuple[Positive, Positive] = (0.08, 1.0)
+    ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "ResizedCrop":
+        if not self.scale[0] <= self.scale[1] <= 1:
+            raise ValueError("scale must be [smallest, largest] with 0 < smallest <= largest <= 1")
+        if not self.ratio[0] <= self.ratio[1]:
+            raise ValueError("ratio must be [smallest, largest]")
+        return self
+
+
+class Rotate(Spec):
+    """Rotate by an angle drawn uniformly from [-degrees, degrees], bilinear, zeros outside."""
+
+    kind: Literal["rotate"]
+    degrees: Annotated[Positive, Field(le=180)] = 10.0
+
+
+class Noise(Spec):
+    """Add noise, then clamp to [0, 1]: uniform from [-amount, amount], or Gaussian of standard deviation `amount`."""
+
+    kind: Literal["noise"]
+    distribution: Literal["uniform", "gaussian"] = "uniform"
+    amount: Annotated[Positive, Field(le=1)] = 0.1
+
+
+class Cutout(Spec):
+    """Blank a square of `size` pixels at a random centre (DeVries & Taylor 2017); parts outside are cut off."""
+
+    kind: Literal["cutout"]
+    size: Count = 8
+    probability: Fraction = 1.0
+
+
+Augment = Annotated[Flip | Crop | ResizedCrop | Rotate | Noise | Cutout, Field(discriminator="kind")]
+
+
+class Expand(Spec):
+    """Build a larger training set once, before training: the images, mirrored, and noise on all of those (R2.1)."""
+
+    flip: Bool = True
+    noise: Annotated[NonNegative, Field(le=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _does_something(self) -> "Expand":
+        if not self.flip and self.noise == 0:
+            raise ValueError("neither flip nor noise is asked for; leave data.expand out")
+        return self
+
+
+class Numbers(Spec):
+    """Given numbers for standardisation, one per channel, for pixels in [0, 1]."""
+
+    mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    std: tuple[Positive, ...]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> "Numbers":
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise ValueError(f"mean has {len(self.mean)} numbers and std {len(self.std)}; give one per channel in each")
+        return self
+
+
+class DataSpec(Spec):
+    """Where images come from and how they are prepared. `augment` and `expand` touch the training split only."""
+
+    source: Literal["digits", "mnist", "fashion-mnist", "cifar10", "folder", "npz", "arrays"]
+    path: Text | None = None                                  # folder: the directory; npz: the file
+    digest: Text | None = None                                # arrays: what was passed in, filled in by smallvision
+    size: tuple[Count, Count] | None = None                   # folder: (H, W) to resize to
+    color: Literal["auto", "gray", "rgb"] = "auto"            # folder: auto is gray when every image is
+    classes: tuple[int | str, ...] | None = None              # a subset, by index or by name, in the order given
+    limit: Share | None = None                                # training images kept, seeded, classes in proportion
+    limit_per_class: Count | None = None                      # training images kept of each class
+    validation: Share = 0                                     # taken from the training images, stratified
+    seed: Whole = 0                                           # decides subset, split and expansion noise, for every run alike
+    normalize: Literal["none", "standardize"] | Numbers = "standardize"
+    expand: Expand | None = None
+    augment: tuple[Augment, ...] = ()
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _square(cls, size: Any) -> Any:
+        return (size, size) if isinstance(size, int) and not isinstance(size, bool) else size
+
+    @field_validator("normalize", mode="before")
+    @classmethod
+    def _normalize_word_or_table(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in ("none", "standardize"):
+            raise ValueError('expected "none", "standardize" or { mean = [...], std = [...] }')
+        return Numbers.model_validate(value) if isinstance(value, dict) else value
+
+    @field_validator("limit")
+    @classmethod
+    def _keeps_something(cls, limit: int | float | None) -> int | float | None:
+        if limit == 0:
+            raise ValueError("a limit of 0 keeps no image")
+        return limit
+
+    @model_validator(mode="after")
+    def _keys_that_belong_together(self) -> "DataSpec":
+        if self.source in ("folder", "npz") and not self.path:
+            raise ValueError(f'source "{self.source}" needs data.path')
+        if self.source not in ("folder", "npz") and self.path:
+            raise ValueError(f'path belongs to the sources "folder" and "npz", not to "{self.source}" (use --root)')
+        if self.source != "folder" and (self.size or self.color != "auto"):
+            raise ValueError(f'size and color belong to the source "folder", not to "{self.source}"')
+        if self.limit is not None and self.limit_per_class is not None:
+            raise ValueError("limit and limit_per_class are both given; keep one")
+        if self.classes is not None and len(set(self.classes)) < max(len(self.classes), 2):
+            raise ValueError("classes needs at least two different classes")
+        return self

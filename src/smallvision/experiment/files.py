@@ -1,0 +1,157 @@
+"""Experiments from TOML files and catalog names, with overrides; and back to TOML."""
+
+import tomllib
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import ValidationError
+
+from smallvision.errors import BadInput, nearest
+from smallvision.experiment.spec import Experiment
+
+LARGEST_FILE = 1_000_000                  # bytes; an experiment is a page of text
+
+
+def catalog() -> dict[str, Path]:
+    """Every catalog entry's name and file, in alphabetical order."""
+    folder = Path(str(files("smallvision") / "catalog"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(name: str, overrides: Iterable[str] = ()) -> Experiment:
+    """The experiment of a catalog name or a TOML file, changed by overrides.
+
+    Parameters
+    ----------
+    name : a catalog name, or a file when it contains "/" or ends in ".toml".
+    overrides : "key.sub=value" each; a value is TOML (``2``, ``0.1``, ``true``, ``[1, 3]``), else taken as text.
+
+    Raises
+    ------
+    BadInput : unknown name or key, a file that is missing or no TOML, a value of wrong type or range.
+    """
+    table = read_table(name)
+    for override in overrides:
+        apply(table, override)
+    return build(table, name)
+
+
+def read_table(name: str) -> dict[str, Any]:
+    """The raw table behind a catalog name or file. Raises BadInput."""
+    if "/" in name or "\\" in name or name.endswith(".toml"):
+        path = Path(name)
+    else:
+        entries = catalog()
+        if name not in entries:
+            raise BadInput(f'no experiment named "{name}" in the catalog; {nearest(name, entries)} (a file needs a "/" or ".toml")')
+        path = entries[name]
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadInput(f"{path}: larger than {LARGEST_FILE:,} bytes; this is no experiment")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not UTF-8 text, so not TOML") from None
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise BadInput(f"{path}: nested too deeply to be an experiment") from None
+
+
+def apply(table: dict[str, Any], override: str) -> None:
+    """Set one "key.sub=value" in a raw table, in place; a number in the key indexes a list. Raises BadInput."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise BadInput(f'override "{override}": expected KEY=VALUE, for example recipe.epochs=2')
+    *parents, last = key.strip().split(".")
+    place: Any = table
+    for done, part in enumerate(parents):
+        place = _into(place, part, ".".join(parents[: done + 1]), missing={})
+    if isinstance(place, list):
+        place[_index(place, last, key)] = _value(text)
+    elif isinstance(place, dict):
+        place[last] = _value(text)
+    else:
+        raise BadInput(f"{key}: {'.'.join(parents)} is {place!r}, not a table")
+
+
+def _into(place: Any, part: str, where: str, missing: Any) -> Any:
+    if isinstance(place, list):
+        return place[_index(place, part, where)]
+    if not isinstance(place, dict):
+        raise BadInput(f"{where}: its parent is {place!r}, not a table")
+    inner = place.setdefault(part, missing)
+    if isinstance(inner, str):                       # schedule = "cosine" is short for { kind = "cosine" }
+        inner = place[part] = {"kind": inner}
+    return inner
+
+
+def _index(place: list[Any], part: str, where: str) -> int:
+    if not part.isdigit() or int(part) >= len(place):
+        raise BadInput(f'{where}: "{part}" is no index of this list; expected 0 to {len(place) - 1}')
+    return int(part)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text.strip()
+
+
+def build(table: dict[str, Any], where: str) -> Experiment:
+    """A typed experiment from a raw table. Raises BadInput with the first error, located."""
+    try:
+        return Experiment.model_validate(table)
+    except ValidationError as error:
+        raise BadInput(f"{where}: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first error as one line: the key, what was found, what would work."""
+    first = error.errors(include_url=False)[0]
+    kind, context = first["type"], first.get("ctx", {})
+    key = ".".join(str(part) for part in _without_tags(first["loc"]))
+    if kind == "unknown_key":
+        return f"unknown key {key + '.' if key else ''}{context['key']}; {context['hint']}"
+    if kind == "union_tag_invalid":
+        tags = [tag.strip().strip("'") for tag in str(context["expected_tags"]).split(",")]
+        return f'{key}.kind: unknown kind "{context["tag"]}"; {nearest(str(context["tag"]), tags)}'
+    if kind == "union_tag_not_found":
+        return f"{key}.kind: missing; every {key.split('.')[-1] or 'table'} says its kind"
+    if kind == "missing":
+        return f"{key}: missing"
+    text = str(first["msg"]).removeprefix("Value error, ")
+    found = first["input"]
+    if kind == "value_error" and not isinstance(found, str | int | float):
+        return f"{key}: {text}" if key else text
+    return f"{key}: got {_short(found)}; {text[0].lower()}{text[1:]}"
+
+
+def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:
+    """pydantic puts a union's tag into the location (model, cnn, blocks): take the tags out again."""
+    unions = {"model", "schedule"}
+    out: list[int | str] = []
+    for position, part in enumerate(location):
+        previous = location[position - 1] if position else None
+        after_list_item = position >= 2 and isinstance(previous, int) and location[position - 2] == "augment"
+        if (previous in unions and position <= 2) or after_list_item:
+            continue
+        out.append(part)
+    return out
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def to_toml(experiment: Experiment) -> str:
+    """The whole experiment as TOML, defaults filled in; `build` reads it back to an equal experiment."""
+    return tomli_w.dumps(experiment.model_dump(mode="json", exclude_none=True))

@@ -1,0 +1,91 @@
+"""How it is learned: optimiser, rate and its schedule, batches, precision, which weights are kept."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from smallvision.experiment.base import BelowOne, Bool, Count, NonNegative, Positive, Spec, Whole
+
+
+class Constant(Spec):
+    """The rate stays as it is."""
+
+    kind: Literal["constant"]
+
+
+class Exponential(Spec):
+    """The rate is multiplied by `gamma` after every epoch."""
+
+    kind: Literal["exponential"]
+    gamma: Annotated[Positive, Field(le=1)] = 0.95
+
+
+class StepDecay(Spec):
+    """The rate is multiplied by `gamma` after every `epochs` epochs."""
+
+    kind: Literal["step"]
+    epochs: Count = 10
+    gamma: Annotated[Positive, Field(le=1)] = 0.1
+
+
+class Cosine(Spec):
+    """From the rate down to `final` times the rate along half a cosine, step by step (Loshchilov & Hutter 2016)."""
+
+    kind: Literal["cosine"]
+    final: BelowOne = 0.0
+
+
+class OneCycle(Spec):
+    """Up from rate / `start` to the rate in the first `warmup` of all steps, down to rate / `finish` (Smith 2018)."""
+
+    kind: Literal["one-cycle"]
+    warmup: Annotated[Positive, Field(lt=1)] = 0.3
+    start: Annotated[Positive, Field(ge=1)] = 25.0
+    finish: Annotated[Positive, Field(ge=1)] = 1e4
+    shape: Literal["cosine", "linear"] = "cosine"
+
+
+Schedule = Annotated[Constant | Exponential | StepDecay | Cosine | OneCycle, Field(discriminator="kind")]
+
+
+class RecipeSpec(Spec):
+    """The recipe. Keys that would do nothing beside the others (a momentum for Adam) are refused."""
+
+    epochs: Count = 10
+    batch_size: Count = 64
+    order: Literal["shuffled", "sequential"] = "shuffled"
+    drop_last: Bool = False                                 # leave out a last batch that is smaller than the others
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: Positive = 0.01
+    momentum: BelowOne = 0.0                                # sgd
+    nesterov: Bool = False                                  # sgd
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)         # adam, adamw
+    weight_decay: NonNegative = 0.0                         # not on norms and biases
+    schedule: Schedule = Constant(kind="constant")
+    clip: NonNegative = 0.0                                 # largest norm of the whole gradient; 0: no clipping
+    average: BelowOne = 0.0                                 # decay of the weights' moving average; 0: none
+    select: Literal["last", "best-validation"] = "last"
+    patience: Whole = 0                                     # epochs without a better validation loss; 0: never stop
+    precision: Literal["fp32", "bf16"] = "fp32"
+    deterministic: Bool = True                              # matters on CUDA only
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _word_or_table(cls, schedule: Any) -> Any:
+        return {"kind": schedule} if isinstance(schedule, str) else schedule
+
+    @model_validator(mode="after")
+    def _every_key_has_an_effect(self) -> "RecipeSpec":
+        if self.optimizer != "sgd" and (self.momentum or self.nesterov):
+            raise ValueError(f'momentum and nesterov have no effect with optimizer "{self.optimizer}" (betas do)')
+        if self.optimizer == "sgd" and self.betas != (0.9, 0.999):
+            raise ValueError('betas have no effect with optimizer "sgd" (momentum does)')
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+
+class ProtocolSpec(Spec):
+    """When the test split is looked at: once, at the end, or watched, a labelled curve that nothing can select by."""
+
+    test: Literal["once", "watched"] = "once"
