@@ -1,3 +1,28 @@
-"""smallvision: a laboratory for learning from small images."""
+"""smallvision: a laboratory for learning from small images.
+
+    import smallvision as sv
+    run = sv.run("mnist-cnn", "recipe.epochs=2")
+    run.result, run.curves(), run.mistakes(20), run.confusion()
+"""
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from smallvision.api import Run, catalog, experiment, open_run, report, run, runs
+
+__all__ = ["Run", "catalog", "experiment", "open_run", "report", "run", "runs"]
+
+
+def __getattr__(name: str) -> Any:
+    """The notebook's words, imported when the first of them is used, so that `import smallvision` costs nothing."""
+    if name in __all__:
+        from smallvision import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'smallvision' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

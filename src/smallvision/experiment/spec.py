@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from smallvision.experiment.base import Spec, Text
+from smallvision.experiment.base import NonNegative, Spec, Text
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.model import ModelSpec
 from smallvision.experiment.recipe import ProtocolSpec, RecipeSpec
@@ -19,6 +19,7 @@ class Experiment(Spec):
 
     name: Text
     about: Text = ""
+    minutes: NonNegative = 0.0                        # measured on 2 cores; for `smallvision list`
     data: DataSpec
     model: Annotated[ModelSpec, Field()]
     task: TaskSpec = TaskSpec(kind="classify")
@@ -42,8 +43,8 @@ class Experiment(Spec):
         return self
 
     def canonical(self) -> dict[str, Any]:
-        """Only what differs from the defaults, without name and about, so that a key added later changes no hash."""
-        return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "about"})
+        """Only what differs from the defaults, without name, about and minutes, so that a key added later changes no hash."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "about", "minutes"})
 
     def hash(self) -> str:
         """The first 8 hexadecimal digits of the sha256 of the canonical form as JSON with sorted keys."""

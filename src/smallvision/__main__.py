@@ -1,0 +1,5 @@
+"""`python -m smallvision` is the command `smallvision`."""
+
+from smallvision.cli import main
+
+main()

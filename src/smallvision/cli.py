@@ -1,0 +1,189 @@
+"""The command line's face: the same words as the notebook. Imports happen when a command needs them."""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from smallvision.errors import SmallvisionError
+
+app = typer.Typer(
+    help="A laboratory for learning from small images.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Data sets: which there are, what is in them, getting them.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Name = Annotated[str, typer.Argument(help='A catalog name, or a TOML file (with "/" or ".toml").', show_default=False)]
+Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY.SUB=VALUE]...", help="Change keys of the experiment.", show_default=False)]
+Root = Annotated[Path | None, typer.Option(help="Where the data sets are. [default: $SMALLVISION_DATA or the user's cache]")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command("list")
+def list_catalog() -> None:
+    """The catalog: every experiment that runs by its name."""
+    from smallvision import api, display
+
+    rows = [{**row, "minutes": f"{row['minutes']:g}" if row["minutes"] else ""} for row in api.catalog()]
+    display.Console().print(display.rows_table(rows))
+
+
+@app.command()
+def show(name: Name, overrides: Overrides = None, root: Root = None, debug: Debug = False) -> None:
+    """The whole experiment as TOML, defaults filled in, then its layers."""
+    from smallvision import api, display
+    from smallvision.experiment import to_toml
+
+    experiment = api.experiment(name, *overrides or ())
+    console = display.Console()
+    console.print(to_toml(experiment), markup=False, highlight=False)
+    layers = api.layers(experiment, root)
+    console.print(display.rows_table(layers["rows"], "Layers"))
+    totals = layers["totals"]
+    console.print(
+        f"{totals['parameters']:,} parameters ({totals['parameter_bytes'] / 1e6:.2f} MB), {totals['multiply_adds']:,} multiply-adds an image",
+        highlight=False,
+    )
+
+
+@app.command()
+def run(
+    name: Name,
+    overrides: Overrides = None,
+    seed: Annotated[int, typer.Option(help="Decides initial weights, order, augmentation, dropout.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="The run directory. [default: runs/<name>-<hash>-s<seed>]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads. [default: one per core]")] = None,
+    root: Root = None,
+    trust_code: Annotated[bool, typer.Option("--trust-code", help='Execute the file of `model.kind = "file.py:Net"`.')] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Run an experiment: train, score, save, report. A finished run is shown, not repeated."""
+    from smallvision import api, display
+
+    console = display.Console()
+    done = api.run(
+        name,
+        *overrides or (),
+        seed=seed,
+        out=out,
+        resume=resume,
+        device=device,
+        threads=threads,
+        root=root,
+        trust_code=trust_code,
+        console=display.Console(quiet=True) if quiet else console,
+    )
+    console.print(display.result_table(done.result, done.result["name"]))
+    console.print(f"run     {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def runs(
+    folder: Annotated[Path | None, typer.Argument(help="[default: $SMALLVISION_RUNS or ./runs]", show_default=False)] = None,
+    remove: Annotated[list[Path] | None, typer.Option(help="Remove this run directory (can be given several times).")] = None,
+    debug: Debug = False,
+) -> None:
+    """The runs in a folder."""
+    from smallvision import api, display
+
+    console = display.Console()
+    for path in remove or ():
+        api.remove(path)
+        console.print(f"removed {path}", highlight=False, soft_wrap=True)
+    if remove:
+        return
+    rows = api.runs(folder)
+    console.print(display.rows_table(rows) if rows else "no runs here yet; begin with: smallvision run digits")
+
+
+@app.command()
+def report(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="The page. [default: report.html in the run directory]")] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the report of a run, or of several on one page."""
+    from smallvision import api
+
+    print(api.report(paths, out))
+
+
+@app.command()
+def predict(
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of a finished run.", show_default=False)],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files of any size and mode.", show_default=False)],
+    trust_code: Annotated[bool, typer.Option("--trust-code", help='Execute the file of `model.kind = "file.py:Net"`.')] = False,
+    debug: Debug = False,
+) -> None:
+    """Class and probability for image files."""
+    from smallvision import api, display
+
+    rows = api.open_run(path).predict(images, trust_code)
+    display.Console().print(display.rows_table([{key: _percent(key, value) for key, value in row.items()} for row in rows]))
+
+
+@data_app.command("list")
+def data_list(root: Root = None, debug: Debug = False) -> None:
+    """The data sets, and whether they are here."""
+    from smallvision import api, display
+
+    display.Console().print(display.rows_table(api.data_sets(root)))
+
+
+@data_app.command("info")
+def data_info(
+    name: Annotated[str, typer.Argument(help="A data set's name, or an experiment file or catalog name.", show_default=False)],
+    root: Root = None,
+    picture: Annotated[Path | None, typer.Option(help="Where the labelled grid is drawn. [default: NAME.png]")] = None,
+    debug: Debug = False,
+) -> None:
+    """Sizes, class counts, mean and standard deviation, duplicates, licence; and a labelled grid as a picture."""
+    from smallvision import api, display
+
+    console = display.Console()
+    found = api.data_info(name, root, picture)
+    for title, rows in found["tables"].items():
+        console.print(display.rows_table(rows, title))
+    for line in found["lines"]:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+@data_app.command("get")
+def data_get(name: Annotated[str, typer.Argument(help="A data set's name.", show_default=False)], root: Root = None, debug: Debug = False) -> None:
+    """Download what is missing of a data set and verify it."""
+    from smallvision import api
+
+    for path in api.data_get(name, root):
+        print(path)
+
+
+def _percent(key: str, value: Any) -> Any:
+    return f"{100 * value:.2f} %" if key.endswith("probability") else value
+
+
+def main() -> None:
+    """Run the command line: an error foreseen is one line on standard error and its own exit status."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except SmallvisionError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"smallvision: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        print("smallvision: interrupted before training began; nothing to resume", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:                        # the reader of a pipe went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

@@ -1,0 +1,1 @@
+"""From image files to batches: sources, readers, image sets, orders, batches, augmentation."""

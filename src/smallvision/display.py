@@ -1,0 +1,123 @@
+"""What a run looks like on a terminal or in a notebook while it runs, and when it is done. rich only."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from smallvision.lab import Event
+
+COLUMNS = (("loss", "{:.4f}"), ("accuracy", "{:.2%}"))
+
+
+def follow(events: "Iterable[Event]", console: Console) -> Path:
+    """Show a run while it runs: a bar with loss, accuracy, images/s and time left, and a line per epoch.
+
+    Returns
+    -------
+    Path : of the finished run directory.
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from smallvision import lab
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+        TextColumn("{task.fields[now]}"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+    )
+    path = Path()
+    seen, since = 0, 0.0
+    with bar:
+        line = bar.add_task("training", total=1, now="", start=True)
+        for event in events:
+            match event:
+                case lab.Prepared():
+                    path = event.path
+                    console.print(_prepared(event), highlight=False)
+                    for note in event.notes:
+                        console.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
+                case lab.Progress():
+                    elapsed = event.seconds - since
+                    speed = (event.examples - seen) / elapsed if elapsed > 0 and seen else event.examples / max(event.seconds, 1e-9)
+                    seen, since = event.examples, event.seconds
+                    now = f"{_figures(event.values)}  {speed:,.0f} images/s"
+                    bar.update(line, total=event.steps, completed=event.step, now=now, description=f"epoch {event.epoch}")
+                case lab.EpochRecord():
+                    parts = [f"[bold]epoch {event.epoch:>3}[/]", f"train {_figures(event.train)}"]
+                    parts += [f"validation {_figures(event.validation)}"] if event.validation else []
+                    parts += [f"test (watched) {_figures(event.test)}"] if event.test else []
+                    console.print("   ".join([*parts, f"{event.seconds:.1f} s"]), highlight=False)
+                case lab.Scoring():
+                    bar.update(line, description=f"scoring {event.split}", now="")
+                case lab.Finished():
+                    path = event.path
+    return path
+
+
+def _prepared(event: Any) -> str:
+    counts = ", ".join(f"{count:,} {name}" for name, count in event.counts.items())
+    totals = event.layers["totals"]
+    shape = "x".join(str(n) for n in event.layers["input"])
+    begun = f"; going on after {event.epoch} epochs" if event.epoch else ""
+    return (
+        f"{counts} images of {shape}; {totals['parameters']:,} parameters, {totals['multiply_adds']:,} multiply-adds an image; "
+        f"{event.device}, {event.threads} threads{begun}"
+    )
+
+
+def _figures(values: dict[str, float]) -> str:
+    known = [f"{name} {form.format(values[name])}" for name, form in COLUMNS if name in values]
+    return " ".join(known)
+
+
+def result_table(result: dict[str, Any], title: str) -> Table:
+    """The scores of a finished run, a row per split, and what they cost."""
+    table = Table(title=title, title_justify="left")
+    for column in ("split", "images", "loss", "accuracy", "95 % interval"):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for split in ("train", "validation", "test"):
+        if split in result:
+            row = result[split]
+            interval = row.get("accuracy_interval")
+            shown = f"{100 * interval[0]:.2f} - {100 * interval[1]:.2f} %" if interval else ""
+            table.add_row(split, f"{row['count']:,}", f"{row['loss']:.4f}", f"{100 * row['accuracy']:.2f} %", shown)
+    table.caption = (
+        f"{result['parameters']:,} parameters ({result['bytes'] / 1e6:.2f} MB), {result['epochs']} epochs of "
+        f"{result['seconds_per_epoch']:.2f} s, {result['images_per_second']:,.0f} images/s, {result['precision']}, seed {result['seed']}"
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def rows_table(rows: list[dict[str, Any]], title: str = "") -> Table:
+    """A list of dicts as a table; its columns are the first row's keys."""
+    table = Table(title=title or None, title_justify="left")
+    for name in rows[0] if rows else ():
+        number = all(isinstance(row.get(name), int | float) for row in rows)
+        table.add_column(name.replace("_", " "), justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return "x".join(str(part) for part in value)
+    return escape(str(value))

@@ -1,0 +1,119 @@
+"""A finished run's model, loaded again and asked about new images."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from smallvision import nn as networks
+from smallvision.data import readers
+from smallvision.errors import BadInput
+from smallvision.experiment.model import CustomSpec
+from smallvision.runs.read import RunRecord
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in evaluation mode on the CPU, with what its answers mean."""
+
+    model: nn.Module
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+
+
+def load(record: RunRecord, module: nn.Module | None = None, trust_code: bool = False) -> Loaded:
+    """The selected weights of a finished run, in its network.
+
+    Parameters
+    ----------
+    record : of a finished run.
+    module : the person's own network again, if it was passed in from Python.
+    trust_code : whether the file of `kind = "file.py:Net"` may be executed.
+
+    Raises
+    ------
+    BadInput : the run is unfinished, its weights are missing, damaged or swapped, or do not fit its network.
+    """
+    if record.result is None:
+        raise BadInput(f"{record.path}: the run is not finished, so it has no model; go on with it by --resume")
+    result, path = record.result, record.path / "model.safetensors"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from None
+    if hashlib.sha256(data).hexdigest() != result["model_sha256"]:
+        raise BadInput(f"{path}: is not the file this run wrote (its sha256 differs from result.json's); restore it, or run again")
+    channels, height, width = (int(n) for n in record.layers["input"])
+    shape, classes = (channels, height, width), tuple(result["classes"])
+    spec = record.experiment.model
+    if isinstance(spec, CustomSpec) and spec.kind == "custom":
+        if module is None:
+            raise BadInput(f"{record.path}: its network was passed in from Python; pass it again as model=")
+        model: nn.Module = networks.adopt(module, shape, len(classes), result["mean"], result["std"])
+    else:
+        model = networks.build(spec, shape, len(classes), result["mean"], result["std"], record.state["seed"], trust_code)
+    try:
+        model.load_state_dict(safetensors.torch.load(data))
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        first = str(error).splitlines()[0]
+        raise BadInput(f"{path}: does not fit the network in experiment.toml: {first}") from None
+    return Loaded(model.eval(), classes, shape)
+
+
+@torch.inference_mode()
+def predict(loaded: Loaded, pixels: Tensor) -> np.ndarray:
+    """Class probabilities of images.
+
+    Parameters
+    ----------
+    pixels : uint8 or float in [0, 1], (N, C, H, W), of the model's own shape.
+
+    Returns
+    -------
+    np.ndarray : float32 (N, K), rows that sum to one.
+    """
+    if pixels.dtype == torch.uint8:
+        pixels = pixels.float() / 255
+    parts = [loaded.model(part).float().softmax(1) for part in pixels.split(BATCH)]
+    return torch.cat(parts).numpy()
+
+
+def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Class and probability for image files of any size and mode; they are brought to the model's channels and size.
+
+    Returns
+    -------
+    list of dict : `image`, `class`, `probability`, and the runner-up as `second`, `second_probability`.
+
+    Raises
+    ------
+    BadInput : a file that is missing, no image, truncated or too large; nothing is answered then.
+    """
+    channels, height, width = loaded.shape
+    if channels not in (1, 3):
+        raise BadInput(f"the model takes images of {channels} channels; image files give 1 or 3")
+    color = "gray" if channels == 1 else "rgb"
+    stack = np.stack([readers.read_image(path, color, (height, width)) for path in paths])                # (N, C, H, W)
+    probabilities = predict(loaded, torch.from_numpy(stack))
+    rows = []
+    for path, row in zip(paths, probabilities, strict=True):
+        first, second = np.argsort(-row, kind="stable")[:2]
+        rows.append(
+            {
+                "image": str(path),
+                "class": loaded.classes[first],
+                "probability": float(row[first]),
+                "second": loaded.classes[second],
+                "second_probability": float(row[second]),
+            }
+        )
+    return rows

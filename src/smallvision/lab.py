@@ -1,0 +1,324 @@
+"""The straight line, from an experiment to a finished run directory, as one generator of events.
+
+Whoever runs it prints and draws in the body of a `for`; saving and stopping are done here.
+"""
+
+import hashlib
+import json
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from smallvision import nn as networks
+from smallvision.data import augment, images
+from smallvision.data.images import ImageSet, Splits
+from smallvision.errors import BadInput, Interrupted, RunFailed
+from smallvision.evaluate import evidence, metrics
+from smallvision.experiment import Experiment
+from smallvision.nn import summary
+from smallvision.runs import environment as environments
+from smallvision.runs.directory import RunDirectory
+from smallvision.stats.intervals import wilson
+from smallvision.tasks import TASKS, Scores
+from smallvision.train import checkpoint, device, engine
+from smallvision.train.engine import EpochRecord, Progress
+from smallvision.train.signals import Signals
+from smallvision.train.state import TrainState, begin
+
+SAVE_SECONDS = 30.0                        # within an epoch; when a checkpoint is written decides no bits
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a person passes in from Python in place of a source, a network or a loss."""
+
+    splits: Splits | None = None
+    model: nn.Module | None = None
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and how to run: what decides a run's bits beside the experiment, and is recorded with it."""
+
+    path: Path
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+    root: Path | None = None               # where the data sets are
+    trust_code: bool = False               # whether `kind = "file.py:Net"` may be executed
+    command: tuple[str, ...] = ()          # repeats the run
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data and network are ready, the run directory stands; training begins (or goes on after `epoch` epochs)."""
+
+    path: Path
+    counts: dict[str, int]
+    layers: dict[str, Any]
+    notes: tuple[str, ...]
+    device: str
+    threads: int
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Training is over; the named split is about to be scored."""
+
+    split: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """All files of the run stand, the report excepted."""
+
+    path: Path
+    result: dict[str, Any]
+
+
+Event = Prepared | Progress | EpochRecord | Scoring | Finished
+
+
+def run(experiment: Experiment, place: Place, resume: bool = False, passed: Passed | None = None) -> Iterator[Event]:
+    """Run an experiment, or go on with an unfinished one, to a finished run directory.
+
+    Parameters
+    ----------
+    experiment : what to run.
+    place : where and how.
+    resume : go on with the unfinished run at `place.path`; False: nothing may be there yet.
+    passed : a person's own data, network or loss.
+
+    Yields
+    ------
+    Prepared, then Progress and EpochRecord, then Scoring for each split, then Finished.
+
+    Raises
+    ------
+    BadInput : data, network, directory or setting cannot be used; nothing was written.
+    RunFailed : the loss is no number any more, or the disk is full; the last good checkpoint stays.
+    Interrupted : SIGINT or SIGTERM came; everything is saved.
+    """
+    passed = passed or Passed()
+    where = device.resolve(place.device)
+    threads = device.settle(where, place.threads, experiment.recipe.precision, experiment.recipe.deterministic)
+    now = environments.describe(
+        where.type, device.name_of(where), threads, experiment.recipe.precision, experiment.recipe.deterministic
+    )
+    state_before = _unfinished(place, now) if resume else None
+    splits = passed.splits or images.load(experiment.data, place.root, where)
+    _check(splits, experiment)
+    if passed.model is not None:
+        model: nn.Module = networks.adopt(passed.model, splits.train.shape, len(splits.train.classes), splits.mean, splits.std)
+    else:
+        model = networks.build(
+            experiment.model, splits.train.shape, len(splits.train.classes), splits.mean, splits.std, place.seed, place.trust_code
+        )
+    layers = summary.table(model, splits.train.shape)
+    spatial = engine.channels_last(model)
+    model = model.to(where, memory_format=torch.channels_last) if spatial else model.to(where)
+    task = TASKS[experiment.task.kind](experiment.task, passed.loss)
+    state = begin(model, experiment.recipe)
+    directory = _open(experiment, place, now, layers, state, state_before)
+    try:
+        with Signals() as signals, torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+            counts = {name: len(split) for name, split in _splits(splits).items()}
+            notes = (*splits.notes, *getattr(model, "notes", ()))
+            yield Prepared(place.path, counts, layers, notes, where.type, threads, state.epoch)
+            yield from _train(state, task, splits, experiment, place, directory, signals)
+            yield from _score(state, task, splits, experiment, place, directory, signals, layers, notes)
+    except (RunFailed, BadInput) as error:
+        directory.note(status="failed", message=str(error))
+        raise
+    except Interrupted as error:
+        directory.note(status="interrupted", message=str(error))
+        raise
+    finally:
+        directory.close()
+
+
+def _check(splits: Splits, experiment: Experiment) -> None:
+    for split in _splits(splits).values():
+        if len(split.groups) > 1:
+            sizes = ", ".join(sorted({f"{group.shape[2]}x{group.shape[3]}" for group in split.groups})[:5])
+            raise BadInput(f"{split.name}: images of {len(split.groups)} sizes ({sizes}, ...); set data.size, for example data.size=32")
+    if splits.validation is None and (experiment.recipe.select != "last" or experiment.recipe.patience):
+        raise BadInput("recipe.select and recipe.patience need validation images, and this data has none; set data.validation, say 0.1")
+    if experiment.recipe.batch_size > len(splits.train):
+        raise BadInput(
+            f"recipe.batch_size: got {experiment.recipe.batch_size}, but there are {len(splits.train)} training images; set it to that or less"
+        )
+
+
+def _splits(splits: Splits) -> dict[str, ImageSet]:
+    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
+    return {name: split for name, split in named.items() if split is not None}
+
+
+def _unfinished(place: Place, now: dict[str, Any]) -> dict[str, Any]:
+    """The state of the run to go on with; refused where the setting would give other bits."""
+    try:
+        state: dict[str, Any] = json.loads((place.path / "state.json").read_text())
+        recorded = json.loads((place.path / "environment.json").read_text())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{place.path}: its state.json or environment.json cannot be read ({error}); start it anew in another --out") from None
+    different = environments.differences(recorded, now)
+    if different:
+        raise BadInput(f"{place.path}: cannot be resumed here, the bits would differ ({'; '.join(different)}); resume as it began, or start anew in another --out")
+    return state
+
+
+def _open(
+    experiment: Experiment,
+    place: Place,
+    now: dict[str, Any],
+    layers: dict[str, Any],
+    state: TrainState,
+    state_before: dict[str, Any] | None,
+) -> RunDirectory:
+    """A new run directory; or the unfinished one, with `state` filled from its checkpoint if it came that far."""
+    if state_before is None:
+        first = {"experiment": experiment.hash(), "seed": place.seed, "command": shlex.join(place.command)}
+        return RunDirectory.create(place.path, experiment, first, now, layers)
+    saved = place.path / "checkpoint.safetensors"
+    lengths: dict[str, int] = {}
+    if saved.exists():
+        belongs = checkpoint.load(state, saved)
+        if (belongs["experiment"], belongs["seed"]) != (experiment.hash(), place.seed):
+            raise BadInput(f"{saved}: is the checkpoint of experiment {belongs['experiment']} with seed {belongs['seed']}; start anew in another --out")
+        lengths = belongs["lengths"]
+    return RunDirectory.reopen(place.path, state_before, lengths)
+
+
+def _train(
+    state: TrainState,
+    task: engine.Task,
+    splits: Splits,
+    experiment: Experiment,
+    place: Place,
+    directory: RunDirectory,
+    signals: Signals,
+) -> Iterator[Progress | EpochRecord]:
+    """Train; after each event what it says is on disk, and a checkpoint where one is due."""
+    saved = time.monotonic()
+    for event in engine.train(state, task, splits, experiment, place.seed):
+        if isinstance(event, EpochRecord):
+            directory.append("metrics.jsonl", {key: value for key, value in asdict(event).items() if value is not None})
+        else:
+            line = {"epoch": event.epoch, "step": event.step, "examples": event.examples, "loss": event.losses, "seconds": event.seconds}
+            directory.append("steps.jsonl", line)
+        if isinstance(event, EpochRecord) or signals.caught or time.monotonic() - saved > SAVE_SECONDS:
+            _save(state, experiment, place, directory)
+            saved = time.monotonic()
+        directory.heartbeat()
+        yield event
+        _stop_if_asked(signals, place)
+
+
+def _save(state: TrainState, experiment: Experiment, place: Place, directory: RunDirectory) -> None:
+    belongs = {"experiment": experiment.hash(), "seed": place.seed, "lengths": directory.lengths()}
+    checkpoint.save(state, place.path / "checkpoint.safetensors", belongs)
+
+
+def _stop_if_asked(signals: Signals, place: Place) -> None:
+    if signals.caught:
+        again = shlex.join([*place.command, "--resume"]) if place.command else "the same call with resume=True"
+        raise Interrupted(f"stopped and saved in {place.path}; go on with: {again}", signals.caught)
+
+
+def _score(
+    state: TrainState,
+    task: engine.Task,
+    splits: Splits,
+    experiment: Experiment,
+    place: Place,
+    directory: RunDirectory,
+    signals: Signals,
+    layers: dict[str, Any],
+    notes: tuple[str, ...],
+) -> Iterator[Scoring | Finished]:
+    """Score every split once with the selected weights, and write what the run found."""
+    model = state.scored
+    by_validation = experiment.recipe.select == "best-validation" and state.best is not None
+    if by_validation and state.best is not None:
+        model.load_state_dict(state.best.weights)
+    fitted = task.fit(model, splits.train, splits.validation)
+    scores: dict[str, Scores] = {}
+    for name, split in _splits(splits).items():
+        yield Scoring(name)
+        scores[name] = task.score(model, split, fitted)
+        _stop_if_asked(signals, place)
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    weights = safetensors.torch.save(tensors, {"format_version": "1"})
+    shown = "test" if splits.test is not None else "validation" if splits.validation is not None else "train"
+    classes = splits.train.classes
+    seconds = state.seconds
+    result: dict[str, Any] = {
+        "name": experiment.name,
+        "experiment": experiment.hash(),
+        "seed": place.seed,
+        "parameters": layers["totals"]["parameters"],
+        "bytes": layers["totals"]["parameter_bytes"],
+        "multiply_adds": layers["totals"]["multiply_adds"],
+        "epochs": state.epoch,
+        "seconds": seconds,
+        "seconds_per_epoch": seconds / max(state.epoch, 1),
+        "images_per_second": state.examples / seconds if seconds else 0.0,
+        "precision": experiment.recipe.precision,
+        "selected": {
+            "epoch": state.best.epoch if by_validation and state.best else state.epoch,
+            "by": experiment.recipe.select,
+        },
+        "classes": list(classes),
+        "counts": {name: score.count for name, score in scores.items()},
+        "mean": list(splits.mean),
+        "std": list(splits.std),
+        "notes": list(notes),
+        "looks": _looks(experiment, splits, state.epoch),
+    }
+    for name, score in scores.items():
+        result[name] = {**score.values, "count": score.count}
+    found = scores[shown].evidence
+    correct = int((found["labels"] == found["predictions"]).sum())
+    result[shown]["accuracy_interval"] = list(wilson(correct, scores[shown].count))
+    result[shown]["per_class"] = metrics.per_class(found["labels"], found["predictions"], classes)
+    result["model_sha256"] = hashlib.sha256(weights).hexdigest()
+    directory.finish(result, _evidence(model, splits, experiment, shown, found), weights)
+    yield Finished(place.path, result)
+
+
+def _looks(experiment: Experiment, splits: Splits, epochs: int) -> int:
+    """How often the test split was scored: once at the end, and after every epoch where it is watched."""
+    if splits.test is None:
+        return 0
+    return 1 + (epochs if experiment.protocol.test == "watched" else 0)
+
+
+def _evidence(
+    model: nn.Module, splits: Splits, experiment: Experiment, shown: str, found: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    images_shown, train = _splits(splits)[shown], splits.train
+    out = {
+        "split": np.array(shown),
+        **found,
+        "confusion": metrics.confusion(found["labels"], found["predictions"], len(train.classes)),
+        **evidence.chosen(images_shown, found["predictions"], found["probabilities"]),
+        "train_pixels": train.pixels[: evidence.SHOWN].cpu().numpy(),
+        "train_labels": train.labels[: evidence.SHOWN].cpu().numpy(),
+        "filters": evidence.filters(model, train.shape),
+    }
+    if experiment.data.expand is not None:
+        kinds = augment.kinds(experiment.data.expand)
+        panel = train.pixels.unflatten(0, (len(kinds), -1))[:, :10]                              # (kinds, 10, C, H, W)
+        out |= {"panel_pixels": panel.cpu().numpy(), "panel_kinds": np.array(kinds)}
+    return out

@@ -1,0 +1,58 @@
+"""Networks: from a spec and a seed to a module that takes pixels in [0, 1] and gives logits."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from smallvision.errors import BadInput, nearest
+from smallvision.experiment.model import CustomSpec, ModelSpec
+from smallvision.nn import custom
+from smallvision.nn.classifier import Classifier
+from smallvision.nn.cnn import Cnn
+from smallvision.nn.custom import adopt
+from smallvision.nn.lenet5 import Lenet5
+from smallvision.nn.mlp import Mlp
+from smallvision.nn.shapes import Shape
+
+__all__ = ["MODELS", "Classifier", "adopt", "build"]
+
+MODELS: dict[str, Callable[..., Classifier]] = {"mlp": Mlp, "cnn": Cnn, "lenet5": Lenet5}
+
+
+def build(
+    spec: ModelSpec,
+    shape: Shape,
+    classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    seed: int,
+    trust_code: bool = False,
+) -> Classifier:
+    """A fresh network. The same arguments give the same bits, whatever was drawn before, and nothing else is disturbed.
+
+    Parameters
+    ----------
+    spec : one of the kinds in MODELS, or a person's own.
+    shape : (C, H, W) of the images.
+    classes : number of classes, K.
+    mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
+    seed : decides the initial weights alone; torch's global random state is left as it was.
+    trust_code : whether the file of `kind = "file.py:Net"` may be executed.
+
+    Returns
+    -------
+    Classifier : on the CPU, in training mode, float32.
+
+    Raises
+    ------
+    BadInput : for sizes that do not fit, or a person's own module that cannot be used.
+    """
+    if len(mean) != shape[0]:
+        raise BadInput(f"data.normalize: {len(mean)} numbers for images of {shape[0]} channel(s); give one per channel")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(spec, CustomSpec):
+            return custom.load(spec, shape, classes, mean, std, trust_code)
+        if spec.kind not in MODELS:
+            raise BadInput(f'model.kind: no model "{spec.kind}"; {nearest(spec.kind, MODELS)}')
+        return MODELS[spec.kind](spec, shape, classes, mean, std)

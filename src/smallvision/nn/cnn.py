@@ -1,0 +1,85 @@
+"""The convolutional network of blocks, a head and dense layers: every classifier of the references is one of these."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from smallvision.experiment.model import Block, CnnSpec, Initialization
+from smallvision.nn.classifier import Classifier
+from smallvision.nn.init import initialized
+from smallvision.nn.layers import ACTIVATIONS, HEADS, POOLS, Standardize
+from smallvision.nn.mlp import dense
+from smallvision.nn.shapes import Shape, block_shapes, groups
+
+
+class Cnn(Classifier):
+    """Blocks of convolution, normalisation, activation, pooling, dropout; a head; dense layers; one output per class.
+
+    Parameters
+    ----------
+    spec : blocks, head, dense layers, initialisation.
+    shape : (C, H, W) of the images; with a global head any image that is large enough can be given later.
+    classes : number of classes, K.
+    mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
+
+    Raises
+    ------
+    BadInput : when a block does not fit into the map that it gets.
+    """
+
+    def __init__(
+        self, spec: CnnSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float]
+    ) -> None:
+        super().__init__()
+        after = block_shapes(spec.blocks, shape)
+        inputs = [shape[0], *(channels for channels, _, _ in after)]
+        channels, height, width = after[-1]
+        features = channels * height * width if spec.head == "flat" else channels
+        # The output's gain follows what stands before it: a dense layer's activation or the last block's.
+        last = spec.dense_activation if spec.dense else spec.blocks[-1].activation
+
+        self.standardize = Standardize(mean, std)
+        self.blocks = nn.Sequential(
+            *(_block(block, c, spec.init) for block, c in zip(spec.blocks, inputs[:-1], strict=True))
+        )
+        self.head = HEADS[spec.head]()                  # (B, C, H, W) -> (B, C * H * W), or (B, C)
+        self.dense = dense(features, spec.dense, spec.dense_activation, spec.dense_dropout, spec.init)
+        self.output = initialized(nn.Linear((features, *spec.dense)[-1], classes), spec.init, last)
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        maps = self.blocks(self.standardize(pixels))                                                 # (B, C, H, W)
+        features: Tensor = self.dense(self.head(maps))                                               # (B, D)
+        return features
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.encode(pixels))                                            # (B, K)
+        return logits
+
+
+def _block(block: Block, channels: int, init: Initialization) -> nn.Sequential:
+    """One block, (B, channels, H, W) -> (B, block.channels, H', W')."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    padding = (block.kernel - 1) // 2 if block.padding == "same" else block.padding
+    if block.padding == "same" and block.kernel % 2 == 0:
+        layers["pad"] = nn.ZeroPad2d((0, 1, 0, 1))      # an even kernel has no middle: one more below and to the right
+    convolution = nn.Conv2d(
+        channels,
+        block.channels,
+        block.kernel,
+        stride=block.stride,
+        padding=padding,
+        bias=block.normalization != "batch",            # batch normalisation would subtract it, and brings its own
+    )
+    layers["convolution"] = initialized(convolution, init, block.activation)
+    if block.normalization == "batch":
+        layers["norm"] = nn.BatchNorm2d(block.channels)
+    elif block.normalization == "group":
+        layers["norm"] = nn.GroupNorm(groups(block.channels) or 1, block.channels)
+    if block.activation != "none":
+        layers["activation"] = ACTIVATIONS[block.activation]()
+    if block.pool:
+        layers["pool"] = POOLS[block.pool_kind](block.pool, block.pool_stride or block.pool)
+    if block.dropout:
+        layers["dropout"] = nn.Dropout(block.dropout)
+    return nn.Sequential(layers)

@@ -1,0 +1,74 @@
+"""Sizes by integer arithmetic, before any layer is built, so that what does not fit is told in the user's words."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from smallvision.errors import BadInput
+from smallvision.experiment.model import Block
+
+Shape = tuple[int, int, int]                            # (C, H, W)
+
+
+def output_size(size: int, window: int, stride: int, padding: int | Literal["same"] = 0) -> int:
+    """How many places a window has in `size` pixels: floor((size + 2 padding - window) / stride) + 1.
+
+    Dumoulin & Visin 2016, relationship 6. Below 1 the window does not fit.
+    """
+    if padding == "same":
+        return size
+    return (size + 2 * padding - window) // stride + 1
+
+
+def block_shapes(blocks: Sequence[Block], shape: Shape) -> list[Shape]:
+    """The shape (C, H, W) of the map after every block.
+
+    Raises
+    ------
+    BadInput : naming the block by its key in the experiment, the map it gets, and what would fit.
+    """
+    pools = 0
+    after = []
+    for i, block in enumerate(blocks):
+        key, (channels, height, width) = f"model.blocks.{i}", shape
+        got, least = f"a map of {height}x{width} ({_channels(channels)})", min(height, width)
+        less = ", or one pool less before it" if pools else ""
+        size = (output_size(height, block.kernel, block.stride, block.padding),
+                output_size(width, block.kernel, block.stride, block.padding))
+        if min(size) < 1:
+            assert block.padding != "same"              # that always fits
+            raise BadInput(
+                f"{key}: kernel {block.kernel} (padding {block.padding}) does not fit into {got}; use kernel <= "
+                f"{least + 2 * block.padding} or padding >= {-(-(block.kernel - least) // 2)}{less}"
+            )
+        if block.pool:
+            got = f"a map of {size[0]}x{size[1]} ({_channels(block.channels)}), what its convolution makes of {got}"
+            size, least = _pooled(size, block), min(size)
+            if min(size) < 1:
+                raise BadInput(f"{key}: pool {block.pool} does not fit into {got}; use pool <= {least}, "
+                               f"or 0 for none{less}")
+            pools += 1
+        if block.normalization == "group" and groups(block.channels) is None:
+            raise BadInput(
+                f"{key}: {_channels(block.channels)} cannot be split evenly into 2 to 8 groups of 2 or more for group "
+                f"normalization; use channels = {max(4, block.channels + 1)} (any even number from 4 on), or \"batch\""
+            )
+        shape = (block.channels, *size)
+        after.append(shape)
+    return after
+
+
+def _pooled(size: tuple[int, int], block: Block) -> tuple[int, int]:
+    stride = block.pool_stride or block.pool
+    return output_size(size[0], block.pool, stride), output_size(size[1], block.pool, stride)
+
+
+def _channels(count: int) -> str:
+    return f"{count} channel{'s' if count != 1 else ''}"
+
+
+def groups(channels: int) -> int | None:
+    """How many groups group normalization makes of `channels`: the most, up to 8, that leave two channels to each.
+
+    None where there are no such groups. (Wu & He 2018, 3.1, take 32 groups, for hundreds of channels.)
+    """
+    return next((g for g in range(min(8, channels // 2), 1, -1) if channels % g == 0), None)

@@ -1,0 +1,254 @@
+"""The figures of a run, each a function that returns a matplotlib Figure; fit for a screen, a page and a paper.
+
+Object-oriented matplotlib only: nothing is kept in pyplot, so that figures can be made in any thread and thrown away.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smallvision.errors import BadInput
+from smallvision.report import style
+from smallvision.report.series import envelope, per_epoch, per_step, smooth
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NUMBERED = 20                 # classes up to which a confusion matrix has room for numbers, and bars for every class
+RAW_STEPS = 1500              # steps up to which each one is drawn; beyond, the range of neighbouring steps
+
+
+@style.styled
+def loss_curve(steps: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]] = ()) -> "Figure":
+    """Training loss at each step and, per epoch, loss on validation and test, over the training images seen.
+
+    Parameters
+    ----------
+    steps : records of steps.jsonl; may be empty.
+    metrics : records of metrics.jsonl; may be empty.
+    """
+    from matplotlib.ticker import FuncFormatter
+
+    figure = style.blank(7.2, 3.6)
+    axes = figure.subplots()
+    examples, losses = per_step(steps)
+    tops = [0.0]
+    if len(losses):
+        if len(losses) > RAW_STEPS:
+            middle, low, high = envelope(examples, losses)
+            axes.fill_between(middle, low, high, color=style.BLUE, alpha=0.22, linewidth=0, label="training, range of all steps")
+        else:
+            axes.plot(examples, losses, color=style.BLUE, alpha=0.35, linewidth=0.7, label="training, each step",
+                      marker="o" if len(losses) <= 40 else "", markersize=2.5)
+        if len(losses) >= 10:
+            places, medians, width = smooth(losses)
+            axes.plot(examples[places], medians, color=style.BLUE, linewidth=1.8, label=f"training, median of {width} steps")
+        tops += [float(np.quantile(losses, 0.995))]
+    for split in ("validation", "test"):
+        x, y = per_epoch(metrics, split, "loss", "examples")
+        if len(x):
+            _line(axes, split, x, y)
+            tops += [float(y.max())]
+    last = max([record["examples"] for record in [*steps, *metrics]], default=0)
+    axes.set(xlabel="training images seen", ylabel="loss (cross-entropy, nats)", xlim=(0, 1.02 * last or 1),
+             ylim=(0, max(tops) * 1.06 or 1))
+    axes.xaxis.set_major_formatter(FuncFormatter(style.count))
+    if metrics and metrics[-1]["epoch"] and metrics[-1]["examples"]:
+        _second_axis(axes, metrics[-1]["examples"] / metrics[-1]["epoch"], "epochs")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper right")
+    return figure
+
+
+@style.styled
+def curves(metrics: Sequence[Mapping[str, Any]]) -> "Figure":
+    """Loss and accuracy of each split per epoch, side by side; images seen on the upper axis.
+
+    Parameters
+    ----------
+    metrics : records of metrics.jsonl, at least one.
+
+    Raises
+    ------
+    BadInput : no epoch is finished yet.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    if not metrics:
+        raise BadInput("no epoch of this run is finished, so there are no curves yet; let it train on")
+    figure = style.blank(7.2, 3.4)
+    for axes, score, scale in zip(figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), strict=True):
+        for split in style.SPLITS:
+            x, y = per_epoch(metrics, split, score)
+            if len(x):
+                _line(axes, split, x, y * scale)
+        axes.set(xlabel="epoch", ylabel="loss (cross-entropy, nats)" if score == "loss" else "accuracy (%)")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+        first, last = metrics[0]["epoch"], metrics[-1]["epoch"]
+        margin = 0.5 if last - first < 2 else 0.03 * (last - first)
+        axes.set_xlim(first - margin, last + margin)
+        if last and metrics[-1]["examples"]:
+            _second_axis(axes, last / metrics[-1]["examples"], "training images seen")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _line(axes: "Axes", split: str, x: np.ndarray, y: np.ndarray) -> None:
+    color, line, marker, name = style.SPLITS[split]
+    axes.plot(x, y, line, color=color, marker=marker, markevery=max(len(x) // 12, 1), label=name, zorder=3)
+
+
+def _second_axis(axes: "Axes", ratio: float, label: str) -> None:
+    """The same axis in another unit on top: values there = values here / ratio."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    top = axes.secondary_xaxis("top", functions=(lambda x: x / ratio, lambda x: x * ratio))
+    top.set_xlabel(label)
+    top.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=label == "epochs"))
+    top.xaxis.set_major_formatter(FuncFormatter(style.count))
+    top.spines["top"].set_visible(True)
+
+
+@style.styled
+def confusion(matrix: np.ndarray, classes: Sequence[str]) -> "Figure":
+    """How often each class (row) was predicted as each class (column); colour is the share of the row.
+
+    Parameters
+    ----------
+    matrix : int (K, K), rows true.
+    classes : K names.
+
+    Raises
+    ------
+    BadInput : sizes that do not fit together.
+    """
+    matrix, k = np.asarray(matrix), len(classes)
+    if matrix.shape != (k, k) or not k:
+        raise BadInput(f"confusion: got a matrix {matrix.shape} and {k} class names; expected (K, K) and K")
+    share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    names = style.distinct(classes)
+    longest = max(map(len, names))
+    size = float(np.clip(0.46 * k, 2.6, 6.2))
+    figure = style.blank(min(size + 1.5 + 0.07 * longest, 8.0), size + 0.5 + 0.06 * longest)
+    axes = figure.subplots()
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100, interpolation="none")
+    ticks = np.arange(k) if k <= 2 * NUMBERED else np.unique(np.linspace(0, k - 1, 25).round().astype(int))
+    labels = [names[i] for i in ticks]
+    axes.set_xticks(ticks, labels, rotation=0 if longest <= 2 else 90 if k > NUMBERED else 45,
+                    ha="right" if 2 < longest and k <= NUMBERED else "center", rotation_mode="anchor" if k <= NUMBERED else None)
+    axes.set_yticks(ticks, labels)
+    axes.tick_params(length=0 if k <= NUMBERED else 2, labelsize=9 if k <= NUMBERED else 7)
+    axes.grid(False)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    if k <= NUMBERED:
+        fontsize = float(np.clip(9.5 - 0.2 * k, 6, 9)) - (1 if matrix.max() >= 1000 and k > 8 else 0)
+        for row, column in zip(*np.nonzero(matrix), strict=True):
+            axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=fontsize,
+                      color="white" if share[row, column] > 55 else style.INK)
+    bar = figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class (%)")
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    return figure
+
+
+@style.styled
+def per_class(rows: Sequence[Mapping[str, Any]]) -> "Figure":
+    """Precision, recall and F1 of each class as bars; of many classes, those of lowest F1.
+
+    Parameters
+    ----------
+    rows : `class`, `precision`, `recall`, `f1` (0 to 1) each, as in result.json; at least one.
+    """
+    if not rows:
+        raise BadInput("per_class: got no class; expected at least one row")
+    names = style.distinct([row["class"] for row in rows], 24)
+    order = list(range(len(rows)))
+    if len(rows) > NUMBERED:
+        order = sorted(order, key=lambda i: (rows[i]["f1"], i))[:NUMBERED]
+    figure = style.blank(7.2, 1.0 + 0.36 * len(order))
+    axes = figure.subplots()
+    bars = (("precision", style.BLUE), ("recall", style.ORANGE), ("f1", "white"))      # dark, middle, light: also in gray
+    for offset, (score, color) in enumerate(bars):
+        values = [100 * rows[i][score] for i in order]
+        places = np.arange(len(order)) + (offset - 1) * 0.27
+        axes.barh(places, values, 0.25, color=color, edgecolor=style.INK, linewidth=0.5, label="F1" if score == "f1" else score)
+    for place, i in enumerate(order):
+        axes.text(100 * rows[i]["f1"] + 0.8, place + 0.27, f"{100 * rows[i]['f1']:.1f}", va="center", fontsize=7.5)
+    axes.set_yticks(range(len(order)), [names[i] for i in order])
+    axes.set(xlabel="precision, recall, F1 (%)", ylabel="class", xlim=(0, 106), ylim=(len(order) - 0.4, -0.6))
+    axes.set_xticks(range(0, 101, 20))
+    axes.grid(axis="y", visible=False)
+    if len(rows) > NUMBERED:
+        axes.set_title(f"the {NUMBERED} classes of lowest F1, of {len(rows)}")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+@style.styled
+def filters(weights: np.ndarray) -> "Figure":
+    """The first layer's weights as pictures, all on one scale that is symmetric around 0.
+
+    Three input channels are shown as red, green and blue, mid-gray being 0; any other number as the mean over channels.
+
+    Parameters
+    ----------
+    weights : float (F, C, kh, kw), F at least 1.
+    """
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    weights = np.asarray(weights, np.float64)
+    if weights.ndim != 4 or not weights.size:
+        raise BadInput(f"filters: got an array {weights.shape}; expected (F, C, kh, kw) with no axis of length 0")
+    f, c, height, width = weights.shape
+    color = c == 3
+    maps = weights.transpose(0, 2, 3, 1) if color else weights.mean(axis=1)[..., None]            # (F, kh, kw, 3 or 1)
+    largest = float(np.abs(maps).max()) or 1.0
+    columns = min(f, 16 if f > 16 else 8)
+    rows = -(-f // columns)
+    gap = max(height // 6, 1)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, maps.shape[-1]), np.nan)
+    for i in range(f):
+        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = maps[i]
+    wide = min(6.0, 0.75 * columns)
+    figure = style.blank(wide + 1.2, float(np.clip(wide * sheet.shape[0] / sheet.shape[1], 1.2, 6.5)) + 0.2)
+    axes = figure.subplots()
+    levels = colormaps["gray" if color else "RdBu_r"].resampled(63)                 # few colours, so a small file
+    scale = ScalarMappable(Normalize(-largest, largest), levels)
+    shown = np.nan_to_num(0.5 + sheet / (2 * largest), nan=1.0) if color else scale.to_rgba(np.ma.masked_invalid(sheet[..., 0]))
+    axes.imshow(shown, interpolation="none")
+    axes.set_axis_off()
+    bar = figure.colorbar(scale, ax=axes, aspect=14, label="weight" if c == 1 else "weight (R, G, B)" if color else "mean weight")
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    return figure
+
+
+@style.styled
+def gallery(pixels: np.ndarray, captions: Sequence[str], columns: int = 10) -> "Figure":
+    """Images in a grid, a caption under each.
+
+    Parameters
+    ----------
+    pixels : uint8 (n, C, H, W), n at least 1; three channels are red, green and blue.
+    captions : n short texts; may have line breaks.
+    columns : images in a row.
+    """
+    from smallvision.report.pictures import displayable
+
+    pixels = np.asarray(pixels)
+    if pixels.ndim != 4 or pixels.dtype != np.uint8 or not len(pixels) or len(captions) != len(pixels) or columns < 1:
+        raise BadInput(f"gallery: got {pixels.dtype} {pixels.shape} and {len(captions)} captions; expected uint8 (n, C, H, W) and n")
+    columns = min(columns, len(pixels))
+    rows = -(-len(pixels) // columns)
+    lines = max(caption.count("\n") + 1 for caption in captions)
+    figure = style.blank(1.1 * columns, rows * (1.05 * pixels.shape[2] / pixels.shape[3] + 0.15 * lines))
+    for place, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axes.set_axis_off()
+        if place < len(pixels):
+            axes.imshow(displayable(pixels[place]), cmap="gray", vmin=0, vmax=255, interpolation="none")
+            text = "\n".join(style.short(line, 16) for line in captions[place].split("\n"))
+            axes.set_title(text, fontsize=8, y=0, pad=-3, va="top")
+    return figure

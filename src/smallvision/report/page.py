@@ -1,0 +1,182 @@
+"""One run, or several, as one HTML file that needs nothing else: it opens without a network, and it prints."""
+
+import os
+import shlex
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smallvision.errors import BadInput, RunFailed
+from smallvision.report import figures, galleries, pictures, tables, words
+from smallvision.report.series import per_step
+from smallvision.runs.read import RunRecord, status
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+PAIRS = 20                    # confused pairs that are listed
+
+
+def page(record: RunRecord) -> str:
+    """The report of a run as HTML; of an unfinished run, what there is of it, with a banner that says so.
+
+    The same record gives the same bytes, unless the run is still going on.
+
+    Raises
+    ------
+    BadInput : evidence.npz is damaged.
+    """
+    run = _run(record, "")
+    return _template().render(title=f"{run['name']}, seed {run['seed']}", runs=[run], many=False)
+
+
+def page_of_many(records: Sequence[RunRecord]) -> str:
+    """Several runs on one page: a table that puts them side by side, then the report of each.
+
+    Raises
+    ------
+    BadInput : no run given, or evidence.npz of one is damaged.
+    """
+    if not records:
+        raise BadInput("report: got no run; give at least one run directory")
+    runs = [_run(record, f"r{number}-") for number, record in enumerate(records, start=1)]
+    return _template().render(title=f"{len(runs)} runs", runs=runs, many=True)
+
+
+def write(records: RunRecord | Sequence[RunRecord], out: str | Path) -> Path:
+    """Write the report of one run or of several; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    records : one run, or a sequence of them.
+    out : the .html file; replaced when it is there.
+
+    Returns
+    -------
+    Path : `out`.
+
+    Raises
+    ------
+    BadInput : `out` cannot be written, or a run is damaged.
+    RunFailed : the disk is full.
+    """
+    out = Path(out)
+    text = page(records) if isinstance(records, RunRecord) else page_of_many(records)
+    part = None
+    try:
+        with tempfile.NamedTemporaryFile("wb", dir=out.parent, prefix=f".{out.name}.", suffix=".part", delete=False) as file:
+            part = Path(file.name)
+            file.write(text.encode("utf-8", "replace"))
+        part.chmod(0o666 & ~_umask())
+        os.replace(part, out)
+    except OSError as error:
+        if part is not None:
+            part.unlink(missing_ok=True)
+        if error.errno in (28, 122):                     # ENOSPC, EDQUOT
+            raise RunFailed(f"{out}: no space left on the disk; free some, or choose another --out") from None
+        raise BadInput(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from None
+    return out
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parent / "templates"
+    environment = Environment(
+        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    for filter in (words.whole, words.percent, words.seconds, words.size):
+        environment.filters[filter.__name__] = filter
+    environment.filters["picture"] = pictures.data_uri
+    return environment.get_template("page.html")
+
+
+def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
+    """All that the template needs of one run; `prefix` keeps its ids apart from other runs' on the page."""
+    result, evidence = record.result, record.evidence
+    now = status(record.state)
+    split = tables.held_out(record)
+    run: dict[str, Any] = {
+        "prefix": prefix, "name": record.experiment.name, "about": record.experiment.about, "seed": record.state["seed"],
+        "status": now, "message": record.state.get("message") or "", "toml": record.experiment_toml.strip(),
+        "hash": record.state["experiment"], "path": record.path.name, "command": record.state["command"],
+        "epochs": record.metrics[-1]["epoch"] if record.metrics else 0, "planned": record.experiment.recipe.epochs,
+        "resume": f"smallvision run {shlex.quote(str(record.path / 'experiment.toml'))} --out {shlex.quote(str(record.path))} --resume",
+        "result": result, "scores": tables.scores(record), "split": split, "looks": tables.looks(record),
+        "layers": tables.layers(record.layers) if record.layers else None,
+        "environment": tables.environment(record), "device": record.environment.get("device_name") or record.environment.get("device"),
+        "changed": record.experiment.hash() != record.state["experiment"],
+        "watched": any(line.get("test") for line in record.metrics), "last": record.metrics[-1] if record.metrics else None,
+    }  # fmt: skip
+    run["judged"] = next((row for row in run["scores"] if row["split"] == split), None)
+    run.update(_figures(record, prefix))
+    classes = result["classes"] if result else [str(i) for i in range(len(evidence["confusion"]))] if evidence else []
+    run["per_class"] = (result[split].get("per_class") or []) if result and split else []
+    run["pairs"] = tables.confused(evidence["confusion"], classes) if evidence else []
+    run["listed"] = PAIRS
+    run["shown_split"] = str(evidence["split"]) if evidence else None
+    run["scores_are_probabilities"] = galleries.are_probabilities(evidence["probabilities"]) if evidence else True
+    for which in ("first", "mistake", "confident"):
+        run[which] = galleries.tiles(evidence, classes, which) if evidence else []
+    run["mistakes"] = int((evidence["labels"] != evidence["predictions"]).sum()) if evidence else None
+    run["training"] = galleries.training(evidence, classes) if evidence else []
+    run["panel"] = galleries.panel(evidence) if evidence else []
+    run["sections"] = _sections(run)
+    return run
+
+
+def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
+    """Inline SVG of each figure that there is something to draw for, else None."""
+    from markupsafe import Markup
+
+    def inline(figure: Any, name: str, alt: str) -> Markup:
+        return Markup(pictures.svg(figure, alt, prefix + name))
+
+    result, evidence, split = record.result, record.evidence, tables.held_out(record)
+    out: dict[str, Any] = dict.fromkeys(("loss", "curves", "confusion", "classes", "filters"))
+    losses = per_step(record.steps)[1]
+    if len(losses):
+        alt = f"Training loss over {len(losses)} steps, from {losses[0]:.3g} at the first to {losses[-1]:.3g} at the last"
+        out["loss"] = inline(figures.loss_curve(record.steps, record.metrics), "loss", alt)
+    if record.metrics:
+        ends = [f"{name} {words.percent(last['accuracy'])}" for name in tables.SPLITS if (last := record.metrics[-1].get(name))]
+        alt = f"Loss and accuracy over {record.metrics[-1]['epoch']} epochs; accuracy at the end: {', '.join(ends)}"
+        out["curves"] = inline(figures.curves(record.metrics), "curves", alt)
+    if evidence and result:
+        matrix = evidence["confusion"]
+        alt = f"Confusion matrix of {len(matrix)} classes; {int(np.trace(matrix))} of {int(matrix.sum())} images on the diagonal"
+        out["confusion"] = inline(figures.confusion(matrix, result["classes"]), "confusion", alt)
+    if result and split and result[split].get("per_class"):
+        alt = "Precision, recall and F1 of each class as bars; the numbers are in the table beside it"
+        out["classes"] = inline(figures.per_class(result[split]["per_class"]), "classes", alt)
+    if evidence and evidence.get("filters", np.zeros(0)).size:
+        weights = evidence["filters"]
+        alt = f"The first layer's weights: {len(weights)} pictures of {weights.shape[2]} by {weights.shape[3]} weights"
+        out["filters"] = inline(figures.filters(weights), "filters", alt)
+        out["filter_channels"] = weights.shape[1]
+    return out
+
+
+def _sections(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """Anchors and titles of what the page holds, in its order."""
+    judged = run["shown_split"] or run["split"] or ""
+    every = [
+        ("asked", "What was asked", True), ("training", "Training", True), ("scores", "Scores", run["scores"]),
+        ("confusion", "Confusion", run["confusion"]), ("classes", "Classes", run["per_class"]),
+        ("mistakes", "Mistakes", run["mistakes"] is not None), ("images", f"First {judged} images", run["first"]),
+        ("data", "Training images", run["training"] or run["panel"]), ("layers", "Layers", run["layers"]),
+        ("filters", "First-layer filters", run["filters"]), ("notes", "Notes", True), ("environment", "Environment", True),
+        ("repeat", "How to repeat it", True),
+    ]  # fmt: skip
+    return [(run["prefix"] + anchor, title) for anchor, title, there in every if there]

@@ -1,0 +1,62 @@
+"""Curves from a run's records: the loss of every step, smoothed, and thinned to what a figure can show."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def per_step(steps: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """The training loss of each step, over the training images seen so far.
+
+    A record says how many images were seen at its last step; the steps before it are spread evenly between two records.
+
+    Parameters
+    ----------
+    steps : records of steps.jsonl.
+
+    Returns
+    -------
+    tuple of np.ndarray : examples float64 (S,), losses float64 (S,).
+    """
+    examples, losses = [np.zeros(0)], [np.zeros(0)]
+    before = 0.0
+    for record in steps:
+        values = np.asarray(record["loss"], np.float64)
+        examples.append(before + (record["examples"] - before) * np.arange(1, len(values) + 1) / max(len(values), 1))
+        losses.append(values)
+        before = float(record["examples"])
+    return np.concatenate(examples), np.concatenate(losses)
+
+
+def smooth(values: np.ndarray, points: int = 240) -> tuple[np.ndarray, np.ndarray, int]:
+    """A running median at no more than `points` places: robust against single odd batches, and small in a file.
+
+    Returns
+    -------
+    tuple : places int64 (P,), indices into `values`; medians (P,); the window's width in steps, odd.
+    """
+    n = len(values)
+    half = max(n // 100, 2)
+    places = np.unique(np.linspace(0, n - 1, min(n, points)).round().astype(np.int64))
+    medians = np.array([np.median(values[max(i - half, 0) : i + half + 1]) for i in places])
+    return places, medians, 2 * half + 1
+
+
+def envelope(x: np.ndarray, y: np.ndarray, bins: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lowest and highest value in each of `bins` runs of neighbours: a long curve's outline, peaks included.
+
+    Returns
+    -------
+    tuple of np.ndarray : middle x, lowest y, highest y, each (bins,).
+    """
+    edges = np.linspace(0, len(y), bins + 1).round().astype(np.int64)[:-1]
+    widths = np.diff(np.append(edges, len(y)))
+    return x[edges + widths // 2], np.minimum.reduceat(y, edges), np.maximum.reduceat(y, edges)
+
+
+def per_epoch(metrics: Sequence[Mapping[str, Any]], split: str, score: str, over: str = "epoch") -> tuple[np.ndarray, np.ndarray]:
+    """One score of one split, over epochs or over training images seen ("examples"); epochs without it are left out."""
+    points = [(record[over], record[split][score]) for record in metrics if record.get(split) and score in record[split]]
+    array = np.array(points, np.float64).reshape(-1, 2)
+    return array[:, 0], array[:, 1]

@@ -1,0 +1,91 @@
+"""The tables of a report as plain data: scores, confused pairs, layers, environment."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from smallvision.report import words
+from smallvision.runs.read import RunRecord
+
+SPLITS = ("train", "validation", "test")
+
+
+def scores(record: RunRecord) -> list[dict[str, Any]]:
+    """Loss and accuracy of each split with the selected weights: `split`, `count`, `right`, `accuracy`, `interval`, `loss`."""
+    result = record.result or {}
+    return [
+        {"split": split, "count": row["count"], "right": round(row["accuracy"] * row["count"]), "accuracy": row["accuracy"],
+         "interval": row.get("accuracy_interval"), "loss": row["loss"]}
+        for split in SPLITS if (row := result.get(split))
+    ]  # fmt: skip
+
+
+def held_out(record: RunRecord) -> str | None:
+    """The split a report judges by: test, validation when there is no test split, None when there is neither."""
+    result = record.result or {}
+    return next((split for split in ("test", "validation") if result.get(split)), None)
+
+
+def confused(matrix: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Pairs of classes that were taken for one another, most frequent first, then in the classes' order.
+
+    Parameters
+    ----------
+    matrix : int (K, K), rows true.
+    classes : K names.
+
+    Returns
+    -------
+    list of dict : `true`, `predicted`, `count`, `share` (of the true class's images, 0 to 1).
+    """
+    wrong = matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
+    pairs = [(int(wrong[t, p]), int(t), int(p)) for t, p in zip(*np.nonzero(wrong), strict=True)]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
+    return [
+        {"true": classes[t], "predicted": classes[p], "count": n, "share": n / int(matrix[t].sum())} for n, t, p in pairs
+    ]
+
+
+def layers(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The layer table as text, its totals last."""
+    rows = [
+        [row["name"], row["type"], words.shape(row["output"]), words.whole(row["parameters"]), words.whole(row["multiply_adds"]),
+         "" if row["receptive_field"] is None else f"{row['receptive_field']} × {row['receptive_field']}",
+         words.size(row["parameter_bytes"]), words.size(row["output_bytes"])]
+        for row in table["rows"]
+    ]  # fmt: skip
+    totals = table["totals"]
+    last = ["total", "", "", words.whole(totals["parameters"]), words.whole(totals["multiply_adds"]), "",
+            words.size(totals["parameter_bytes"]), words.size(totals["output_bytes"])]  # fmt: skip
+    return {"input": words.shape(table["input"]), "rows": rows, "totals": last}
+
+
+def environment(record: RunRecord) -> list[tuple[str, str]]:
+    """Where and with what it was computed, and when."""
+    rows = []
+    for key, value in record.environment.items():
+        if key == "packages" and isinstance(value, dict):
+            rows.append((key, ", ".join(f"{name} {version}" for name, version in value.items())))
+        elif key != "format_version":
+            text = ("yes" if value else "no") if isinstance(value, bool) else str(value)
+            rows.append((key.replace("_", " "), text))
+    rows += [("experiment", record.state["experiment"]), ("seed", str(record.state["seed"]))]
+    rows += [(key, words.moment(record.state.get(key))) for key in ("started", "finished")]
+    if record.result and record.result.get("model_sha256"):
+        rows.append(("sha256 of the weights", str(record.result["model_sha256"])))
+    return rows
+
+
+def looks(record: RunRecord) -> str:
+    """How often the test split was scored, in a sentence."""
+    watched = record.experiment.protocol.test == "watched"
+    if record.result is None:
+        return "The test split is watched: it is scored after every epoch, and nothing is selected by it." if watched else ""
+    times = record.result["looks"]
+    if not record.result.get("test"):
+        return "There is no test split."
+    often = {1: "once", 2: "twice"}.get(times, f"{words.whole(times)} times")
+    if watched:
+        return f"The test split was scored {often}: it is watched after every epoch. Nothing was selected by it."
+    return f"The test split was scored {often}{', at the end' if times == 1 else ''}."

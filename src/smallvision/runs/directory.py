@@ -1,0 +1,125 @@
+"""The one place that writes a run directory. What each file holds stands in docs/architecture.md. No torch."""
+
+import fcntl
+import io
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smallvision.errors import BadInput, RunFailed
+from smallvision.experiment import Experiment, to_toml
+from smallvision.runs.files import failed, write_bytes, write_json
+
+LOGS = ("metrics.jsonl", "steps.jsonl")          # appended; everything else is replaced whole
+
+
+class RunDirectory:
+    """A run being written, locked by this process until `close` (or until the process ends, however it ends)."""
+
+    def __init__(self, path: Path, lock: int, state: dict[str, Any]) -> None:
+        self.path = path
+        self._lock = lock
+        self._state = state
+        self._logs = {name: open(path / name, "ab") for name in LOGS}  # noqa: SIM115 (closed by close)
+
+    @classmethod
+    def create(
+        cls, path: Path, experiment: Experiment, state: dict[str, Any], environment: dict[str, Any], layers: dict[str, Any]
+    ) -> "RunDirectory":
+        """A new run: all its first files appear at once, under the final name, or none does.
+
+        Raises
+        ------
+        BadInput : something is at `path` already, or no directory can be made there.
+        """
+        part = path.parent / f".{path.name}.{os.getpid()}.part"
+        try:
+            part.mkdir(parents=True)
+        except OSError as error:
+            raise BadInput(f"{path}: no run directory can be made here: {error.strerror or error}") from None
+        try:
+            lock = _lock(part, path)
+            first = {**state, "status": "running", "pid": os.getpid(), "started": time.time(), "heartbeat": time.time()}
+            write_bytes(part / "experiment.toml", to_toml(experiment).encode())
+            write_json(part / "environment.json", environment)
+            write_json(part / "layers.json", layers)
+            write_json(part / "state.json", first)
+            os.rename(part, path)                        # refuses a directory that is there and not empty
+        except OSError as error:
+            shutil.rmtree(part, ignore_errors=True)
+            raise BadInput(f"{path}: no run directory can be made here: {error.strerror or error}") from None
+        except RunFailed:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        return cls(path, lock, first)
+
+    @classmethod
+    def reopen(cls, path: Path, state: dict[str, Any], lengths: dict[str, int]) -> "RunDirectory":
+        """Go on with an unfinished run, its logs cut to the lengths in bytes that its checkpoint knows."""
+        lock = _lock(path, path)
+        for name in LOGS:
+            log = path / name
+            log.touch()
+            if log.stat().st_size < lengths.get(name, 0):
+                os.close(lock)
+                raise BadInput(f"{log}: shorter than its checkpoint says; the run cannot be resumed, start it anew")
+            os.truncate(log, lengths.get(name, 0))
+        run = cls(path, lock, {**state, "pid": os.getpid()})
+        run.note(status="running", message="")
+        return run
+
+    def append(self, log: str, record: dict[str, Any]) -> None:
+        """Add one line to `metrics.jsonl` or `steps.jsonl`. Raises RunFailed when the disk is full."""
+        try:
+            self._logs[log].write(json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n")
+            self._logs[log].flush()
+        except OSError as error:
+            raise failed(self.path / log, error) from None
+
+    def lengths(self) -> dict[str, int]:
+        """How many bytes each log holds, on disk: what a checkpoint remembers."""
+        for file in self._logs.values():
+            os.fsync(file.fileno())
+        return {name: file.tell() for name, file in self._logs.items()}
+
+    def note(self, **changes: Any) -> None:
+        """Change entries of `state.json` and renew its heartbeat."""
+        self._state = {**self._state, **changes, "heartbeat": time.time()}
+        write_json(self.path / "state.json", self._state)
+
+    def heartbeat(self, every: float = 10.0) -> None:
+        """Renew the heartbeat when the last is older than `every` seconds."""
+        if time.time() - self._state["heartbeat"] > every:
+            self.note()
+
+    def finish(self, result: dict[str, Any], evidence: dict[str, np.ndarray], weights: bytes) -> None:
+        """Write weights, evidence and result, in this order; then the run counts as finished."""
+        write_bytes(self.path / "model.safetensors", weights)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **evidence)  # type: ignore[arg-type]
+        write_bytes(self.path / "evidence.npz", packed.getvalue())
+        write_json(self.path / "result.json", result)
+        self.note(status="finished", finished=time.time(), message="")
+        (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the lock; the directory stays."""
+        for file in self._logs.values():
+            file.close()
+        os.close(self._lock)
+
+
+def _lock(folder: Path, shown: Path) -> int:
+    """Take the folder's lock (POSIX flock: it goes with the process, even after kill -9). Raises BadInput if taken."""
+    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise BadInput(f"{shown}: another process is writing this run; wait for it, or choose another --out") from None
+    return descriptor

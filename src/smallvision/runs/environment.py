@@ -1,0 +1,57 @@
+"""Where a run was computed, recorded beside it; and what keeps another place from giving the same bits. No torch."""
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from smallvision import __version__
+
+PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "pillow", "matplotlib", "pydantic", "safetensors")
+
+DECIDES_BITS = ("smallvision", "device", "device_name", "processor", "threads", "precision", "deterministic")
+
+
+def describe(device: str, device_name: str, threads: int, precision: str, deterministic: bool) -> dict[str, Any]:
+    """What `environment.json` holds; the arguments are what torch resolved."""
+    return {
+        "smallvision": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": os.cpu_count() or 1,
+        "packages": {name: _version(name) for name in PACKAGES},
+        "device": device,
+        "device_name": device_name,
+        "threads": threads,
+        "precision": precision,
+        "deterministic": deterministic,
+    }
+
+
+def differences(recorded: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between two environments and so decides bits, as "threads: 2 then, 1 now" each."""
+    pairs = [(key, recorded.get(key), now.get(key)) for key in DECIDES_BITS]
+    pairs.append(("torch", recorded.get("packages", {}).get("torch"), now["packages"]["torch"]))
+    return [f"{key}: {then} then, {today} now" for key, then, today in pairs if then != today]
+
+
+def processor() -> str:
+    """The processor's own name."""
+    if sys.platform == "linux":
+        try:
+            for line in Path("/proc/cpuinfo").read_text().splitlines():
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+        except OSError:
+            pass
+    return platform.processor() or platform.machine()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"

@@ -1,0 +1,59 @@
+"""Where to compute, with how many threads, and in a way that gives the same bits again."""
+
+import os
+
+import torch
+
+from smallvision.errors import BadInput, nearest
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve(name: str) -> torch.device:
+    """The device of a name; "auto" is the first of cuda, mps and cpu that is here. Raises BadInput."""
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, here in present.items() if here))
+    if name not in present:
+        raise BadInput(f'--device: got "{name}"; {nearest(name, DEVICES)}')
+    if not present[name]:
+        raise BadInput(f'--device: "{name}" is not to be had here; use {", ".join(kind for kind, here in present.items() if here)}')
+    return torch.device(name)
+
+
+def settle(device: torch.device, threads: int | None, precision: str, deterministic: bool) -> int:
+    """Set threads, exact fp32 and deterministic kernels for this process.
+
+    Parameters
+    ----------
+    device : where the network will run.
+    threads : of the CPU; None leaves torch's choice (one per physical core).
+    precision : "bf16" is refused on a CUDA device that has none.
+    deterministic : on CUDA, deterministic kernels only (a kernel without a deterministic form then fails by name).
+
+    Returns
+    -------
+    int : the threads in use.
+
+    Raises
+    ------
+    BadInput : threads below 1, or a precision the device does not have.
+    """
+    if threads is not None:
+        if threads < 1:
+            raise BadInput(f"--threads: got {threads}; expected 1 or more")
+        torch.set_num_threads(threads)
+    if device.type == "cuda":
+        if precision == "bf16" and not torch.cuda.is_bf16_supported():
+            raise BadInput(f'recipe.precision: "bf16" is not supported by {torch.cuda.get_device_name(device)}; use "fp32"')
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = not deterministic
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")           # cuBLAS is deterministic only with it
+        torch.use_deterministic_algorithms(deterministic)
+    return torch.get_num_threads()
+
+
+def name_of(device: torch.device) -> str:
+    """The accelerator's own name; for the CPU, the instruction set that torch's kernels use."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()

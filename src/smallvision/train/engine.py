@@ -1,0 +1,180 @@
+"""The loop. It serves every task, and it is a generator: saving, printing and stopping are the body of the caller's
+`for`. Sums are read from the device only when it yields, and every yield can be checkpointed and resumed.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from smallvision.data import augment, batches
+from smallvision.data.batches import Batch
+from smallvision.data.images import ImageSet, Splits
+from smallvision.data.orders import ORDERS
+from smallvision.data.seeds import mix
+from smallvision.errors import BadInput, RunFailed
+from smallvision.experiment import Experiment
+from smallvision.tasks.base import Scores, Step
+from smallvision.train.schedules import rate
+from smallvision.train.state import Best, TrainState
+
+PROGRESS_STEPS = 20              # a number of steps, never of seconds: it must not depend on how fast the machine is
+
+
+class Task(Protocol):
+    """What the loop needs of a task; see tasks/."""
+
+    def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step: ...
+    def reported(self, sums: dict[str, float], count: int) -> dict[str, float]: ...
+    def merit(self, values: dict[str, float]) -> tuple[float, ...]: ...
+    def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> None: ...
+    def score(self, model: nn.Module, images: ImageSet, fitted: None) -> Scores: ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Some steps later. `losses`: one per step since the last Progress; `values`: averages over the epoch so far."""
+
+    epoch: int
+    step: int
+    steps: int
+    examples: int
+    losses: list[float]
+    values: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """An epoch is over: what `metrics.jsonl` gets. `epoch` counts from 1; `test` only where it is watched."""
+
+    epoch: int
+    step: int
+    examples: int
+    learning_rate: float
+    seconds: float
+    train: dict[str, float]
+    validation: dict[str, float] | None = None
+    test: dict[str, float] | None = None
+    best: bool = field(default=False)
+
+
+def train(state: TrainState, task: Task, splits: Splits, experiment: Experiment, seed: int) -> Iterator[Progress | EpochRecord]:
+    """Train from where `state` is to the end of the recipe, changing `state`.
+
+    Parameters
+    ----------
+    state : from `state.begin`, or from a checkpoint.
+    task : gives the loss and the scores.
+    splits : uint8 images on the model's device.
+    experiment : recipe, augmentation and protocol are read from it.
+    seed : decides, with epoch and batch, everything random.
+
+    Yields
+    ------
+    Progress every PROGRESS_STEPS steps and at an epoch's end; then that epoch's EpochRecord.
+
+    Raises
+    ------
+    RunFailed : the loss is no longer a finite number; the step is named.
+    BadInput : a batch is larger than the training split.
+    """
+    recipe, images = experiment.recipe, splits.train
+    if recipe.batch_size > len(images):
+        raise BadInput(f"recipe.batch_size: got {recipe.batch_size}; there are {len(images)} training images, so at most that")
+    device = images.labels.device
+    vary = augment.build(experiment.data.augment)
+    generator = torch.Generator(device)
+    spatial = channels_last(state.model)
+    steps_per_epoch = len(images) // recipe.batch_size if recipe.drop_last else math.ceil(len(images) / recipe.batch_size)
+    while state.epoch < recipe.epochs and not _out_of_patience(state, recipe.patience):
+        rows = ORDERS[recipe.order](images.labels, recipe.batch_size, recipe.drop_last, seed, state.epoch)
+        losses: list[Tensor] = []
+        state.model.train()
+        began = time.perf_counter()
+        for batch in batches.epoch(images, rows[state.batch :]):
+            now = mix(seed, state.epoch, state.batch)
+            torch.manual_seed(now)                                  # dropout draws from torch's own generator
+            batch = vary(batch, generator.manual_seed(now))
+            if spatial:
+                batch = replace(batch, pixels=batch.pixels.contiguous(memory_format=torch.channels_last))
+            learning_rate = rate(recipe, state.step, steps_per_epoch)
+            for group in state.optimizer.param_groups:
+                group["lr"] = learning_rate
+            with autocast(device, recipe.precision):
+                step = task.step(state.model, batch, generator)
+            step.loss.backward()  # type: ignore[no-untyped-call]
+            if recipe.clip:
+                nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
+            state.optimizer.step()
+            state.optimizer.zero_grad(set_to_none=True)
+            state.batch, state.step, state.examples = state.batch + 1, state.step + 1, state.examples + step.count
+            state.update_average(recipe.average)
+            state.add(step.sums, step.count)
+            losses.append(step.loss.detach())
+            if state.batch % PROGRESS_STEPS == 0 or state.batch == steps_per_epoch:
+                read = _finite(torch.stack(losses).tolist(), state, learning_rate)
+                losses = []
+                state.seconds += time.perf_counter() - began
+                values = task.reported(_read(state.sums), state.count)
+                yield Progress(state.epoch + 1, state.step, steps_per_epoch * recipe.epochs, state.examples, read, values, state.seconds)
+                state.model.train()
+                began = time.perf_counter()
+        yield _close_epoch(state, task, splits, experiment)
+
+
+def _close_epoch(state: TrainState, task: Task, splits: Splits, experiment: Experiment) -> EpochRecord:
+    """Score what the protocol lets be scored, keep the best weights, and turn to the next epoch."""
+    recipe = experiment.recipe
+    fitted = task.fit(state.scored, splits.train, splits.validation)
+    validation = task.score(state.scored, splits.validation, fitted).values if splits.validation is not None else None
+    watched = experiment.protocol.test == "watched" and splits.test is not None
+    test = task.score(state.scored, splits.test, fitted).values if watched and splits.test is not None else None
+    better = False
+    if validation is not None:
+        merit = task.merit(validation)
+        better = state.best is None or merit > state.best.merit
+        state.since_best = 0 if better else state.since_best + 1
+        if better and (recipe.select == "best-validation" or recipe.patience):
+            weights = {name: value.detach().clone() for name, value in state.scored.state_dict().items()}
+            state.best = Best(state.epoch + 1, merit, weights)
+    train = task.reported(_read(state.sums), state.count)
+    learning_rate = state.optimizer.param_groups[0]["lr"]
+    state.epoch, state.batch, state.sums, state.count = state.epoch + 1, 0, {}, 0
+    return EpochRecord(
+        state.epoch, state.step, state.examples, learning_rate, state.seconds, train, validation, test, better
+    )
+
+
+def _out_of_patience(state: TrainState, patience: int) -> bool:
+    return patience > 0 and state.since_best >= patience
+
+
+def _read(sums: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in sums.items()}
+
+
+def _finite(losses: list[float], state: TrainState, learning_rate: float) -> list[float]:
+    wrong = [i for i, loss in enumerate(losses) if not math.isfinite(loss)]
+    if wrong:
+        bad = state.step - len(losses) + 1 + wrong[0]
+        raise RunFailed(
+            f"the loss is {losses[wrong[0]]} at step {bad} (epoch {state.epoch + 1}); lower recipe.learning_rate "
+            f"(it was {learning_rate:.3g}) or set recipe.clip, say 1.0"
+        )
+    return losses
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """bf16: matrix products and convolutions in bfloat16, weights and sums in fp32; fp32: nothing."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+def channels_last(model: nn.Module) -> bool:
+    """Whether the network has convolutions, and so runs with its channels in the last place in memory."""
+    return any(isinstance(module, nn.Conv2d | nn.ConvTranspose2d) for module in model.modules())

@@ -1,0 +1,148 @@
+"""Experiments as text: read back equal, located errors, overrides, hashes that stay."""
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallvision.errors import BadInput
+from smallvision.experiment import build, catalog, load, to_toml
+
+# A hash that changes orphans every run directory made before: these are for ever.
+HASHES = {
+    "cifar10-cnn": "40c3ae74",
+    "digits": "1f94f146",
+    "fashion-cnn": "b81a9ff6",
+    "mnist-cnn": "9c0fd52e",
+    "mnist-cnn3": "991c790b",
+    "mnist-mlp": "006c97a9",
+}
+
+
+@pytest.mark.parametrize("name", sorted(catalog()))
+def test_every_catalog_entry_reads_back_equal_with_its_defaults_filled_in(name):
+    experiment = load(name)
+    assert experiment.name == name
+    assert experiment.about
+    again = build(tomllib.loads(to_toml(experiment)), name)
+    assert again == experiment
+    assert again.hash() == experiment.hash()
+
+
+@pytest.mark.parametrize(("name", "expected"), HASHES.items())
+def test_hashes_stay(name, expected):
+    assert load(name).hash() == expected
+
+
+def test_name_about_and_minutes_are_not_in_the_hash_and_a_key_at_its_default_neither():
+    experiment = load("mnist-cnn")
+    assert load("mnist-cnn", ["name=other", "about=else", "minutes=3.0", "recipe.momentum=0.0"]).hash() == experiment.hash()
+    assert load("mnist-cnn", ["recipe.momentum=0.9"]).hash() != experiment.hash()
+
+
+def test_overrides_reach_lists_and_words_that_stand_for_tables():
+    experiment = load("mnist-cnn", ["recipe.epochs=2", "model.blocks.0.channels=16", "recipe.schedule=step", "recipe.schedule.gamma=0.5"])
+    assert experiment.recipe.epochs == 2
+    assert experiment.model.blocks[0].channels == 16
+    assert experiment.model.blocks[1].channels == 20
+    assert experiment.recipe.schedule.gamma == 0.5
+
+
+BAD = {
+    "recipe.epohcs=2": 'unknown key recipe.epohcs; did you mean "epochs"',
+    "recipe.epochs=two": "recipe.epochs: got 'two'",
+    "recipe.epochs=2.5": "recipe.epochs: got 2.5",
+    "recipe.epochs=true": "recipe.epochs: got True",
+    "recipe.epochs=0": "greater than or equal to 1",
+    "recipe.learning_rate=nan": "finite",
+    "recipe.learning_rate=-1": "greater than 0",
+    "recipe.optimizer=sdg": "'sgd', 'adam' or 'adamw'",
+    "recipe.schedule=cosin": 'did you mean "cosine"',
+    "recipe.schedule={kind='exponential', gamma=2}": "recipe.schedule.gamma: got 2",
+    "recipe.nesterov=true": "nesterov needs a momentum",
+    "recipe.betas=[0.9, 0.99]": 'betas have no effect with optimizer "sgd"',
+    "recipe.select=best-validation": "set data.validation",
+    "recipe=3": "recipe: got 3",
+    "model.kind=cnnn": 'did you mean "cnn"',
+    "model.blocks=[]": "model.blocks: got []",
+    "model.blocks.0.channels=-2": "model.blocks.0.channels: got -2",
+    "model.blocks.7.channels=2": "expected 0 to 1",
+    "model.blocks.0.padding=-1": "model.blocks.0.padding: got -1",
+    "model.blocks.0.pool_kind=mean": None,
+    "data.source=minst": "'mnist'",
+    "data.validation=1.0": "fraction",
+    "data.validation=-3": "count >= 0",
+    "data.limit=0": "keeps no image",
+    "data.classes=[1]": "at least two",
+    "data.classes=[1, 1, 2]": "different",
+    "data.normalize=standard": "standardize",
+    "data.normalize={mean=[0.1, 0.2], std=[0.3]}": "one per channel",
+    "data.normalize={mean=[0.1], std=[0]}": "greater than 0",
+    "data.size=28": 'belong to the source "folder"',
+    "data.path=x": "path belongs",
+    "data.augment=[{kind='flop'}]": 'did you mean "flip"',
+    "data.augment=[{kind='resized-crop', scale=[0.9, 0.1]}]": "smallest",
+    "data.expand={flip=false, noise=0.0}": "leave data.expand out",
+    "task.kind=clasify": "task.kind",
+    "protocol.test=twice": "protocol.test",
+    "name=../../etc": "names a folder",
+    "foo.bar=1": "unknown key foo",
+    "recipe.epochs": "expected KEY=VALUE",
+    "name.sub=1": None,
+}
+
+
+@pytest.mark.parametrize(("override", "said"), BAD.items())
+def test_a_wrong_key_or_value_is_one_line_that_names_it(override, said):
+    if override == "model.blocks.0.pool_kind=mean":
+        override, said = "model.blocks=[{channels=3, pool_kind='mean'}]", "no effect without pool"
+    with pytest.raises(BadInput) as caught:
+        load("mnist-cnn", [override])
+    text = str(caught.value)
+    assert "\n" not in text
+    assert said is None or said in text
+    assert caught.value.exit_status == 2
+
+
+def test_momentum_for_adam_is_refused():
+    with pytest.raises(BadInput, match="no effect with optimizer"):
+        load("mnist-cnn3", ["recipe.momentum=0.9"])
+
+
+def test_a_file_that_is_no_experiment_is_named(tmp_path):
+    for content, said in [
+        (b"name = ", "not valid TOML"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"x = " + b"[" * 100_000, ""),
+        (b"a = 1\n", "unknown key a"),
+        (b"", "name: missing"),
+        (b"#" * 1_000_001, "larger than"),
+    ]:
+        path = tmp_path / "bad.toml"
+        path.write_bytes(content)
+        with pytest.raises(BadInput, match="bad.toml") as caught:
+            load(str(path))
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(BadInput, match="no such file"):
+        load(str(tmp_path / "none.toml"))
+    with pytest.raises(BadInput, match="none.toml"):
+        load(str(tmp_path / "bad.toml" / "none.toml"))
+    with pytest.raises(BadInput, match='did you mean "mnist-cnn"'):
+        load("mnist-cmn")
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_override_is_taken_or_refused_in_words(key, value):
+    try:
+        load("digits", [f"{key}={value}"])
+    except BadInput:
+        pass
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["kind", "data", "model", "recipe", "task", "name", "source"]), inner, max_size=4), max_leaves=12))
+def test_any_table_is_taken_or_refused_in_words(table):
+    with pytest.raises(BadInput):
+        build({"name": "x", "data": table, "model": table}, "x")
