@@ -163,6 +163,17 @@ def test_cnn_is_the_plain_network_one_would_write():
         torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_pooling_before_an_increasing_activation_changes_no_bit(name):
+    block = make({"kind": "cnn", "blocks": [conv(4, activation=name, pool=2)]}).blocks[0]
+    pixels = torch.randn(3, 3, 9, 9, requires_grad=True)
+    one = block(pixels)
+    two = F.max_pool2d(ACTIVATIONS[name]()(block.convolution(pixels)), 2)
+    assert torch.equal(one, two)
+    gradients = [torch.autograd.grad(out.square().sum(), pixels)[0] for out in (one, two)]
+    assert torch.equal(*gradients)
+
+
 def test_lenet5_sees_a_small_image_in_the_middle_of_black():
     model = make({"kind": "lenet5"}, (1, 28, 28)).eval()
     pixels = torch.rand(2, 1, 28, 28)

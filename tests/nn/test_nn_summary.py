@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -28,11 +28,11 @@ def test_r3_by_hand():
     assert [tuple(row[key] for key in keys) for row in found["rows"]] == [
         ("standardize", "Standardize", [1, 28, 28], 0, 0, 1),
         ("blocks.0.convolution", "Conv2d", [10, 24, 24], 260, 24 * 24 * 10 * 25, 5),
-        ("blocks.0.activation", "ReLU", [10, 24, 24], 0, 0, 5),
         ("blocks.0.pool", "MaxPool2d", [10, 12, 12], 0, 0, 6),
+        ("blocks.0.activation", "ReLU", [10, 12, 12], 0, 0, 6),
         ("blocks.1.convolution", "Conv2d", [20, 8, 8], 5020, 8 * 8 * 20 * 250, 14),
-        ("blocks.1.activation", "ReLU", [20, 8, 8], 0, 0, 14),
         ("blocks.1.pool", "MaxPool2d", [20, 4, 4], 0, 0, 16),
+        ("blocks.1.activation", "ReLU", [20, 4, 4], 0, 0, 16),
         ("head", "Flatten", [320], 0, 0, None),
         ("dense.0.linear", "Linear", [128], 41_088, 40_960, None),
         ("dense.0.activation", "ReLU", [128], 0, 0, None),
@@ -148,47 +148,44 @@ def test_nothing_of_the_model_is_changed():
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
 
 
-# ---- receptive fields: which pixels have a gradient from the middle of the map ----
+# ---- receptive fields: which pixels have a gradient from one position of the map ----
 
 SIDE = 61
 
 
-def seen(module: nn.Module, channels: int = 1) -> int | None:
-    """The side of what one position in the middle sees; None where it reaches the border of the image."""
+def seen(module: nn.Module, side: int = SIDE) -> int:
+    """The side of what the position in the middle sees."""
     module = module.double().eval()
     for parameter in module.parameters():
         nn.init.constant_(parameter, 0.1)                                   # nothing cancels
-    pixels = torch.ones(1, channels, SIDE, SIDE, dtype=torch.float64, requires_grad=True)
+    pixels = torch.ones(1, 1, side, side, dtype=torch.float64, requires_grad=True)
     maps = module(pixels)
     maps[0, :, maps.shape[2] // 2, maps.shape[3] // 2].sum().backward()
     rows = pixels.grad[0].abs().sum((0, 2)).nonzero().flatten().tolist()
-    return None if rows[0] == 0 or rows[-1] == SIDE - 1 else rows[-1] - rows[0] + 1
+    return rows[-1] - rows[0] + 1
 
 
-def last_field(module: nn.Module, channels: int = 1) -> int | None:
-    return table(nn.Sequential(module, nn.Identity()), (channels, SIDE, SIDE))["rows"][-1]["receptive_field"]
+def last_field(module: nn.Module, side: int = SIDE) -> int | None:
+    return table(nn.Sequential(module, nn.Identity()), (1, side, side))["rows"][-1]["receptive_field"]
 
 
-def convolution(kernel, stride, padding, dilation):
-    return nn.Conv2d(1, 1, kernel, stride, padding, dilation)
-
-
-conv = st.builds(convolution, st.integers(1, 5), st.integers(1, 2), st.integers(0, 2), st.integers(1, 2))
+conv = st.builds(lambda k, s, p, d: nn.Conv2d(1, 1, k, s, p, d),
+                 st.integers(1, 4), st.integers(1, 2), st.integers(0, 2), st.integers(1, 2))
 pool = st.builds(lambda size, stride, pad: nn.AvgPool2d(size, stride, pad * (size // 2)),
-                 st.integers(1, 3), st.integers(1, 3), st.integers(0, 1))
-other = st.sampled_from([nn.ReLU(inplace=True), nn.Sigmoid(), nn.BatchNorm2d(1), nn.ZeroPad2d((1, 0, 1, 0))])
+                 st.integers(1, 3), st.integers(1, 2), st.integers(0, 1))
+other = st.builds(lambda make: make(), st.sampled_from([nn.ReLU, nn.Sigmoid, lambda: nn.BatchNorm2d(1)]))
 
 
-@given(st.lists(st.one_of(conv, pool, other), min_size=1, max_size=6))
-@settings(deadline=None, max_examples=60)
+@given(st.lists(st.one_of(conv, pool, other), min_size=1, max_size=5))
+@settings(deadline=None, max_examples=40)
 def test_fields_of_random_stacks_by_brute_force(layers):
-    stack = nn.Sequential(*layers)
-    assume(all(side > 0 for side in stack(torch.ones(1, 1, SIDE, SIDE)).shape))
-    expected = seen(stack)
-    assume(expected is not None)
-    assert last_field(stack) == expected
+    field = last_field(nn.Sequential(*layers), side=128)
     strongest = [nn.MaxPool2d(m.kernel_size, m.stride, m.padding) if isinstance(m, nn.AvgPool2d) else m for m in layers]
-    assert last_field(nn.Sequential(*strongest)) == expected                # the same windows
+    assert last_field(nn.Sequential(*strongest), side=128) == field         # the same windows
+    for layer in layers:                                                    # so that no padding cuts off what is seen
+        if hasattr(layer, "padding"):
+            layer.padding = 0 if isinstance(layer, nn.AvgPool2d) else (0, 0)
+    assert seen(nn.Sequential(*layers), side=field + 8) == field
 
 
 class Branches(nn.Module):
@@ -215,9 +212,7 @@ def c(kernel, stride=1, padding=0, dilation=1, channels=1, out=1):
     nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), nn.AdaptiveAvgPool2d(SIDE), c(2)),
 ])
 def test_fields_of_branches_by_brute_force(module):
-    expected = seen(module)
-    assert expected is not None
-    assert last_field(module) == expected
+    assert last_field(module) == seen(module)
 
 
 @pytest.mark.parametrize("module", [

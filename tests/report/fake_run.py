@@ -1,4 +1,4 @@
-"""A run directory made up after the contract in docs/architecture.md, of any size and in any state, without training."""
+"""A run directory made up after the contract in docs/architecture.md, of any size, in any state, without training."""
 
 import json
 import time

@@ -73,7 +73,7 @@ def _crop(pixels: Tensor, spec: Crop, generator: Generator) -> Tensor:
 
 
 def cropped(pixels: Tensor, corners: Tensor, padding: int, fill: str) -> Tensor:
-    """Pad every side, then cut the original size out, upper left corner at (row, column) = corners (B, 2) of the padded.
+    """Pad every side, then cut the original size out at corners (B, 2): row and column within the padded image.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def _resized_crop(pixels: Tensor, spec: ResizedCrop, generator: Generator) -> Te
 
 
 def boxes(draws: Tensor, height: int, width: int, spec: ResizedCrop) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Boxes of random area and aspect ratio within an image, as in Szegedy et al. 2014 (and torchvision's RandomResizedCrop).
+    """Boxes of random area and aspect ratio (Szegedy et al. 2014, and as torchvision's RandomResizedCrop draws them).
 
     Of ten boxes drawn for an image the first that fits is taken; if none does, the largest centred one of an allowed
     ratio.
@@ -164,7 +164,7 @@ def rotated(pixels: Tensor, degrees: Tensor) -> Tensor:
     y = torch.arange(height, dtype=angle.dtype, device=pixels.device).view(1, -1, 1) - (height - 1) / 2
     x = torch.arange(width, dtype=angle.dtype, device=pixels.device).view(1, 1, -1) - (width - 1) / 2
     cosine, sine = angle.cos(), angle.sin()
-    source_x, source_y = cosine * x - sine * y, sine * x + cosine * y                   # (B, H, W), pixels from the centre
+    source_x, source_y = cosine * x - sine * y, sine * x + cosine * y                   # (B, H, W), from the centre
     grid = torch.stack([source_x * (2 / width), source_y * (2 / height)], dim=-1)
     return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False).clamp_(0, 1)
 
@@ -188,7 +188,7 @@ def _cutout(pixels: Tensor, spec: Cutout, generator: Generator) -> Tensor:
 def blanked(pixels: Tensor, row: Tensor, column: Tensor, size: int, which: Tensor) -> Tensor:
     """Zeros in a square of `size` pixels about (row, column) of the images that `which` says, (B,) each."""
     _, _, height, width = pixels.shape
-    y = torch.arange(height, device=pixels.device) - row[:, None] + size // 2           # (B, H), 0 is the square's first
+    y = torch.arange(height, device=pixels.device) - row[:, None] + size // 2           # (B, H), rows of the square
     x = torch.arange(width, device=pixels.device) - column[:, None] + size // 2
     down = (y >= 0) & (y < size) & which[:, None]
     across = (x >= 0) & (x < size)

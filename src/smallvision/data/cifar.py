@@ -1,4 +1,4 @@
-"""CIFAR-10's files, as pickles and as binary (Krizhevsky 2009, "Learning multiple layers of features from tiny images").
+"""CIFAR-10's files, pickled and binary (Krizhevsky 2009, "Learning multiple layers of features from tiny images").
 
 Unpickling runs code that the file names, so a pickle gets to name exactly four things: numpy's ``_reconstruct``,
 ``ndarray`` and ``dtype``, and ``_codecs.encode``; and only with the arguments that CIFAR's own files give them.
@@ -7,7 +7,7 @@ Unpickling runs code that the file names, so a pickle gets to name exactly four 
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def read_cifar_pickle(path: Path) -> tuple[Pixels, Rows]:
         raise BadInput(f"{path}: not a batch of CIFAR-10 (a pickled {type(content).__name__}); {_CURE}")
     table = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in content.items()}
     pixels, labels = table.get("data"), table.get("labels")
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (_PIXELS,) or not len(pixels):
+    if not _is_batch(pixels):
         raise BadInput(f'{path}: its "data" is not uint8 (N, {_PIXELS}); {_CURE}')
     if not isinstance(labels, list) or len(labels) != len(pixels) or not all(type(x) is int for x in labels):
         raise BadInput(f'{path}: its "labels" are not {len(pixels):,} integers; {_CURE}')
@@ -137,6 +137,12 @@ def pickle_blocks(path: Path, rows: Rows) -> Iterator[Block]:
     """The images of ascending rows of a pickled batch, as one block. Raises BadInput."""
     pixels, _ = read_cifar_pickle(path)
     yield rows, pixels if len(rows) == len(pixels) else pixels[rows]
+
+
+def _is_batch(pixels: Any) -> TypeGuard[Pixels]:
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
+        return False
+    return pixels.shape[1:] == (_PIXELS,) and len(pixels) > 0
 
 
 def _checked(labels: Any, path: Path) -> Rows:

@@ -22,7 +22,7 @@ def fetch(entry: Source, root: Path, found: dict[str, Path], mirrors: Sequence[s
         if name.endswith(".tar.gz"):
             wanted = [file for file in entry.layouts[-1] if file not in found]
             archive = _download(entry, name, md5, root, mirrors, wanted[0])
-            _unpack(archive, wanted, entry.layouts[-1], root)
+            _unpack(archive, wanted, root)
             archive.unlink()
         elif name.removesuffix(".gz") not in found:
             _download(entry, name, md5, root / entry.folders[0], mirrors, name)
@@ -66,8 +66,8 @@ def _cure(entry: Source) -> str:
     return f"give --root or set SMALLVISION_DATA to the folder that has {folder}, or put the file there yourself"
 
 
-def _unpack(archive: Path, wanted: Sequence[str], known: Sequence[str], root: Path) -> None:
-    """Take the wanted batches out of CIFAR's archive, each through a temporary name; nothing else in it is looked at."""
+def _unpack(archive: Path, wanted: Sequence[str], root: Path) -> None:
+    """Take the wanted batches out of CIFAR's archive, each through a temporary name; nothing else is looked at."""
     folder = root / "cifar-10-batches-py"
     folder.mkdir(parents=True, exist_ok=True)
     left = set(wanted)

@@ -9,7 +9,7 @@ from smallvision.data.seeds import mix
 from smallvision.experiment.data import Expand
 
 _EXPANSION = 3                                        # keeps this draw apart from others of the same seed
-_IMAGES_AT_ONCE = 4096
+_IMAGES_AT_ONCE = 256                                 # keeps the noise, four bytes a pixel, small
 
 
 def kinds(spec: Expand) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ def expand(images: ImageSet, spec: Expand, seed: int) -> ImageSet:
     copies = len(kinds(spec))
     groups = tuple(_expanded(group, spec, generator) for group in images.groups)
     sizes = [len(group) for group in images.groups]
-    labels = torch.cat([part.repeat(copies) for part in images.labels.split(sizes)])
+    labels = torch.cat([part.repeat(copies) for part in torch.split(images.labels, sizes)])
     return ImageSet(groups, labels, content_ids(groups), images.classes, images.name)
 
 

@@ -1,6 +1,6 @@
 """IDX files, raw or gzipped: the format of MNIST (LeCun, Cortes & Burges, "The MNIST database", file format section).
 
-A big-endian header (two zero bytes, the type of the numbers, the count of dimensions, each dimension), then the numbers.
+A big-endian header (two zero bytes, type of the numbers, count of dimensions, each dimension), then the numbers.
 Only uint8 is read. A header is never believed about size before the file has been seen to hold that much.
 """
 
@@ -51,7 +51,8 @@ def read_header(path: Path, dimensions: int) -> Header:
             raise BadInput(f"{path}: not an IDX file (starts with {magic.hex(' ') or 'nothing'}); {_CURE}")
         if magic[2] != _UINT8 or magic[3] != dimensions:
             raise BadInput(
-                f"{path}: IDX type {magic[2]} with {magic[3]} dimensions; expected type {_UINT8} (uint8) with {dimensions}"
+                f"{path}: IDX type {magic[2]} with {magic[3]} dimensions; "
+                f"expected type {_UINT8} (uint8) with {dimensions}"
             )
         sizes = file.read(4 * dimensions)
     if len(sizes) < 4 * dimensions:
@@ -63,7 +64,7 @@ def read_header(path: Path, dimensions: int) -> Header:
     on_disk = path.stat().st_size
     if _zipped(path):
         if header.bytes > on_disk * _LARGEST_RATIO:
-            raise BadInput(f"{path}: its header says {_times(shape)}, which {on_disk:,} gzipped bytes cannot hold; {_CURE}")
+            raise BadInput(f"{path}: its header says {_times(shape)}, too many for {on_disk:,} gzipped bytes; {_CURE}")
     elif on_disk != header.offset + header.bytes:
         raise BadInput(
             f"{path}: its header says {_times(shape)}, so {header.offset + header.bytes:,} bytes, "
@@ -73,7 +74,7 @@ def read_header(path: Path, dimensions: int) -> Header:
 
 
 def blocks(path: Path, header: Header, rows: Rows) -> Iterator[Block]:
-    """The images of ascending rows as blocks (n, 1, H, W). A gzipped file is read to its end, so that its check sum counts.
+    """The images of ascending rows as blocks (n, 1, H, W). A file is read to its end, where gzip has its check sum.
 
     Raises
     ------

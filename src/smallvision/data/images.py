@@ -1,16 +1,21 @@
 """Images in memory as the rest of smallvision sees them, and the one way to get there from a spec."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from smallvision.data import memory, select
+from smallvision.data.arrays import from_mapping
+from smallvision.data.folder import read_folder
 from smallvision.data.identity import content_ids
 from smallvision.data.normalize import statistics
+from smallvision.data.npz import read_npz
 from smallvision.data.published import read_cifar10, read_digits, read_mnist
 from smallvision.data.raw import Raw, RawSplit, Rows, by_shape, read, size_bytes
 from smallvision.errors import BadInput
@@ -63,10 +68,12 @@ class ImageSet:
         for group in self.groups:
             starts.append(starts[-1] + len(group))
         rows = rows.to(self.labels.device)
-        inside = [rows[(rows >= start) & (rows < end)] for start, end in zip(starts, starts[1:], strict=False)]
-        groups = [group[some - start] for group, some, start in zip(self.groups, inside, starts, strict=False) if len(some)]
+        inside = [rows[(rows >= start) & (rows < end)] for start, end in pairwise(starts)]
+        groups = tuple(
+            group[some - start] for group, some, start in zip(self.groups, inside, starts, strict=False) if len(some)
+        )
         order = torch.cat(inside)
-        return replace(self, groups=tuple(groups), labels=self.labels[order], ids=self.ids[order])
+        return replace(self, groups=groups, labels=self.labels[order], ids=self.ids[order])
 
     def to(self, device: str | torch.device) -> "ImageSet":
         """The same images on a device."""
@@ -91,6 +98,8 @@ READ: dict[str, Callable[[DataSpec, Path | None], Raw]] = {
     "mnist": read_mnist,
     "fashion-mnist": read_mnist,
     "cifar10": read_cifar10,
+    "folder": read_folder,
+    "npz": read_npz,
 }
 
 
@@ -112,6 +121,22 @@ def load(spec: DataSpec, root: Path | None = None, device: str | torch.device = 
     return prepare(READ[spec.source](spec, root), spec, device)
 
 
+def from_arrays(spec: DataSpec, arrays: Mapping[str, Any], device: str | torch.device = "cpu") -> Splits:
+    """Splits from arrays in memory, under the same options and checks as from files.
+
+    Parameters
+    ----------
+    spec : with source "arrays".
+    arrays : x_train, y_train, and x_val, y_val, x_test, y_test, classes where there are. Images are uint8 (N, H, W),
+        (N, H, W, C) or (N, C, H, W); labels integers (N,). They are copied.
+
+    Raises
+    ------
+    BadInput : a name, shape, type or label that does not fit; otherwise as `load`.
+    """
+    return prepare(from_mapping(arrays), spec, device)
+
+
 def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Splits:
     """Splits from a source whose pixels are not read yet: choose by label, check the memory, read, expand, measure.
 
@@ -125,7 +150,8 @@ def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Spl
 
     raw, notes = _subset(raw, spec)
     rows = np.flatnonzero(raw.train.labels >= 0)
-    select.refuse_empty(np.bincount(raw.train.labels[rows], minlength=len(raw.classes)), raw.classes, f"{raw.name}:")
+    counts = np.bincount(raw.train.labels[rows], minlength=len(raw.classes))
+    select.refuse_empty(counts, raw.classes, f"{raw.name}: has")
     validation: Rows | None = None
     if spec.validation:
         if raw.validation is not None:

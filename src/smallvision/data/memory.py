@@ -26,7 +26,7 @@ def _system() -> int:
 
 
 def _control_groups() -> list[int | None]:
-    """What containers leave, in cgroup version 2 and 1. Page cache in `current` can be given back, so it counts as free."""
+    """What containers leave, in cgroup version 2 and 1. Page cache can be given back, so it counts as free."""
     return [
         _left(Path("/sys/fs/cgroup"), "memory.max", "memory.current", "file"),
         _left(Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes", "total_cache"),
@@ -58,7 +58,7 @@ def require(needed: int, name: str, cure: str) -> None:
     """
     available = available_bytes()
     if needed > available:
-        raise BadInput(f"{name}: its images need {human(needed)} of memory and {human(available)} are available; {cure}")
+        raise BadInput(f"{name}: needs {human(needed)} of memory, and {human(available)} are available; {cure}")
 
 
 def human(count: float) -> str:

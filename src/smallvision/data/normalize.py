@@ -24,7 +24,8 @@ def histogram(groups: Iterable[Tensor]) -> Rows:
     for group in groups:
         if counts is None:
             counts = torch.zeros(group.shape[1], 256, dtype=torch.int64)
-        for part in group.split(_IMAGES_AT_ONCE):
+        for first in range(0, len(group), _IMAGES_AT_ONCE):
+            part = group[first : first + _IMAGES_AT_ONCE]
             for channel in range(group.shape[1]):
                 counts[channel] += torch.bincount(part[:, channel].reshape(-1), minlength=256).cpu()
     if counts is None:
@@ -70,7 +71,7 @@ def statistics(normalize: str | Numbers, groups: Sequence[Tensor]) -> Statistics
         return (0.0,) * channels, (1.0,) * channels, ()
     mean, std = moments(histogram(groups))
     constant = [k for k, value in enumerate(std) if value == 0]
-    notes = tuple(f"channel {k} is {mean[k]:.4g} in every training image; it is divided by 1, not by its std 0" for k in constant)
+    notes = tuple(f"channel {k} is {mean[k]:.4g} in every training image; its std 0 is taken as 1" for k in constant)
     return mean, tuple(value or 1.0 for value in std), notes
 
 
@@ -78,7 +79,8 @@ def copied(numbers: Numbers) -> tuple[str, ...]:
     """A note when the given std is the widely copied wrong one of CIFAR-10."""
     if len(numbers.std) != 3 or not np.allclose(numbers.std, COPIED_STD, rtol=0, atol=6e-4):
         return ()
-    mean = " beside it the right mean (0.4914, 0.4822, 0.4465);" if np.allclose(numbers.mean, COPIED_MEAN, atol=6e-4) else ""
+    beside = np.allclose(numbers.mean, COPIED_MEAN, rtol=0, atol=6e-4)
+    mean = f" the mean {COPIED_MEAN} beside it is right;" if beside else ""
     return (
         f"data.normalize: std {COPIED_STD} is the widely copied wrong one for CIFAR-10, the mean of each image's own "
         f"std;{mean} over all training pixels it is {RIGHT_STD}. It is used as given",

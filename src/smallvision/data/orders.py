@@ -45,7 +45,7 @@ def _rows(order: Tensor, batch_size: int, drop_last: bool) -> list[Tensor]:
             f"recipe.batch_size {batch_size:,} is larger than the data, {len(order):,} images; "
             f"give at most {len(order):,}"
         )
-    rows = list(order.split(batch_size))
+    rows = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
     return rows[:-1] if drop_last and len(rows[-1]) < batch_size else rows
 
 

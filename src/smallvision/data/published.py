@@ -28,13 +28,15 @@ def read_mnist(spec: DataSpec, root: Path | None) -> Raw:
 
 def _idx(images: Path, labels: Path) -> RawSplit:
     header = idx.read_header(images, dimensions=3)
+    (count,) = idx.read_header(labels, dimensions=1).shape
+    if count != header.shape[0]:
+        raise BadInput(f"{labels}: {count:,} labels for {header.shape[0]:,} images in {images.name}; fetch both again")
     numbers = idx.read_idx(labels, dimensions=1).astype(np.int64)
-    if len(numbers) != header.shape[0]:
-        raise BadInput(f"{labels}: {len(numbers):,} labels for {header.shape[0]:,} images in {images.name}")
     if numbers.max() > 9:
         raise BadInput(f"{labels}: label {numbers.max()} is out of range (0 to 9)")
     _, height, width = header.shape
-    return RawSplit(numbers, same_shape(len(numbers), (1, height, width)), lambda rows: idx.blocks(images, header, rows))
+    shapes = same_shape(len(numbers), (1, height, width))
+    return RawSplit(numbers, shapes, lambda rows: idx.blocks(images, header, rows))
 
 
 def read_cifar10(spec: DataSpec, root: Path | None) -> Raw:
@@ -81,7 +83,7 @@ def read_digits(spec: DataSpec, root: Path | None) -> Raw:
         images = pixels[rows]
         return RawSplit(labels[rows], same_shape(len(rows), (1, 8, 8)), lambda some: iter([(some, images[some])]))
 
-    note = f"digits has no test split of its own; the same {_DIGITS_TEST} of {len(labels):,} images, stratified, always are it"
+    note = f"digits has no test split of its own; the same {_DIGITS_TEST} of {len(labels):,} images are always it"
     return Raw("digits", sources.source("digits").classes, split(train), test=split(test), notes=(note,))
 
 

@@ -48,7 +48,7 @@ def quotas(counts: Rows, total: int) -> Rows:
     rest = share - whole * counts.sum()
     order = np.lexsort((np.arange(len(counts)), -rest))
     whole[order[: total - int(whole.sum())]] += 1
-    return whole
+    return np.asarray(whole)
 
 
 def draw(labels: Rows, rows: Rows, wanted: Rows, seed: int) -> Rows:
@@ -95,11 +95,11 @@ def keep(
     counts = np.bincount(labels[rows], minlength=len(classes))
     if per_class is not None:
         wanted = np.minimum(counts, per_class)
-        short = [f'"{classes[k]}" ({counts[k]:,})' for k in np.flatnonzero(counts < per_class)]
+        short = [f'"{name}" ({count:,})' for name, count in zip(classes, counts, strict=True) if count < per_class]
         notes = (f"limit_per_class {per_class:,} is more than there are of {', '.join(short)}",) if short else ()
     elif limit is not None:
         number = count_of(limit, len(rows))
-        notes = (f"limit {number:,} is more than the {len(rows):,} training images; all are kept",) if number > len(rows) else ()
+        notes = (f"limit {number:,} is more than the {len(rows):,} training images",) if number > len(rows) else ()
         wanted = quotas(counts, min(number, len(rows)))
         refuse_empty(wanted, classes, f"data.limit: {limit} keeps", "; give a larger limit, or limit_per_class")
     else:

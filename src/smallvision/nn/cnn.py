@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from smallvision.experiment.model import Block, CnnSpec, Initialization
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.init import initialized
-from smallvision.nn.layers import ACTIVATIONS, HEADS, POOLS, Standardize
+from smallvision.nn.layers import ACTIVATIONS, HEADS, INCREASING, POOLS, Standardize
 from smallvision.nn.mlp import dense
 from smallvision.nn.shapes import Shape, block_shapes, groups
 
@@ -76,10 +76,14 @@ def _block(block: Block, channels: int, init: Initialization) -> nn.Sequential:
         layers["norm"] = nn.BatchNorm2d(block.channels)
     elif block.normalization == "group":
         layers["norm"] = nn.GroupNorm(groups(block.channels) or 1, block.channels)
+    varied: dict[str, nn.Module] = {}
     if block.activation != "none":
-        layers["activation"] = ACTIVATIONS[block.activation]()
+        varied["activation"] = ACTIVATIONS[block.activation]()
     if block.pool:
-        layers["pool"] = POOLS[block.pool_kind](block.pool, block.pool_stride or block.pool)
+        varied["pool"] = POOLS[block.pool_kind](block.pool, block.pool_stride or block.pool)
+    # The largest of increasing values is the value of the largest: pooled first, the activation has a quarter to do.
+    first = block.pool_kind == "max" and block.activation in INCREASING
+    layers.update(reversed(varied.items()) if first else varied.items())
     if block.dropout:
         layers["dropout"] = nn.Dropout(block.dropout)
     return nn.Sequential(layers)

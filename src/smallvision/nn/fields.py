@@ -65,7 +65,7 @@ class Fields:
         self._set(pixels, (Axis(0, 1, 1), Axis(0, 1, 1)))
 
     def __getitem__(self, tensor: Tensor) -> Field | None:
-        """The field of a position of `tensor` (B, C, H, W); None where it is not known, or nothing like that."""
+        """The field of a position of `tensor` (B, C, H, W); None where it is not known."""
         return self._known.get(_key(tensor))
 
     def extent(self, tensor: Tensor) -> int | None:
@@ -139,8 +139,7 @@ def _argument(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: s
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    values = (value,) if isinstance(value, int) else tuple(value)
-    return (values[0], values[-1])
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
 def _same(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Field | None:
@@ -159,16 +158,14 @@ def _copy(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], out: An
 def _windows(field: Field | None, size: Any, stride: Any, padding: Any, dilation: Any = 1) -> Field | None:
     if field is None:
         return None
-    four = zip(_pair(size), _pair(stride), _pair(padding), _pair(dilation), strict=True)
-    one, two = (axis.window(*numbers) for axis, numbers in zip(field, four, strict=True))
-    return one, two
+    down, across = zip(_pair(size), _pair(stride), _pair(padding), _pair(dilation), strict=True)
+    return field[0].window(*down), field[1].window(*across)
 
 
 def _convolution(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Field | None:
     pixels, weight, _, stride, padding, dilation, transposed = args[:7]
-    if transposed or weight.ndim != 4:
-        return None
-    return _windows(fields[pixels], weight.shape[2:], stride, padding, dilation)
+    plain = not transposed and weight.ndim == 4 and _key(weight) not in fields._known
+    return _windows(fields[pixels], weight.shape[2:], stride, padding, dilation) if plain else None
 
 
 def _pool(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Field | None:
@@ -179,24 +176,20 @@ def _pool(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], out: An
 
 
 def _adaptive(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Field | None:
-    before, after = args[0].shape[2:], tensors_in(out)[0].shape[2:]
-    if tuple(after) == (1, 1):
+    sides = list(zip(args[0].shape[2:], tensors_in(out)[0].shape[2:], strict=True))
+    if all(after == 1 for _, after in sides):
         return _whole(fields, args[0])
-    if any(b % a for b, a in zip(before, after, strict=True)):
-        return None                                     # windows of several sizes
-    size = [b // a for b, a in zip(before, after, strict=True)]
-    return _windows(fields[args[0]], size, size, 0)
+    size = [before // after for before, after in sides]
+    return None if any(before % after for before, after in sides) else _windows(fields[args[0]], size, size, 0)
 
 
 def _whole(fields: Fields, maps: Tensor, dims: tuple[int, ...] = (2, 3)) -> Field | None:
     field = fields[maps]
     if field is None:
         return None
-    one, two = (
-        axis.whole(maps.shape[d], pixels) if d in dims else axis
-        for d, axis, pixels in zip((2, 3), field, (fields.height, fields.width), strict=True)
-    )
-    return one, two
+    height, width = field
+    return (height.whole(maps.shape[2], fields.height) if 2 in dims else height,
+            width.whole(maps.shape[3], fields.width) if 3 in dims else width)
 
 
 def _reduction(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Field | None:
@@ -214,9 +207,7 @@ def _softmax(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], out:
 
 def _padding(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Field | None:
     field, pad = fields[args[0]], [*args[1], 0, 0, 0, 0][:4]                               # left, right, top, bottom
-    if field is None or len(args[1]) > 6:
-        return None
-    return field[0].window(1, 1, pad[2]), field[1].window(1, 1, pad[0])
+    return (field[0].window(1, 1, pad[2]), field[1].window(1, 1, pad[0])) if field and len(args[1]) <= 6 else None
 
 
 def _cat(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Field | None:

@@ -12,7 +12,8 @@ Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 # 1 / sqrt(E[f(z)^2]) for standard normal z: with weights of variance gain^2 / fan_in the pre-activations keep their
 # variance from layer to layer. He et al. 2015 (2.2) derive it for rectifiers; the others are the same integral, taken
-# numerically. (torch.nn.init.calculate_gain has 5/3 for tanh and 1 for sigmoid, by another reasoning.)
+# numerically; for those that are not piecewise linear it holds for pre-activations of variance 1.
+# (torch.nn.init.calculate_gain has 5/3 for tanh and 1 for sigmoid, by another reasoning.)
 GAINS: dict[Activation, float] = {
     "relu": math.sqrt(2),
     "leaky-relu": math.sqrt(2 / (1 + 0.01**2)),

@@ -102,6 +102,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
 }
 
+INCREASING = ("relu", "leaky-relu", "elu", "tanh", "sigmoid")          # gelu and silu are not: they dip below zero
+
 POOLS: dict[str, Callable[[int, int], nn.Module]] = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}
 
 HEADS: dict[str, Callable[[], nn.Module]] = {"flat": nn.Flatten, "global-mean": GlobalMean, "global-max": GlobalMax}

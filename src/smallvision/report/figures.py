@@ -10,11 +10,14 @@ import numpy as np
 
 from smallvision.errors import BadInput
 from smallvision.report import style
+from smallvision.report.grids import filters, gallery
 from smallvision.report.series import envelope, per_epoch, per_step, smooth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+__all__ = ["confusion", "curves", "filters", "gallery", "loss_curve", "per_class"]
 
 NUMBERED = 20                 # classes up to which a confusion matrix has room for numbers, and bars for every class
 RAW_STEPS = 1500              # steps up to which each one is drawn; beyond, the range of neighbouring steps
@@ -38,13 +41,15 @@ def loss_curve(steps: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str
     if len(losses):
         if len(losses) > RAW_STEPS:
             middle, low, high = envelope(examples, losses)
-            axes.fill_between(middle, low, high, color=style.BLUE, alpha=0.22, linewidth=0, label="training, range of all steps")
+            label = "training, range of all steps"
+            axes.fill_between(middle, low, high, color=style.BLUE, alpha=0.22, linewidth=0, label=label)
         else:
             axes.plot(examples, losses, color=style.BLUE, alpha=0.35, linewidth=0.7, label="training, each step",
                       marker="o" if len(losses) <= 40 else "", markersize=2.5)
         if len(losses) >= 10:
             places, medians, width = smooth(losses)
-            axes.plot(examples[places], medians, color=style.BLUE, linewidth=1.8, label=f"training, median of {width} steps")
+            label = f"training, median of {width} steps"
+            axes.plot(examples[places], medians, color=style.BLUE, linewidth=1.8, label=label)
         tops += [float(np.quantile(losses, 0.995))]
     for split in ("validation", "test"):
         x, y = per_epoch(metrics, split, "loss", "examples")
@@ -104,7 +109,13 @@ def _second_axis(axes: "Axes", ratio: float, label: str) -> None:
     """The same axis in another unit on top: values there = values here / ratio."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    top = axes.secondary_xaxis("top", functions=(lambda x: x / ratio, lambda x: x * ratio))
+    def there(x: Any) -> Any:
+        return x / ratio
+
+    def back(x: Any) -> Any:
+        return x * ratio
+
+    top = axes.secondary_xaxis("top", functions=(there, back))
     top.set_xlabel(label)
     top.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=label == "epochs"))
     top.xaxis.set_major_formatter(FuncFormatter(style.count))
@@ -130,14 +141,15 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> "Figure":
     share = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     names = style.distinct(classes)
     longest = max(map(len, names))
-    size = float(np.clip(0.46 * k, 2.6, 6.2))
+    size = float(np.clip(0.46 * k, 2.6, 5.4))
     figure = style.blank(min(size + 1.5 + 0.07 * longest, 8.0), size + 0.5 + 0.06 * longest)
     axes = figure.subplots()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100, interpolation="none")
     ticks = np.arange(k) if k <= 2 * NUMBERED else np.unique(np.linspace(0, k - 1, 25).round().astype(int))
     labels = [names[i] for i in ticks]
-    axes.set_xticks(ticks, labels, rotation=0 if longest <= 2 else 90 if k > NUMBERED else 45,
-                    ha="right" if 2 < longest and k <= NUMBERED else "center", rotation_mode="anchor" if k <= NUMBERED else None)
+    slant = 0 if longest <= 2 else 45 if k <= NUMBERED else 90
+    axes.set_xticks(ticks, labels, rotation=slant, ha="right" if slant == 45 else "center",
+                    rotation_mode="anchor" if slant == 45 else None)
     axes.set_yticks(ticks, labels)
     axes.tick_params(length=0 if k <= NUMBERED else 2, labelsize=9 if k <= NUMBERED else 7)
     axes.grid(False)
@@ -148,7 +160,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> "Figure":
             axes.text(column, row, f"{matrix[row, column]}", ha="center", va="center", fontsize=fontsize,
                       color="white" if share[row, column] > 55 else style.INK)
     bar = figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class (%)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return figure
 
 
@@ -168,11 +180,12 @@ def per_class(rows: Sequence[Mapping[str, Any]]) -> "Figure":
         order = sorted(order, key=lambda i: (rows[i]["f1"], i))[:NUMBERED]
     figure = style.blank(7.2, 1.0 + 0.36 * len(order))
     axes = figure.subplots()
-    bars = (("precision", style.BLUE), ("recall", style.ORANGE), ("f1", "white"))      # dark, middle, light: also in gray
+    bars = (("precision", style.BLUE), ("recall", style.ORANGE), ("f1", "white"))     # dark, middle, light: in gray too
     for offset, (score, color) in enumerate(bars):
         values = [100 * rows[i][score] for i in order]
         places = np.arange(len(order)) + (offset - 1) * 0.27
-        axes.barh(places, values, 0.25, color=color, edgecolor=style.INK, linewidth=0.5, label="F1" if score == "f1" else score)
+        name = "F1" if score == "f1" else score
+        axes.barh(places, values, 0.25, color=color, edgecolor=style.INK, linewidth=0.5, label=name)
     for place, i in enumerate(order):
         axes.text(100 * rows[i]["f1"] + 0.8, place + 0.27, f"{100 * rows[i]['f1']:.1f}", va="center", fontsize=7.5)
     axes.set_yticks(range(len(order)), [names[i] for i in order])
@@ -182,73 +195,4 @@ def per_class(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     if len(rows) > NUMBERED:
         axes.set_title(f"the {NUMBERED} classes of lowest F1, of {len(rows)}")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    return figure
-
-
-@style.styled
-def filters(weights: np.ndarray) -> "Figure":
-    """The first layer's weights as pictures, all on one scale that is symmetric around 0.
-
-    Three input channels are shown as red, green and blue, mid-gray being 0; any other number as the mean over channels.
-
-    Parameters
-    ----------
-    weights : float (F, C, kh, kw), F at least 1.
-    """
-    from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    weights = np.asarray(weights, np.float64)
-    if weights.ndim != 4 or not weights.size:
-        raise BadInput(f"filters: got an array {weights.shape}; expected (F, C, kh, kw) with no axis of length 0")
-    f, c, height, width = weights.shape
-    color = c == 3
-    maps = weights.transpose(0, 2, 3, 1) if color else weights.mean(axis=1)[..., None]            # (F, kh, kw, 3 or 1)
-    largest = float(np.abs(maps).max()) or 1.0
-    columns = min(f, 16 if f > 16 else 8)
-    rows = -(-f // columns)
-    gap = max(height // 6, 1)
-    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, maps.shape[-1]), np.nan)
-    for i in range(f):
-        top, left = i // columns * (height + gap), i % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = maps[i]
-    wide = min(6.0, 0.75 * columns)
-    figure = style.blank(wide + 1.2, float(np.clip(wide * sheet.shape[0] / sheet.shape[1], 1.2, 6.5)) + 0.2)
-    axes = figure.subplots()
-    levels = colormaps["gray" if color else "RdBu_r"].resampled(63)                 # few colours, so a small file
-    scale = ScalarMappable(Normalize(-largest, largest), levels)
-    shown = np.nan_to_num(0.5 + sheet / (2 * largest), nan=1.0) if color else scale.to_rgba(np.ma.masked_invalid(sheet[..., 0]))
-    axes.imshow(shown, interpolation="none")
-    axes.set_axis_off()
-    bar = figure.colorbar(scale, ax=axes, aspect=14, label="weight" if c == 1 else "weight (R, G, B)" if color else "mean weight")
-    bar.outline.set_visible(False)  # type: ignore[operator]
-    return figure
-
-
-@style.styled
-def gallery(pixels: np.ndarray, captions: Sequence[str], columns: int = 10) -> "Figure":
-    """Images in a grid, a caption under each.
-
-    Parameters
-    ----------
-    pixels : uint8 (n, C, H, W), n at least 1; three channels are red, green and blue.
-    captions : n short texts; may have line breaks.
-    columns : images in a row.
-    """
-    from smallvision.report.pictures import displayable
-
-    pixels = np.asarray(pixels)
-    if pixels.ndim != 4 or pixels.dtype != np.uint8 or not len(pixels) or len(captions) != len(pixels) or columns < 1:
-        raise BadInput(f"gallery: got {pixels.dtype} {pixels.shape} and {len(captions)} captions; expected uint8 (n, C, H, W) and n")
-    columns = min(columns, len(pixels))
-    rows = -(-len(pixels) // columns)
-    lines = max(caption.count("\n") + 1 for caption in captions)
-    figure = style.blank(1.1 * columns, rows * (1.05 * pixels.shape[2] / pixels.shape[3] + 0.15 * lines))
-    for place, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
-        axes.set_axis_off()
-        if place < len(pixels):
-            axes.imshow(displayable(pixels[place]), cmap="gray", vmin=0, vmax=255, interpolation="none")
-            text = "\n".join(style.short(line, 16) for line in captions[place].split("\n"))
-            axes.set_title(text, fontsize=8, y=0, pad=-3, va="top")
     return figure

@@ -74,7 +74,8 @@ def panel(evidence: Mapping[str, np.ndarray]) -> list[tuple[str, list[Tile]]]:
     if "panel_pixels" not in evidence:
         return []
     kinds = [str(kind) for kind in evidence["panel_kinds"]]
-    return [(kind, [Tile(pixels, kind) for pixels in row]) for kind, row in zip(kinds, evidence["panel_pixels"], strict=True)]
+    rows = zip(kinds, evidence["panel_pixels"], strict=True)
+    return [(kind, [Tile(pixels, kind) for pixels in row]) for kind, row in rows]
 
 
 def are_probabilities(values: np.ndarray) -> bool:

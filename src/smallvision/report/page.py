@@ -1,9 +1,10 @@
 """One run, or several, as one HTML file that needs nothing else: it opens without a network, and it prints."""
 
+import errno
 import os
-import shlex
-import tempfile
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smallvision.errors import BadInput, RunFailed
-from smallvision.report import figures, galleries, pictures, tables, words
+from smallvision.report import figures, galleries, pictures, style, tables, words
 from smallvision.report.series import per_step
 from smallvision.runs.read import RunRecord, status
 
@@ -31,7 +32,7 @@ def page(record: RunRecord) -> str:
     BadInput : evidence.npz is damaged.
     """
     run = _run(record, "")
-    return _template().render(title=f"{run['name']}, seed {run['seed']}", runs=[run], many=False)
+    return _render(title=f"{run['name']}, seed {run['seed']}", runs=[run], many=False)
 
 
 def page_of_many(records: Sequence[RunRecord]) -> str:
@@ -44,7 +45,7 @@ def page_of_many(records: Sequence[RunRecord]) -> str:
     if not records:
         raise BadInput("report: got no run; give at least one run directory")
     runs = [_run(record, f"r{number}-") for number, record in enumerate(records, start=1)]
-    return _template().render(title=f"{len(runs)} runs", runs=runs, many=True)
+    return _render(title=f"{len(runs)} runs", runs=runs, many=True)
 
 
 def write(records: RunRecord | Sequence[RunRecord], out: str | Path) -> Path:
@@ -66,26 +67,22 @@ def write(records: RunRecord | Sequence[RunRecord], out: str | Path) -> Path:
     """
     out = Path(out)
     text = page(records) if isinstance(records, RunRecord) else page_of_many(records)
-    part = None
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
-        with tempfile.NamedTemporaryFile("wb", dir=out.parent, prefix=f".{out.name}.", suffix=".part", delete=False) as file:
-            part = Path(file.name)
-            file.write(text.encode("utf-8", "replace"))
-        part.chmod(0o666 & ~_umask())
+        part.write_bytes(text.encode())
         os.replace(part, out)
     except OSError as error:
-        if part is not None:
-            part.unlink(missing_ok=True)
-        if error.errno in (28, 122):                     # ENOSPC, EDQUOT
+        with suppress(OSError):
+            part.unlink()
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunFailed(f"{out}: no space left on the disk; free some, or choose another --out") from None
         raise BadInput(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from None
     return out
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _render(**values: Any) -> str:
+    unprintable = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
+    return re.sub(unprintable, "\N{REPLACEMENT CHARACTER}", _template().render(**values))
 
 
 @cache
@@ -94,11 +91,12 @@ def _template() -> "Template":
 
     folder = Path(__file__).parent / "templates"
     environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    for filter in (words.whole, words.percent, words.seconds, words.size):
-        environment.filters[filter.__name__] = filter
-    environment.filters["picture"] = pictures.data_uri
+        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    for write_as in (words.whole, words.percent, words.interval, words.seconds, words.size):
+        environment.filters[write_as.__name__] = write_as
+    environment.filters.update(picture=pictures.data_uri, brief=style.short)
     return environment.get_template("page.html")
 
 
@@ -108,16 +106,15 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
     now = status(record.state)
     split = tables.held_out(record)
     run: dict[str, Any] = {
-        "prefix": prefix, "name": record.experiment.name, "about": record.experiment.about, "seed": record.state["seed"],
-        "status": now, "message": record.state.get("message") or "", "toml": record.experiment_toml.strip(),
-        "hash": record.state["experiment"], "path": record.path.name, "command": record.state["command"],
+        "prefix": prefix, "name": record.experiment.name, "about": record.experiment.about,
+        "seed": record.state["seed"], "status": now, "message": record.state.get("message") or "", "toml": record.experiment_toml.strip(),
+        "hash": record.state["experiment"], "command": record.state["command"],
         "epochs": record.metrics[-1]["epoch"] if record.metrics else 0, "planned": record.experiment.recipe.epochs,
-        "resume": f"smallvision run {shlex.quote(str(record.path / 'experiment.toml'))} --out {shlex.quote(str(record.path))} --resume",
         "result": result, "scores": tables.scores(record), "split": split, "looks": tables.looks(record),
         "layers": tables.layers(record.layers) if record.layers else None,
-        "environment": tables.environment(record), "device": record.environment.get("device_name") or record.environment.get("device"),
-        "changed": record.experiment.hash() != record.state["experiment"],
-        "watched": any(line.get("test") for line in record.metrics), "last": record.metrics[-1] if record.metrics else None,
+        "environment": tables.environment(record), "changed": record.experiment.hash() != record.state["experiment"],
+        "watched": any(line.get("test") for line in record.metrics),
+        "last": record.metrics[-1] if record.metrics else None,
     }  # fmt: skip
     run["judged"] = next((row for row in run["scores"] if row["split"] == split), None)
     run.update(_figures(record, prefix))
@@ -147,15 +144,17 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
     out: dict[str, Any] = dict.fromkeys(("loss", "curves", "confusion", "classes", "filters"))
     losses = per_step(record.steps)[1]
     if len(losses):
-        alt = f"Training loss over {len(losses)} steps, from {losses[0]:.3g} at the first to {losses[-1]:.3g} at the last"
+        alt = f"Training loss over {len(losses)} steps, from {losses[0]:.3g} to {losses[-1]:.3g}"
         out["loss"] = inline(figures.loss_curve(record.steps, record.metrics), "loss", alt)
     if record.metrics:
-        ends = [f"{name} {words.percent(last['accuracy'])}" for name in tables.SPLITS if (last := record.metrics[-1].get(name))]
-        alt = f"Loss and accuracy over {record.metrics[-1]['epoch']} epochs; accuracy at the end: {', '.join(ends)}"
+        last = record.metrics[-1]
+        ends = [f"{name} {words.percent(last[name]['accuracy'])}" for name in tables.SPLITS if last.get(name)]
+        alt = f"Loss and accuracy over {last['epoch']} epochs; accuracy at the end: {', '.join(ends)}"
         out["curves"] = inline(figures.curves(record.metrics), "curves", alt)
     if evidence and result:
         matrix = evidence["confusion"]
-        alt = f"Confusion matrix of {len(matrix)} classes; {int(np.trace(matrix))} of {int(matrix.sum())} images on the diagonal"
+        right = f"{int(np.trace(matrix))} of {int(matrix.sum())} images"
+        alt = f"Confusion matrix of {len(matrix)} classes; {right} on the diagonal"
         out["confusion"] = inline(figures.confusion(matrix, result["classes"]), "confusion", alt)
     if result and split and result[split].get("per_class"):
         alt = "Precision, recall and F1 of each class as bars; the numbers are in the table beside it"
@@ -176,7 +175,7 @@ def _sections(run: dict[str, Any]) -> list[tuple[str, str]]:
         ("confusion", "Confusion", run["confusion"]), ("classes", "Classes", run["per_class"]),
         ("mistakes", "Mistakes", run["mistakes"] is not None), ("images", f"First {judged} images", run["first"]),
         ("data", "Training images", run["training"] or run["panel"]), ("layers", "Layers", run["layers"]),
-        ("filters", "First-layer filters", run["filters"]), ("notes", "Notes", True), ("environment", "Environment", True),
-        ("repeat", "How to repeat it", True),
+        ("filters", "First-layer filters", run["filters"]), ("notes", "Notes", True),
+        ("environment", "Environment", True), ("repeat", "How to repeat it", True),
     ]  # fmt: skip
     return [(run["prefix"] + anchor, title) for anchor, title, there in every if there]

@@ -21,7 +21,8 @@ def displayable(image: np.ndarray) -> np.ndarray:
     """(C, H, W) as (H, W) gray or (H, W, 3) colour; any other number of channels as their mean."""
     if image.shape[0] == 3:
         return image.transpose(1, 2, 0)
-    return image[0] if image.shape[0] == 1 else image.mean(axis=0).round().astype(np.uint8)
+    gray: np.ndarray = image[0] if image.shape[0] == 1 else image.mean(axis=0).round().astype(np.uint8)
+    return gray
 
 
 def data_uri(image: np.ndarray) -> str:
@@ -31,10 +32,6 @@ def data_uri(image: np.ndarray) -> str:
     picture = Image.fromarray(np.ascontiguousarray(displayable(image)))
     if max(picture.size) > LARGEST_SIDE:
         picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
-    return _uri(picture)
-
-
-def _uri(picture: "Image.Image") -> str:  # type: ignore[name-defined]  # noqa: F821
     out = io.BytesIO()
     picture.save(out, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()

@@ -55,8 +55,10 @@ def envelope(x: np.ndarray, y: np.ndarray, bins: int = 400) -> tuple[np.ndarray,
     return x[edges + widths // 2], np.minimum.reduceat(y, edges), np.maximum.reduceat(y, edges)
 
 
-def per_epoch(metrics: Sequence[Mapping[str, Any]], split: str, score: str, over: str = "epoch") -> tuple[np.ndarray, np.ndarray]:
+def per_epoch(
+    metrics: Sequence[Mapping[str, Any]], split: str, score: str, over: str = "epoch"
+) -> tuple[np.ndarray, np.ndarray]:
     """One score of one split, over epochs or over training images seen ("examples"); epochs without it are left out."""
-    points = [(record[over], record[split][score]) for record in metrics if record.get(split) and score in record[split]]
+    points = [(record[over], record[split][score]) for record in metrics if record.get(split)]
     array = np.array(points, np.float64).reshape(-1, 2)
     return array[:, 0], array[:, 1]

@@ -17,9 +17,10 @@ SPLITS: dict[str, tuple[str, str, str, str]] = {
     "test": (GREEN, "-.", "^", "test (watched)"),
 }
 
-RC: dict[str, Any] = {
-    "font.size": 10, "axes.titlesize": 11, "axes.labelsize": 10, "legend.fontsize": 9, "xtick.labelsize": 9, "ytick.labelsize": 9,
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "axes.spines.top": False, "axes.spines.right": False,
+RC: Any = {
+    "font.size": 10, "axes.titlesize": 11, "axes.labelsize": 10, "legend.fontsize": 9, "xtick.labelsize": 9,
+    "ytick.labelsize": 9, "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],
+    "axes.spines.top": False, "axes.spines.right": False,
     "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
     "axes.grid": True, "grid.color": FAINT, "grid.linewidth": 0.7, "axes.axisbelow": True, "legend.frameon": False,
     "lines.linewidth": 1.6, "lines.markersize": 4.5, "figure.facecolor": "white", "savefig.facecolor": "white",
@@ -59,7 +60,7 @@ def short(name: str, length: int = 18) -> str:
 def distinct(names: Sequence[str], length: int = 18) -> list[str]:
     """`short` for all names, numbered where two come out the same."""
     out = [short(name, length) for name in names]
-    return [text if out.count(text) == 1 else f"{short(name, length - 4)} #{i}" for i, (name, text) in enumerate(zip(names, out, strict=True))]
+    return [text if out.count(text) == 1 else f"{short(names[i], length - 4)} #{i}" for i, text in enumerate(out)]
 
 
 def count(value: float, _position: int | None = None) -> str:

@@ -12,11 +12,11 @@ SPLITS = ("train", "validation", "test")
 
 
 def scores(record: RunRecord) -> list[dict[str, Any]]:
-    """Loss and accuracy of each split with the selected weights: `split`, `count`, `right`, `accuracy`, `interval`, `loss`."""
+    """Each split scored with the selected weights: `split`, `count`, `right`, `accuracy`, `interval`, `loss`."""
     result = record.result or {}
     return [
-        {"split": split, "count": row["count"], "right": round(row["accuracy"] * row["count"]), "accuracy": row["accuracy"],
-         "interval": row.get("accuracy_interval"), "loss": row["loss"]}
+        {"split": split, "count": row["count"], "right": round(row["accuracy"] * row["count"]),
+         "accuracy": row["accuracy"], "interval": row.get("accuracy_interval"), "loss": row["loss"]}
         for split in SPLITS if (row := result.get(split))
     ]  # fmt: skip
 
@@ -42,16 +42,17 @@ def confused(matrix: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]
     wrong = matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
     pairs = [(int(wrong[t, p]), int(t), int(p)) for t, p in zip(*np.nonzero(wrong), strict=True)]
     pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
+    totals = matrix.sum(axis=1)
     return [
-        {"true": classes[t], "predicted": classes[p], "count": n, "share": n / int(matrix[t].sum())} for n, t, p in pairs
+        {"true": classes[t], "predicted": classes[p], "count": n, "share": n / int(totals[t])} for n, t, p in pairs
     ]
 
 
 def layers(table: Mapping[str, Any]) -> dict[str, Any]:
     """The layer table as text, its totals last."""
     rows = [
-        [row["name"], row["type"], words.shape(row["output"]), words.whole(row["parameters"]), words.whole(row["multiply_adds"]),
-         "" if row["receptive_field"] is None else f"{row['receptive_field']} × {row['receptive_field']}",
+        [row["name"], row["type"], words.shape(row["output"]), words.whole(row["parameters"]),
+         words.whole(row["multiply_adds"]), words.shape([row["receptive_field"]] * 2) if row["receptive_field"] else "",
          words.size(row["parameter_bytes"]), words.size(row["output_bytes"])]
         for row in table["rows"]
     ]  # fmt: skip
@@ -81,7 +82,7 @@ def looks(record: RunRecord) -> str:
     """How often the test split was scored, in a sentence."""
     watched = record.experiment.protocol.test == "watched"
     if record.result is None:
-        return "The test split is watched: it is scored after every epoch, and nothing is selected by it." if watched else ""
+        return "The test split is scored after every epoch (watched), and nothing is selected by it." if watched else ""
     times = record.result["looks"]
     if not record.result.get("test"):
         return "There is no test split."

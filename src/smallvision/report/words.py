@@ -15,6 +15,11 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{100 * share:.{digits}f}{SPACE}%"
 
 
+def interval(ends: list[float]) -> str:
+    """97.68 to 99.57 %."""
+    return f"{100 * ends[0]:.2f} to {percent(ends[1])}"
+
+
 def probability(value: float) -> str:
     """A probability in percent; what only rounds to certainty is not called certain."""
     if value < 1 and round(100 * value, 1) >= 100:
@@ -36,7 +41,7 @@ def size(value: int) -> str:
     """Bytes in decimal units: 191 kB, 1.2 MB."""
     for unit, letters in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if value >= unit:
-            return f"{value / unit:.3g}{SPACE}{letters}" if value < 1000 * unit else f"{value / unit:.0f}{SPACE}{letters}"
+            return f"{value / unit:.{3 if value < 1000 * unit else 6}g}{SPACE}{letters}"
     return f"{value}{SPACE}B"
 
 

@@ -1,7 +1,7 @@
 """A run directory read back: files from outside, so that every one is checked before anything is believed.
 
 What a run directory holds is written in `docs/architecture.md`; the shapes below are that table, for a machine.
-An unfinished run is read as far as it got. Nothing is unpickled, and nothing large is unpacked before its size is known.
+An unfinished run is read as far as it got. Nothing is unpickled; nothing large is unpacked before its size is known.
 """
 
 import json
@@ -32,18 +32,20 @@ _SCORED = {**_SCORES, "count": WHOLE}
 _FULL = {**_SCORED, "accuracy_interval?": [SHARE],
          "per_class?": [{"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}]}
 _SIZES = {"parameters": WHOLE, "multiply_adds": WHOLE, "parameter_bytes": WHOLE, "output_bytes": WHOLE}
-# a shape is a leaf above, {key: shape} ("key?" may be absent), [shape] for a list of any length, or alternatives in a tuple
+# a shape: a leaf above, {key: shape} ("key?" may be absent), [shape] for a list of any length, alternatives in a tuple
 SHAPES: dict[str, Any] = {
     "state.json": {"format_version": WHOLE, "status": TEXT, "pid?": (WHOLE, None), "heartbeat?": (NUMBER, None),
-                   "started?": (NUMBER, TEXT, None), "finished?": (NUMBER, TEXT, None), "experiment": TEXT, "seed": WHOLE,
-                   "command": TEXT, "message?": (TEXT, None)},
+                   "started?": (NUMBER, TEXT, None), "finished?": (NUMBER, TEXT, None), "experiment": TEXT,
+                   "seed": WHOLE, "command": TEXT, "message?": (TEXT, None)},
     "environment.json": {"format_version": WHOLE, "packages?": {}},
     "layers.json": {"format_version": WHOLE, "input": [WHOLE], "totals": _SIZES,
-                    "rows": [{"name": TEXT, "type": TEXT, "output": [WHOLE], "receptive_field": (WHOLE, None), **_SIZES}]},
+                    "rows": [{"name": TEXT, "type": TEXT, "output": [WHOLE], "receptive_field": (WHOLE, None),
+                              **_SIZES}]},
     "result.json": {"format_version": WHOLE, "name": TEXT, "experiment": TEXT, "seed": WHOLE, "parameters": WHOLE,
-                    "bytes": WHOLE, "multiply_adds": WHOLE, "epochs": WHOLE, "seconds": NUMBER, "seconds_per_epoch": NUMBER,
-                    "images_per_second": NUMBER, "precision": TEXT, "selected": {"epoch": WHOLE, "by": TEXT},
-                    "classes": [TEXT], "counts": {"train": WHOLE}, "mean?": [NUMBER], "std?": [NUMBER], "notes": [TEXT],
+                    "bytes": WHOLE, "multiply_adds": WHOLE, "epochs": WHOLE, "seconds": NUMBER,
+                    "seconds_per_epoch": NUMBER, "images_per_second": NUMBER, "precision": TEXT,
+                    "selected": {"epoch": WHOLE, "by": TEXT}, "classes": [TEXT], "counts": {"train": WHOLE},
+                    "mean?": [NUMBER], "std?": [NUMBER], "notes": [TEXT], "model_sha256?": TEXT,
                     "looks": WHOLE, "train?": _FULL, "validation?": (_FULL, None), "test?": (_FULL, None)},
     "metrics.jsonl": {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "learning_rate": NUMBER, "seconds": NUMBER,
                       "train": _SCORES, "validation?": (_SCORES, None), "test?": (_SCORES, None)},
@@ -62,8 +64,8 @@ EVIDENCE: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 ALWAYS = ("split", "probabilities", "labels", "predictions", "confusion")
 INDICES = ("labels", "predictions", "train_labels")
-TOGETHER = (("first_index", "first_pixels"), ("mistake_index", "mistake_pixels"), ("confident_index", "confident_pixels"),
-            ("train_labels", "train_pixels"), ("panel_kinds", "panel_pixels"))
+TOGETHER = (("first_index", "first_pixels"), ("mistake_index", "mistake_pixels"), ("train_labels", "train_pixels"),
+            ("confident_index", "confident_pixels"), ("panel_kinds", "panel_pixels"))
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def read_run(path: str | Path) -> RunRecord:
         steps=_lines(path / "steps.jsonl"), layers=_json(path / "layers.json", missing=None),
         result=_json(path / "result.json", missing=None))
     if record.state["status"] == "finished" and record.result is None:
-        raise BadInput(f"{path / 'result.json'}: missing, though state.json says finished; restore it, or repeat the run")
+        raise _damaged(path / "result.json", "missing, though state.json says finished")
     return record
 
 
@@ -136,7 +138,7 @@ def list_runs(folder: str | Path) -> list[dict[str, Any]]:
         raise BadInput(f"{folder}: {error.strerror or error}; give the folder that holds the runs") from None
     rows = []
     for path in paths:
-        if (path / "state.json").exists() or ((path / "experiment.toml").exists() and (path / "metrics.jsonl").exists()):
+        if not path.name.startswith(".") and ((path / "state.json").exists() or (path / "experiment.toml").exists()):
             try:
                 rows.append(_row(path))
             except BadInput as error:
@@ -149,7 +151,7 @@ def _row(path: Path) -> dict[str, Any]:
     experiment = _experiment(path, _begin(path))
     state, result = _json(path / "state.json"), _json(path / "result.json", missing=None)
     metrics = [] if result else _lines(path / "metrics.jsonl")
-    last = metrics[-1] if metrics else {"epoch": 0}
+    last: dict[str, Any] = metrics[-1] if metrics else {"epoch": 0}
     return {
         "name": experiment.name, "hash": state["experiment"], "seed": state["seed"], "status": status(state),
         "epochs": result["epochs"] if result else last["epoch"],
@@ -180,7 +182,7 @@ def _begin(path: Path) -> str:
     """The text of experiment.toml, after making sure that this is a run directory at all."""
     for name in ("experiment.toml", "state.json"):
         if not (path / name).is_file():
-            found = "no such directory" if not path.exists() else "is no directory" if not path.is_dir() else f"has no {name}"
+            found = f"has no {name}" if path.is_dir() else "is no directory" if path.exists() else "no such directory"
             raise BadInput(f"{path}: {found}, so it is no run directory; give one that `smallvision run` wrote")
     file = path / "experiment.toml"
     try:
@@ -200,8 +202,9 @@ def _experiment(path: Path, text: str) -> Experiment:
 
 def _bytes(file: Path) -> bytes:
     try:
-        if file.stat().st_size > LARGEST_TEXT:
-            raise BadInput(f"{file}: {file.stat().st_size:,} bytes, more than {LARGEST_TEXT:,}; no run writes such a file")
+        size = file.stat().st_size
+        if size > LARGEST_TEXT:
+            raise BadInput(f"{file}: {size:,} bytes, more than {LARGEST_TEXT:,}; no run writes such a file")
         return file.read_bytes()
     except OSError as error:
         raise BadInput(f"{file}: cannot be read ({error.strerror or error}); restore it from a copy") from None
@@ -219,7 +222,8 @@ def _json(file: Path, **default: Any) -> Any:
         raise _damaged(file, f"not valid JSON: {error}") from None
     found = value.get("format_version") if isinstance(value, dict) else None
     if type(found) is int and found > FORMAT_VERSION:
-        raise BadInput(f"{file}: format {found}, written by a newer smallvision (this one reads {FORMAT_VERSION}); update it")
+        what = f"format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}"
+        raise BadInput(f"{file}: {what}; update smallvision")
     _check(value, SHAPES[file.name], file)
     return value
 
@@ -261,8 +265,8 @@ def _check(value: Any, shape: Any, file: Path, at: str = "") -> None:
             return
         if _fits(value, option):
             return
-    words = ["a table" if isinstance(option, dict) else "a list" if isinstance(option, list) else "null" if option is None
-             else option for option in (shape if isinstance(shape, tuple) else (shape,))]
+    names = {dict: "a table", list: "a list", type(None): "null"}
+    words = [str(names.get(type(option), option)) for option in (shape if isinstance(shape, tuple) else (shape,))]
     raise _damaged(file, f"{at or 'the file'} is {_short(value)}, expected {' or '.join(words)}")
 
 
@@ -271,7 +275,8 @@ def _fits(value: Any, leaf: Any) -> bool:
         return value is None if leaf is None else isinstance(value, str)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:      # nor NaN
         return False
-    return {WHOLE: isinstance(value, int) and value >= 0, SHARE: 0 <= value <= 1}.get(leaf, leaf == NUMBER)
+    whole = isinstance(value, int) and value >= 0
+    return leaf == NUMBER or (leaf == SHARE and 0 <= value <= 1) or (leaf == WHOLE and whole)
 
 
 def _arrays(file: Path) -> dict[str, np.ndarray]:

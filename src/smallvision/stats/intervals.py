@@ -1,7 +1,7 @@
 """Intervals that say how far a measured share can be from the true one.
 
 Wilson's score interval (Wilson 1927, J. Am. Stat. Assoc. 22) keeps its coverage near 0 and 1 and for few images, where
-the usual p +- 1.96 sqrt(p (1 - p) / n) leaves [0, 1] or shrinks to nothing; see Brown, Cai & DasGupta 2001, Stat. Sci. 16.
+the usual p +- 1.96 sqrt(p (1 - p) / n) leaves [0, 1] or shrinks to nothing (Brown, Cai & DasGupta 2001, Stat. Sci. 16).
 """
 
 from smallvision.errors import BadInput
@@ -27,7 +27,7 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     from scipy.stats import binomtest
 
     for name, value in (("successes", successes), ("n", n)):
-        if isinstance(value, bool) or not isinstance(value, int) and not hasattr(value, "__index__"):
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
             raise BadInput(f"{name}: got {value!r}; expected a whole number of images")
     if not 0 <= successes <= n or n < 1:
         raise BadInput(f"successes, n: got {successes} of {n}; expected n >= 1 and successes from 0 to n")

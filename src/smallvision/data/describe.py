@@ -1,0 +1,111 @@
+"""What is in a data set: sizes, class counts, pixel statistics, duplicates; and a labelled grid of its first images."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smallvision.data.images import ImageSet, Splits
+from smallvision.data.normalize import histogram, moments
+from smallvision.data.sources import SOURCES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def describe(splits: Splits) -> dict[str, Any]:
+    """A data set in numbers, ready for JSON or a table.
+
+    Returns
+    -------
+    dict : ``name``; ``shapes`` [[C, H, W]] of the training images; ``classes``; ``splits`` {split: {count,
+        class_counts {class: count}}}; over the training pixels in [0, 1], per channel, ``mean``, ``std`` (over n),
+        ``std_sample`` (over n - 1), ``min``, ``max``; ``duplicates`` {train, test, train_test}: images equal to an
+        earlier one of the same split, and test images equal to a training image, compared pixel by pixel;
+        ``license``, ``homepage`` (None where not known), ``notes``.
+    """
+    train = splits.train
+    name = train.name.rpartition(" ")[0]
+    known = SOURCES.get(name)
+    named = {"train": train, "validation": splits.validation, "test": splits.test}
+    present: Mapping[str, ImageSet] = {split: images for split, images in named.items() if images is not None}
+    counts = histogram(train.groups)
+    mean, std = moments(counts)
+    _, std_sample = moments(counts, ddof=1)
+    values = [np.flatnonzero(channel) for channel in counts]
+    duplicates = {split: inside(images) for split, images in present.items() if split != "validation"}
+    if splits.test is not None:
+        duplicates["train_test"] = between(train, splits.test)
+    return {
+        "name": name,
+        "shapes": [list(group.shape[1:]) for group in train.groups],
+        "classes": list(train.classes),
+        "splits": {split: _counts(images) for split, images in present.items()},
+        "mean": list(mean),
+        "std": list(std),
+        "std_sample": list(std_sample),
+        "min": [int(value[0]) / 255 for value in values],
+        "max": [int(value[-1]) / 255 for value in values],
+        "duplicates": duplicates,
+        "license": known.license if known else None,
+        "homepage": known.homepage if known else None,
+        "notes": list(splits.notes),
+    }
+
+
+def _counts(images: ImageSet) -> dict[str, Any]:
+    counts = torch.bincount(images.labels, minlength=len(images.classes)).tolist()
+    return {"count": len(images), "class_counts": dict(zip(images.classes, counts, strict=True))}
+
+
+def inside(images: ImageSet) -> int:
+    """How many images equal an earlier one of the same set."""
+    ids = images.ids.cpu()
+    first = {int(ids[row, 0]): row for row in torch.nonzero(ids[:, 1] == 0).flatten().tolist()}
+    repeats = torch.nonzero(ids[:, 1] > 0).flatten().tolist()
+    return sum(_equal(images, row, images, first[int(ids[row, 0])]) for row in repeats if int(ids[row, 0]) in first)
+
+
+def between(train: ImageSet, test: ImageSet) -> int:
+    """How many test images equal some training image."""
+    hashes, rows = np.unique(train.ids[:, 0].cpu().numpy(), return_index=True)
+    wanted = test.ids[:, 0].cpu().numpy()
+    place = np.searchsorted(hashes, wanted).clip(max=len(hashes) - 1)
+    hits = np.flatnonzero(hashes[place] == wanted)
+    return sum(_equal(test, int(row), train, int(rows[place[row]])) for row in hits)
+
+
+def _equal(one: ImageSet, row: int, other: ImageSet, its_row: int) -> bool:
+    """Pixel by pixel: a hash of eight bytes only says where to look."""
+    return torch.equal(image(one, row), image(other, its_row))
+
+
+def image(images: ImageSet, row: int) -> Tensor:
+    """The pixels of one row, uint8 (C, H, W), whatever the sizes of the others."""
+    for group in images.groups:
+        if row < len(group):
+            return group[row]
+        row -= len(group)
+    raise IndexError("no such row")
+
+
+def grid(images: ImageSet, n: int = 20, columns: int = 10) -> "Figure":
+    """The first `n` images with their classes above them, `columns` in a row."""
+    from matplotlib.figure import Figure
+
+    n = min(n, len(images))
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    figure = Figure(figsize=(1.1 * columns, 1.35 * rows + 0.4), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for place, axis in enumerate(axes.flat):
+        axis.set_axis_off()
+        if place < n:
+            pixels = image(images, place).permute(1, 2, 0).cpu().numpy()                # (H, W, C)
+            gray = pixels.shape[2] == 1
+            axis.imshow(pixels[:, :, 0] if gray else pixels, cmap="gray" if gray else None, vmin=0, vmax=255)
+            axis.set_title(images.classes[int(images.labels[place])], fontsize=8)
+    figure.suptitle(f"{images.name}: the first {n} of {len(images):,} images", fontsize=9)
+    return figure
