@@ -1,17 +1,15 @@
 """The notebook's face: the same words as the command line. Imports happen when a call needs them."""
 
-import hashlib
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smallvision import experiment as experiments
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Experiment
 from smallvision.experiment.data import DataSpec
-from smallvision.experiment.model import CustomSpec
-from smallvision.experiment.task import ClassifySpec
+from smallvision.passed import Arrays, arrays_by_name, with_digests
 from smallvision.runs import where
 from smallvision.runs.read import RunRecord, list_runs, read_run
 
@@ -21,11 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor, nn
 
-    from smallvision.data.images import Splits
-
-__all__ = ["Run", "catalog", "experiment", "open_run", "report", "run", "runs"]
-
-Arrays = Mapping[str, Any] | Sequence[Any]
+__all__ = ["Run", "catalog", "data_get", "data_info", "data_sets", "experiment", "layers", "open_run", "remove", "report", "run", "runs"]
 
 
 class Run:
@@ -73,8 +67,7 @@ class Run:
     @property
     def layers(self) -> list[dict[str, Any]]:
         """A dict for each layer: type, output shape, parameters, multiply-adds, receptive field, bytes."""
-        rows: list[dict[str, Any]] = self.record.layers["rows"]
-        return rows
+        return self.record.layers["rows"] if self.record.layers else []
 
     def curves(self) -> "Figure":
         """Loss and accuracy over epochs."""
@@ -139,7 +132,7 @@ def catalog() -> list[dict[str, Any]]:
             "task": entry.task.kind,
             "data": entry.data.source,
             "model": entry.model.kind,
-            "minutes": entry.minutes,
+            "minutes": entry.minutes or None,
             "about": entry.about,
         }
         for entry in entries
@@ -191,7 +184,7 @@ def run(
     if seed < 0:
         raise BadInput(f"seed: got {seed}; expected 0 or more")
     asked = experiments.load(what, overrides) if isinstance(what, str) else _changed(what, overrides)
-    asked = _with_digests(asked, data, model, loss)
+    asked = with_digests(asked, data, model, loss)
     path = where.place(asked, seed, out)
     standing = where.standing(path, asked, seed)
     if standing == "unfinished" and not resume:
@@ -240,13 +233,89 @@ def report(paths: Sequence[Path | str], out: Path | str | None = None) -> Path:
     return page.write_many(records, Path(out))
 
 
-def arrays_by_name(data: Arrays) -> dict[str, Any]:
-    """(x_train, y_train[, x_test, y_test]) or a mapping, as a dict with the names an .npz has. Raises BadInput."""
-    if isinstance(data, Mapping):
-        return dict(data)
-    if len(data) not in (2, 4):
-        raise BadInput(f"data: got {len(data)} arrays; expected (x_train, y_train) or (x_train, y_train, x_test, y_test), or a dict")
-    return dict(zip(("x_train", "y_train", "x_test", "y_test"), data, strict=False))
+def remove(path: Path | str) -> None:
+    """Delete a run directory, and nothing that is none.
+
+    Raises
+    ------
+    BadInput : `path` holds no run, or a process is writing it.
+    """
+    from smallvision.runs.directory import unlocked
+
+    read_run(Path(path))
+    with unlocked(Path(path)):
+        shutil.rmtree(path)
+
+
+def layers(asked: Experiment, root: Path | str | None = None) -> dict[str, Any]:
+    """The layer table of an experiment's network, as `layers.json` has it.
+
+    The data is read only where its shape is not known beforehand. Raises BadInput, also for layers that do not fit.
+    """
+    from smallvision import nn as networks
+    from smallvision.data import images, sources
+    from smallvision.nn import summary
+
+    known = sources.SOURCES.get(asked.data.source)
+    if known is not None:
+        shape, classes = known.shape, len(asked.data.classes or known.classes)
+    else:
+        train = images.load(asked.data, Path(root) if root else None).train
+        shape, classes = train.shape, len(train.classes)
+    ones = (1.0,) * shape[0]
+    return summary.table(networks.build(asked.model, shape, classes, ones, ones, seed=0), shape)
+
+
+def data_sets(root: Path | str | None = None) -> list[dict[str, Any]]:
+    """A dict for each public data set: name, what it is, licence, and whether its files are here."""
+    from smallvision.data import sources
+
+    folder = Path(root) if root else sources.default_root()
+    return [
+        {
+            "name": entry.name,
+            "about": entry.about,
+            "licence": entry.license,
+            "here": not sources.missing(entry, sources.present(entry, folder)),
+        }
+        for entry in sources.SOURCES.values()
+    ]
+
+
+def data_get(name: str, root: Path | str | None = None) -> list[Path]:
+    """The files of a public data set, downloaded and verified where they are missing. Raises BadInput."""
+    from smallvision.data import sources
+
+    return list(sources.locate(name, Path(root) if root else None).values())
+
+
+def data_info(name: str, root: Path | str | None = None, picture: Path | str | None = None) -> dict[str, Any]:
+    """What is in a data set, or in the data of an experiment; and a labelled grid of its first images as a PNG.
+
+    Parameters
+    ----------
+    name : a public data set; an experiment's catalog name or file; a folder of images or an .npz file.
+    root : where the data sets are.
+    picture : the PNG to write; by default <name>.png in the current folder.
+
+    Returns
+    -------
+    dict : as data.describe gives it, and `picture`, the path written.
+    """
+    from smallvision.data import describe, images, sources
+
+    if name in sources.SOURCES:
+        spec = DataSpec.model_validate({"source": name})
+    elif Path(name).is_dir() or name.endswith(".npz"):
+        spec = DataSpec.model_validate({"source": "npz" if name.endswith(".npz") else "folder", "path": name})
+    elif name in experiments.catalog() or name.endswith(".toml"):
+        spec = experiments.load(name).data
+    else:
+        raise BadInput(f'no data set named "{name}"; {nearest(name, sources.SOURCES)}')
+    splits = images.load(spec, Path(root) if root else None)
+    out = Path(picture) if picture else Path(f"{Path(name).stem}.png")
+    describe.grid(splits.train).savefig(out, dpi=120)
+    return {**describe.describe(splits), "picture": out}
 
 
 def _changed(asked: Experiment, overrides: Sequence[str]) -> Experiment:
@@ -254,56 +323,6 @@ def _changed(asked: Experiment, overrides: Sequence[str]) -> Experiment:
     for override in overrides:
         experiments.files.apply(table, override)
     return experiments.build(table, asked.name)
-
-
-def _with_digests(
-    asked: Experiment, data: Arrays | None, model: "nn.Module | None", loss: "Callable[[Tensor, Tensor], Tensor] | None"
-) -> Experiment:
-    """The experiment as it is with what was passed in: its content goes into the hash, so that two never share a run."""
-    changes: dict[str, Any] = {}
-    if data is not None:
-        keep = asked.data.model_dump(exclude={"source", "path", "digest", "size", "color"})
-        changes["data"] = DataSpec(source="arrays", digest=_digest_of_arrays(arrays_by_name(data)), **keep)
-    if model is not None:
-        changes["model"] = CustomSpec(kind="custom", digest=_digest_of_module(model))
-    elif isinstance(asked.model, CustomSpec) and ":" in asked.model.kind:
-        from smallvision.nn import custom
-
-        file = asked.model.kind.rpartition(":")[0]
-        changes["model"] = asked.model.model_copy(update={"digest": custom.source_digest(Path(file))})
-    if loss is not None:
-        named = {"loss": f"custom:{getattr(loss, '__name__', type(loss).__name__)}", "loss_digest": _source(loss)}
-        changes["task"] = ClassifySpec(**{**asked.task.model_dump(), **named})
-    return asked.model_copy(update=changes)
-
-
-def _digest_of_arrays(arrays: dict[str, Any]) -> str:
-    import numpy as np
-
-    hashed = hashlib.sha256()
-    for name in sorted(arrays):
-        value = np.ascontiguousarray(arrays[name])
-        hashed.update(f"{name} {value.dtype} {value.shape}".encode())
-        hashed.update(value.tobytes())
-    return hashed.hexdigest()
-
-
-def _digest_of_module(module: "nn.Module") -> str:
-    """Of the printed structure, the source and the initial weights."""
-    hashed = hashlib.sha256(f"{module!r} {_source(type(module))}".encode())
-    for name, value in module.state_dict().items():
-        hashed.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        hashed.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return hashed.hexdigest()
-
-
-def _source(thing: Any) -> str:
-    """The sha256 of a function's or class's source; of its name where Python cannot tell the source."""
-    try:
-        text = inspect.getsource(thing)
-    except (OSError, TypeError):
-        text = repr(getattr(thing, "__qualname__", type(thing).__qualname__))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _command(

@@ -31,8 +31,7 @@ def list_catalog() -> None:
     """The catalog: every experiment that runs by its name."""
     from smallvision import api, display
 
-    rows = [{**row, "minutes": f"{row['minutes']:g}" if row["minutes"] else ""} for row in api.catalog()]
-    display.Console().print(display.rows_table(rows))
+    display.Console().print(display.rows_table(api.catalog()))
 
 
 @app.command()
@@ -42,15 +41,9 @@ def show(name: Name, overrides: Overrides = None, root: Root = None, debug: Debu
     from smallvision.experiment import to_toml
 
     experiment = api.experiment(name, *overrides or ())
-    console = display.Console()
-    console.print(to_toml(experiment), markup=False, highlight=False)
     layers = api.layers(experiment, root)
-    console.print(display.rows_table(layers["rows"], "Layers"))
-    totals = layers["totals"]
-    console.print(
-        f"{totals['parameters']:,} parameters ({totals['parameter_bytes'] / 1e6:.2f} MB), {totals['multiply_adds']:,} multiply-adds an image",
-        highlight=False,
-    )
+    print(to_toml(experiment))
+    display.Console().print(display.layers_table(layers))
 
 
 @app.command()
@@ -152,19 +145,43 @@ def data_info(
 
     console = display.Console()
     found = api.data_info(name, root, picture)
-    for title, rows in found["tables"].items():
-        console.print(display.rows_table(rows, title))
-    for line in found["lines"]:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    rows = [
+        {"class": label, **{split: one["class_counts"][label] for split, one in found["splits"].items()}}
+        for label in found["classes"]
+    ]
+    rows.append({"class": "all", **{split: one["count"] for split, one in found["splits"].items()}})
+    console.print(display.rows_table(rows, f"{found['name']}: images of each class"))
+    measured = ("mean", "std", "std_sample", "min", "max")
+    columns = zip(*(found[key] for key in measured), strict=True)
+    channels = [{"channel": number, **dict(zip(measured, map(str, row), strict=True))} for number, row in enumerate(columns)]
+    console.print(display.rows_table(channels, "training pixels in [0, 1], each channel"), markup=False)
+    sizes = ["x".join(map(str, shape)) for shape in found["shapes"]]
+    doubles = [f"{count:,} {DUPLICATES[where]}" for where, count in found["duplicates"].items() if count is not None]
+    lines = {
+        "size": ", ".join(sizes[:8]) + (", ..." if len(sizes) > 8 else ""),
+        "duplicates": ", ".join(doubles),
+        "licence": found["license"] or "not known",
+        "homepage": found["homepage"] or "not known",
+        "picture": found["picture"],
+    }
+    for key, value in lines.items():
+        console.print(f"{key:<11}{value}", highlight=False, soft_wrap=True, markup=False)
+    for note in found["notes"]:
+        console.print(f"note       {note}", highlight=False, soft_wrap=True, markup=False)
 
 
 @data_app.command("get")
-def data_get(name: Annotated[str, typer.Argument(help="A data set's name.", show_default=False)], root: Root = None, debug: Debug = False) -> None:
+def data_get(
+    name: Annotated[str, typer.Argument(help="A data set's name.", show_default=False)], root: Root = None, debug: Debug = False
+) -> None:
     """Download what is missing of a data set and verify it."""
     from smallvision import api
 
     for path in api.data_get(name, root):
         print(path)
+
+
+DUPLICATES = {"train": "inside train", "test": "inside test", "train_test": "test images that are also in train"}
 
 
 def _percent(key: str, value: Any) -> Any:

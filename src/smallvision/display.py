@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich import box
+from rich.console import Console as Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -81,7 +82,7 @@ def _figures(values: dict[str, float]) -> str:
 
 def result_table(result: dict[str, Any], title: str) -> Table:
     """The scores of a finished run, a row per split, and what they cost."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("split", "images", "loss", "accuracy", "95 % interval"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for split in ("train", "validation", "test"):
@@ -98,12 +99,39 @@ def result_table(result: dict[str, Any], title: str) -> Table:
     return table
 
 
+def layers_table(layers: dict[str, Any]) -> Table:
+    """The layer table, narrow enough for 80 columns, with the totals below it."""
+    rows = [
+        {
+            "type": row["type"],
+            "output": row["output"],
+            "parameters": row["parameters"],
+            "mult-adds": row["multiply_adds"],
+            "field": row["receptive_field"],
+            "weights MB": f"{row['parameter_bytes'] / 1e6:.3f}",
+            "output MB": f"{row['output_bytes'] / 1e6:.3f}",
+        }
+        for row in layers["rows"]
+    ]
+    table = rows_table(rows, "Layers")
+    totals = layers["totals"]
+    table.caption = (
+        f"{totals['parameters']:,} parameters ({totals['parameter_bytes'] / 1e6:.3f} MB), "
+        f"{totals['multiply_adds']:,} multiply-adds an image; field: receptive field in pixels of the image"
+    )
+    table.caption_justify = "left"
+    return table
+
+
 def rows_table(rows: list[dict[str, Any]], title: str = "") -> Table:
     """A list of dicts as a table; its columns are the first row's keys."""
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in rows[0] if rows else ():
-        number = all(isinstance(row.get(name), int | float) for row in rows)
-        table.add_column(name.replace("_", " "), justify="right" if number else "left", overflow="fold")
+        number = all(isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows)
+        prose = name == "about"
+        table.add_column(
+            name.replace("_", " "), justify="right" if number else "left", no_wrap=prose, overflow="ellipsis" if prose else "fold"
+        )
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     return table

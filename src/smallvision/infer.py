@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import safetensors
@@ -43,7 +43,7 @@ def load(record: RunRecord, module: nn.Module | None = None, trust_code: bool = 
     ------
     BadInput : the run is unfinished, its weights are missing, damaged or swapped, or do not fit its network.
     """
-    if record.result is None:
+    if record.result is None or record.layers is None:
         raise BadInput(f"{record.path}: the run is not finished, so it has no model; go on with it by --resume")
     result, path = record.result, record.path / "model.safetensors"
     try:
@@ -83,7 +83,7 @@ def predict(loaded: Loaded, pixels: Tensor) -> np.ndarray:
     """
     if pixels.dtype == torch.uint8:
         pixels = pixels.float() / 255
-    parts = [loaded.model(part).float().softmax(1) for part in pixels.split(BATCH)]
+    parts = [loaded.model(part).float().softmax(1) for part in torch.split(pixels, BATCH)]
     return torch.cat(parts).numpy()
 
 
@@ -101,7 +101,7 @@ def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]
     channels, height, width = loaded.shape
     if channels not in (1, 3):
         raise BadInput(f"the model takes images of {channels} channels; image files give 1 or 3")
-    color = "gray" if channels == 1 else "rgb"
+    color: Literal["gray", "rgb"] = "gray" if channels == 1 else "rgb"
     stack = np.stack([readers.read_image(path, color, (height, width)) for path in paths])                # (N, C, H, W)
     probabilities = predict(loaded, torch.from_numpy(stack))
     rows = []

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import safetensors.torch
@@ -29,7 +29,8 @@ from smallvision.runs.directory import RunDirectory
 from smallvision.stats.intervals import wilson
 from smallvision.tasks import TASKS, Scores
 from smallvision.train import checkpoint, device, engine
-from smallvision.train.engine import EpochRecord, Progress
+from smallvision.train.engine import EpochRecord as EpochRecord
+from smallvision.train.engine import Progress as Progress
 from smallvision.train.signals import Signals
 from smallvision.train.state import TrainState, begin
 
@@ -125,8 +126,9 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
             experiment.model, splits.train.shape, len(splits.train.classes), splits.mean, splits.std, place.seed, place.trust_code
         )
     layers = summary.table(model, splits.train.shape)
-    spatial = engine.channels_last(model)
-    model = model.to(where, memory_format=torch.channels_last) if spatial else model.to(where)
+    model = model.to(where)
+    if engine.channels_last(model):
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]   # torch has it, its stubs not
     task = TASKS[experiment.task.kind](experiment.task, passed.loss)
     state = begin(model, experiment.recipe)
     directory = _open(experiment, place, now, layers, state, state_before)
@@ -152,12 +154,9 @@ def _check(splits: Splits, experiment: Experiment) -> None:
         if len(split.groups) > 1:
             sizes = ", ".join(sorted({f"{group.shape[2]}x{group.shape[3]}" for group in split.groups})[:5])
             raise BadInput(f"{split.name}: images of {len(split.groups)} sizes ({sizes}, ...); set data.size, for example data.size=32")
+    engine.steps(experiment.recipe, len(splits.train))
     if splits.validation is None and (experiment.recipe.select != "last" or experiment.recipe.patience):
         raise BadInput("recipe.select and recipe.patience need validation images, and this data has none; set data.validation, say 0.1")
-    if experiment.recipe.batch_size > len(splits.train):
-        raise BadInput(
-            f"recipe.batch_size: got {experiment.recipe.batch_size}, but there are {len(splits.train)} training images; set it to that or less"
-        )
 
 
 def _splits(splits: Splits) -> dict[str, ImageSet]:
@@ -171,10 +170,13 @@ def _unfinished(place: Place, now: dict[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = json.loads((place.path / "state.json").read_text())
         recorded = json.loads((place.path / "environment.json").read_text())
     except (OSError, ValueError) as error:
-        raise BadInput(f"{place.path}: its state.json or environment.json cannot be read ({error}); start it anew in another --out") from None
+        raise BadInput(f"{place.path}: state.json or environment.json cannot be read ({error}); start anew in another --out") from None
     different = environments.differences(recorded, now)
     if different:
-        raise BadInput(f"{place.path}: cannot be resumed here, the bits would differ ({'; '.join(different)}); resume as it began, or start anew in another --out")
+        raise BadInput(
+            f"{place.path}: cannot be resumed here, the bits would differ ({'; '.join(different)}); "
+            "resume as it began, or start anew in another --out"
+        )
     return state
 
 
@@ -195,7 +197,8 @@ def _open(
     if saved.exists():
         belongs = checkpoint.load(state, saved)
         if (belongs["experiment"], belongs["seed"]) != (experiment.hash(), place.seed):
-            raise BadInput(f"{saved}: is the checkpoint of experiment {belongs['experiment']} with seed {belongs['seed']}; start anew in another --out")
+            found = f"experiment {belongs['experiment']} with seed {belongs['seed']}"
+            raise BadInput(f"{saved}: is the checkpoint of {found}; put the right one back, or start anew in another --out")
         lengths = belongs["lengths"]
     return RunDirectory.reopen(place.path, state_before, lengths)
 
@@ -217,12 +220,14 @@ def _train(
         else:
             line = {"epoch": event.epoch, "step": event.step, "examples": event.examples, "loss": event.losses, "seconds": event.seconds}
             directory.append("steps.jsonl", line)
-        if isinstance(event, EpochRecord) or signals.caught or time.monotonic() - saved > SAVE_SECONDS:
+        if isinstance(event, EpochRecord) or time.monotonic() - saved > SAVE_SECONDS:
             _save(state, experiment, place, directory)
             saved = time.monotonic()
         directory.heartbeat()
         yield event
-        _stop_if_asked(signals, place)
+        if signals.caught:
+            _save(state, experiment, place, directory)
+            _stop(signals.caught, place)
 
 
 def _save(state: TrainState, experiment: Experiment, place: Place, directory: RunDirectory) -> None:
@@ -230,10 +235,9 @@ def _save(state: TrainState, experiment: Experiment, place: Place, directory: Ru
     checkpoint.save(state, place.path / "checkpoint.safetensors", belongs)
 
 
-def _stop_if_asked(signals: Signals, place: Place) -> None:
-    if signals.caught:
-        again = shlex.join([*place.command, "--resume"]) if place.command else "the same call with resume=True"
-        raise Interrupted(f"stopped and saved in {place.path}; go on with: {again}", signals.caught)
+def _stop(signal_number: int, place: Place) -> NoReturn:
+    again = shlex.join([*place.command, "--resume"]) if place.command else "the same call with resume=True"
+    raise Interrupted(f"stopped and saved in {place.path}; go on with: {again}", signal_number)
 
 
 def _score(
@@ -257,7 +261,8 @@ def _score(
     for name, split in _splits(splits).items():
         yield Scoring(name)
         scores[name] = task.score(model, split, fitted)
-        _stop_if_asked(signals, place)
+        if signals.caught:
+            _stop(signals.caught, place)
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     weights = safetensors.torch.save(tensors, {"format_version": "1"})
     shown = "test" if splits.test is not None else "validation" if splits.validation is not None else "train"
@@ -319,6 +324,6 @@ def _evidence(
     }
     if experiment.data.expand is not None:
         kinds = augment.kinds(experiment.data.expand)
-        panel = train.pixels.unflatten(0, (len(kinds), -1))[:, :10]                              # (kinds, 10, C, H, W)
+        panel = train.pixels.reshape(len(kinds), -1, *train.shape)[:, :10]                       # (kinds, 10, C, H, W)
         out |= {"panel_pixels": panel.cpu().numpy(), "panel_kinds": np.array(kinds)}
     return out

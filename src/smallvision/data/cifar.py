@@ -134,9 +134,11 @@ def binary_blocks(path: Path, rows: Rows) -> Iterator[Block]:
 
 
 def pickle_blocks(path: Path, rows: Rows) -> Iterator[Block]:
-    """The images of ascending rows of a pickled batch, as one block. Raises BadInput."""
+    """The images of ascending rows of a pickled batch, as blocks (n, 3, 32, 32). Raises BadInput."""
     pixels, _ = read_cifar_pickle(path)
-    yield rows, pixels if len(rows) == len(pixels) else pixels[rows]
+    for first in range(0, len(rows), _RECORDS_AT_ONCE):
+        some = rows[first : first + _RECORDS_AT_ONCE]
+        yield some, pixels[some]
 
 
 def _is_batch(pixels: Any) -> TypeGuard[Pixels]:

@@ -17,6 +17,7 @@ class Source:
 
     Parameters
     ----------
+    shape : (C, H, W) of every image.
     folders : where its files may lie below the root; downloads go to the first. "" is the root itself.
     layouts : alternative sets of file names, the first complete one is used.
     downloads : name and md5 of each official file to fetch.
@@ -28,6 +29,7 @@ class Source:
     classes: tuple[str, ...]
     license: str
     homepage: str
+    shape: tuple[int, int, int]
     folders: tuple[str, ...] = ()
     layouts: tuple[tuple[str, ...], ...] = ()
     downloads: tuple[tuple[str, str], ...] = ()
@@ -45,6 +47,7 @@ SOURCES: dict[str, Source] = {
         classes=_DIGITS,
         license="CC BY 4.0 (UCI Machine Learning Repository)",
         homepage="https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
+        shape=(1, 8, 8),
     ),
     "mnist": Source(
         name="mnist",
@@ -52,6 +55,7 @@ SOURCES: dict[str, Source] = {
         classes=_DIGITS,
         license="CC BY-SA 3.0 (Yann LeCun, Corinna Cortes, Christopher Burges)",
         homepage="http://yann.lecun.com/exdb/mnist/",
+        shape=(1, 28, 28),
         folders=("MNIST/raw", "MNIST", ""),
         layouts=(IDX_FILES,),
         downloads=(
@@ -73,6 +77,7 @@ SOURCES: dict[str, Source] = {
         ),
         license="MIT (Zalando SE)",
         homepage="https://github.com/zalandoresearch/fashion-mnist",
+        shape=(1, 28, 28),
         folders=("FashionMNIST/raw", "FashionMNIST", ""),
         layouts=(IDX_FILES,),
         downloads=(
@@ -89,6 +94,7 @@ SOURCES: dict[str, Source] = {
         classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
         license="none stated; cite Krizhevsky 2009, Learning multiple layers of features from tiny images",
         homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
+        shape=(3, 32, 32),
         folders=("cifar-10-batches-bin", "cifar-10-batches-py", ""),
         layouts=(tuple(f"{name}.bin" for name in CIFAR_BATCHES), CIFAR_BATCHES),
         downloads=(("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),),

@@ -77,7 +77,7 @@ class CustomSpec(Spec):
     """A person's own `nn.Module`: `kind = "file.py:Net"`, or "custom" when the module is passed in from Python."""
 
     kind: Text
-    options: dict[str, Any] = {}                      # keyword arguments of the constructor
+    options: dict[str, Any] = Field(default_factory=dict)     # keyword arguments of the constructor
     digest: Text | None = None                        # the sha256 of the source, filled in by smallvision
 
     @field_validator("kind")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["confusion", "curves", "filters", "gallery", "loss_curve", "per_class"]
 
 NUMBERED = 20                 # classes up to which a confusion matrix has room for numbers, and bars for every class
+FAR = 60                      # times that a loss falls before its axis becomes logarithmic
 RAW_STEPS = 1500              # steps up to which each one is drawn; beyond, the range of neighbouring steps
 
 
@@ -37,7 +38,7 @@ def loss_curve(steps: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str
     figure = style.blank(7.2, 3.6)
     axes = figure.subplots()
     examples, losses = per_step(steps)
-    tops = [0.0]
+    typical = [np.zeros(0)]
     if len(losses):
         if len(losses) > RAW_STEPS:
             middle, low, high = envelope(examples, losses)
@@ -46,19 +47,19 @@ def loss_curve(steps: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str
         else:
             axes.plot(examples, losses, color=style.BLUE, alpha=0.35, linewidth=0.7, label="training, each step",
                       marker="o" if len(losses) <= 40 else "", markersize=2.5)
+        places, medians, width = smooth(losses)
+        typical += [medians]
         if len(losses) >= 10:
-            places, medians, width = smooth(losses)
             label = f"training, median of {width} steps"
             axes.plot(examples[places], medians, color=style.BLUE, linewidth=1.8, label=label)
-        tops += [float(np.quantile(losses, 0.995))]
     for split in ("validation", "test"):
         x, y = per_epoch(metrics, split, "loss", "examples")
         if len(x):
             _line(axes, split, x, y)
-            tops += [float(y.max())]
+            typical += [y]
     last = max([record["examples"] for record in [*steps, *metrics]], default=0)
-    axes.set(xlabel="training images seen", ylabel="loss (cross-entropy, nats)", xlim=(0, 1.02 * last or 1),
-             ylim=(0, max(tops) * 1.06 or 1))
+    axes.set(xlabel="training images seen", xlim=(0, 1.02 * last or 1))
+    _loss_axis(axes, np.concatenate(typical), float(np.quantile(losses, 0.995)) if len(losses) else 0.0)
     axes.xaxis.set_major_formatter(FuncFormatter(style.count))
     if metrics and metrics[-1]["epoch"] and metrics[-1]["examples"]:
         _second_axis(axes, metrics[-1]["examples"] / metrics[-1]["epoch"], "epochs")
@@ -89,7 +90,9 @@ def curves(metrics: Sequence[Mapping[str, Any]]) -> "Figure":
             x, y = per_epoch(metrics, split, score)
             if len(x):
                 _line(axes, split, x, y * scale)
-        axes.set(xlabel="epoch", ylabel="loss (cross-entropy, nats)" if score == "loss" else "accuracy (%)")
+        axes.set(xlabel="epoch", ylabel="accuracy (%)")
+        if score == "loss":
+            _loss_axis(axes, np.concatenate([per_epoch(metrics, split, "loss")[1] for split in style.SPLITS]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
         first, last = metrics[0]["epoch"], metrics[-1]["epoch"]
         margin = 0.5 if last - first < 2 else 0.03 * (last - first)
@@ -98,6 +101,20 @@ def curves(metrics: Sequence[Mapping[str, Any]]) -> "Figure":
             _second_axis(axes, last / metrics[-1]["examples"], "training images seen")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _loss_axis(axes: "Axes", typical: np.ndarray, top: float = 0.0) -> None:
+    """From 0 up; logarithmic where the loss falls so far that most of a curve would lie on the axis."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    highest, lowest = max(typical.max(initial=top), top), typical.min(initial=np.inf)
+    far = 0 < lowest and lowest * FAR < highest < np.inf
+    axes.set_ylabel("loss (cross-entropy, nats, log scale)" if far else "loss (cross-entropy, nats)")
+    if far:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(style.count))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(lowest / 2 if far else 0, highest * (1.5 if far else 1.06) or 1)
 
 
 def _line(axes: "Axes", split: str, x: np.ndarray, y: np.ndarray) -> None:

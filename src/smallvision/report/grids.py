@@ -42,7 +42,7 @@ def filters(weights: np.ndarray) -> "Figure":
         top, left = i // columns * (height + gap), i % columns * (width + gap)
         sheet[top : top + height, left : left + width] = maps[i]
     wide = min(6.0, 0.75 * columns)
-    figure = style.blank(wide + 1.2, float(np.clip(wide * sheet.shape[0] / sheet.shape[1], 1.2, 6.5)) + 0.2)
+    figure = style.blank(wide + 1.2, float(np.clip(wide * sheet.shape[0] / sheet.shape[1], 1.5, 6.5)) + 0.2)
     axes = figure.subplots()
     levels = colormaps["gray" if color else "RdBu_r"].resampled(63)                 # few colours, so a small file
     scale = ScalarMappable(Normalize(-largest, largest), levels)

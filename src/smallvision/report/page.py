@@ -14,7 +14,7 @@ import numpy as np
 from smallvision.errors import BadInput, RunFailed
 from smallvision.report import figures, galleries, pictures, style, tables, words
 from smallvision.report.series import per_step
-from smallvision.runs.read import RunRecord, status
+from smallvision.runs.read import SPLITS, RunRecord, status
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -104,11 +104,11 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
     """All that the template needs of one run; `prefix` keeps its ids apart from other runs' on the page."""
     result, evidence = record.result, record.evidence
     now = status(record.state)
-    split = tables.held_out(record)
+    split = tables.judged(record)
     run: dict[str, Any] = {
         "prefix": prefix, "name": record.experiment.name, "about": record.experiment.about,
-        "seed": record.state["seed"], "status": now, "message": record.state.get("message") or "", "toml": record.experiment_toml.strip(),
-        "hash": record.state["experiment"], "command": record.state["command"],
+        "seed": record.state["seed"], "status": now, "message": record.state.get("message") or "",
+        "toml": record.experiment_toml.strip(), "hash": record.state["experiment"], "command": record.state["command"],
         "epochs": record.metrics[-1]["epoch"] if record.metrics else 0, "planned": record.experiment.recipe.epochs,
         "result": result, "scores": tables.scores(record), "split": split, "looks": tables.looks(record),
         "layers": tables.layers(record.layers) if record.layers else None,
@@ -122,7 +122,8 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
     run["per_class"] = (result[split].get("per_class") or []) if result and split else []
     run["pairs"] = tables.confused(evidence["confusion"], classes) if evidence else []
     run["listed"] = PAIRS
-    run["shown_split"] = str(evidence["split"]) if evidence else None
+    shown = str(evidence["split"]) if evidence else split or ""
+    run["shown"] = "training" if shown == "train" else shown
     run["scores_are_probabilities"] = galleries.are_probabilities(evidence["probabilities"]) if evidence else True
     for which in ("first", "mistake", "confident"):
         run[which] = galleries.tiles(evidence, classes, which) if evidence else []
@@ -140,7 +141,7 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
     def inline(figure: Any, name: str, alt: str) -> Markup:
         return Markup(pictures.svg(figure, alt, prefix + name))
 
-    result, evidence, split = record.result, record.evidence, tables.held_out(record)
+    result, evidence, split = record.result, record.evidence, tables.judged(record)
     out: dict[str, Any] = dict.fromkeys(("loss", "curves", "confusion", "classes", "filters"))
     losses = per_step(record.steps)[1]
     if len(losses):
@@ -148,7 +149,7 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
         out["loss"] = inline(figures.loss_curve(record.steps, record.metrics), "loss", alt)
     if record.metrics:
         last = record.metrics[-1]
-        ends = [f"{name} {words.percent(last[name]['accuracy'])}" for name in tables.SPLITS if last.get(name)]
+        ends = [f"{name} {words.percent(last[name]['accuracy'])}" for name in SPLITS if last.get(name)]
         alt = f"Loss and accuracy over {last['epoch']} epochs; accuracy at the end: {', '.join(ends)}"
         out["curves"] = inline(figures.curves(record.metrics), "curves", alt)
     if evidence and result:
@@ -169,11 +170,10 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
 
 def _sections(run: dict[str, Any]) -> list[tuple[str, str]]:
     """Anchors and titles of what the page holds, in its order."""
-    judged = run["shown_split"] or run["split"] or ""
     every = [
         ("asked", "What was asked", True), ("training", "Training", True), ("scores", "Scores", run["scores"]),
         ("confusion", "Confusion", run["confusion"]), ("classes", "Classes", run["per_class"]),
-        ("mistakes", "Mistakes", run["mistakes"] is not None), ("images", f"First {judged} images", run["first"]),
+        ("mistakes", "Mistakes", run["mistakes"] is not None), ("images", f"First {run['shown']} images", run["first"]),
         ("data", "Training images", run["training"] or run["panel"]), ("layers", "Layers", run["layers"]),
         ("filters", "First-layer filters", run["filters"]), ("notes", "Notes", True),
         ("environment", "Environment", True), ("repeat", "How to repeat it", True),

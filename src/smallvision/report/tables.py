@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 
 from smallvision.report import words
-from smallvision.runs.read import RunRecord
-
-SPLITS = ("train", "validation", "test")
+from smallvision.runs.read import SPLITS, RunRecord
 
 
 def scores(record: RunRecord) -> list[dict[str, Any]]:
@@ -21,10 +19,10 @@ def scores(record: RunRecord) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def held_out(record: RunRecord) -> str | None:
-    """The split a report judges by: test, validation when there is no test split, None when there is neither."""
+def judged(record: RunRecord) -> str | None:
+    """The split a report judges by: test, else validation, else the training images; None before there is a result."""
     result = record.result or {}
-    return next((split for split in ("test", "validation") if result.get(split)), None)
+    return next((split for split in reversed(SPLITS) if result.get(split)), None)
 
 
 def confused(matrix: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:

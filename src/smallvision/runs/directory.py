@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +114,16 @@ class RunDirectory:
         for file in self._logs.values():
             file.close()
         os.close(self._lock)
+
+
+@contextmanager
+def unlocked(path: Path) -> Iterator[None]:
+    """Hold the lock of a run directory for a moment, to make sure that no process is writing it. Raises BadInput."""
+    lock = _lock(path, path)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def _lock(folder: Path, shown: Path) -> int:

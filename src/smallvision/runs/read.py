@@ -63,6 +63,7 @@ EVIDENCE: dict[str, tuple[str, tuple[str, ...]]] = {
     "panel_kinds": ("U", ("kinds",)), "panel_pixels": ("u", ("kinds", "n", "C", "H", "W")),
 }
 ALWAYS = ("split", "probabilities", "labels", "predictions", "confusion")
+SPLITS = ("train", "validation", "test")
 INDICES = ("labels", "predictions", "train_labels")
 TOGETHER = (("first_index", "first_pixels"), ("mistake_index", "mistake_pixels"), ("train_labels", "train_pixels"),
             ("confident_index", "confident_pixels"), ("panel_kinds", "panel_pixels"))
@@ -332,8 +333,8 @@ def _checked(file: Path, arrays: dict[str, np.ndarray], classes: int | None) -> 
         index = arrays.get(name, np.zeros(0, np.int64))
         if (labels[index] == predictions[index]).any():
             raise _damaged(file, f"{name} points at images that are no mistakes")
-    if str(arrays["split"]) not in ("validation", "test"):
-        raise _damaged(file, f'split is {_short(str(arrays["split"]))}, expected test or validation')
+    if str(arrays["split"]) not in SPLITS:
+        raise _damaged(file, f"split is {_short(str(arrays['split']))}, expected one of {', '.join(SPLITS)}")
     return arrays
 
 

@@ -61,7 +61,7 @@ class Classify:
         model.eval()
         sums = {"loss": 0.0, "correct": 0.0}
         logits = []
-        rows = torch.arange(len(images), device=images.labels.device).split(SCORING_BATCH)
+        rows = torch.split(torch.arange(len(images), device=images.labels.device), SCORING_BATCH)
         for batch in epoch(images, rows):
             answer = model(batch.pixels).float()                                                   # (B, K)
             mean = self.loss(answer, batch.labels) if self.loss else F.cross_entropy(answer, batch.labels)

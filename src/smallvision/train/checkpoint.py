@@ -8,7 +8,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from smallvision.errors import BadInput, RunFailed
 from smallvision.runs.files import FORMAT_VERSION, write_bytes
@@ -61,9 +61,9 @@ def load(state: TrainState, path: Path) -> dict[str, Any]:
         if not name.startswith(("optimizer.", "sums.", "best.")) and (found is None or found.shape != value.shape):
             what = "nothing" if found is None else f"shape {tuple(found.shape)}"
             raise BadInput(f"{path}: has {what} for {name}, the network needs {tuple(value.shape)}; it is another run's checkpoint")
-    _restore(state.model, _under(tensors, "model."))
+    state.model.load_state_dict(_under(tensors, "model."))               # copies into place: device and memory format stay
     if state.average is not None:
-        _restore(state.average, _under(tensors, "average."))
+        state.average.load_state_dict(_under(tensors, "average."))
     _restore_optimizer(state, _under(tensors, "optimizer."))
     device = next(state.model.parameters()).device
     state.sums = {name: value.to(device) for name, value in _under(tensors, "sums.").items()}
@@ -88,10 +88,11 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise BadInput(f"{path}: damaged, or no safetensors file ({error}); start the run anew in another --out") from None
     text = header.get("meta", "")
     if header.get("sha256") != digest(tensors, text):
-        raise BadInput(f"{path}: its content does not match its sha256, so it was damaged or changed; start the run anew in another --out")
+        raise BadInput(f"{path}: content and sha256 differ, so it was damaged or changed; start the run anew in another --out")
     meta = json.loads(text)
     if meta["format_version"] > FORMAT_VERSION:
-        raise BadInput(f"{path}: format version {meta['format_version']}, this smallvision reads up to {FORMAT_VERSION}; update smallvision")
+        newer = f"format version {meta['format_version']}, this smallvision reads up to {FORMAT_VERSION}"
+        raise BadInput(f"{path}: {newer}; update smallvision")
     return tensors, meta
 
 
@@ -128,10 +129,6 @@ def _tensors(state: TrainState) -> dict[str, Tensor]:
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _restore(module: nn.Module, values: dict[str, Tensor]) -> None:
-    module.load_state_dict(values)                                  # copies into place: device and memory format stay
 
 
 def _restore_optimizer(state: TrainState, values: dict[str, Tensor]) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from smallvision.data.orders import ORDERS
 from smallvision.data.seeds import mix
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import Experiment
+from smallvision.experiment.recipe import RecipeSpec
 from smallvision.tasks.base import Scores, Step
 from smallvision.train.schedules import rate
 from smallvision.train.state import Best, TrainState
@@ -32,8 +33,8 @@ class Task(Protocol):
     def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step: ...
     def reported(self, sums: dict[str, float], count: int) -> dict[str, float]: ...
     def merit(self, values: dict[str, float]) -> tuple[float, ...]: ...
-    def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> None: ...
-    def score(self, model: nn.Module, images: ImageSet, fitted: None) -> Scores: ...
+    def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> Any: ...
+    def score(self, model: nn.Module, images: ImageSet, fitted: Any) -> Scores: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ class EpochRecord:
     best: bool = field(default=False)
 
 
-def train(state: TrainState, task: Task, splits: Splits, experiment: Experiment, seed: int) -> Iterator[Progress | EpochRecord]:
+def train(
+    state: TrainState, task: Task, splits: Splits, experiment: Experiment, seed: int
+) -> Iterator[Progress | EpochRecord]:
     """Train from where `state` is to the end of the recipe, changing `state`.
 
     Parameters
@@ -85,13 +88,11 @@ def train(state: TrainState, task: Task, splits: Splits, experiment: Experiment,
     BadInput : a batch is larger than the training split.
     """
     recipe, images = experiment.recipe, splits.train
-    if recipe.batch_size > len(images):
-        raise BadInput(f"recipe.batch_size: got {recipe.batch_size}; there are {len(images)} training images, so at most that")
     device = images.labels.device
     vary = augment.build(experiment.data.augment)
     generator = torch.Generator(device)
     spatial = channels_last(state.model)
-    steps_per_epoch = len(images) // recipe.batch_size if recipe.drop_last else math.ceil(len(images) / recipe.batch_size)
+    steps_per_epoch = steps(recipe, len(images))
     while state.epoch < recipe.epochs and not _out_of_patience(state, recipe.patience):
         rows = ORDERS[recipe.order](images.labels, recipe.batch_size, recipe.drop_last, seed, state.epoch)
         losses: list[Tensor] = []
@@ -122,13 +123,24 @@ def train(state: TrainState, task: Task, splits: Splits, experiment: Experiment,
                 losses = []
                 state.seconds += time.perf_counter() - began
                 values = task.reported(_read(state.sums), state.count)
-                yield Progress(state.epoch + 1, state.step, steps_per_epoch * recipe.epochs, state.examples, read, values, state.seconds)
+                total = steps_per_epoch * recipe.epochs
+                yield Progress(state.epoch + 1, state.step, total, state.examples, read, values, state.seconds)
                 state.model.train()
                 began = time.perf_counter()
-        yield _close_epoch(state, task, splits, experiment)
+        yield _close_epoch(state, task, splits, experiment, rate(recipe, state.step - 1, steps_per_epoch))
 
 
-def _close_epoch(state: TrainState, task: Task, splits: Splits, experiment: Experiment) -> EpochRecord:
+def steps(recipe: RecipeSpec, count: int) -> int:
+    """Steps in an epoch over `count` images. Raises BadInput when a batch is larger than that."""
+    if recipe.batch_size > count:
+        raise BadInput(f"recipe.batch_size: got {recipe.batch_size}, but there are {count} training images; set it to that or less")
+    whole, rest = divmod(count, recipe.batch_size)
+    return whole if recipe.drop_last else whole + bool(rest)
+
+
+def _close_epoch(
+    state: TrainState, task: Task, splits: Splits, experiment: Experiment, learning_rate: float
+) -> EpochRecord:
     """Score what the protocol lets be scored, keep the best weights, and turn to the next epoch."""
     recipe = experiment.recipe
     fitted = task.fit(state.scored, splits.train, splits.validation)
@@ -144,7 +156,6 @@ def _close_epoch(state: TrainState, task: Task, splits: Splits, experiment: Expe
             weights = {name: value.detach().clone() for name, value in state.scored.state_dict().items()}
             state.best = Best(state.epoch + 1, merit, weights)
     train = task.reported(_read(state.sums), state.count)
-    learning_rate = state.optimizer.param_groups[0]["lr"]
     state.epoch, state.batch, state.sums, state.count = state.epoch + 1, 0, {}, 0
     return EpochRecord(
         state.epoch, state.step, state.examples, learning_rate, state.seconds, train, validation, test, better

@@ -21,5 +21,5 @@ def build(recipe: RecipeSpec, model: nn.Module) -> Optimizer:
     fused = device.type in FUSED
     if recipe.optimizer == "sgd":
         return SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=recipe.nesterov, fused=fused)
-    kind = {"adam": Adam, "adamw": AdamW}[recipe.optimizer]
+    kind: type[Adam] = AdamW if recipe.optimizer == "adamw" else Adam                  # in torch AdamW is an Adam
     return kind(groups, recipe.learning_rate, recipe.betas, fused=fused)

@@ -70,8 +70,8 @@ class TrainState:
         share = 1 - min(decay, (1 + self.step) / (10 + self.step))
         for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
             mean.lerp_(now, share)
-        for mean, now in zip(self.average.buffers(), self.model.buffers(), strict=True):
-            mean.copy_(now)
+        for kept, buffer in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            kept.copy_(buffer)
 
 
 def begin(model: nn.Module, recipe: RecipeSpec) -> TrainState:

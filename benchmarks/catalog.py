@@ -1,0 +1,60 @@
+"""Run catalog entries with several seeds and keep what they found as a small file each.
+
+    python benchmarks/catalog.py [NAME ...] [--seeds 1] [--root DIR]
+
+A run that is finished already (under $SMALLVISION_RUNS or ./runs) is read, not repeated; an unfinished one goes on.
+Writes benchmarks/results/catalog/NAME.json; `python benchmarks/tables.py` makes docs/results.md of them.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import smallvision as sv
+
+RESULTS = Path(__file__).parent / "results" / "catalog"
+
+KEPT = ("seed", "epochs", "seconds", "seconds_per_epoch", "images_per_second", "selected", "looks", "train", "validation", "test")
+
+
+def measure(name: str, seeds: int, root: Path | None) -> dict:
+    """Run (or read) the seeds 0..seeds-1 of one entry."""
+    runs = [sv.run(name, seed=seed, resume=True, root=root) for seed in range(seeds)]
+    first = runs[0]
+    environment = first.record.environment
+    rows = [{key: run.result[key] for key in KEPT if key in run.result} for run in runs]
+    for row in rows:
+        for split in ("train", "validation", "test"):
+            row.get(split, {}).pop("per_class", None)
+    return {
+        "format_version": 1,
+        "name": name,
+        "about": first.experiment.about,
+        "experiment": first.result["experiment"],
+        "parameters": first.result["parameters"],
+        "multiply_adds": first.result["multiply_adds"],
+        "bytes": first.result["bytes"],
+        "precision": first.result["precision"],
+        "watched": [epoch["test"]["accuracy"] for epoch in first.metrics if "test" in epoch],
+        "environment": {key: environment[key] for key in ("smallvision", "processor", "cores", "threads", "device", "packages")},
+        "runs": rows,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--root", type=Path)
+    asked = parser.parse_args()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for name in asked.names or [row["name"] for row in sv.catalog()]:
+        found = measure(name, asked.seeds, asked.root)
+        (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+        accuracies = [row["test"]["accuracy"] for row in found["runs"]]
+        print(f"{name}: test accuracy {', '.join(f'{value:.2%}' for value in accuracies)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

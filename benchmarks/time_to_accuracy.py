@@ -1,0 +1,104 @@
+"""Seconds to the accuracy that a reference reports: its own recipe in the plain loop, against our fast recipe.
+
+    python benchmarks/time_to_accuracy.py [--seeds 5] [--root DIR] [--out benchmarks/results/time_to_accuracy.json]
+
+The reference's time is extrapolated, not run to the end: microseconds an image of the plain loop (benchmarks/throughput.py,
+arm "loop", measured here anew, the median of three) times the images its recipe needs. It needs the epochs up to the
+first one at which its watched test curve (benchmarks/results/catalog) reaches the target, all of them if none does.
+Our time is that of whole runs, each in a process of its own: training alone, and the process from its start to the
+written report. The target counts as reached when the mean test accuracy over all seeds is at least the target.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import throughput
+
+RESULTS = Path(__file__).parent / "results"
+
+CASES = {
+    # The reported 98.46 % is the target for R3. R5's 76 % was on the original images: there the target is what the
+    # reference recipe reaches on the copy at hand.
+    "mnist-cnn": {"fast": "mnist-cnn-fast", "target": 0.9846, "images": 60_000},
+    "cifar10-cnn": {"fast": "cifar10-cnn-fast", "target": None, "images": 50_000},
+}
+
+
+def reference(case: str, target: float | None, images: int, root: Path | None) -> dict:
+    """What the reference's recipe takes in the plain loop, extrapolated."""
+    known = json.loads((RESULTS / "catalog" / f"{case}.json").read_text())
+    reached = target if target is not None else statistics.fmean(run["test"]["accuracy"] for run in known["runs"])
+    hits = [epoch for epoch, accuracy in enumerate(known["watched"], 1) if accuracy >= reached]
+    epochs = hits[0] if hits else known["runs"][0]["epochs"]
+    workers, _ = throughput.best_workers(case, root)
+    timed = [throughput.child(f"loop:{workers}", case, "fp32", root)["wall"] for _ in range(3)]
+    microseconds = statistics.median(timed)
+    return {
+        "target": reached,
+        "epochs": epochs,
+        "reached": bool(hits),
+        "workers": workers,
+        "microseconds_an_image": timed,
+        "seconds": microseconds * images * epochs / 1e6,
+    }
+
+
+def ours(name: str, seeds: int, root: Path | None) -> list[dict]:
+    """Whole runs of the fast recipe, each in a process and a directory of its own."""
+    rows = []
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder) / "run"
+            command = [sys.executable, "-m", "smallvision", "run", name, "--seed", str(seed), "--out", str(out), "--quiet"]
+            began = time.perf_counter()
+            subprocess.run([*command, *(["--root", str(root)] if root else [])], check=True, stdout=subprocess.DEVNULL)
+            whole = time.perf_counter() - began
+            result = json.loads((out / "result.json").read_text())
+        rows.append({"seed": seed, "accuracy": result["test"]["accuracy"], "seconds": result["seconds"], "whole_seconds": whole})
+        print(f"{name}: {rows[-1]}", file=sys.stderr, flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--root", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS / "time_to_accuracy.json")
+    asked = parser.parse_args()
+    import torch
+
+    from smallvision.runs import environment
+    from smallvision.train import device
+
+    here = environment.describe("cpu", device.name_of(torch.device("cpu")), torch.get_num_threads(), "as each recipe says", True)
+    found: dict = {"format_version": 1, "environment": here, "cases": {}}
+    for case, what in CASES.items():
+        slow = reference(case, what["target"], what["images"], asked.root)
+        rows = ours(what["fast"], asked.seeds, asked.root)
+        accuracies = [row["accuracy"] for row in rows]
+        seconds, whole = (statistics.fmean(row[key] for row in rows) for key in ("seconds", "whole_seconds"))
+        found["cases"][case] = {
+            "reference": slow,
+            "fast": what["fast"],
+            "runs": rows,
+            "accuracy_mean": statistics.fmean(accuracies),
+            "accuracy_std": statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+            "seconds_mean": seconds,
+            "whole_seconds_mean": whole,
+            "reached": statistics.fmean(accuracies) >= slow["target"],
+            "times_sooner": slow["seconds"] / seconds,
+            "times_sooner_whole": slow["seconds"] / whole,
+        }
+        print(json.dumps({key: value for key, value in found["cases"][case].items() if key != "runs"}, indent=1))
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    asked.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

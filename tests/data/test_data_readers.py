@@ -1,0 +1,356 @@
+"""Files: what is well-formed is read as its format says; everything else is refused in one line."""
+
+import gzip
+import io
+import pickle
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from data_files import idx_bytes
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from smallvision.data import cifar
+from smallvision.data.pictures import read_header
+from smallvision.data.readers import read_cifar_binary, read_cifar_pickle, read_idx, read_image
+from smallvision.errors import BadInput
+
+IMAGES = np.random.default_rng(1).integers(0, 256, (7, 5, 4), dtype=np.uint8)
+GOOD = idx_bytes(IMAGES)
+
+
+def refused(reader, path, *words, **options):
+    with pytest.raises(BadInput) as caught:
+        reader(path, **options)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert str(path) in text
+    for word in words:
+        assert word in text
+    return text
+
+
+# IDX
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_idx_is_read_raw_and_gzipped(tmp_path, pack):
+    path = tmp_path / "images"
+    path.write_bytes(pack(GOOD))
+    assert np.array_equal(read_idx(path), IMAGES)
+    path.write_bytes(pack(idx_bytes(np.arange(9, dtype=np.uint8))))
+    assert np.array_equal(read_idx(path, 1), np.arange(9))
+
+
+def huge(*shape):
+    return b"\0\0\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"", "nothing"),
+        (b"\0\0", "not an IDX file"),
+        (b"PNG!" + GOOD, "not an IDX file"),
+        (b"\0\0\x0d" + GOOD[3:], "type 13"),
+        (b"\0\0\x08\x01" + GOOD[4:], "1 dimensions"),
+        (GOOD[:9], "within its header"),
+        (GOOD[:-1], "155"),
+        (GOOD + b"x", "157"),
+        (huge(2**32 - 1, 2**32 - 1, 2**32 - 1), "4,294,967,295"),
+        (huge(0, 28, 28), "no images"),
+        (gzip.compress(GOOD)[:-12], "gzip"),
+        (gzip.compress(GOOD)[:20], "gzip"),
+        (gzip.compress(GOOD[:-3]), "truncated"),
+        (gzip.compress(GOOD + b"x"), "longer"),
+        (gzip.compress(GOOD)[:-8] + b"\1\2\3\4" + gzip.compress(GOOD)[-4:], "CRC"),
+        (gzip.compress(huge(2**31, 2**10, 2**10)), "gzipped bytes"),
+        (gzip.compress(huge(10, 28, 28)), "truncated"),
+        (b"\x1f\x8b\x08" + bytes(40), "gzip"),
+    ],
+)
+def test_bad_idx_is_refused(tmp_path, content, word):
+    path = tmp_path / "images"
+    path.write_bytes(content)
+    refused(read_idx, path, word)
+
+
+def test_missing_files_are_named(tmp_path):
+    for reader in (read_idx, read_cifar_binary, read_cifar_pickle, read_image):
+        refused(reader, tmp_path / "nothing", "No such file")
+    for reader in (read_idx, read_cifar_binary, read_cifar_pickle, read_image):
+        refused(reader, tmp_path)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_idx_is_refused_or_still_means_what_it_says(tmp_path, data):
+    zipped = data.draw(st.booleans())
+    content = bytearray(gzip.compress(GOOD, mtime=0) if zipped else GOOD)
+    for _ in range(data.draw(st.integers(0, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(0, len(content)))] + data.draw(st.binary(max_size=3))
+    path = tmp_path / "images"
+    path.write_bytes(content)
+    try:
+        array = read_idx(path)
+    except BadInput as error:
+        assert "\n" not in str(error)
+    else:
+        plain = gzip.decompress(bytes(content)) if zipped else bytes(content)
+        assert idx_bytes(array) == plain
+
+
+# CIFAR
+
+PIXELS = np.random.default_rng(2).integers(0, 256, (4, 3072), dtype=np.uint8)
+LABELS = [3, 0, 9, 3]
+RECORD = {b"batch_label": b"one", b"labels": LABELS, b"data": PIXELS}
+
+
+def python2_pickle(pixels, labels):
+    """What Python 2 wrote for the original files: text as byte strings, numpy under its old name."""
+
+    def text(value):
+        return b"T" + struct.pack("<i", len(value)) + value
+
+    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + text(b"b") + b"\x87R("
+    array += b"K\x01J" + struct.pack("<i", len(pixels)) + b"M\x00\x0c\x86cnumpy\ndtype\n" + text(b"u1") + b"K\x00K\x01\x87R"
+    array += b"(K\x03" + text(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89" + text(pixels.tobytes()) + b"tb"
+    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+    return b"\x80\x02}(" + text(b"data") + array + text(b"labels") + numbers + b"u."
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pickle.dumps(RECORD, protocol=2),
+        pickle.dumps(RECORD, protocol=2).replace(b"numpy._core", b"numpy.core"),
+        python2_pickle(PIXELS, LABELS),
+    ],
+    ids=["numpy 2", "numpy 1", "python 2"],
+)
+def test_cifar_pickles_are_read(tmp_path, content):
+    path = tmp_path / "data_batch_1"
+    path.write_bytes(content)
+    pixels, labels = read_cifar_pickle(path)
+    assert np.array_equal(pixels, PIXELS.reshape(4, 3, 32, 32))
+    assert labels.tolist() == LABELS
+
+
+def test_what_a_pickle_may_name_is_exactly_this():
+    assert set(cifar._ALLOWED) == {
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("_codecs", "encode"),
+    }
+
+
+class Evil:
+    def __init__(self, call, *arguments):
+        self.call, self.arguments = call, arguments
+
+    def __reduce__(self):
+        return self.call, self.arguments
+
+
+def test_other_pickles_are_refused_by_name_and_run_nothing(tmp_path):
+    path, mark = tmp_path / "data_batch_1", tmp_path / "mark"
+    for evil, name in [
+        (Evil(open, str(mark), "w"), "open"),
+        (Evil(eval, f"open({str(mark)!r}, 'w')"), "__builtin__.eval"),
+        (Evil(getattr, "text", "upper"), "getattr"),
+        (np.float64(1.0), "scalar"),
+        (bytearray, "bytearray"),
+    ]:
+        path.write_bytes(pickle.dumps({b"data": evil}, protocol=2))
+        refused(read_cifar_pickle, path, "it names", name)
+    assert not mark.exists()
+
+
+def test_allowed_names_are_not_lent_to_other_ends(tmp_path):
+    path = tmp_path / "data_batch_1"
+    for content in [
+        b"\x80\x02cnumpy\nndarray\n(J\xff\xff\xff\x7f\x85tR.",                               # ndarray called
+        b"\x80\x02c_codecs\nencode\n(X\x01\x00\x00\x00aX\x05\x00\x00\x00punyctR.",
+        b"\x80\x02cnumpy\ndtype\n(X\x01\x00\x00\x00OtR.",
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85U\x01btR.",
+        pickle.dumps({b"data": np.array([object()], dtype=object)}, protocol=2),
+    ]:
+        path.write_bytes(content)
+        refused(read_cifar_pickle, path)
+    assert np.dtype("u1") == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("record", "word"),
+    [
+        ([1, 2], "pickled list"),
+        ({b"labels": LABELS}, '"data"'),
+        ({b"data": PIXELS}, '"labels"'),
+        ({b"data": PIXELS, b"labels": LABELS[:3]}, '"labels"'),
+        ({b"data": PIXELS, b"labels": [3, 0, 10, 3]}, "label 10"),
+        ({b"data": PIXELS, b"labels": [3, 0, -1, 3]}, "label -1"),
+        ({b"data": PIXELS, b"labels": [3, 0, "9", 3]}, '"labels"'),
+        ({b"data": PIXELS[:, :-1].copy(), b"labels": LABELS}, '"data"'),
+        ({b"data": PIXELS.tolist(), b"labels": LABELS}, '"data"'),
+    ],
+)
+def test_a_pickle_of_something_else_is_refused(tmp_path, record, word):
+    path = tmp_path / "data_batch_1"
+    path.write_bytes(pickle.dumps(record, protocol=2))
+    refused(read_cifar_pickle, path, word)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_pickles_are_refused_or_harmless(tmp_path, data):
+    content = bytearray(pickle.dumps(RECORD, protocol=2))
+    head = data.draw(st.integers(0, 400))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, head))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "data_batch_1"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
+    try:
+        pixels, labels = read_cifar_pickle(path)
+    except BadInput as error:
+        assert "\n" not in str(error)
+    else:
+        assert pixels.shape == (4, 3, 32, 32)
+        assert labels.shape == (4,)
+
+
+def test_cifar_binary(tmp_path):
+    path = tmp_path / "data_batch_1.bin"
+    records = np.hstack([np.array(LABELS, np.uint8)[:, None], PIXELS])
+    path.write_bytes(records.tobytes())
+    pixels, labels = read_cifar_binary(path)
+    assert np.array_equal(pixels.reshape(4, -1), PIXELS)
+    assert labels.tolist() == LABELS
+    path.write_bytes(records.tobytes()[:-1])
+    refused(read_cifar_binary, path, "12,291", "3,073")
+    path.write_bytes(b"")
+    refused(read_cifar_binary, path, "0 bytes")
+    records[1, 0] = 10
+    path.write_bytes(records.tobytes())
+    refused(read_cifar_binary, path, "label 10")
+
+
+# Pictures
+
+GRAY = np.random.default_rng(3).integers(0, 256, (6, 9), dtype=np.uint8)
+COLOR = np.random.default_rng(4).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+def test_gray_and_color_pictures(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(GRAY).save(path)
+    assert np.array_equal(read_image(path), GRAY[None])
+    assert np.array_equal(read_image(path, "rgb"), np.stack([GRAY] * 3))
+    assert read_header(path) == (True, 6, 9)
+    Image.fromarray(COLOR).save(path)
+    assert np.array_equal(read_image(path), COLOR.transpose(2, 0, 1))
+    assert np.array_equal(read_image(path, "gray")[0], np.asarray(Image.fromarray(COLOR).convert("L")))
+    assert read_header(path) == (False, 6, 9)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I"])
+@pytest.mark.parametrize("color", ["gray", "rgb"])
+def test_every_common_mode_is_read(tmp_path, mode, color):
+    path = tmp_path / ("a.tif" if mode in ("CMYK", "I") else "a.png")
+    if mode == "I;16":
+        image = Image.fromarray(GRAY.astype(np.uint16) * 257)
+    elif mode == "I":
+        image = Image.fromarray(GRAY.astype(np.int32) * 257)
+    else:
+        image = Image.fromarray(COLOR).convert(mode)
+    image.save(path)
+    pixels = read_image(path, color)
+    assert pixels.dtype == np.uint8
+    assert pixels.shape == ((1, 6, 9) if color == "gray" else (3, 6, 9))
+    if mode.startswith("I"):
+        assert np.array_equal(pixels[0], GRAY)
+    elif mode in ("1", "L", "CMYK"):
+        converted = np.asarray(image.convert("L" if color == "gray" else "RGB"))
+        assert np.array_equal(pixels, converted[None] if color == "gray" else converted.transpose(2, 0, 1))
+
+
+def test_what_is_transparent_is_white(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((2, 2, 4), np.uint8)).save(path)
+    assert (read_image(path, "rgb") == 255).all()
+    half = np.full((2, 2, 4), [200, 0, 0, 128], np.uint8)
+    Image.fromarray(half).save(path)
+    expected = [round(200 * 128 / 255 + 255 * 127 / 255), round(255 * 127 / 255), round(255 * 127 / 255)]
+    assert np.abs(read_image(path)[:, 0, 0].astype(int) - expected).max() <= 1
+
+
+def test_orientation_is_applied(tmp_path):
+    path = tmp_path / "a.png"
+    exif = Image.Exif()
+    exif[0x0112] = 6                                   # to be turned clockwise by a quarter
+    Image.fromarray(GRAY).save(path, exif=exif)
+    assert np.array_equal(read_image(path)[0], np.rot90(GRAY, -1))
+    assert read_header(path) == (True, 9, 6)
+
+
+def test_resizing_is_pillows(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(COLOR).save(path)
+    expected = np.asarray(Image.fromarray(COLOR).resize((4, 3), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+    assert np.array_equal(read_image(path, size=(3, 4)), expected)
+
+
+def png_that_claims(width, height):
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [8001, 10_000, 30_000, 2**31 - 1])
+def test_a_picture_that_would_decode_to_gigabytes_is_refused_undecoded(tmp_path, side):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_that_claims(side, side))
+    refused(read_image, path, "64 million")
+    refused(read_header, path, "64 million")
+
+
+def test_unreadable_pictures_are_refused(tmp_path):
+    path = tmp_path / "a.jpg"
+    out = io.BytesIO()
+    Image.fromarray(np.tile(COLOR, (20, 20, 1))).save(out, "JPEG")
+    path.write_bytes(out.getvalue()[: len(out.getvalue()) // 2])
+    refused(read_image, path, "truncated")
+    path.write_bytes(b"not a picture")
+    refused(read_image, path, "not an image")
+    path.write_bytes(b"")
+    refused(read_image, path, "not an image")
+    floats = tmp_path / "a.tif"
+    Image.fromarray(np.zeros((3, 3), np.float32)).save(floats)
+    refused(read_image, floats, "floating-point")
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_pictures_are_refused_or_read(tmp_path, data):
+    out = io.BytesIO()
+    kind = data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP"]))
+    Image.fromarray(COLOR).save(out, kind)
+    content = bytearray(out.getvalue())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, min(len(content), 120) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "picture"
+    path.write_bytes(content)
+    try:
+        pixels = read_image(path, "rgb")
+    except BadInput as error:
+        assert "\n" not in str(error)
+    else:
+        assert pixels.dtype == np.uint8
