@@ -267,16 +267,15 @@ def layers(asked: Experiment, root: Path | str | None = None) -> dict[str, Any]:
 
 
 def data_sets(root: Path | str | None = None) -> list[dict[str, Any]]:
-    """A dict for each public data set: name, what it is, licence, and whether its files are here."""
+    """A dict for each public data set: name, whether its files are here, what it is."""
     from smallvision.data import sources
 
     folder = Path(root) if root else sources.default_root()
     return [
         {
             "name": entry.name,
-            "about": entry.about,
-            "licence": entry.license,
             "here": not sources.missing(entry, sources.present(entry, folder)),
+            "about": entry.about,
         }
         for entry in sources.SOURCES.values()
     ]

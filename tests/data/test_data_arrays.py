@@ -5,6 +5,9 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from data_files import read_or_refused
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from smallvision.data import memory
 from smallvision.data.images import from_arrays, load
@@ -121,7 +124,7 @@ def test_damaged_npz_files(tmp_path):
     with pytest.raises(BadInput, match=r"a\.npz: No such file"):
         npz(path)
     path.write_bytes(b"hello")
-    with pytest.raises(BadInput, match="not an .npz file"):
+    with pytest.raises(BadInput, match=r"no readable \.npz array"):
         npz(path)
     np.savez(path, x_train=X, y_train=Y)
     whole = path.read_bytes()
@@ -130,7 +133,7 @@ def test_damaged_npz_files(tmp_path):
         npz(path)
     place = whole.index(X.tobytes())
     path.write_bytes(whole[:place] + b"\0\1\2\3" + whole[place + 4 :])
-    with pytest.raises(BadInput, match="x_train: damaged.*CRC"):
+    with pytest.raises(BadInput, match=r"x_train: .*CRC"):
         npz(path)
 
 
@@ -159,3 +162,16 @@ def test_headers_that_lie_are_refused_unread(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 239)
     with pytest.raises(BadInput, match="needs 240 bytes"):
         npz(path)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_npz_files_are_refused_or_read(tmp_path, data):
+    path = tmp_path / "a.npz"
+    np.savez(path, x_train=X, y_train=Y)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    splits = read_or_refused(npz, path)
+    assert splits is None or np.array_equal(splits.train.labels, Y)

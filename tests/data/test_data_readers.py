@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from data_files import idx_bytes
+from data_files import idx_bytes, read_or_refused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -95,11 +95,8 @@ def test_damaged_idx_is_refused_or_still_means_what_it_says(tmp_path, data):
     content = content[: data.draw(st.integers(0, len(content)))] + data.draw(st.binary(max_size=3))
     path = tmp_path / "images"
     path.write_bytes(content)
-    try:
-        array = read_idx(path)
-    except BadInput as error:
-        assert "\n" not in str(error)
-    else:
+    array = read_or_refused(read_idx, path)
+    if array is not None:
         plain = gzip.decompress(bytes(content)) if zipped else bytes(content)
         assert idx_bytes(array) == plain
 
@@ -216,13 +213,10 @@ def test_damaged_pickles_are_refused_or_harmless(tmp_path, data):
         content[data.draw(st.integers(0, head))] = data.draw(st.integers(0, 255))
     path = tmp_path / "data_batch_1"
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
-    try:
-        pixels, labels = read_cifar_pickle(path)
-    except BadInput as error:
-        assert "\n" not in str(error)
-    else:
-        assert pixels.shape == (4, 3, 32, 32)
-        assert labels.shape == (4,)
+    found = read_or_refused(read_cifar_pickle, path)
+    if found is not None:
+        assert found[0].shape == (4, 3, 32, 32)
+        assert found[1].shape == (4,)
 
 
 def test_cifar_binary(tmp_path):
@@ -348,9 +342,5 @@ def test_damaged_pictures_are_refused_or_read(tmp_path, data):
         content[data.draw(st.integers(0, min(len(content), 120) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / "picture"
     path.write_bytes(content)
-    try:
-        pixels = read_image(path, "rgb")
-    except BadInput as error:
-        assert "\n" not in str(error)
-    else:
-        assert pixels.dtype == np.uint8
+    pixels = read_or_refused(read_image, path, "rgb")
+    assert pixels is None or pixels.dtype == np.uint8

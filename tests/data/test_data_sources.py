@@ -30,7 +30,7 @@ def md5(data):
     return hashlib.md5(data).hexdigest()
 
 
-@pytest.fixture()
+@pytest.fixture
 def server():
     """Serves `files`; under /broken/ half of each, under /damaged/ with one byte changed; `asked` lists the paths."""
 

@@ -50,7 +50,8 @@ class Page(HTMLParser):
         self.elements.append((tag, {key: value or "" for key, value in attrs}))
 
     def handle_endtag(self, tag: str) -> None:
-        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+        assert self.open[-1:] == [tag], f"</{tag}> closes nothing"
+        self.open.pop()
 
     def handle_data(self, data: str) -> None:
         if "style" not in self.open:
@@ -93,7 +94,8 @@ def check_self_contained(seen: Page, text: str) -> None:
                 assert not value.startswith("#") or value[1:] in ids
             for target in re.findall(r"url\(([^)]*)\)", value):
                 assert target.strip("'\"")[1:] in ids
-    assert "@import" not in text and "http" not in text.replace("http-equiv", "")
+    assert "@import" not in text
+    assert "http" not in text.replace("http-equiv", "")
     images, drawings = seen.find("img"), seen.find("svg")
     assert all(image.get("alt", "").strip() for image in images)
     assert all(drawing.get("aria-label", "").strip() and drawing.get("role") == "img" for drawing in drawings)
@@ -103,7 +105,8 @@ def test_the_page_is_self_contained_and_well_formed(record: RunRecord, seen: Pag
     text = page(record)
     assert text.startswith("<!DOCTYPE html>")
     check_self_contained(seen, text)
-    assert len(seen.find("svg")) == 5 and len(seen.find("img")) >= 20 * 4 + 40
+    assert len(seen.find("svg")) == 5
+    assert len(seen.find("img")) >= 20 * 4 + 40
 
 
 def test_the_page_holds_everything(record: RunRecord, seen: Page) -> None:
@@ -120,10 +123,11 @@ def test_the_page_holds_everything(record: RunRecord, seen: Page) -> None:
     ]  # fmt: skip
     for words_ in expected:
         assert words_ in text, words_
-    assert ["validation", "98.55", "5913", "6000"] == [
+    assert [
         re.sub(r"[^\d.a-z]", "", c) for c in _row(seen, "validation")[:4]
-    ]
-    assert "not finished" not in text and "changed" not in text
+    ] == ["validation", "98.55", "5913", "6000"]
+    assert "not finished" not in text
+    assert "changed" not in text
 
 
 def _row(seen: Page, first: str) -> list[str]:
@@ -132,7 +136,8 @@ def _row(seen: Page, first: str) -> list[str]:
 
 def test_per_class_and_pairs_are_scikit_learns(record: RunRecord, seen: Page) -> None:
     evidence, result = record.evidence, record.result
-    assert evidence is not None and result is not None
+    assert evidence is not None
+    assert result is not None
     labels, predictions = evidence["labels"], evidence["predictions"]
     columns = precision_recall_fscore_support(labels, predictions, zero_division=0)
     for i, name in enumerate(result["classes"]):
@@ -147,7 +152,8 @@ def test_per_class_and_pairs_are_scikit_learns(record: RunRecord, seen: Page) ->
     position = {name: i for i, name in enumerate(result["classes"])}
     for pair in pairs:
         true, predicted = position[pair["true"]], position[pair["predicted"]]
-        assert pair["count"] == matrix[true, predicted] and pair["share"] == pytest.approx(
+        assert pair["count"] == matrix[true, predicted]
+        assert pair["share"] == pytest.approx(
             matrix[true, predicted] / matrix[true].sum()
         )
     assert [pair["count"] for pair in pairs] == sorted((pair["count"] for pair in pairs), reverse=True)
@@ -165,7 +171,8 @@ def test_galleries_show_the_right_images(record: RunRecord, seen: Page) -> None:
     assert (tile.label, tile.prediction) == tuple(
         fake_run.NAMES[evidence[key][tile.index]] for key in ("labels", "predictions")
     )
-    assert tile.score == words.probability(float(chance.max())) and not tile.right
+    assert tile.score == words.probability(float(chance.max()))
+    assert not tile.right
     alt = f"test image {tile.index}: {tile.label}, predicted {tile.prediction}"
     shown = next(image for image in seen.find("img") if image["alt"] == alt)
     picture = Image.open(io.BytesIO(base64.b64decode(shown["src"].partition(",")[2])))
@@ -190,25 +197,45 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     text = page(record)
     seen = Page(text)
     check_self_contained(seen, text)
-    assert "<img src=x" not in text and seen.text.count(hostile) >= 5
-    assert "{{ 7 * 7 }}" in seen.text and "\x00" not in text
+    assert "<img src=x" not in text
+    assert seen.text.count(hostile) >= 5
+    assert "{{ 7 * 7 }}" in seen.text
+    assert "\x00" not in text
     assert html.escape(HOSTILE[0]) in text
     text.encode()
 
 
 def test_no_mistakes_says_so(tmp_path: Path) -> None:
     text = Page(page(make(tmp_path / "run", accuracy=1.0, count=50))).text
-    assert "No mistakes at all" in text and "No class was taken for another" in text and "most confident" not in text
+    assert "No mistakes at all" in text
+    assert "No class was taken for another" in text
+    assert "most confident" not in text
 
 
 def test_without_a_test_split_validation_is_shown_and_said(tmp_path: Path) -> None:
     text = Page(page(make(tmp_path / "run", test=False, watched=False))).text
     assert (
         "This run has no test split" in text
-        and "of 300 validation images" in text
-        and "First validation images" in text
     )
-    assert "test images" not in text and "There is no test split" in text
+    assert (
+        "of 300 validation images" in text
+    )
+    assert (
+        "First validation images" in text
+    )
+    assert "test images" not in text
+    assert "There is no test split" in text
+
+
+def test_with_training_images_alone_the_figures_are_not_praised(tmp_path: Path) -> None:
+    run = make(tmp_path / "run", test=False, watched=False).path
+    (run / "result.json").write_text((run / "result.json").read_text().replace('"validation": {', '"train": {'))
+    with np.load(run / "evidence.npz") as arrays:
+        changed = {**arrays, "split": np.array("train")}
+    np.savez_compressed(run / "evidence.npz", **changed)
+    text = Page(page(read_run(run))).text
+    assert "neither a test nor a validation split" in text
+    assert "of 300 training images are classified correctly." in text
 
 
 def test_logits_are_not_called_probabilities(record: RunRecord, tmp_path: Path) -> None:
@@ -218,7 +245,8 @@ def test_logits_are_not_called_probabilities(record: RunRecord, tmp_path: Path) 
         changed = {**arrays, "probabilities": np.log(arrays["probabilities"]) + 3}
     np.savez_compressed(file, **changed)
     text = Page(page(read_run(run.path))).text
-    assert "probability the network" not in text and "score of the prediction" in text
+    assert "probability the network" not in text
+    assert "score of the prediction" in text
     assert "probability the network" in Page(page(record)).text
 
 
@@ -229,9 +257,12 @@ def test_an_unfinished_run_has_a_banner_and_what_there_is(tmp_path: Path, status
     text = page(record)
     seen = Page(text)
     check_self_contained(seen, text)
-    assert "This run is not finished" in seen.text and f"{epochs} of 9 epochs" in seen.text
-    assert "the loss is nan at step 7" in seen.text and len(seen.find("svg")) == (2 if epochs else 0)
-    assert "How to repeat it" in seen.text and "Conv2d" in seen.text
+    assert "This run is not finished" in seen.text
+    assert f"{epochs} of 9 epochs" in seen.text
+    assert "the loss is nan at step 7" in seen.text
+    assert len(seen.find("svg")) == (2 if epochs else 0)
+    assert "How to repeat it" in seen.text
+    assert "Conv2d" in seen.text
 
 
 def test_an_experiment_changed_afterwards_is_noticed(tmp_path: Path) -> None:
@@ -258,9 +289,11 @@ def test_many_runs_share_a_page(record: RunRecord, tmp_path: Path) -> None:
     text = page_of_many([record, *others])
     seen = Page(text)
     check_self_contained(seen, text)
-    assert len(seen.find("article")) == 3 and text.count("<style>") == 1
+    assert len(seen.find("article")) == 3
+    assert text.count("<style>") == 1
     rows = [row for row in seen.rows if len(row) == 12][1:]
-    assert [row[2] for row in rows] == ["1", "2", "1"] and [row[4] for row in rows] == ["test", "validation", ""]
+    assert [row[2] for row in rows] == ["1", "2", "1"]
+    assert [row[4] for row in rows] == ["test", "validation", ""]
     with pytest.raises(BadInput):
         page_of_many([])
 
@@ -270,8 +303,10 @@ def test_writing_is_whole_or_not_at_all(
 ) -> None:
     record = make(tmp_path_factory.mktemp("write") / "run", status="interrupted", epochs=0)
     out = tmp_path / "report.html"
-    assert write(record, out) == out and out.read_text(encoding="utf-8") == page(record)
-    assert write([record], str(out)) == out and "Side by side" in out.read_text(encoding="utf-8")
+    assert write(record, out) == out
+    assert out.read_text(encoding="utf-8") == page(record)
+    assert write([record], str(out)) == out
+    assert "Side by side" in out.read_text(encoding="utf-8")
     before = out.read_bytes()
 
     def full(*_: object) -> None:
@@ -281,7 +316,8 @@ def test_writing_is_whole_or_not_at_all(
     with pytest.raises(RunFailed, match="no space"):
         write(record, out)
     monkeypatch.undo()
-    assert out.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert out.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     for bad in (tmp_path / "no" / "where.html", tmp_path):
         with pytest.raises(BadInput, match="--out"):
             write(record, bad)

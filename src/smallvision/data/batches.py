@@ -51,5 +51,5 @@ def epoch(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
 
 
 def as_float(pixels: Tensor) -> Tensor:
-    """uint8 -> float32 in [0, 1]. Divides, so that 255 is exactly 1 and every value is the nearest float."""
+    """uint8 -> float32 in [0, 1]; 0 is exactly 0 and 255 exactly 1."""
     return pixels.to(torch.float32).div_(255)

@@ -2,8 +2,8 @@
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from smallvision.data import memory
 from smallvision.data.arrays import NAMES, Member, from_mapping
 from smallvision.data.raw import Raw
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, SmallvisionError
 from smallvision.experiment.data import DataSpec
 
 _CURE = "write it again with numpy.savez"
@@ -28,14 +28,9 @@ def read_npz(spec: DataSpec, root: Path | None) -> Raw:
     """
     assert spec.path is not None
     path = Path(spec.path).expanduser()
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".npy")]
-        members = {name.removesuffix(".npy"): _member(path, name) for name in names}
-    except zipfile.BadZipFile:
-        raise BadInput(f"{path}: not an .npz file; {_CURE}") from None
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror or error}") from None
+    with _opened(path, str(path)) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+    members = {name.removesuffix(".npy"): _member(path, name) for name in names}
     for name, member in members.items():
         if not name.startswith("x_") and name in NAMES:
             memory.require(math.prod(member.shape) * member.dtype.itemsize, member.name, _CURE)
@@ -44,37 +39,44 @@ def read_npz(spec: DataSpec, root: Path | None) -> Raw:
 
 def _member(path: Path, name: str) -> Member:
     label = f"{path}: {name.removesuffix('.npy')}"
-    with zipfile.ZipFile(path) as archive, archive.open(name) as file:
+    with _opened(path, label) as archive, archive.open(name) as file:
         shape, dtype, offset = _header(file, label)
         declared = archive.getinfo(name).file_size
     if declared != offset + math.prod(shape) * dtype.itemsize:
         raise BadInput(f"{label}: its header says {shape} of {dtype}, and it has {declared - offset:,} bytes; {_CURE}")
 
     def parts(at_once: int) -> Iterator[NDArray[Any]]:
-        try:
-            with zipfile.ZipFile(path) as archive, archive.open(name) as file:
-                file.read(offset)
-                for first in range(0, shape[0], at_once):
-                    number = min(at_once, shape[0] - first)
-                    data = file.read(number * math.prod(shape[1:]) * dtype.itemsize)
-                    yield np.frombuffer(data, dtype=dtype).reshape(number, *shape[1:])
-                file.read(1)                          # to the end, so that the check sum is compared
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-            raise BadInput(f"{label}: damaged ({error}); {_CURE}") from None
-        except OSError as error:
-            raise BadInput(f"{path}: {error.strerror or error}") from None
+        with _opened(path, label) as archive, archive.open(name) as file:
+            file.read(offset)
+            for first in range(0, shape[0], at_once):
+                number = min(at_once, shape[0] - first)
+                data = file.read(number * math.prod(shape[1:]) * dtype.itemsize)
+                yield np.frombuffer(data, dtype=dtype).reshape(number, *shape[1:])
+            file.read(1)                              # to the end, so that the check sum is compared
 
     return Member(label, shape, dtype, parts)
 
 
+@contextmanager
+def _opened(path: Path, label: str) -> Iterator[zipfile.ZipFile]:
+    """The archive; whatever goes wrong while it is open becomes one line that names the array."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except SmallvisionError:
+        raise
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+    except Exception as error:                        # zipfile, zlib and numpy meet damaged files with many kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(f"{label}: no readable .npz array ({reason[:100]}); {_CURE}") from None
+
+
 def _header(file: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     """Shape, type and length of the header of a .npy stream."""
-    try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        raise BadInput(f"{label}: no readable array ({' '.join(str(error).split())[:100]}); {_CURE}") from None
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
     if dtype.hasobject:
         raise BadInput(f"{label}: holds Python objects, which would have to be unpickled; give numbers")
     if fortran and len(shape) > 1:

@@ -20,18 +20,22 @@ if TYPE_CHECKING:
 __all__ = ["confusion", "curves", "filters", "gallery", "loss_curve", "per_class"]
 
 NUMBERED = 20                 # classes up to which a confusion matrix has room for numbers, and bars for every class
+CROSS_ENTROPY = "cross-entropy (nats)"
 FAR = 60                      # times that a loss falls before its axis becomes logarithmic
 RAW_STEPS = 1500              # steps up to which each one is drawn; beyond, the range of neighbouring steps
 
 
 @style.styled
-def loss_curve(steps: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]] = ()) -> "Figure":
+def loss_curve(
+    steps: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]] = (), loss: str = CROSS_ENTROPY
+) -> "Figure":
     """Training loss at each step and, per epoch, loss on validation and test, over the training images seen.
 
     Parameters
     ----------
     steps : records of steps.jsonl; may be empty.
     metrics : records of metrics.jsonl; may be empty.
+    loss : which loss it is, with its unit, for the axis.
     """
     from matplotlib.ticker import FuncFormatter
 
@@ -59,7 +63,7 @@ def loss_curve(steps: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str
             typical += [y]
     last = max([record["examples"] for record in [*steps, *metrics]], default=0)
     axes.set(xlabel="training images seen", xlim=(0, 1.02 * last or 1))
-    _loss_axis(axes, np.concatenate(typical), float(np.quantile(losses, 0.995)) if len(losses) else 0.0)
+    _loss_axis(axes, loss, np.concatenate(typical), float(np.quantile(losses, 0.995)) if len(losses) else 0.0)
     axes.xaxis.set_major_formatter(FuncFormatter(style.count))
     if metrics and metrics[-1]["epoch"] and metrics[-1]["examples"]:
         _second_axis(axes, metrics[-1]["examples"] / metrics[-1]["epoch"], "epochs")
@@ -69,12 +73,13 @@ def loss_curve(steps: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str
 
 
 @style.styled
-def curves(metrics: Sequence[Mapping[str, Any]]) -> "Figure":
+def curves(metrics: Sequence[Mapping[str, Any]], loss: str = CROSS_ENTROPY) -> "Figure":
     """Loss and accuracy of each split per epoch, side by side; images seen on the upper axis.
 
     Parameters
     ----------
     metrics : records of metrics.jsonl, at least one.
+    loss : which loss it is, with its unit, for the axis.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def curves(metrics: Sequence[Mapping[str, Any]]) -> "Figure":
                 _line(axes, split, x, y * scale)
         axes.set(xlabel="epoch", ylabel="accuracy (%)")
         if score == "loss":
-            _loss_axis(axes, np.concatenate([per_epoch(metrics, split, "loss")[1] for split in style.SPLITS]))
+            _loss_axis(axes, loss, np.concatenate([per_epoch(metrics, split, "loss")[1] for split in style.SPLITS]))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
         first, last = metrics[0]["epoch"], metrics[-1]["epoch"]
         margin = 0.5 if last - first < 2 else 0.03 * (last - first)
@@ -103,13 +108,13 @@ def curves(metrics: Sequence[Mapping[str, Any]]) -> "Figure":
     return figure
 
 
-def _loss_axis(axes: "Axes", typical: np.ndarray, top: float = 0.0) -> None:
+def _loss_axis(axes: "Axes", loss: str, typical: np.ndarray, top: float = 0.0) -> None:
     """From 0 up; logarithmic where the loss falls so far that most of a curve would lie on the axis."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     highest, lowest = max(typical.max(initial=top), top), typical.min(initial=np.inf)
-    far = 0 < lowest and lowest * FAR < highest < np.inf
-    axes.set_ylabel("loss (cross-entropy, nats, log scale)" if far else "loss (cross-entropy, nats)")
+    far = lowest > 0 and lowest * FAR < highest < np.inf
+    axes.set_ylabel(f"{loss}, log scale" if far else loss)
     if far:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(style.count))

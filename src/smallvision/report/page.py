@@ -143,15 +143,17 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
 
     result, evidence, split = record.result, record.evidence, tables.judged(record)
     out: dict[str, Any] = dict.fromkeys(("loss", "curves", "confusion", "classes", "filters"))
+    asked = record.experiment.task.loss
+    loss = figures.CROSS_ENTROPY if asked == "cross-entropy" else f"loss ({asked.removeprefix('custom:')})"
     losses = per_step(record.steps)[1]
     if len(losses):
         alt = f"Training loss over {len(losses)} steps, from {losses[0]:.3g} to {losses[-1]:.3g}"
-        out["loss"] = inline(figures.loss_curve(record.steps, record.metrics), "loss", alt)
+        out["loss"] = inline(figures.loss_curve(record.steps, record.metrics, loss), "loss", alt)
     if record.metrics:
         last = record.metrics[-1]
         ends = [f"{name} {words.percent(last[name]['accuracy'])}" for name in SPLITS if last.get(name)]
         alt = f"Loss and accuracy over {last['epoch']} epochs; accuracy at the end: {', '.join(ends)}"
-        out["curves"] = inline(figures.curves(record.metrics), "curves", alt)
+        out["curves"] = inline(figures.curves(record.metrics, loss), "curves", alt)
     if evidence and result:
         matrix = evidence["confusion"]
         right = f"{int(np.trace(matrix))} of {int(matrix.sum())} images"

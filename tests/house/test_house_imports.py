@@ -1,0 +1,98 @@
+"""Imports point downwards only, and what needs no torch does not load it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import smallvision
+
+HOUSE = Path(smallvision.__file__).parent
+
+# Which rooms each room may import, besides itself. Everybody may import errors, experiment, runs, stats and the version.
+EVERYBODY = {"errors", "experiment", "runs", "stats", "__init__"}
+ALLOWED = {
+    "__init__": {"api"},                                   # lazily
+    "__main__": {"cli"},
+    "errors": set(),
+    "experiment": set(),
+    "stats": set(),
+    "runs": set(),
+    "data": set(),
+    "nn": set(),
+    "evaluate": {"data"},
+    "tasks": {"evaluate", "data", "nn"},
+    "train": {"tasks", "evaluate", "data", "nn"},
+    "lab": {"train", "tasks", "evaluate", "data", "nn"},
+    "infer": {"lab", "train", "tasks", "evaluate", "data", "nn"},
+    "report": set(),                                       # reads run files only
+    "display": {"lab"},
+    "passed": {"nn"},
+    "api": {"report", "infer", "lab", "display", "passed", "data", "nn"},
+    "cli": {"api", "display"},
+}
+WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli"}
+
+
+def modules():
+    return sorted(HOUSE.rglob("*.py"))
+
+
+def room(path):
+    return path.relative_to(HOUSE).parts[0].removesuffix(".py")
+
+
+def imports(path):
+    """Every module named in an import statement, wherever it stands, absolute."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; the house writes them absolute"
+            yield node.module
+            if node.module == "smallvision":
+                yield from (f"smallvision.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(HOUSE)))
+def test_imports_point_downwards(path):
+    allowed = ALLOWED[room(path)] | EVERYBODY | {room(path)}
+    for name in imports(path):
+        if name.startswith("smallvision.") and not name.startswith("smallvision.__"):
+            target = name.split(".")[1]
+            assert target in allowed, f"{path.relative_to(HOUSE)} imports {name}, which is not below it"
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if room(p) in WITHOUT_TORCH], ids=lambda path: str(path.relative_to(HOUSE)))
+def test_rooms_without_torch(path):
+    assert not {name.split(".")[0] for name in imports(path)} & {"torch", "torchvision"}
+
+
+HEAVY = ("torch", "sklearn", "matplotlib.pyplot", "scipy", "PIL")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["list"], ["runs", "."]])
+def test_what_needs_no_torch_does_not_load_it(words):
+    script = (
+        f"import sys; sys.argv = ['smallvision', *{words!r}]\n"
+        "from smallvision.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_importing_smallvision_costs_nothing():
+    script = "import sys, smallvision; bad = [m for m in ('torch', 'pydantic', 'numpy', 'rich') if m in sys.modules]; assert not bad, bad"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_module_says_what_it_is_for():
+    for path in modules():
+        assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"
