@@ -245,8 +245,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.arm:
         arm, _, workers = asked.arm.partition(":")
-        result = loop(asked.case, asked.precision, asked.root, int(workers)) if arm == "loop" else ARMS[arm](asked.case, asked.precision, asked.root)
-        print(json.dumps(result))
+        where = (asked.case, asked.precision, asked.root)
+        print(json.dumps(loop(*where, int(workers)) if arm == "loop" else ARMS[arm](*where)))
         return
     from smallvision.runs import environment
     from smallvision.train import device

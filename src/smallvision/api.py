@@ -9,118 +9,29 @@ from smallvision import experiment as experiments
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Experiment
 from smallvision.experiment.data import DataSpec
+from smallvision.finished import Run
 from smallvision.passed import Arrays, arrays_by_name, with_digests
 from smallvision.runs import where
-from smallvision.runs.read import RunRecord, list_runs, read_run
+from smallvision.runs.read import list_runs, read_run
 
 if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.figure import Figure
     from rich.console import Console
     from torch import Tensor, nn
 
-__all__ = ["Run", "catalog", "data_get", "data_info", "data_sets", "experiment", "layers", "open_run", "remove", "report", "run", "runs"]
-
-
-class Run:
-    """A run directory, read: figures are matplotlib's, tables are lists of dicts.
-
-    Parameters
-    ----------
-    path : the run directory.
-    module : the person's own network, if the run was made with one passed in from Python.
-
-    Raises
-    ------
-    BadInput : `path` holds no run, or a damaged one.
-    """
-
-    def __init__(self, path: Path | str, module: "nn.Module | None" = None) -> None:
-        self.record: RunRecord = read_run(Path(path))
-        self._module = module
-
-    def __repr__(self) -> str:
-        state = f"{self.record.state['status']}"
-        score = next((f", {s} accuracy {self.result[s]['accuracy']:.2%}" for s in ("test", "validation") if s in self.result), "")
-        return f"Run({str(self.path)!r}: {state}{score})"
-
-    @property
-    def path(self) -> Path:
-        """The run directory."""
-        return self.record.path
-
-    @property
-    def experiment(self) -> Experiment:
-        """What was run."""
-        return self.record.experiment
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The content of `result.json`; empty while the run is unfinished."""
-        return self.record.result or {}
-
-    @property
-    def metrics(self) -> list[dict[str, Any]]:
-        """A dict for each epoch."""
-        return self.record.metrics
-
-    @property
-    def layers(self) -> list[dict[str, Any]]:
-        """A dict for each layer: type, output shape, parameters, multiply-adds, receptive field, bytes."""
-        return self.record.layers["rows"] if self.record.layers else []
-
-    def curves(self) -> "Figure":
-        """Loss and accuracy over epochs."""
-        from smallvision.report import figures
-
-        return figures.curves(self.record.metrics)
-
-    def confusion(self) -> "Figure":
-        """The confusion matrix of the test split (of the validation split where there is no test split)."""
-        from smallvision.report import figures
-
-        return figures.confusion(self._evidence["confusion"], self.result["classes"])
-
-    def mistakes(self, n: int = 20, confident: bool = False) -> "Figure":
-        """The first `n` images (at most 20) that were taken for another class, or the `n` most confident of these."""
-        from smallvision.report import figures
-
-        found, classes = self._evidence, self.result["classes"]
-        which = "confident" if confident else "mistake"
-        index = found[f"{which}_index"][:n]
-        captions = [
-            f"#{i}: {classes[found['labels'][i]]}\ntaken for {classes[found['predictions'][i]]}"
-            f" ({100 * found['probabilities'][i].max():.0f} %)"
-            for i in index
-        ]
-        return figures.gallery(found[f"{which}_pixels"][:n], captions)
-
-    def predict(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> Any:
-        """Probabilities (N, K) for pixels (N, C, H, W), uint8 or float in [0, 1]; a list of dicts for image files."""
-        import numpy as np
-        import torch
-
-        from smallvision import infer
-
-        loaded = infer.load(self.record, self._module, trust_code)
-        if isinstance(images, torch.Tensor | np.ndarray):
-            pixels = torch.as_tensor(images)
-            if pixels.ndim != 4 or tuple(pixels.shape[1:]) != loaded.shape:
-                raise BadInput(f"predict: got pixels of shape {tuple(pixels.shape)}; the model takes (N, {', '.join(map(str, loaded.shape))})")
-            return infer.predict(loaded, pixels)
-        return infer.predict_files(loaded, [Path(image) for image in images])
-
-    def report(self, out: Path | str | None = None) -> Path:
-        """Write the report, by default to `report.html` in the run directory, and return its path."""
-        from smallvision.report import page
-
-        return page.write(self.record, Path(out) if out else self.path / "report.html")
-
-    @property
-    def _evidence(self) -> "dict[str, np.ndarray]":
-        if self.record.evidence is None:
-            raise BadInput(f"{self.path}: the run is not finished, so there is no evidence yet; go on with it by --resume")
-        return self.record.evidence
+__all__ = [
+    "Run",
+    "catalog",
+    "data_get",
+    "data_info",
+    "data_sets",
+    "find_runs",
+    "layers",
+    "open_run",
+    "remove",
+    "report_of",
+    "run",
+    "show",
+]
 
 
 def catalog() -> list[dict[str, Any]]:
@@ -139,7 +50,7 @@ def catalog() -> list[dict[str, Any]]:
     ]
 
 
-def experiment(name: str, *overrides: str) -> Experiment:
+def show(name: str, *overrides: str) -> Experiment:
     """The experiment of a catalog name or TOML file, changed by "key.sub=value" overrides. Raises BadInput."""
     return experiments.load(name, overrides)
 
@@ -194,15 +105,10 @@ def run(
         from smallvision.data import images
 
         splits = images.from_arrays(asked.data, arrays_by_name(data)) if data is not None else None
-        place = lab.Place(
-            path=path,
-            seed=seed,
-            device=device,
-            threads=threads,
-            root=Path(root) if root is not None else None,
-            trust_code=trust_code,
-            command=_command(what, overrides, seed, out, device, threads, root, trust_code, data, model, loss),
-        )
+        where_data = Path(root) if root is not None else None
+        options = {"--seed": seed, "--out": out, "--device": device, "--threads": threads, "--root": root, "--trust-code": trust_code}
+        command = _command(what, overrides, any(part is not None for part in (data, model, loss)), options)
+        place = lab.Place(path, seed, device, threads, where_data, trust_code, command)
         events = lab.run(asked, place, standing == "unfinished", lab.Passed(splits, model, loss))
         display.follow(events, console or display.Console())
     done = Run(path, model)
@@ -211,7 +117,7 @@ def run(
     return done
 
 
-def runs(folder: Path | str | None = None) -> list[dict[str, Any]]:
+def find_runs(folder: Path | str | None = None) -> list[dict[str, Any]]:
     """A dict for each run in a folder, by default $SMALLVISION_RUNS or ./runs."""
     return list_runs(Path(folder) if folder is not None else where.folder())
 
@@ -221,16 +127,14 @@ def open_run(path: Path | str, model: "nn.Module | None" = None) -> Run:
     return Run(path, model)
 
 
-def report(paths: Sequence[Path | str], out: Path | str | None = None) -> Path:
+def report_of(paths: Sequence[Path | str], out: Path | str | None = None) -> Path:
     """Write the report of one run (by default into its directory) or of several on one page (`out` is needed then)."""
     from smallvision.report import page
 
     records = [read_run(Path(path)) for path in paths]
-    if len(records) == 1:
-        return page.write(records[0], Path(out) if out else records[0].path / "report.html")
-    if out is None:
+    if out is None and len(records) > 1:
         raise BadInput("report: several runs on one page need --out FILE")
-    return page.write_many(records, Path(out))
+    return page.write(records if len(records) > 1 else records[0], Path(out) if out else records[0].path / "report.html")
 
 
 def remove(path: Path | str) -> None:
@@ -324,24 +228,14 @@ def _changed(asked: Experiment, overrides: Sequence[str]) -> Experiment:
     return experiments.build(table, asked.name)
 
 
-def _command(
-    what: str | Experiment,
-    overrides: Sequence[str],
-    seed: int,
-    out: Path | str | None,
-    device: str,
-    threads: int | None,
-    root: Path | str | None,
-    trust_code: bool,
-    data: Arrays | None,
-    model: Any,
-    loss: Any,
-) -> tuple[str, ...]:
-    """The command line that repeats the run; empty where something was passed in from Python."""
-    if not isinstance(what, str) or data is not None or model is not None or loss is not None:
+def _command(what: str | Experiment, overrides: Sequence[str], passed: bool, options: dict[str, Any]) -> tuple[str, ...]:
+    """The command line that repeats the run, options at their default left out; empty where something was passed in."""
+    if not isinstance(what, str) or passed:
         return ()
     words = ["smallvision", "run", what, *overrides]
-    options = {"--seed": seed or None, "--out": out, "--device": None if device == "auto" else device, "--threads": threads, "--root": root}
     for option, value in options.items():
-        words += [option, str(value)] if value is not None else []
-    return tuple(words + (["--trust-code"] if trust_code else []))
+        if value is True:
+            words.append(option)
+        elif value not in (None, False, 0, "auto"):
+            words += [option, str(value)]
+    return tuple(words)

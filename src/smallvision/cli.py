@@ -21,7 +21,9 @@ data_app = typer.Typer(help="Data sets: which there are, what is in them, gettin
 app.add_typer(data_app, name="data")
 
 Name = Annotated[str, typer.Argument(help='A catalog name, or a TOML file (with "/" or ".toml").', show_default=False)]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY.SUB=VALUE]...", help="Change keys of the experiment.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY.SUB=VALUE]...", help="Change keys of the experiment.", show_default=False)
+]
 Root = Annotated[Path | None, typer.Option(help="Where the data sets are. [default: $SMALLVISION_DATA or the user's cache]")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -40,7 +42,7 @@ def show(name: Name, overrides: Overrides = None, root: Root = None, debug: Debu
     from smallvision import api, display
     from smallvision.experiment import to_toml
 
-    experiment = api.experiment(name, *overrides or ())
+    experiment = api.show(name, *overrides or ())
     layers = api.layers(experiment, root)
     print(to_toml(experiment))
     display.Console().print(display.layers_table(layers))
@@ -95,7 +97,7 @@ def runs(
         console.print(f"removed {path}", highlight=False, soft_wrap=True)
     if remove:
         return
-    rows = api.runs(folder)
+    rows = api.find_runs(folder)
     console.print(display.rows_table(rows) if rows else "no runs here yet; begin with: smallvision run digits")
 
 
@@ -108,7 +110,7 @@ def report(
     """Write the report of a run, or of several on one page."""
     from smallvision import api
 
-    print(api.report(paths, out))
+    print(api.report_of(paths, out))
 
 
 @app.command()

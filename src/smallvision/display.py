@@ -128,12 +128,12 @@ def rows_table(rows: list[dict[str, Any]], title: str = "") -> Table:
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in rows[0] if rows else ():
         number = all(isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows)
-        title, justify = name.replace("_", " "), "right" if number else "left"
+        title = name.replace("_", " ")
         if name == "about":                                  # prose takes what the figures leave, and is cut there
             table.expand = True
             table.add_column(title, ratio=1, no_wrap=True, overflow="ellipsis")
         else:
-            table.add_column(title, justify=justify, overflow="fold")
+            table.add_column(title, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     return table

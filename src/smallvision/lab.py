@@ -12,21 +12,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from smallvision import nn as networks
-from smallvision.data import augment, images
-from smallvision.data.images import ImageSet, Splits
+from smallvision import outcome
+from smallvision.data import images
+from smallvision.data.images import Splits
 from smallvision.errors import BadInput, Interrupted, RunFailed
-from smallvision.evaluate import evidence, metrics
 from smallvision.experiment import Experiment
 from smallvision.nn import summary
 from smallvision.runs import environment as environments
 from smallvision.runs.directory import RunDirectory
-from smallvision.stats.intervals import wilson
 from smallvision.tasks import TASKS, Scores
 from smallvision.train import checkpoint, device, engine
 from smallvision.train.engine import EpochRecord as EpochRecord
@@ -134,7 +132,7 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
     directory = _open(experiment, place, now, layers, state, state_before)
     try:
         with Signals() as signals, torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-            counts = {name: len(split) for name, split in _splits(splits).items()}
+            counts = {name: len(split) for name, split in splits.named().items()}
             notes = (*splits.notes, *getattr(model, "notes", ()))
             yield Prepared(place.path, counts, layers, notes, where.type, threads, state.epoch)
             yield from _train(state, task, splits, experiment, place, directory, signals)
@@ -150,18 +148,13 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
 
 
 def _check(splits: Splits, experiment: Experiment) -> None:
-    for split in _splits(splits).values():
+    for split in splits.named().values():
         if len(split.groups) > 1:
             sizes = ", ".join(sorted({f"{group.shape[2]}x{group.shape[3]}" for group in split.groups})[:5])
             raise BadInput(f"{split.name}: images of {len(split.groups)} sizes ({sizes}, ...); set data.size, for example data.size=32")
     engine.steps(experiment.recipe, len(splits.train))
     if splits.validation is None and (experiment.recipe.select != "last" or experiment.recipe.patience):
         raise BadInput("recipe.select and recipe.patience need validation images, and this data has none; set data.validation, say 0.1")
-
-
-def _splits(splits: Splits) -> dict[str, ImageSet]:
-    named = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    return {name: split for name, split in named.items() if split is not None}
 
 
 def _unfinished(place: Place, now: dict[str, Any]) -> dict[str, Any]:
@@ -253,77 +246,20 @@ def _score(
 ) -> Iterator[Scoring | Finished]:
     """Score every split once with the selected weights, and write what the run found."""
     model = state.scored
-    by_validation = experiment.recipe.select == "best-validation" and state.best is not None
-    if by_validation and state.best is not None:
+    chosen = experiment.recipe.select == "best-validation" and state.best is not None
+    if chosen and state.best is not None:
         model.load_state_dict(state.best.weights)
     fitted = task.fit(model, splits.train, splits.validation)
     scores: dict[str, Scores] = {}
-    for name, split in _splits(splits).items():
+    for name, split in splits.named().items():
         yield Scoring(name)
         scores[name] = task.score(model, split, fitted)
         if signals.caught:
             _stop(signals.caught, place)
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     weights = safetensors.torch.save(tensors, {"format_version": "1"})
-    shown = "test" if splits.test is not None else "validation" if splits.validation is not None else "train"
-    classes = splits.train.classes
-    seconds = state.seconds
-    result: dict[str, Any] = {
-        "name": experiment.name,
-        "experiment": experiment.hash(),
-        "seed": place.seed,
-        "parameters": layers["totals"]["parameters"],
-        "bytes": layers["totals"]["parameter_bytes"],
-        "multiply_adds": layers["totals"]["multiply_adds"],
-        "epochs": state.epoch,
-        "seconds": seconds,
-        "seconds_per_epoch": seconds / max(state.epoch, 1),
-        "images_per_second": state.examples / seconds if seconds else 0.0,
-        "precision": experiment.recipe.precision,
-        "selected": {
-            "epoch": state.best.epoch if by_validation and state.best else state.epoch,
-            "by": experiment.recipe.select,
-        },
-        "classes": list(classes),
-        "counts": {name: score.count for name, score in scores.items()},
-        "mean": list(splits.mean),
-        "std": list(splits.std),
-        "notes": list(notes),
-        "looks": _looks(experiment, splits, state.epoch),
-    }
-    for name, score in scores.items():
-        result[name] = {**score.values, "count": score.count}
-    found = scores[shown].evidence
-    correct = int((found["labels"] == found["predictions"]).sum())
-    result[shown]["accuracy_interval"] = list(wilson(correct, scores[shown].count))
-    result[shown]["per_class"] = metrics.per_class(found["labels"], found["predictions"], classes)
-    result["model_sha256"] = hashlib.sha256(weights).hexdigest()
-    directory.finish(result, _evidence(model, splits, experiment, shown, found), weights)
+    selected = {"epoch": state.best.epoch if chosen and state.best else state.epoch, "by": experiment.recipe.select}
+    result = outcome.result(experiment, splits, layers, state, scores, selected)
+    result |= {"seed": place.seed, "notes": list(notes), "model_sha256": hashlib.sha256(weights).hexdigest()}
+    directory.finish(result, outcome.evidence(model, splits, experiment, scores), weights)
     yield Finished(place.path, result)
-
-
-def _looks(experiment: Experiment, splits: Splits, epochs: int) -> int:
-    """How often the test split was scored: once at the end, and after every epoch where it is watched."""
-    if splits.test is None:
-        return 0
-    return 1 + (epochs if experiment.protocol.test == "watched" else 0)
-
-
-def _evidence(
-    model: nn.Module, splits: Splits, experiment: Experiment, shown: str, found: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    images_shown, train = _splits(splits)[shown], splits.train
-    out = {
-        "split": np.array(shown),
-        **found,
-        "confusion": metrics.confusion(found["labels"], found["predictions"], len(train.classes)),
-        **evidence.chosen(images_shown, found["predictions"], found["probabilities"]),
-        "train_pixels": train.pixels[: evidence.SHOWN].cpu().numpy(),
-        "train_labels": train.labels[: evidence.SHOWN].cpu().numpy(),
-        "filters": evidence.filters(model, train.shape),
-    }
-    if experiment.data.expand is not None:
-        kinds = augment.kinds(experiment.data.expand)
-        panel = train.pixels.reshape(len(kinds), -1, *train.shape)[:, :10]                       # (kinds, 10, C, H, W)
-        out |= {"panel_pixels": panel.cpu().numpy(), "panel_kinds": np.array(kinds)}
-    return out

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from data_files import idx_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -226,8 +227,6 @@ def test_take_and_len(small_mnist):
 
 
 def test_labels_that_do_not_fit_are_refused(tmp_path, small_mnist):
-    from data_files import idx_bytes
-
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for path in (small_mnist / "MNIST" / "raw").iterdir():
@@ -301,8 +300,6 @@ print((kilobytes("VmHWM") - before) * 1024 / count)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_residency_stays_below_one_and_a_half_times_the_pixels(tmp_path, small_mnist):
-    from data_files import idx_bytes
-
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
     for split, count in (("train", 60_000), ("t10k", 10_000)):

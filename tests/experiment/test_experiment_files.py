@@ -1,6 +1,7 @@
 """Experiments as text: read back equal, located errors, overrides, hashes that stay."""
 
 import tomllib
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -121,13 +122,13 @@ def test_a_file_that_is_no_experiment_is_named(tmp_path):
     ]:
         path = tmp_path / "bad.toml"
         path.write_bytes(content)
-        with pytest.raises(BadInput, match="bad.toml") as caught:
+        with pytest.raises(BadInput, match=r"bad\.toml") as caught:
             load(str(path))
         assert said in str(caught.value)
         assert "\n" not in str(caught.value)
     with pytest.raises(BadInput, match="no such file"):
         load(str(tmp_path / "none.toml"))
-    with pytest.raises(BadInput, match="none.toml"):
+    with pytest.raises(BadInput, match=r"none\.toml"):
         load(str(tmp_path / "bad.toml" / "none.toml"))
     with pytest.raises(BadInput, match='did you mean "mnist-cnn"'):
         load("mnist-cmn")
@@ -135,14 +136,15 @@ def test_a_file_that_is_no_experiment_is_named(tmp_path):
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_override_is_taken_or_refused_in_words(key, value):
-    try:
+    with suppress(BadInput):
         load("digits", [f"{key}={value}"])
-    except BadInput:
-        pass
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["kind", "data", "model", "recipe", "task", "name", "source"]), inner, max_size=4), max_leaves=12))
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+KEYS = st.sampled_from(["kind", "data", "model", "recipe", "task", "name", "source"])
+
+
+@given(st.recursive(VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12))
 def test_any_table_is_taken_or_refused_in_words(table):
     with pytest.raises(BadInput):
         build({"name": "x", "data": table, "model": table}, "x")

@@ -25,12 +25,14 @@ ALLOWED = {
     "evaluate": {"data"},
     "tasks": {"evaluate", "data", "nn"},
     "train": {"tasks", "evaluate", "data", "nn"},
-    "lab": {"train", "tasks", "evaluate", "data", "nn"},
-    "infer": {"lab", "train", "tasks", "evaluate", "data", "nn"},
+    "outcome": {"train", "tasks", "evaluate", "data"},
+    "lab": {"outcome", "train", "tasks", "evaluate", "data", "nn"},
+    "infer": {"train", "tasks", "evaluate", "data", "nn"},
     "report": set(),                                       # reads run files only
     "display": {"lab"},
     "passed": {"nn"},
-    "api": {"report", "infer", "lab", "display", "passed", "data", "nn"},
+    "finished": {"report", "infer"},
+    "api": {"finished", "report", "lab", "display", "passed", "data", "nn"},
     "cli": {"api", "display"},
 }
 WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli"}

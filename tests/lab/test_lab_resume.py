@@ -35,11 +35,10 @@ def one_thread():
 def finish(experiment, path, resume=False, events=None):
     """Run to the end, or abandon it after so many events as a crash would, without a word."""
     running = lab.run(experiment, Place(path, seed=3, device="cpu", threads=1), resume)
-    for number, event in enumerate(running, 1):
+    for number, _ in enumerate(running, 1):
         if number == events:
             running.close()
-            return None
-    return event
+            return
 
 
 def content(path):

@@ -51,8 +51,9 @@ def _uniform(pixels: Tensor, generator: Generator, *shape: int) -> Tensor:
 
 
 def _below(uniform: Tensor, count: Tensor | int) -> Tensor:
-    """Integers from 0 to count - 1, as floats. The product can round up to `count` itself, hence the minimum."""
-    return (uniform * count).floor().minimum(torch.as_tensor(count - 1, dtype=uniform.dtype, device=uniform.device))
+    """Integers from 0 to count - 1, as floats. The product can round up to `count` itself, hence the upper bound."""
+    whole = (uniform * count).floor()
+    return whole.clamp(max=count - 1) if isinstance(count, int) else whole.minimum(count - 1)
 
 
 def _flip(pixels: Tensor, spec: Flip, generator: Generator) -> Tensor:

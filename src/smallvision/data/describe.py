@@ -1,6 +1,5 @@
 """What is in a data set: sizes, class counts, pixel statistics, duplicates; and a labelled grid of its first images."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +28,7 @@ def describe(splits: Splits) -> dict[str, Any]:
     train = splits.train
     name = train.name.rpartition(" ")[0]
     known = SOURCES.get(name)
-    named = {"train": train, "validation": splits.validation, "test": splits.test}
-    present: Mapping[str, ImageSet] = {split: images for split, images in named.items() if images is not None}
+    present = splits.named()
     counts = histogram(train.groups)
     mean, std = moments(counts)
     _, std_sample = moments(counts, ddof=1)

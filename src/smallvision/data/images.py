@@ -92,6 +92,11 @@ class Splits:
     std: tuple[float, ...]
     notes: tuple[str, ...]
 
+    def named(self) -> dict[str, ImageSet]:
+        """The splits that there are, by name: train, validation, test."""
+        every = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in every.items() if split is not None}
+
 
 READ: dict[str, Callable[[DataSpec, Path | None], Raw]] = {
     "digits": read_digits,

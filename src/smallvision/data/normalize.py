@@ -13,7 +13,7 @@ from smallvision.experiment.data import Numbers
 COPIED_STD = (0.2023, 0.1994, 0.2010)                 # the mean over images of each image's own std
 COPIED_MEAN = (0.4914, 0.4822, 0.4465)
 RIGHT_STD = (0.2470, 0.2435, 0.2616)
-_IMAGES_AT_ONCE = 2048                                # a channel is copied out this many images at a time
+_PIXELS_AT_ONCE = 8_000_000                           # of one channel, copied out to be counted
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...], tuple[str, ...]]       # mean, std, notes
 
@@ -24,8 +24,9 @@ def histogram(groups: Iterable[Tensor]) -> Rows:
     for group in groups:
         if counts is None:
             counts = torch.zeros(group.shape[1], 256, dtype=torch.int64)
-        for first in range(0, len(group), _IMAGES_AT_ONCE):
-            part = group[first : first + _IMAGES_AT_ONCE]
+        at_once = max(1, _PIXELS_AT_ONCE // (group.shape[2] * group.shape[3]))
+        for first in range(0, len(group), at_once):
+            part = group[first : first + at_once]
             for channel in range(group.shape[1]):
                 counts[channel] += torch.bincount(part[:, channel].reshape(-1), minlength=256).cpu()
     if counts is None:

@@ -1,5 +1,6 @@
 """Experiments from TOML files and catalog names, with overrides; and back to TOML."""
 
+import re
 import tomllib
 from collections.abc import Iterable
 from importlib.resources import files
@@ -154,4 +155,5 @@ def _short(value: Any) -> str:
 
 def to_toml(experiment: Experiment) -> str:
     """The whole experiment as TOML, defaults filled in; `build` reads it back to an equal experiment."""
-    return tomli_w.dumps(experiment.model_dump(mode="json", exclude_none=True))
+    text = tomli_w.dumps(experiment.model_dump(mode="json", exclude_none=True))
+    return re.sub(r"\[\n((?:    [^\[\]{}\n]+,\n)+)\]", lambda found: f"[{' '.join(found[1].split())[:-1]}]", text)   # short lists in a line
