@@ -8,7 +8,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -116,6 +116,8 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
     )
     state_before = _unfinished(place, now) if resume else None
     splits = passed.splits or images.load(experiment.data, place.root, where)
+    if experiment.protocol.test == "never":
+        splits = replace(splits, test=None)
     _check(splits, experiment)
     if passed.model is not None:
         model: nn.Module = networks.adopt(passed.model, splits.train.shape, len(splits.train.classes), splits.mean, splits.std)

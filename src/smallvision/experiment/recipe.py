@@ -86,6 +86,6 @@ class RecipeSpec(Spec):
 
 
 class ProtocolSpec(Spec):
-    """When the test split is looked at: once, at the end, or watched, a labelled curve that nothing can select by."""
+    """When the test split is looked at: once, at the end; watched, a labelled curve that nothing can select by; or never."""
 
-    test: Literal["once", "watched"] = "once"
+    test: Literal["once", "watched", "never"] = "once"            # never: while a recipe is being tuned on validation

@@ -1,0 +1,80 @@
+"""What was tried for the fast recipes, on validation images alone: the test split is not even loaded into a score.
+
+    python benchmarks/tune.py [NAME ...] [--root DIR]
+
+Every try is the catalog entry with the overrides named, trained on what `data.validation` leaves, seed 0, scored on
+these validation images. Writes benchmarks/results/tuning.json after each try; what is in there already is not run again.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import smallvision as sv
+
+RESULT = Path(__file__).parent / "results" / "tuning.json"
+
+# The recipe in the catalog came out of these; a try is a tuple of overrides of the entry as it stands.
+TRIED: dict[str, dict[str, list]] = {
+    "mnist-cnn-fast": {
+        "always": ["data.validation=10000"],
+        "tries": [
+            [f"recipe.learning_rate={rate}", f"recipe.batch_size={size}"]
+            for rate in (0.005, 0.01, 0.02)
+            for size in (64, 128, 256)
+        ],
+    },
+    "mnist-cnn3-fast": {
+        "always": [],
+        "tries": [[f"recipe.learning_rate={rate}", f"recipe.batch_size={size}"] for rate in (0.005, 0.01, 0.02) for size in (64, 128)],
+    },
+    "cifar10-cnn-fast": {
+        "always": ["data.validation=5000"],
+        "tries": [
+            ["recipe.learning_rate=3e-3"],
+            ["recipe.learning_rate=6e-3"],
+            ["recipe.optimizer=sgd", "recipe.momentum=0.9", "recipe.nesterov=true", "recipe.learning_rate=0.1", "recipe.weight_decay=5e-4"],
+            ["recipe.learning_rate=6e-3", "data.augment=[{kind='flip'}]"],
+            ["recipe.learning_rate=6e-3", "recipe.batch_size=64"],
+        ],
+    },
+    "fashion-cnn-fast": {
+        "always": ["data.validation=5000"],
+        "tries": [["recipe.learning_rate=1e-3"], ["recipe.learning_rate=2e-3"], ["recipe.learning_rate=4e-3"]],
+    },
+}  # fmt: skip
+
+
+def attempt(name: str, overrides: list[str], root: Path | None) -> dict:
+    """One try in a directory that is thrown away."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = sv.run(name, *overrides, "protocol.test=never", out=Path(folder) / "run", root=root)
+        keys = ("accuracy", "loss")
+        return {
+            "name": name,
+            "overrides": overrides,
+            "train": {key: done.result["train"][key] for key in keys},
+            "validation": {key: done.result["validation"][key] for key in keys},
+            "epochs": done.result["epochs"],
+            "seconds": done.result["seconds"],
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--root", type=Path)
+    asked = parser.parse_args()
+    known = json.loads(RESULT.read_text())["tries"] if RESULT.exists() else []
+    for name in asked.names or TRIED:
+        for more in TRIED[name]["tries"]:
+            overrides = [*TRIED[name]["always"], *more]
+            if not any(one["name"] == name and one["overrides"] == overrides for one in known):
+                known.append(attempt(name, overrides, asked.root))
+                RESULT.write_text(json.dumps({"format_version": 1, "tries": known}, indent=1) + "\n")
+                print(f"{name} {' '.join(more)}: validation {known[-1]['validation']}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
