@@ -176,7 +176,13 @@ def test_a_directory_that_holds_something_else_is_left_alone(type_in, finished, 
     before = {path.name: path.read_bytes() for path in finished.iterdir()}
     status, _, err = type_in("run", "digits", "recipe.epochs=3", "--out", finished)
     assert status == 2
-    assert "holds a run of experiment" in err
+    assert "recipe.epochs: 2 there, 3 asked" in err
+    status, _, err = type_in("run", "digits", *SHORT, "--seed", "4", "--out", finished)
+    assert status == 2
+    assert "seed: 0 there, 4 asked" in err
+    status, _, err = type_in("run", "digits", *SHORT, "recipe.precision=bf16", "--resume", "--out", finished)
+    assert status == 2
+    assert "recipe.precision: fp32 there, bf16 asked" in err
     assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
     status, _, err = type_in("runs", "--remove", tmp_path / "thesis")
     assert status == 2

@@ -17,7 +17,7 @@ import pytest
 
 from smallvision.errors import BadInput
 from smallvision.report.page import page
-from smallvision.runs import read
+from smallvision.runs import evidence, read
 from smallvision.runs.read import list_runs, read_run, status
 
 SMALL = {"epochs": 2, "steps_per_epoch": 30, "count": 40, "shape": (1, 6, 6), "classes": ("a", "b", "c")}
@@ -248,7 +248,7 @@ def test_bombs_and_lying_headers_are_refused_unread(run: Path, monkeypatch: pyte
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr("labels.npy", content)
         refused(run, "evidence.npz")
-    monkeypatch.setattr(read, "LARGEST_EVIDENCE", 10_000_000)
+    monkeypatch.setattr(evidence, "LARGEST_EVIDENCE", 10_000_000)
     with (
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("labels.npy", "w", force_zip64=True) as out,

@@ -14,7 +14,8 @@ import numpy as np
 from smallvision.errors import BadInput, RunFailed
 from smallvision.report import figures, galleries, pictures, style, tables, words
 from smallvision.report.series import per_step
-from smallvision.runs.read import SPLITS, RunRecord, status
+from smallvision.runs.evidence import SPLITS
+from smallvision.runs.read import RunRecord, status
 
 if TYPE_CHECKING:
     from jinja2 import Template

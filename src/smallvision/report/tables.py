@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from smallvision.report import words
-from smallvision.runs.read import SPLITS, RunRecord
+from smallvision.runs.evidence import SPLITS
+from smallvision.runs.read import RunRecord
 
 
 def scores(record: RunRecord) -> list[dict[str, Any]]:

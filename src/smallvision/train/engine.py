@@ -89,6 +89,7 @@ def train(
     """
     recipe, images = experiment.recipe, splits.train
     device = images.labels.device
+    seed_torch = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
     vary = augment.build(experiment.data.augment)
     generator = torch.Generator(device)
     spatial = channels_last(state.model)
@@ -100,7 +101,7 @@ def train(
         began = time.perf_counter()
         for batch in batches.epoch(images, rows[state.batch :]):
             now = mix(seed, state.epoch, state.batch)
-            torch.manual_seed(now)                                  # dropout draws from torch's own generator
+            seed_torch(now)                                         # dropout draws from torch's own generator
             batch = vary(batch, generator.manual_seed(now))
             if spatial:
                 batch = replace(batch, pixels=batch.pixels.contiguous(memory_format=torch.channels_last))

@@ -1,0 +1,237 @@
+"""Make docs/results.md and the README's table of the committed result files: nothing in them is typed by hand.
+
+    python benchmarks/tables.py           writes both
+    python benchmarks/tables.py --check   exit status 1 if they are not what the files say
+"""
+
+import json
+import statistics
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+PAGE = HERE.parent / "docs" / "results.md"
+README = HERE.parent / "README.md"
+MARKS = ("<!-- results: made by python benchmarks/tables.py -->", "<!-- /results -->")
+
+# What the authors of the reference systems report, one run each.
+REPORTED = {
+    "mnist-mlp": {"test": "96.4", "train": "96.47", "source": "R3.4"},
+    "mnist-cnn": {"test": "98.46", "train": "98.45", "source": "R3.4"},
+    "mnist-cnn3": {"test": "98.68, 98.93", "train": "", "source": "R4.8-9"},
+    "fashion-cnn": {"test": "97.92", "train": "98.85", "source": "R2.2"},
+    "cifar10-cnn": {"test": "about 76", "train": "", "source": "R5.5"},
+}
+ORDER = ("digits", "mnist-mlp", "mnist-cnn", "mnist-cnn-fast", "mnist-cnn3", "mnist-cnn3-fast", "fashion-cnn", "fashion-cnn-fast",
+         "cifar10-cnn", "cifar10-cnn-fast")  # fmt: skip
+
+INTRODUCTION = """# Results
+
+Made by `python benchmarks/tables.py` from the files in `benchmarks/results/`, each of which the command beside its table
+writes anew. Accuracies are on the test split, which the last weights meet once, at the end of a run; entries whose
+reference draws a test curve watch it besides, which nothing selects by ("looks" counts every time the split was scored).
+Recipes of the `-fast` entries were chosen on validation images alone. CIFAR-10 is a copy whose images went once through
+JPEG: compare its figures with one another, not with figures on the original images.
+"""
+
+
+def read(name: str) -> dict | None:
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def spread(values: list[float], scale: float = 1.0, digits: int = 2) -> str:
+    mean = f"{scale * statistics.fmean(values):.{digits}f}"
+    return f"{mean} ± {scale * statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    left = {0}
+    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" --- " if i in left else " ---: " for i in range(len(header))) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def machine(environment: dict) -> str:
+    packages = ", ".join(f"{name} {environment['packages'][name]}" for name in ("torch", "numpy", "scikit-learn"))
+    return (
+        f"Machine: {environment['processor']}, {environment['cores']} cores, {environment['threads']} threads, "
+        f"{environment['device']}; smallvision {environment['smallvision']}, {packages}.\n"
+    )
+
+
+def catalog() -> str:
+    found = [entry for name in ORDER if (entry := read(f"catalog/{name}"))]
+    rows = []
+    for entry in found:
+        runs, reported = entry["runs"], REPORTED.get(entry["name"], {"test": "", "train": "", "source": ""})
+        test = [run["test"]["accuracy"] for run in runs]
+        interval = runs[0]["test"]["accuracy_interval"] if len(runs) == 1 else None
+        bounds = f" ({100 * interval[0]:.2f} to {100 * interval[1]:.2f})" if interval else ""
+        rows.append(
+            [
+                f"`{entry['name']}`",
+                reported["test"],
+                spread(test, 100) + bounds,
+                str(len(runs)),
+                reported["train"],
+                spread([run["train"]["accuracy"] for run in runs], 100),
+                spread([run["test"]["loss"] for run in runs], 1, 4),
+                f"{entry['parameters']:,}".replace(",", " "),
+                f"{entry['multiply_adds']:,}".replace(",", " "),
+                entry["precision"],
+                str(runs[0]["epochs"]),
+                str(runs[0]["looks"]),
+            ]
+        )
+    header = ["entry", "reported test %", "test %", "seeds", "reported train %", "train %", "test loss (nats)", "parameters"]
+    header += ["multiply-adds", "precision", "epochs", "looks"]
+    if not found:
+        return ""
+    return (
+        "\n## The catalog, reported beside ours\n\n`python benchmarks/catalog.py NAME --seeds N`. ± is the standard deviation over "
+        "seeds; one seed has Wilson's 95 % interval over its test images instead.\n\n"
+        + table(header, rows)
+        + "\n"
+        + machine(found[0]["environment"])
+    )
+
+
+def time_to_accuracy() -> str:
+    found = read("time_to_accuracy")
+    if not found:
+        return ""
+    rows = []
+    for case, what in found["cases"].items():
+        slow = what["reference"]
+        rows.append(
+            [
+                f"`{case}` in the plain loop",
+                f"{100 * slow['target']:.2f}",
+                "" if slow["reached"] else "not reached",
+                str(slow["epochs"]),
+                f"{slow['seconds']:.1f} (extrapolated)",
+                "",
+                "1",
+            ]
+        )
+        sooner = f"{what['times_sooner']:.1f} ({what['times_sooner_whole']:.1f})"
+        rows.append(
+            [
+                f"`{what['fast']}`",
+                "",
+                f"{spread([run['accuracy'] for run in what['runs']], 100)} (n = {len(what['runs'])})",
+                "",
+                spread([run["seconds"] for run in what["runs"]], 1, 1),
+                spread([run["whole_seconds"] for run in what["runs"]], 1, 1),
+                sooner,
+            ]
+        )
+    header = ["recipe", "target %", "test %", "epochs", "training s", "whole process s", "times sooner (whole process)"]
+    return (
+        "\n## Time to the reference's accuracy\n\n`python benchmarks/time_to_accuracy.py`. The reference recipe in the plain loop is "
+        "extrapolated from its timed steps to the first epoch at which its watched test curve reaches the target, start-up and "
+        "scoring left out; ours are whole runs. In brackets even our start-up, data loading, scoring and report count against it.\n\n"
+        + table(header, rows)
+        + "\n"
+        + machine(found["environment"])
+    )
+
+
+def throughput() -> str:
+    found = read("throughput")
+    if not found:
+        return ""
+    rows, ratios = [], []
+    for case, what in found["cases"].items():
+        for key, value in what["microseconds"].items():
+            arm, precision = key.split()
+            spreads = sorted(one["wall"] for one in what["rounds"][key])
+            name = f"loop, {what['workers']} workers" if arm == "loop" else arm
+            row = [f"`{case}`", name, precision, f"{value['wall']:.1f}", f"{spreads[0]:.1f} to {spreads[-1]:.1f}", f"{value['cpu']:.1f}"]
+            rows.append(row)
+        for precision in ("fp32", "bf16"):
+            over, times = what["ratios"][f"engine over floor {precision}"], what["ratios"][f"loop over engine {precision}"]
+            ratios.append([f"`{case}`", precision, f"{over:.2f}", f"{times:.2f}"])
+    return (
+        f"\n## Throughput\n\n`python benchmarks/throughput.py`: {found['rounds']} rounds, every measurement in a process of its own, arms "
+        "in turn; microseconds of a training step an image, medians. *loop* is a DataLoader of Pillow images with per-image "
+        "transforms and `.item()` each step, at its best number of workers (their CPU time is not counted), always fp32; *floor* is "
+        "forward, backward and optimiser step on float batches already in memory; *augment* is the engine's augmentation alone.\n\n"
+        + table(["network", "arm", "precision", "wall", "least to most", "CPU"], rows)
+        + "\n(engine − augment) / floor at equal precision, and how many times faster than the loop; medians of each round's ratios:\n\n"
+        + table(["network", "precision", "over the floor", "times the loop"], ratios)
+        + "\n"
+        + machine(found["environment"])
+    )
+
+
+def tuning() -> str:
+    found = read("tuning")
+    if not found:
+        return ""
+    rows = [
+        [
+            f"`{one['name']}`",
+            f"`{' '.join(one['overrides'])}`",
+            f"{100 * one['validation']['accuracy']:.2f}",
+            f"{one['validation']['loss']:.4f}",
+            f"{100 * one['train']['accuracy']:.2f}",
+            str(one["epochs"]),
+        ]
+        for one in found["tries"]
+    ]
+    return (
+        "\n## What was tried for the fast recipes\n\n`python benchmarks/tune.py`: validation images only, seed 0, one try each, so "
+        "differences of a few tenths of a per cent are noise.\n\n"
+        + table(["entry", "overrides", "validation %", "loss", "train %", "epochs"], rows)
+    )
+
+
+def summary() -> str:
+    """The README's table."""
+    rows = []
+    for name in ORDER:
+        if entry := read(f"catalog/{name}"):
+            runs = entry["runs"]
+            seconds = statistics.fmean(run["seconds_per_epoch"] for run in runs)
+            rows.append(
+                [
+                    f"`{name}`",
+                    REPORTED.get(name, {"test": ""})["test"],
+                    spread([run["test"]["accuracy"] for run in runs], 100),
+                    str(len(runs)),
+                    str(runs[0]["epochs"]),
+                    f"{seconds * runs[0]['epochs']:.0f}",
+                ]
+            )
+    text = table(["entry", "reported test %", "test %", "seeds", "epochs", "training s"], rows)
+    quick = read("time_to_accuracy")
+    if quick:
+        parts = [
+            f"{what['times_sooner']:.0f} times sooner at {100 * what['reference']['target']:.2f} % with `{what['fast']}`"
+            for what in quick["cases"].values()
+        ]
+        text += f"\nOn 2 cores, against the reference's recipe in the plain loop: {'; '.join(parts)}.\n"
+    return text
+
+
+def readme() -> str:
+    """README.md with its table as the files say."""
+    before, rest = README.read_text().split(MARKS[0])
+    return before + MARKS[0] + "\n" + summary() + MARKS[1] + rest.split(MARKS[1])[1]
+
+
+def page() -> str:
+    return INTRODUCTION + catalog() + time_to_accuracy() + throughput() + tuning()
+
+
+def main() -> None:
+    if "--check" in sys.argv:
+        sys.exit(PAGE.read_text() != page() or README.read_text() != readme())
+    PAGE.write_text(page())
+    README.write_text(readme())
+
+
+if __name__ == "__main__":
+    main()

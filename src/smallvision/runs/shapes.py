@@ -1,0 +1,74 @@
+"""What each JSON file of a run directory looks like, and whether a value looks so: docs/architecture.md for a machine."""
+
+from pathlib import Path
+from typing import Any
+
+from smallvision.errors import BadInput
+
+WHOLE, NUMBER, SHARE, TEXT = "a whole number >= 0", "a number", "a number from 0 to 1", "text"
+_SCORES = {"loss": NUMBER, "accuracy": SHARE}
+_SCORED = {**_SCORES, "count": WHOLE}
+_FULL = {**_SCORED, "accuracy_interval?": [SHARE],
+         "per_class?": [{"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}]}
+_SIZES = {"parameters": WHOLE, "multiply_adds": WHOLE, "parameter_bytes": WHOLE, "output_bytes": WHOLE}
+# a shape: a leaf above, {key: shape} ("key?" may be absent), [shape] for a list of any length, alternatives in a tuple
+SHAPES: dict[str, Any] = {
+    "state.json": {"format_version": WHOLE, "status": TEXT, "pid?": (WHOLE, None), "heartbeat?": (NUMBER, None),
+                   "started?": (NUMBER, TEXT, None), "finished?": (NUMBER, TEXT, None), "experiment": TEXT,
+                   "seed": WHOLE, "command": TEXT, "message?": (TEXT, None)},
+    "environment.json": {"format_version": WHOLE, "packages?": {}},
+    "layers.json": {"format_version": WHOLE, "input": [WHOLE], "totals": _SIZES,
+                    "rows": [{"name": TEXT, "type": TEXT, "output": [WHOLE], "receptive_field": (WHOLE, None),
+                              **_SIZES}]},
+    "result.json": {"format_version": WHOLE, "name": TEXT, "experiment": TEXT, "seed": WHOLE, "parameters": WHOLE,
+                    "bytes": WHOLE, "multiply_adds": WHOLE, "epochs": WHOLE, "seconds": NUMBER,
+                    "seconds_per_epoch": NUMBER, "images_per_second": NUMBER, "precision": TEXT,
+                    "selected": {"epoch": WHOLE, "by": TEXT}, "classes": [TEXT], "counts": {"train": WHOLE},
+                    "mean": [NUMBER], "std": [NUMBER], "notes": [TEXT], "model_sha256": TEXT,
+                    "looks": WHOLE, "train?": _FULL, "validation?": (_FULL, None), "test?": (_FULL, None)},
+    "metrics.jsonl": {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "learning_rate": NUMBER, "seconds": NUMBER,
+                      "train": _SCORES, "validation?": (_SCORES, None), "test?": (_SCORES, None)},
+    "steps.jsonl": {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "loss": [NUMBER], "seconds": NUMBER},
+}
+
+
+def damaged(file: Path, what: str) -> BadInput:
+    """The error for a file of a run that is not what the run wrote."""
+    return BadInput(f"{file}: {what}; restore the file from a copy, or repeat the run")
+
+
+def check(value: Any, shape: Any, file: Path, at: str = "") -> None:
+    """Compare a JSON value with a shape. Raises BadInput naming the first place that differs."""
+    for option in shape if isinstance(shape, tuple) else (shape,):
+        if isinstance(option, dict) and isinstance(value, dict):
+            for key, inner in option.items():
+                name = key.removesuffix("?")
+                if name in value:
+                    check(value[name], inner, file, f"{at}.{name}" if at else name)
+                elif name == key:
+                    raise damaged(file, f'{at or "its table"} has no "{name}"')
+            return
+        if isinstance(option, list) and isinstance(value, list):
+            for position, item in enumerate(value):
+                check(item, option[0], file, f"{at}[{position}]")
+            return
+        if _fits(value, option):
+            return
+    names = {dict: "a table", list: "a list", type(None): "null"}
+    words = [str(names.get(type(option), option)) for option in (shape if isinstance(shape, tuple) else (shape,))]
+    raise damaged(file, f"{at or 'the file'} is {short(value)}, expected {' or '.join(words)}")
+
+
+def _fits(value: Any, leaf: Any) -> bool:
+    if leaf is None or leaf == TEXT:
+        return value is None if leaf is None else isinstance(value, str)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:      # nor NaN
+        return False
+    whole = isinstance(value, int) and value >= 0
+    return leaf == NUMBER or (leaf == SHARE and 0 <= value <= 1) or (leaf == WHOLE and whole)
+
+
+def short(value: Any) -> str:
+    """A value as a message shows it."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
