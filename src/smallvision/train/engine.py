@@ -100,9 +100,8 @@ def train(
         state.model.train()
         began = time.perf_counter()
         for batch in batches.epoch(images, rows[state.batch :]):
-            now = mix(seed, state.epoch, state.batch)
-            seed_torch(now)                                         # dropout draws from torch's own generator
-            batch = vary(batch, generator.manual_seed(now))
+            seed_torch(mix(seed, state.epoch, state.batch, 0))      # dropout draws from torch's own generator
+            batch = vary(batch, generator.manual_seed(mix(seed, state.epoch, state.batch, 1)))
             if spatial:
                 batch = replace(batch, pixels=batch.pixels.contiguous(memory_format=torch.channels_last))
             learning_rate = rate(recipe, state.step, steps_per_epoch)
