@@ -1,24 +1,30 @@
 """Seconds to the accuracy that a reference reports: its own recipe in the plain loop, against our fast recipe.
 
-    python benchmarks/time_to_accuracy.py [--seeds 5] [--root DIR] [--out benchmarks/results/time_to_accuracy.json]
+    python benchmarks/time_to_accuracy.py [--seeds 5] [--root DIR] [--runs DIR] [--out benchmarks/results/time_to_accuracy.json]
 
 The reference's time is extrapolated, not run to the end: microseconds an image of the plain loop (benchmarks/throughput.py,
 arm "loop", measured here anew, the median of three) times the images its recipe needs. It needs the epochs up to the
 first one at which its watched test curve (benchmarks/results/catalog) reaches the target, all of them if none does.
-Our time is that of whole runs, each in a process of its own: training alone, and the process from its start to the
+The runs stay in --runs, so that benchmarks/catalog.py can read the same ones (SMALLVISION_RUNS=DIR) and the test split
+is not met twice. Our time is that of whole runs, each in a process of its own: training alone, and the process from its start to the
 written report. The target counts as reached when the mean test accuracy over all seeds is at least the target.
 """
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import throughput
+import torch
+
+from smallvision.experiment import load
+from smallvision.runs import environment, where
+from smallvision.train import device
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -49,17 +55,19 @@ def reference(case: str, target: float | None, images: int, root: Path | None) -
     }
 
 
-def ours(name: str, seeds: int, root: Path | None) -> list[dict]:
+def ours(name: str, seeds: int, root: Path | None, runs: Path) -> list[dict]:
     """Whole runs of the fast recipe, each in a process and a directory of its own."""
     rows = []
     for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            out = Path(folder) / "run"
-            command = [sys.executable, "-m", "smallvision", "run", name, "--seed", str(seed), "--out", str(out), "--quiet"]
-            began = time.perf_counter()
-            subprocess.run([*command, *(["--root", str(root)] if root else [])], check=True, stdout=subprocess.DEVNULL)
-            whole = time.perf_counter() - began
-            result = json.loads((out / "result.json").read_text())
+        out = where.place(load(name), seed, None, runs)
+        if out.exists():
+            sys.exit(f"{out}: there already, so its time cannot be measured; give another --runs")
+        command = [sys.executable, "-m", "smallvision", "run", name, "--seed", str(seed), "--quiet"]
+        began = time.perf_counter()
+        variables = {**os.environ, "SMALLVISION_RUNS": str(runs)}
+        subprocess.run([*command, *(["--root", str(root)] if root else [])], check=True, stdout=subprocess.DEVNULL, env=variables)
+        whole = time.perf_counter() - began
+        result = json.loads((out / "result.json").read_text())
         rows.append({"seed": seed, "accuracy": result["test"]["accuracy"], "seconds": result["seconds"], "whole_seconds": whole})
         print(f"{name}: {rows[-1]}", file=sys.stderr, flush=True)
     return rows
@@ -70,17 +78,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--root", type=Path)
     parser.add_argument("--out", type=Path, default=RESULTS / "time_to_accuracy.json")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
     asked = parser.parse_args()
-    import torch
-
-    from smallvision.runs import environment
-    from smallvision.train import device
 
     here = environment.describe("cpu", device.name_of(torch.device("cpu")), torch.get_num_threads(), "as each recipe says", True)
     found: dict = {"format_version": 1, "environment": here, "cases": {}}
     for case, what in CASES.items():
         slow = reference(case, what["target"], what["images"], asked.root)
-        rows = ours(what["fast"], asked.seeds, asked.root)
+        rows = ours(what["fast"], asked.seeds, asked.root, asked.runs)
         accuracies = [row["accuracy"] for row in rows]
         seconds, whole = (statistics.fmean(row[key] for row in rows) for key in ("seconds", "whole_seconds"))
         found["cases"][case] = {

@@ -15,7 +15,7 @@ import smallvision as sv
 
 RESULT = Path(__file__).parent / "results" / "tuning.json"
 
-# The recipe in the catalog came out of these; a try is a tuple of overrides of the entry as it stands.
+# A try is a list of overrides of the entry; what is not named here was set without trying others.
 TRIED: dict[str, dict[str, list]] = {
     "mnist-cnn-fast": {
         "always": ["data.validation=10000"],
@@ -32,11 +32,10 @@ TRIED: dict[str, dict[str, list]] = {
     "cifar10-cnn-fast": {
         "always": ["data.validation=5000"],
         "tries": [
-            ["recipe.learning_rate=3e-3"],
-            ["recipe.learning_rate=6e-3"],
+            ["recipe.learning_rate=5e-3"],
             ["recipe.optimizer=sgd", "recipe.momentum=0.9", "recipe.nesterov=true", "recipe.learning_rate=0.1", "recipe.weight_decay=5e-4"],
-            ["recipe.learning_rate=6e-3", "data.augment=[{kind='flip'}]"],
-            ["recipe.learning_rate=6e-3", "recipe.batch_size=64"],
+            ["recipe.learning_rate=1e-2"],
+            ["recipe.learning_rate=5e-3", "data.augment=[{kind='flip'}]"],
         ],
     },
     "fashion-cnn-fast": {
@@ -53,6 +52,7 @@ def attempt(name: str, overrides: list[str], root: Path | None) -> dict:
         keys = ("accuracy", "loss")
         return {
             "name": name,
+            "experiment": done.result["experiment"],
             "overrides": overrides,
             "train": {key: done.result["train"][key] for key in keys},
             "validation": {key: done.result["validation"][key] for key in keys},
@@ -65,13 +65,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--root", type=Path)
-    asked = parser.parse_args()
+    words = parser.parse_args()
     known = json.loads(RESULT.read_text())["tries"] if RESULT.exists() else []
-    for name in asked.names or TRIED:
+    for name in words.names or TRIED:
         for more in TRIED[name]["tries"]:
             overrides = [*TRIED[name]["always"], *more]
-            if not any(one["name"] == name and one["overrides"] == overrides for one in known):
-                known.append(attempt(name, overrides, asked.root))
+            asked = sv.show(name, *overrides, "protocol.test=never").hash()
+            if not any(one["experiment"] == asked for one in known):
+                known.append(attempt(name, overrides, words.root))
                 RESULT.write_text(json.dumps({"format_version": 1, "tries": known}, indent=1) + "\n")
                 print(f"{name} {' '.join(more)}: validation {known[-1]['validation']}", flush=True)
 

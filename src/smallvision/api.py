@@ -92,8 +92,8 @@ def run(
     ------
     BadInput, RunFailed, Interrupted : see lab.run.
     """
-    if seed < 0:
-        raise BadInput(f"seed: got {seed}; expected 0 or more")
+    if not 0 <= seed < 2**63:
+        raise BadInput(f"seed: got {seed}; expected 0 to 2**63 - 1")
     asked = experiments.load(what, overrides) if isinstance(what, str) else _changed(what, overrides)
     asked = with_digests(asked, data, model, loss)
     path = where.place(asked, seed, out)
@@ -107,13 +107,14 @@ def run(
         splits = images.from_arrays(asked.data, arrays_by_name(data)) if data is not None else None
         where_data = Path(root) if root is not None else None
         options = {"--seed": seed, "--out": out, "--device": device, "--threads": threads, "--root": root, "--trust-code": trust_code}
-        command = _command(what, overrides, any(part is not None for part in (data, model, loss)), options)
+        passed_in = any(part is not None for part in (data, model, loss))
+        command = () if passed_in else _command(what, overrides, path, options)
         place = lab.Place(path, seed, device, threads, where_data, trust_code, command)
         events = lab.run(asked, place, standing == "unfinished", lab.Passed(splits, model, loss))
         display.follow(events, console or display.Console())
     done = Run(path, model)
-    if not (path / "report.html").exists():
-        done.report()
+    if standing != "finished" or not (path / "report.html").exists():
+        done.report()                                          # a report made while the run was unfinished is out of date
     return done
 
 
@@ -146,12 +147,17 @@ def remove(path: Path | str) -> None:
     """
     from smallvision.runs.directory import unlocked
 
-    read_run(Path(path))
-    with unlocked(Path(path)):
-        shutil.rmtree(path)
+    folder = Path(path)
+    if folder.is_symlink() or not ((folder / "state.json").is_file() and (folder / "experiment.toml").is_file()):
+        raise BadInput(f"{path}: is no run directory, so it is not removed")
+    try:
+        with unlocked(folder):
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be removed: {error.strerror or error}") from None
 
 
-def layers(asked: Experiment, root: Path | str | None = None) -> dict[str, Any]:
+def layers(asked: Experiment, root: Path | str | None = None, trust_code: bool = False) -> dict[str, Any]:
     """The layer table of an experiment's network, as `layers.json` has it.
 
     The data is read only where its shape is not known beforehand. Raises BadInput, also for layers that do not fit.
@@ -167,7 +173,7 @@ def layers(asked: Experiment, root: Path | str | None = None) -> dict[str, Any]:
         train = images.load(asked.data, Path(root) if root else None).train
         shape, classes = train.shape, len(train.classes)
     ones = (1.0,) * shape[0]
-    return summary.table(networks.build(asked.model, shape, classes, ones, ones, seed=0), shape)
+    return summary.table(networks.build(asked.model, shape, classes, ones, ones, 0, trust_code), shape)
 
 
 def data_sets(root: Path | str | None = None) -> list[dict[str, Any]]:
@@ -217,7 +223,12 @@ def data_info(name: str, root: Path | str | None = None, picture: Path | str | N
         raise BadInput(f'no data set named "{name}"; {nearest(name, sources.SOURCES)}')
     splits = images.load(spec, Path(root) if root else None)
     out = Path(picture) if picture else Path(f"{Path(name).stem}.png")
-    describe.grid(splits.train).savefig(out, dpi=120)
+    if out.exists() and not describe.is_grid(out):
+        raise BadInput(f"{out}: something else is there already, and nothing is overwritten; give --picture FILE.png")
+    try:
+        describe.grid(splits.train).savefig(out, dpi=120, format="png", metadata={"Software": "smallvision"})
+    except OSError as error:
+        raise BadInput(f"{out}: the picture cannot be written: {error.strerror or error}; give --picture FILE.png") from None
     return {**describe.describe(splits), "picture": out}
 
 
@@ -228,11 +239,9 @@ def _changed(asked: Experiment, overrides: Sequence[str]) -> Experiment:
     return experiments.build(table, asked.name)
 
 
-def _command(what: str | Experiment, overrides: Sequence[str], passed: bool, options: dict[str, Any]) -> tuple[str, ...]:
-    """The command line that repeats the run, options at their default left out; empty where something was passed in."""
-    if not isinstance(what, str) or passed:
-        return ()
-    words = ["smallvision", "run", what, *overrides]
+def _command(what: str | Experiment, overrides: Sequence[str], path: Path, options: dict[str, Any]) -> tuple[str, ...]:
+    """The command line that repeats the run, options at their default left out; an Experiment stands in the run directory."""
+    words = ["smallvision", "run", *((what, *overrides) if isinstance(what, str) else (str(path / "experiment.toml"),))]
     for option, value in options.items():
         if value is True:
             words.append(option)

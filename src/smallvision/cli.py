@@ -25,6 +25,7 @@ Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY.SUB=VALUE]...", help="Change keys of the experiment.", show_default=False)
 ]
 Root = Annotated[Path | None, typer.Option(help="Where the data sets are. [default: $SMALLVISION_DATA or the user's cache]")]
+Trust = Annotated[bool, typer.Option("--trust-code", help='Execute the file of `model.kind = "file.py:Net"`.')]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -37,14 +38,14 @@ def list_catalog() -> None:
 
 
 @app.command()
-def show(name: Name, overrides: Overrides = None, root: Root = None, debug: Debug = False) -> None:
+def show(name: Name, overrides: Overrides = None, root: Root = None, trust_code: Trust = False, debug: Debug = False) -> None:
     """The whole experiment as TOML, defaults filled in, then its layers."""
     from smallvision import api, display
     from smallvision.experiment import to_toml
 
     experiment = api.show(name, *overrides or ())
-    layers = api.layers(experiment, root)
     print(to_toml(experiment))
+    layers = api.layers(experiment, root, trust_code)
     display.Console().print(display.layers_table(layers))
 
 
@@ -58,7 +59,7 @@ def run(
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads. [default: one per core]")] = None,
     root: Root = None,
-    trust_code: Annotated[bool, typer.Option("--trust-code", help='Execute the file of `model.kind = "file.py:Net"`.')] = False,
+    trust_code: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -79,7 +80,7 @@ def run(
         console=display.Console(quiet=True) if quiet else console,
     )
     console.print(display.result_table(done.result, done.result["name"]))
-    console.print(f"run     {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True)
+    console.print(f"run     {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -94,7 +95,7 @@ def runs(
     console = display.Console()
     for path in remove or ():
         api.remove(path)
-        console.print(f"removed {path}", highlight=False, soft_wrap=True)
+        console.print(f"removed {path}", highlight=False, soft_wrap=True, markup=False)
     if remove:
         return
     rows = api.find_runs(folder)
@@ -117,7 +118,7 @@ def report(
 def predict(
     path: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of a finished run.", show_default=False)],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files of any size and mode.", show_default=False)],
-    trust_code: Annotated[bool, typer.Option("--trust-code", help='Execute the file of `model.kind = "file.py:Net"`.')] = False,
+    trust_code: Trust = False,
     debug: Debug = False,
 ) -> None:
     """Class and probability for image files."""
@@ -201,8 +202,14 @@ def main() -> None:
         print(f"smallvision: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        print("smallvision: interrupted before training began; nothing to resume", file=sys.stderr)
+        print("smallvision: interrupted; a run that had begun goes on with --resume", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:                        # the reader of a pipe went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except (OSError, MemoryError, RuntimeError) as error:      # not foreseen, and still no reason for a traceback
+        if debug:
+            traceback.print_exc()
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        print(f"smallvision: {reason} (--debug shows where)", file=sys.stderr)
+        sys.exit(3)

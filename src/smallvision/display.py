@@ -43,7 +43,7 @@ def follow(events: "Iterable[Event]", console: Console) -> Path:
             match event:
                 case lab.Prepared():
                     path = event.path
-                    console.print(_prepared(event), highlight=False)
+                    console.print(_prepared(event), highlight=False, markup=False)
                     for note in event.notes:
                         console.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
                 case lab.Progress():
@@ -82,7 +82,7 @@ def _figures(values: dict[str, float]) -> str:
 
 def result_table(result: dict[str, Any], title: str) -> Table:
     """The scores of a finished run, a row per split, and what they cost."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("split", "images", "loss", "accuracy", "95 % interval"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for split in ("train", "validation", "test"):
@@ -125,7 +125,7 @@ def layers_table(layers: dict[str, Any]) -> Table:
 
 def rows_table(rows: list[dict[str, Any]], title: str = "") -> Table:
     """A list of dicts as a table; its columns are the first row's keys."""
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(title=escape(title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in rows[0] if rows else ():
         number = all(isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows)
         title = name.replace("_", " ")

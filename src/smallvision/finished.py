@@ -99,11 +99,7 @@ class Run:
 
         loaded = infer.load(self.record, self._module, trust_code)
         if isinstance(images, torch.Tensor | np.ndarray):
-            pixels = torch.as_tensor(images)
-            if pixels.ndim != 4 or tuple(pixels.shape[1:]) != loaded.shape:
-                wanted = ", ".join(map(str, loaded.shape))
-                raise BadInput(f"predict: got pixels of shape {tuple(pixels.shape)}; the model takes (N, {wanted})")
-            return infer.predict(loaded, pixels)
+            return infer.predict(loaded, torch.as_tensor(images))
         return infer.predict_files(loaded, [Path(image) for image in images])
 
     def report(self, out: Path | str | None = None) -> Path:

@@ -1,5 +1,6 @@
 """A finished run's model, loaded again and asked about new images."""
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ def load(record: RunRecord, module: nn.Module | None = None, trust_code: bool = 
     if isinstance(spec, CustomSpec) and spec.kind == "custom":
         if module is None:
             raise BadInput(f"{record.path}: its network was passed in from Python; pass it again as model=")
-        model: nn.Module = networks.adopt(module, shape, len(classes), result["mean"], result["std"])
+        own = copy.deepcopy(module).cpu()                     # its owner keeps it as it is
+        model: nn.Module = networks.adopt(own, shape, len(classes), result["mean"], result["std"])
     else:
         model = networks.build(spec, shape, len(classes), result["mean"], result["std"], record.state["seed"], trust_code)
     try:
@@ -75,16 +77,26 @@ def predict(loaded: Loaded, pixels: Tensor) -> np.ndarray:
 
     Parameters
     ----------
-    pixels : uint8 or float in [0, 1], (N, C, H, W), of the model's own shape.
+    pixels : uint8, or floats in [0, 1], (N, C, H, W), of the model's own shape.
 
     Returns
     -------
     np.ndarray : float32 (N, K), rows that sum to one.
+
+    Raises
+    ------
+    BadInput : other shapes, other integers, floats outside [0, 1].
     """
+    if pixels.ndim != 4 or tuple(pixels.shape[1:]) != loaded.shape:
+        wanted = ", ".join(map(str, loaded.shape))
+        raise BadInput(f"predict: got pixels of shape {tuple(pixels.shape)}; the model takes (N, {wanted})")
     if pixels.dtype == torch.uint8:
         pixels = pixels.float() / 255
+    elif not pixels.is_floating_point() or not bool(((pixels >= 0) & (pixels <= 1)).all()):
+        raise BadInput(f"predict: got {pixels.dtype} pixels; expected uint8, or floats from 0 to 1")
+    pixels = pixels.to("cpu", torch.float32)
     parts = [loaded.model(part).float().softmax(1) for part in torch.split(pixels, BATCH)]
-    return torch.cat(parts).numpy()
+    return torch.cat(parts).numpy() if parts else np.zeros((0, len(loaded.classes)), np.float32)
 
 
 def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -98,6 +110,8 @@ def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]
     ------
     BadInput : a file that is missing, no image, truncated or too large; nothing is answered then.
     """
+    if not paths:
+        return []
     channels, height, width = loaded.shape
     if channels not in (1, 3):
         raise BadInput(f"the model takes images of {channels} channels; image files give 1 or 3")

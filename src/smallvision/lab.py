@@ -3,11 +3,12 @@
 Whoever runs it prints and draws in the body of a `for`; saving and stopping are done here.
 """
 
+import copy
 import hashlib
-import json
 import shlex
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,13 +19,15 @@ from torch import Tensor, nn
 
 from smallvision import nn as networks
 from smallvision import outcome
-from smallvision.data import images
+from smallvision.data import augment, batches, images
 from smallvision.data.images import Splits
 from smallvision.errors import BadInput, Interrupted, RunFailed
 from smallvision.experiment import Experiment
 from smallvision.nn import summary
 from smallvision.runs import environment as environments
 from smallvision.runs.directory import RunDirectory
+from smallvision.runs.files import FORMAT_VERSION
+from smallvision.runs.read import read_run
 from smallvision.tasks import TASKS, Scores
 from smallvision.train import checkpoint, device, engine
 from smallvision.train.engine import EpochRecord as EpochRecord
@@ -108,48 +111,43 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
     RunFailed : the loss is no number any more, or the disk is full; the last good checkpoint stays.
     Interrupted : SIGINT or SIGTERM came; everything is saved.
     """
-    passed = passed or Passed()
-    where = device.resolve(place.device)
-    threads = device.settle(where, place.threads, experiment.recipe.precision, experiment.recipe.deterministic)
-    now = environments.describe(
-        where.type, device.name_of(where), threads, experiment.recipe.precision, experiment.recipe.deterministic
-    )
-    state_before = _unfinished(place, now) if resume else None
-    splits = passed.splits or images.load(experiment.data, place.root, where)
+    with device.settings_kept():
+        where = device.resolve(place.device)
+        recipe = experiment.recipe
+        threads = device.settle(where, place.threads, recipe.precision, recipe.deterministic)
+        now = environments.describe(where.type, device.name_of(where), threads, recipe.precision, recipe.deterministic)
+        before = _unfinished(place.path, now) if resume else None
+        passed = passed or Passed()
+        splits = _splits(experiment, place, passed, where)
+        model = _model(experiment, place, passed, splits)
+        task = TASKS[experiment.task.kind](experiment.task, passed.loss)
+        layers = summary.table(model, splits.train.shape)
+        _rehearse(model, task, splits, experiment)
+        model = model.to(where)
+        if engine.channels_last(model):
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]   # torch has it, its stubs not
+        state = begin(model, recipe)
+        directory = _open(experiment, place, now, layers, state, before, _digest(splits))
+        try:
+            with Signals() as signals, torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+                counts = {name: len(split) for name, split in splits.named().items()}
+                notes = (*splits.notes, *getattr(model, "notes", ()))
+                yield Prepared(place.path, counts, layers, notes, where.type, threads, state.epoch)
+                yield from _train(state, task, splits, experiment, place, directory, signals)
+                yield from _score(state, task, splits, experiment, place, directory, signals, layers, notes)
+        except (RunFailed, BadInput, Interrupted) as error:
+            with suppress(RunFailed):                      # a full disk takes no note either
+                directory.note(status="interrupted" if isinstance(error, Interrupted) else "failed", message=str(error))
+            raise
+        finally:
+            directory.close()
+
+
+def _splits(experiment: Experiment, place: Place, passed: Passed, where: torch.device) -> Splits:
+    """The data on the device, checked against what the experiment asks of it."""
+    splits = passed.splits.to(where) if passed.splits else images.load(experiment.data, place.root, where)
     if experiment.protocol.test == "never":
         splits = replace(splits, test=None)
-    _check(splits, experiment)
-    if passed.model is not None:
-        model: nn.Module = networks.adopt(passed.model, splits.train.shape, len(splits.train.classes), splits.mean, splits.std)
-    else:
-        model = networks.build(
-            experiment.model, splits.train.shape, len(splits.train.classes), splits.mean, splits.std, place.seed, place.trust_code
-        )
-    layers = summary.table(model, splits.train.shape)
-    model = model.to(where)
-    if engine.channels_last(model):
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]   # torch has it, its stubs not
-    task = TASKS[experiment.task.kind](experiment.task, passed.loss)
-    state = begin(model, experiment.recipe)
-    directory = _open(experiment, place, now, layers, state, state_before)
-    try:
-        with Signals() as signals, torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-            counts = {name: len(split) for name, split in splits.named().items()}
-            notes = (*splits.notes, *getattr(model, "notes", ()))
-            yield Prepared(place.path, counts, layers, notes, where.type, threads, state.epoch)
-            yield from _train(state, task, splits, experiment, place, directory, signals)
-            yield from _score(state, task, splits, experiment, place, directory, signals, layers, notes)
-    except (RunFailed, BadInput) as error:
-        directory.note(status="failed", message=str(error))
-        raise
-    except Interrupted as error:
-        directory.note(status="interrupted", message=str(error))
-        raise
-    finally:
-        directory.close()
-
-
-def _check(splits: Splits, experiment: Experiment) -> None:
     for split in splits.named().values():
         if len(split.groups) > 1:
             sizes = ", ".join(sorted({f"{group.shape[2]}x{group.shape[3]}" for group in split.groups})[:5])
@@ -157,22 +155,61 @@ def _check(splits: Splits, experiment: Experiment) -> None:
     engine.steps(experiment.recipe, len(splits.train))
     if splits.validation is None and (experiment.recipe.select != "last" or experiment.recipe.patience):
         raise BadInput("recipe.select and recipe.patience need validation images, and this data has none; set data.validation, say 0.1")
+    return splits
 
 
-def _unfinished(place: Place, now: dict[str, Any]) -> dict[str, Any]:
-    """The state of the run to go on with; refused where the setting would give other bits."""
+def _model(experiment: Experiment, place: Place, passed: Passed, splits: Splits) -> nn.Module:
+    """The network before its first step, on the CPU; a module passed in is copied, so that its owner keeps it as it is."""
+    train = splits.train
     try:
-        state: dict[str, Any] = json.loads((place.path / "state.json").read_text())
-        recorded = json.loads((place.path / "environment.json").read_text())
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{place.path}: state.json or environment.json cannot be read ({error}); start anew in another --out") from None
-    different = environments.differences(recorded, now)
+        if passed.model is not None:
+            module = copy.deepcopy(passed.model).cpu()
+            return networks.adopt(module, train.shape, len(train.classes), splits.mean, splits.std)
+        spec, classes = experiment.model, len(train.classes)
+        return networks.build(spec, train.shape, classes, splits.mean, splits.std, place.seed, place.trust_code)
+    except (RuntimeError, MemoryError) as error:
+        raise BadInput(f"model: cannot be built ({str(error).splitlines()[0]}); make its layers smaller") from None
+
+
+def _rehearse(model: nn.Module, task: engine.Task, splits: Splits, experiment: Experiment) -> None:
+    """One step on a copy, with the smallest batch there will be, so that what cannot be trained is said before a file is written."""
+    recipe, train = experiment.recipe, splits.train
+    rest = len(train) % recipe.batch_size
+    smallest = rest if rest and not recipe.drop_last else recipe.batch_size
+    rows = torch.arange(min(smallest, 2), device=train.labels.device)
+    generator = torch.Generator()
+    actor = copy.deepcopy(model).train()
+    with torch.random.fork_rng(devices=[]):
+        batch = next(batches.epoch(train.take(rows).to("cpu"), [rows.cpu()]))
+        batch = augment.build(experiment.data.augment)(batch, generator.manual_seed(0))
+        try:
+            task.step(actor, batch, generator).loss.backward()  # type: ignore[no-untyped-call]
+        except (RuntimeError, ValueError) as error:
+            cure = "; recipe.drop_last = true leaves a last batch of one image out" if smallest == 1 else ""
+            reason = str(error).splitlines()[0]
+            raise BadInput(f"model: cannot be trained on a batch of {smallest} image(s): {reason}{cure}") from None
+
+
+def _digest(splits: Splits) -> str:
+    """sha256 of which images with which labels are in which split."""
+    hashed = hashlib.sha256()
+    for name, split in splits.named().items():
+        hashed.update(name.encode())
+        hashed.update(split.ids.cpu().numpy().tobytes())
+        hashed.update(split.labels.cpu().numpy().tobytes())
+    return hashed.hexdigest()
+
+
+def _unfinished(path: Path, now: dict[str, Any]) -> dict[str, Any]:
+    """The state of the run to go on with; refused where the setting would give other bits."""
+    record = read_run(path)
+    different = environments.differences(record.environment, now)
     if different:
         raise BadInput(
-            f"{place.path}: cannot be resumed here, the bits would differ ({'; '.join(different)}); "
+            f"{path}: cannot be resumed here, the bits would differ ({'; '.join(different)}); "
             "resume as it began, or start anew in another --out"
         )
-    return state
+    return record.state
 
 
 def _open(
@@ -181,12 +218,15 @@ def _open(
     now: dict[str, Any],
     layers: dict[str, Any],
     state: TrainState,
-    state_before: dict[str, Any] | None,
+    before: dict[str, Any] | None,
+    data: str,
 ) -> RunDirectory:
     """A new run directory; or the unfinished one, with `state` filled from its checkpoint if it came that far."""
-    if state_before is None:
-        first = {"experiment": experiment.hash(), "seed": place.seed, "command": shlex.join(place.command)}
+    if before is None:
+        first = {"experiment": experiment.hash(), "seed": place.seed, "data": data, "command": shlex.join(place.command)}
         return RunDirectory.create(place.path, experiment, first, now, layers)
+    if before.get("data", data) != data:
+        raise BadInput(f"{place.path}: the images or labels are not those this run began with; start anew in another --out")
     saved = place.path / "checkpoint.safetensors"
     lengths: dict[str, int] = {}
     if saved.exists():
@@ -195,7 +235,7 @@ def _open(
             found = f"experiment {belongs['experiment']} with seed {belongs['seed']}"
             raise BadInput(f"{saved}: is the checkpoint of {found}; put the right one back, or start anew in another --out")
         lengths = belongs["lengths"]
-    return RunDirectory.reopen(place.path, state_before, lengths)
+    return RunDirectory.reopen(place.path, before, lengths)
 
 
 def _train(
@@ -256,10 +296,11 @@ def _score(
     for name, split in splits.named().items():
         yield Scoring(name)
         scores[name] = task.score(model, split, fitted)
+        engine.finite(name, scores[name].values, state, experiment.recipe.learning_rate)
         if signals.caught:
             _stop(signals.caught, place)
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    weights = safetensors.torch.save(tensors, {"format_version": "1"})
+    tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in model.state_dict().items()}
+    weights = safetensors.torch.save(tensors, {"format_version": str(FORMAT_VERSION)})
     selected = {"epoch": state.best.epoch if chosen and state.best else state.epoch, "by": experiment.recipe.select}
     result = outcome.result(experiment, splits, layers, state, scores, selected)
     result |= {"seed": place.seed, "notes": list(notes), "model_sha256": hashlib.sha256(weights).hexdigest()}

@@ -1,8 +1,9 @@
 """What a person passes in from Python: its content goes into the experiment's hash, so that two never share a run."""
 
+import functools
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ def with_digests(
         file = asked.model.kind.rpartition(":")[0]
         changes["model"] = asked.model.model_copy(update={"digest": custom.source_digest(Path(file))})
     if loss is not None:
-        named = {"loss": f"custom:{getattr(loss, '__name__', type(loss).__name__)}", "loss_digest": _source(loss)}
+        named = {"loss": f"custom:{getattr(loss, '__name__', type(loss).__name__)}", "loss_digest": _digest(loss)}
         changes["task"] = ClassifySpec(**{**asked.task.model_dump(), **named})
     return asked.model_copy(update=changes)
 
@@ -51,27 +52,63 @@ def with_digests(
 def _digest_of_arrays(arrays: dict[str, Any]) -> str:
     import numpy as np
 
+    from smallvision.data.arrays import in_memory
+
     hashed = hashlib.sha256()
     for name in sorted(arrays):
-        value = np.ascontiguousarray(arrays[name])
+        if name == "classes" or arrays[name] is None:
+            hashed.update(f"{name} {[str(one) for one in arrays[name] or ()]}".encode())
+            continue
+        value = np.ascontiguousarray(in_memory(name, arrays[name]).whole())
         hashed.update(f"{name} {value.dtype} {value.shape}".encode())
-        hashed.update(value.tobytes())
+        hashed.update(value.data)
     return hashed.hexdigest()
 
 
 def _digest_of_module(module: "nn.Module") -> str:
-    """Of the printed structure, the source and the initial weights."""
+    """Of the printed structure, the source and the weights."""
     hashed = hashlib.sha256(f"{module!r} {_source(type(module))}".encode())
     for name, value in module.state_dict().items():
-        hashed.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        hashed.update(value.detach().cpu().contiguous().numpy().tobytes())
+        hashed.update(f"{name} {_digest(value)}".encode())
     return hashed.hexdigest()
 
 
+def _digest(thing: Any) -> str:
+    """What a loss is made of: source, defaults, what it closes over, arguments bound to it, a module's weights.
+
+    Raises
+    ------
+    BadInput : something whose content cannot be told, so that two different losses could share a run.
+    """
+    import torch
+
+    if isinstance(thing, torch.nn.Module):
+        return _digest_of_module(thing)
+    if isinstance(thing, torch.Tensor):
+        value = thing.detach().cpu().contiguous()
+        data = value.reshape(-1).view(torch.uint8).numpy().tobytes()
+        return hashlib.sha256(f"{value.dtype} {tuple(value.shape)}".encode() + data).hexdigest()
+    if isinstance(thing, functools.partial):
+        return _joined("partial", [thing.func, *thing.args, *sorted(thing.keywords.items())])
+    if inspect.isfunction(thing):
+        closed = [cell.cell_contents for cell in thing.__closure__ or ()]
+        return _joined(_source(thing), [*closed, *(thing.__defaults__ or ()), *sorted((thing.__kwdefaults__ or {}).items())])
+    if thing is None or isinstance(thing, bool | int | float | str | bytes) or inspect.isbuiltin(thing) or inspect.isclass(thing):
+        return hashlib.sha256(repr(thing).encode()).hexdigest()
+    if isinstance(thing, tuple | list):
+        return _joined(type(thing).__name__, thing)
+    raise BadInput(f"loss: cannot tell what is in a {type(thing).__name__}; pass a function, a functools.partial or an nn.Module")
+
+
+def _joined(head: str, parts: Iterable[Any]) -> str:
+    return hashlib.sha256(" ".join([head, *map(_digest, parts)]).encode()).hexdigest()
+
+
 def _source(thing: Any) -> str:
-    """The sha256 of a function's or class's source; of its name where Python cannot tell the source."""
+    """The sha256 of a function's or class's source; of its compiled code or name where Python cannot tell the source."""
     try:
         text = inspect.getsource(thing)
     except (OSError, TypeError):
-        text = repr(getattr(thing, "__qualname__", type(thing).__qualname__))
+        code = getattr(thing, "__code__", None)
+        text = f"{code.co_code!r} {code.co_consts!r} {code.co_names!r}" if code else repr(getattr(thing, "__qualname__", thing))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -130,6 +130,15 @@ BAD = {
     "a folder that is none": (["run", "digits", "data.source=folder", "data.path=/nowhere"], "/nowhere"),
     "unknown device": (["run", "digits", "--device", "gpu"], "--device"),
     "no threads": (["run", "digits", "--threads", "0"], "--threads"),
+    "too many threads": (["run", "digits", "--threads", "1000000000"], "--threads"),
+    "a seed beyond 63 bits": (["run", "digits", "--seed", str(2**63)], "seed"),
+    "reflection beyond the image": (["run", "digits", "data.augment=[{kind='crop', padding=8, fill='reflect'}]"], "reflects 8"),
+    "a last batch of one with batch norm": (
+        ["run", "digits", "data.limit=65", "recipe.batch_size=64", "model={kind='mlp', normalization='batch'}"],
+        "recipe.drop_last",
+    ),
+    "a network beyond any memory": (["run", "digits", "model={kind='mlp', widths=[900000, 900000]}"], "smaller"),
+    "a picture where it cannot be": (["data", "info", "digits", "--picture", "/nowhere/x.png"], "/nowhere/x.png"),
     "negative seed": (["run", "digits", "--seed", "-1"], "seed"),
     "code not trusted": (["run", "digits", "model={kind='net.py:Net'}"], "net.py"),
     "no run": (["report", "/nowhere"], "/nowhere"),
@@ -215,6 +224,77 @@ def test_a_full_disk_stops_with_one_line_and_status_3(type_in, tmp_path, monkeyp
     status, _, err = type_in("run", "digits", *SHORT, "--out", tmp_path / "run", "--resume")
     assert status == 0, err
     assert (tmp_path / "run" / "result.json").exists()
+
+
+def test_a_full_disk_under_the_logs_stops_with_one_line_and_status_3(type_in, tmp_path, monkeypatch):
+    from smallvision.runs.directory import RunDirectory
+
+    begin = RunDirectory.__init__
+
+    def full(self, *args):
+        begin(self, *args)
+        self._logs["steps.jsonl"].close()
+        self._logs["steps.jsonl"] = open("/dev/full", "ab", buffering=0)  # noqa: SIM115
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunDirectory, "__init__", full)
+        status, _, err = type_in("run", "digits", *SHORT, "--out", tmp_path / "run")
+    assert status == 3
+    assert "no space left" in err
+    assert err.count("\n") == 1
+    status, _, err = type_in("run", "digits", *SHORT, "--out", tmp_path / "run", "--resume")
+    assert status == 0, err
+
+
+def test_an_update_that_throws_the_weights_away_after_the_last_loss_is_told(type_in, tmp_path):
+    words = ["recipe.epochs=1", "recipe.batch_size=1200", "recipe.drop_last=true", "recipe.optimizer=sgd", "recipe.learning_rate=1e30"]
+    status, _, err = type_in("run", "digits", *words, "recipe.schedule=constant", "--out", tmp_path / "run")
+    assert status == 3
+    assert "recipe.learning_rate" in err
+    assert "Traceback" not in err
+
+
+def test_a_report_made_on_the_way_is_made_anew_at_the_end(type_in, tmp_path):
+    from smallvision import lab
+    from smallvision.experiment import load
+
+    running = lab.run(load("digits", SHORT), lab.Place(tmp_path / "run"))
+    next(running)
+    running.close()
+    assert type_in("report", tmp_path / "run")[0] == 0
+    assert type_in("run", "digits", *SHORT, "--out", tmp_path / "run", "--resume")[0] == 0
+    assert "95" in (tmp_path / "run" / "report.html").read_text()
+    assert "test images" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_names_that_look_like_markup(type_in, tmp_path):
+    status, out, err = type_in("run", "digits", *SHORT, "--quiet", "--out", tmp_path / "a[b]" / "[")
+    assert status == 0, err
+    assert "a[b]" in out
+
+
+def test_data_info_leaves_other_files_alone(type_in, tmp_path):
+    (tmp_path / "digits.png").write_bytes(b"my own picture")
+    status, _, err = type_in("data", "info", "digits")
+    assert status == 2
+    assert "--picture" in err
+    assert (tmp_path / "digits.png").read_bytes() == b"my own picture"
+    (tmp_path / "digits.png").unlink()
+    assert type_in("data", "info", "digits")[0] == 0
+    assert type_in("data", "info", "digits")[0] == 0, "its own picture is replaced"
+
+
+def test_removing_takes_broken_runs_and_leaves_links(type_in, finished, tmp_path):
+    import shutil
+
+    broken = shutil.copytree(finished, tmp_path / "broken")
+    (broken / "state.json").write_text("{")
+    link = tmp_path / "link"
+    link.symlink_to(finished)
+    assert type_in("runs", "--remove", link)[0] == 2
+    assert (finished / "result.json").exists()
+    assert type_in("runs", "--remove", broken)[0] == 0
+    assert not broken.exists()
 
 
 def test_a_swapped_model_file_is_refused(type_in, finished, tmp_path):

@@ -88,6 +88,93 @@ def test_a_module_passed_in_is_trained_and_predicts_again(tmp_path):
     np.testing.assert_allclose(again.predict(evidence["first_pixels"]), probabilities, atol=1e-6)
 
 
+def test_a_module_passed_in_stays_its_owners(tmp_path):
+    net = Net()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    done = sv.run("digits", *SHORT, model=net, out=tmp_path / "run")
+    done.predict(done.record.evidence["first_pixels"])
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert sv.run("digits", *SHORT, model=net, out=tmp_path / "run").result == done.result, "the same cell shows the same run"
+
+
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.top = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10)
+        self.b.weight = self.a.weight
+
+    def forward(self, x):
+        return self.top(self.b(self.a(x.flatten(1)).relu()).relu())
+
+
+def test_tied_weights_are_saved_and_read(tmp_path):
+    done = sv.run("digits", *SHORT, model=Tied(), out=tmp_path / "run")
+    evidence = done.record.evidence
+    np.testing.assert_allclose(done.predict(evidence["first_pixels"]), evidence["probabilities"][:20], atol=1e-5)
+
+
+def test_predict_takes_floats_of_any_width_and_refuses_other_ranges(run):
+    pixels = run.record.evidence["first_pixels"]
+    expected = run.predict(pixels)
+    np.testing.assert_allclose(run.predict(pixels / 255), expected, atol=1e-5)
+    np.testing.assert_allclose(run.predict(torch.from_numpy(pixels.copy()).double() / 255), expected, atol=1e-5)
+    assert run.predict([]) == []
+    for bad in (pixels.astype(float), pixels.astype(int), pixels[:, 0], pixels[:, :, :4]):
+        with pytest.raises(BadInput, match="predict"):
+            run.predict(bad)
+
+
+def test_other_contents_of_a_loss_are_other_runs():
+    from functools import partial
+
+    from smallvision.passed import _digest
+
+    cross_entropy = nn.functional.cross_entropy
+
+    def scaled(factor):
+        return lambda logits, labels: factor * cross_entropy(logits, labels)
+
+    losses = [
+        partial(cross_entropy, label_smoothing=0.1),
+        partial(cross_entropy, label_smoothing=0.2),
+        nn.CrossEntropyLoss(weight=torch.ones(10)),
+        nn.CrossEntropyLoss(weight=torch.arange(10.0)),
+        scaled(1.0),
+        scaled(2.0),
+    ]
+    assert len({_digest(loss) for loss in losses}) == len(losses)
+    assert _digest(scaled(2.0)) == _digest(scaled(2.0))
+    with pytest.raises(BadInput):
+        _digest(object())
+
+
+def test_settings_of_the_process_are_given_back(tmp_path):
+    before = torch.get_num_threads()
+    state = torch.get_rng_state()
+    sv.run("digits", *SHORT, threads=1, out=tmp_path / "run")
+    assert torch.get_num_threads() == before
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_resuming_on_other_data_is_refused(arrays, tmp_path):
+    from smallvision import lab
+
+    x, y, _, _ = arrays
+    folder = tmp_path / "pictures"
+    from PIL import Image
+
+    for i in range(60):
+        (folder / str(y[i])).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x[i]).save(folder / str(y[i]) / f"{i}.png")
+    asked = sv.show("digits", "data.source=folder", f"data.path={folder}", "data.validation=0", "recipe.epochs=2")
+    running = lab.run(asked, lab.Place(tmp_path / "run"))
+    next(running)
+    running.close()
+    Image.fromarray(x[100]).save(folder / str(y[100]) / "new.png")
+    with pytest.raises(BadInput, match="not those this run began with"):
+        sv.run(asked, out=tmp_path / "run", resume=True)
+
+
 def test_a_module_that_gives_no_logits_is_refused(tmp_path):
     with pytest.raises(BadInput):
         sv.run("digits", *SHORT, model=nn.Sequential(nn.Flatten(), nn.Linear(64, 7)), out=tmp_path / "run")

@@ -1,5 +1,6 @@
 """What is in a data set: sizes, class counts, pixel statistics, duplicates; and a labelled grid of its first images."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,3 +108,14 @@ def grid(images: ImageSet, n: int = 20, columns: int = 10) -> "Figure":
             axis.set_title(images.classes[int(images.labels[place])], fontsize=8)
     figure.suptitle(f"{images.name}: the first {n} of {len(images):,} images", fontsize=9)
     return figure
+
+
+def is_grid(path: Path) -> bool:
+    """Whether a file is such a picture, written by smallvision, and so may be replaced by a newer one."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get("Software") == "smallvision"
+    except OSError:
+        return False

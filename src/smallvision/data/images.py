@@ -92,6 +92,10 @@ class Splits:
     std: tuple[float, ...]
     notes: tuple[str, ...]
 
+    def to(self, device: str | torch.device) -> "Splits":
+        """The same splits with their images on a device."""
+        return replace(self, **{name: split.to(device) for name, split in self.named().items()})  # type: ignore[arg-type]
+
     def named(self) -> dict[str, ImageSet]:
         """The splits that there are, by name: train, validation, test."""
         every = {"train": self.train, "validation": self.validation, "test": self.test}

@@ -6,6 +6,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, mode
 from pydantic_core import PydanticCustomError
 
 from smallvision.errors import nearest
+from smallvision.experiment.text import writable
+
+LARGEST = 2**63 - 1                       # of a whole number, as TOML has them
 
 
 class Spec(BaseModel):
@@ -17,11 +20,31 @@ class Spec(BaseModel):
     @classmethod
     def _known_keys_only(cls, values: Any) -> Any:
         if isinstance(values, dict):
+            refuse_unwritable(values)
             for key in values:
                 if key not in cls.model_fields:
                     hint = nearest(str(key), cls.model_fields)
                     raise PydanticCustomError("unknown_key", "{hint}", {"key": str(key), "hint": hint})
         return values
+
+
+def refuse_unwritable(values: dict[Any, Any]) -> None:
+    """Refuse, at any depth, what TOML cannot hold: text that is not Unicode, whole numbers of more than 64 bits."""
+    waiting: list[tuple[str, Any]] = [("", values)]
+    while waiting:
+        at, value = waiting.pop()
+        if isinstance(value, str) and value != writable(value):
+            raise PydanticCustomError("unwritable", "{at}: has bytes that are not UTF-8 text", {"at": at})
+        if isinstance(value, int) and not -LARGEST - 1 <= value <= LARGEST:
+            raise PydanticCustomError("unwritable", "{at}: a whole number of more than 64 bits", {"at": at})
+        if isinstance(value, dict):
+            for key in value:
+                if isinstance(key, str) and key != writable(key):
+                    name = f"{at}.{writable(key)}".lstrip(".")
+                    raise PydanticCustomError("unwritable", "{at}: this key has bytes that are not UTF-8 text", {"at": name})
+            waiting += [(f"{at}.{key}".lstrip("."), inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [(f"{at}.{place}", inner) for place, inner in enumerate(value)]
 
 
 def _share(value: Any) -> int | float:
@@ -33,8 +56,16 @@ def _share(value: Any) -> int | float:
     return value
 
 
+def _index_or_name(value: Any) -> int | str:
+    """Neither a bool nor a float is an index, whatever Python says."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise PydanticCustomError("index_or_name", "expected a class's number (an integer) or its name (text)")
+    return value
+
+
 Bool = Annotated[bool, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
+Width = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]           # channels, units of a dense layer
 Whole = Annotated[int, Strict(), Field(ge=0)]
 Float = Annotated[float, Strict()]
 NonNegative = Annotated[float, Strict(), Field(ge=0)]
@@ -42,4 +73,5 @@ Positive = Annotated[float, Strict(), Field(gt=0)]
 Fraction = Annotated[float, Strict(), Field(ge=0, le=1)]
 BelowOne = Annotated[float, Strict(), Field(ge=0, lt=1)]
 Share = Annotated[int | float, BeforeValidator(_share)]
+Class = Annotated[int | str, BeforeValidator(_index_or_name)]
 Text = Annotated[str, Strict()]

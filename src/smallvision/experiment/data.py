@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from smallvision.experiment.base import Bool, Count, Fraction, NonNegative, Positive, Share, Spec, Text, Whole
+from smallvision.experiment.base import Bool, Class, Count, Fraction, NonNegative, Positive, Share, Spec, Text, Whole
 
 
 class Flip(Spec):
@@ -98,7 +98,7 @@ class DataSpec(Spec):
     digest: Text | None = None                                # arrays: what was passed in, filled in by smallvision
     size: tuple[Count, Count] | None = None                   # folder: (H, W) to resize to
     color: Literal["auto", "gray", "rgb"] = "auto"            # folder: auto is gray when every image is
-    classes: tuple[int | str, ...] | None = None              # a subset, by index or by name, in the order given
+    classes: tuple[Class, ...] | None = None                  # a subset, by index or by name, in the order given
     limit: Share | None = None                                # training images kept, seeded, classes in proportion
     limit_per_class: Count | None = None                      # training images kept of each class
     validation: Share = 0                                     # taken from the training images, stratified

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.spec import Experiment
+from smallvision.experiment.text import short
 
 LARGEST_FILE = 1_000_000                  # bytes; an experiment is a page of text
 
@@ -63,6 +64,8 @@ def read_table(name: str) -> dict[str, Any]:
         raise BadInput(f"{path}: not valid TOML: {error}") from None
     except RecursionError:
         raise BadInput(f"{path}: nested too deeply to be an experiment") from None
+    except ValueError:                       # Python reads no number of more than 4 300 digits, and no name with a zero byte
+        raise BadInput(f"{path}: has a number of thousands of digits, or is no name of a file; this is no experiment") from None
 
 
 def apply(table: dict[str, Any], override: str) -> None:
@@ -94,15 +97,15 @@ def _into(place: Any, part: str, where: str, missing: Any) -> Any:
 
 
 def _index(place: list[Any], part: str, where: str) -> int:
-    if not part.isdigit() or int(part) >= len(place):
-        raise BadInput(f'{where}: "{part}" is no index of this list; expected 0 to {len(place) - 1}')
+    if part not in map(str, range(len(place))):
+        raise BadInput(f"{where}: {short(part)} is no index of this list; expected 0 to {len(place) - 1}")
     return int(part)
 
 
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):              # no TOML, or a number of more digits than Python reads
         return text.strip()
 
 
@@ -126,13 +129,15 @@ def _first(error: ValidationError) -> str:
         return f'{key}.kind: unknown kind "{context["tag"]}"; {nearest(str(context["tag"]), tags)}'
     if kind == "union_tag_not_found":
         return f"{key}.kind: missing; every {key.split('.')[-1] or 'table'} says its kind"
+    if kind == "unwritable":
+        return f"{key + '.' if key else ''}{first['msg']}"
     if kind == "missing":
         return f"{key}: missing"
     text = str(first["msg"]).removeprefix("Value error, ")
     found = first["input"]
     if kind == "value_error" and not isinstance(found, str | int | float):
         return f"{key}: {text}" if key else text
-    return f"{key}: got {_short(found)}; {text[0].lower()}{text[1:]}"
+    return f"{key}: got {short(found)}; {text[0].lower()}{text[1:]}"
 
 
 def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:
@@ -146,11 +151,6 @@ def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:
             continue
         out.append(part)
     return out
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def to_toml(experiment: Experiment) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from smallvision.experiment.base import BelowOne, Count, Spec, Text, Whole
+from smallvision.experiment.base import BelowOne, Count, Spec, Text, Whole, Width
 
 Activation = Literal["relu", "leaky-relu", "gelu", "silu", "elu", "tanh", "sigmoid", "none"]
 Normalization = Literal["none", "batch", "group", "layer"]
@@ -15,7 +15,7 @@ class MlpSpec(Spec):
     """A multilayer perceptron on flattened pixels: dense layers of `widths`, then one output per class."""
 
     kind: Literal["mlp"]
-    widths: tuple[Count, ...] = (128,)
+    widths: tuple[Width, ...] = (128,)
     activation: Activation = "relu"
     normalization: Literal["none", "batch", "layer"] = "none"
     dropout: BelowOne = 0.0
@@ -25,10 +25,10 @@ class MlpSpec(Spec):
 class Block(Spec):
     """Convolution, normalisation, activation, pooling, dropout, in that order; what is 0 or "none" is left out."""
 
-    channels: Count
+    channels: Width
     kernel: Count = 3
     stride: Count = 1
-    padding: Annotated[Whole, Field()] | Literal["same"] = 0
+    padding: Whole | Literal["same"] = 0
     pool: Whole = 0                                   # size of the pooling window, and its stride unless that is given
     pool_stride: Whole = 0                            # 0: as large as the window
     pool_kind: Literal["max", "mean"] = "max"
@@ -58,7 +58,7 @@ class CnnSpec(Spec):
     kind: Literal["cnn"]
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
     head: Literal["flat", "global-mean", "global-max"] = "flat"
-    dense: tuple[Count, ...] = ()
+    dense: tuple[Width, ...] = ()
     dense_activation: Activation = "relu"
     dense_dropout: BelowOne = 0.0
     init: Initialization = "default"

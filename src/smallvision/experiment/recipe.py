@@ -65,7 +65,7 @@ class RecipeSpec(Spec):
     clip: NonNegative = 0.0                                 # largest norm of the whole gradient; 0: no clipping
     average: BelowOne = 0.0                                 # decay of the weights' moving average; 0: none
     select: Literal["last", "best-validation"] = "last"
-    patience: Whole = 0                                     # epochs without a better validation loss; 0: never stop
+    patience: Whole = 0                                     # epochs without a better validation score (accuracy, then loss); 0: never stop
     precision: Literal["fp32", "bf16"] = "fp32"
     deterministic: Bool = True                              # matters on CUDA only
 

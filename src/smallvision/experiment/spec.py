@@ -3,9 +3,9 @@
 import hashlib
 import json
 import re
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from smallvision.experiment.base import NonNegative, Spec, Text
 from smallvision.experiment.data import DataSpec
@@ -21,7 +21,7 @@ class Experiment(Spec):
     about: Text = ""
     minutes: NonNegative = 0.0                        # measured on 2 cores; for `smallvision list`
     data: DataSpec
-    model: Annotated[ModelSpec, Field()]
+    model: ModelSpec
     task: TaskSpec = TaskSpec(kind="classify")
     recipe: RecipeSpec = RecipeSpec()
     protocol: ProtocolSpec = ProtocolSpec()

@@ -50,7 +50,7 @@ def build(
     if len(mean) != shape[0]:
         raise BadInput(f"data.normalize: {len(mean)} numbers for images of {shape[0]} channel(s); give one per channel")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)           # the CPU's alone: CUDA's state is nobody's here
         if isinstance(spec, CustomSpec):
             return custom.load(spec, shape, classes, mean, std, trust_code)
         if spec.kind not in MODELS:

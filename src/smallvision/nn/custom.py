@@ -78,6 +78,8 @@ def adopt(
     """
     name = name or type(module).__name__
     model = Adopted(module, mean, std)
+    if next(module.parameters(), None) is None:
+        raise BadInput(f"model {name}: has no parameters, so there is nothing to train")
     place = next((t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu"))
     model.standardize.to(place)
     pixels = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0)).to(place)

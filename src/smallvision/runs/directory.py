@@ -5,15 +5,16 @@ import io
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from smallvision.errors import BadInput, RunFailed
+from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, to_toml
 from smallvision.runs.files import failed, write_bytes, write_json
 
@@ -27,7 +28,7 @@ class RunDirectory:
         self.path = path
         self._lock = lock
         self._state = state
-        self._logs = {name: open(path / name, "ab") for name in LOGS}  # noqa: SIM115 (closed by close)
+        self._logs = {name: open(path / name, "ab", buffering=0) for name in LOGS}  # noqa: SIM115 (closed by close)
 
     @classmethod
     def create(
@@ -39,9 +40,10 @@ class RunDirectory:
         ------
         BadInput : something is at `path` already, or no directory can be made there.
         """
-        part = path.parent / f".{path.name}.{os.getpid()}.part"
         try:
-            part.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent))
+            part.chmod(0o755)
         except OSError as error:
             raise BadInput(f"{path}: no run directory can be made here: {error.strerror or error}") from None
         try:
@@ -55,23 +57,36 @@ class RunDirectory:
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
             raise BadInput(f"{path}: no run directory can be made here: {error.strerror or error}") from None
-        except RunFailed:
+        except BaseException:
             shutil.rmtree(part, ignore_errors=True)
             raise
         return cls(path, lock, first)
 
     @classmethod
     def reopen(cls, path: Path, state: dict[str, Any], lengths: dict[str, int]) -> "RunDirectory":
-        """Go on with an unfinished run, its logs cut to the lengths in bytes that its checkpoint knows."""
+        """Go on with an unfinished run, its logs cut to the lengths in bytes that its checkpoint knows.
+
+        Raises
+        ------
+        BadInput : another process holds the run or has finished it meanwhile, a log is too short or cannot be written.
+        """
         lock = _lock(path, path)
-        for name in LOGS:
-            log = path / name
-            log.touch()
-            if log.stat().st_size < lengths.get(name, 0):
-                os.close(lock)
-                raise BadInput(f"{log}: shorter than its checkpoint says; the run cannot be resumed, start it anew")
-            os.truncate(log, lengths.get(name, 0))
-        run = cls(path, lock, {**state, "pid": os.getpid()})
+        try:
+            if (path / "result.json").exists() and json.loads((path / "state.json").read_text())["status"] == "finished":
+                raise BadInput(f"{path}: another process has finished this run meanwhile; without --resume it is shown")
+            for name in LOGS:
+                log = path / name
+                log.touch()
+                if log.stat().st_size < lengths.get(name, 0):
+                    raise BadInput(f"{log}: shorter than its checkpoint says; the run cannot be resumed, start it anew")
+                os.truncate(log, lengths.get(name, 0))
+            run = cls(path, lock, {**state, "pid": os.getpid()})
+        except OSError as error:
+            os.close(lock)
+            raise BadInput(f"{path}: this run cannot be written: {error.strerror or error}") from None
+        except BadInput:
+            os.close(lock)
+            raise
         run.note(status="running", message="")
         return run
 
@@ -79,14 +94,16 @@ class RunDirectory:
         """Add one line to `metrics.jsonl` or `steps.jsonl`. Raises RunFailed when the disk is full."""
         try:
             self._logs[log].write(json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n")
-            self._logs[log].flush()
         except OSError as error:
             raise failed(self.path / log, error) from None
 
     def lengths(self) -> dict[str, int]:
         """How many bytes each log holds, on disk: what a checkpoint remembers."""
-        for file in self._logs.values():
-            os.fsync(file.fileno())
+        try:
+            for file in self._logs.values():
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise failed(self.path, error) from None
         return {name: file.tell() for name, file in self._logs.items()}
 
     def note(self, **changes: Any) -> None:
@@ -112,7 +129,8 @@ class RunDirectory:
     def close(self) -> None:
         """Let go of the lock; the directory stays."""
         for file in self._logs.values():
-            file.close()
+            with suppress(OSError):                      # a full disk was reported when it was met
+                file.close()
         os.close(self._lock)
 
 
@@ -128,10 +146,16 @@ def unlocked(path: Path) -> Iterator[None]:
 
 def _lock(folder: Path, shown: Path) -> int:
     """Take the folder's lock (POSIX flock: it goes with the process, even after kill -9). Raises BadInput if taken."""
-    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
+    except OSError as error:
+        raise BadInput(f"{shown}: cannot be written: {error.strerror or error}") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(descriptor)
         raise BadInput(f"{shown}: another process is writing this run; wait for it, or choose another --out") from None
+    except OSError as error:
+        os.close(descriptor)
+        raise BadInput(f"{shown}: its file system gives no lock ({error.strerror or error}); choose another --out") from None
     return descriptor

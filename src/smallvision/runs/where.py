@@ -15,11 +15,11 @@ def folder() -> Path:
     return Path(os.environ.get("SMALLVISION_RUNS") or "runs")
 
 
-def place(experiment: Experiment, seed: int, out: Path | str | None = None) -> Path:
-    """`out` exactly, or <name>-<hash>-s<seed> under $SMALLVISION_RUNS or ./runs."""
+def place(experiment: Experiment, seed: int, out: Path | str | None = None, runs: Path | None = None) -> Path:
+    """`out` exactly, or <name>-<hash>-s<seed> under `runs`, by default $SMALLVISION_RUNS or ./runs."""
     if out is not None:
         return Path(out)
-    return folder() / f"{experiment.name}-{experiment.hash()}-s{seed}"
+    return (runs or folder()) / f"{experiment.name}-{experiment.hash()}-s{seed}"
 
 
 def standing(path: Path, experiment: Experiment, seed: int) -> Literal["nothing", "finished", "unfinished"]:

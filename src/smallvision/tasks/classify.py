@@ -14,7 +14,8 @@ from smallvision.tasks.base import Scores, Step
 
 Loss = Callable[[Tensor, Tensor], Tensor]         # (B, K) logits, (B,) labels -> scalar, a mean over the batch
 
-SCORING_BATCH = 1000
+SCORING_BATCH = 1000                              # images at a time, fewer when they are larger than 64x64 gray
+SCORING_PIXELS = 2**22
 
 
 class Classify:
@@ -61,7 +62,9 @@ class Classify:
         model.eval()
         sums = {"loss": 0.0, "correct": 0.0}
         logits = []
-        rows = torch.split(torch.arange(len(images), device=images.labels.device), SCORING_BATCH)
+        channels, height, width = images.shape
+        at_once = max(1, min(SCORING_BATCH, SCORING_PIXELS // (channels * height * width)))
+        rows = torch.split(torch.arange(len(images), device=images.labels.device), at_once)
         for batch in epoch(images, rows):
             answer = model(batch.pixels).float()                                                   # (B, K)
             mean = self.loss(answer, batch.labels) if self.loss else F.cross_entropy(answer, batch.labels)

@@ -30,13 +30,13 @@ def save(state: TrainState, path: Path, belongs: dict[str, Any]) -> None:
     ------
     RunFailed : a weight is not finite (the older checkpoint stays), or the disk is full.
     """
-    for name, parameter in state.model.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
+    tensors = _tensors(state)
+    for name, value in tensors.items():
+        if name.startswith(("model.", "average.")) and not bool(torch.isfinite(value).all()):
             raise RunFailed(
-                f"weights of {name} are no longer finite after step {state.step}; the last good checkpoint was kept: "
+                f"{name} is no longer finite after step {state.step}; the last good checkpoint was kept: "
                 "lower recipe.learning_rate or set recipe.clip, say 1.0"
             )
-    tensors = _tensors(state)
     meta = {"format_version": FORMAT_VERSION, "belongs": belongs, **{name: getattr(state, name) for name in COUNTERS}}
     meta["best"] = {"epoch": state.best.epoch, "merit": state.best.merit} if state.best else None
     text = json.dumps(meta, sort_keys=True)
@@ -64,7 +64,10 @@ def load(state: TrainState, path: Path) -> dict[str, Any]:
     state.model.load_state_dict(_under(tensors, "model."))               # copies into place: device and memory format stay
     if state.average is not None:
         state.average.load_state_dict(_under(tensors, "average."))
-    _restore_optimizer(state, _under(tensors, "optimizer."))
+    try:
+        _restore_optimizer(state, _under(tensors, "optimizer."))
+    except (IndexError, ValueError, RuntimeError):
+        raise BadInput(f"{path}: its optimiser belongs to another network; it is another run's checkpoint") from None
     device = next(state.model.parameters()).device
     state.sums = {name: value.to(device) for name, value in _under(tensors, "sums.").items()}
     for name in COUNTERS:

@@ -1,6 +1,8 @@
 """Where to compute, with how many threads, and in a way that gives the same bits again."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -40,8 +42,9 @@ def settle(device: torch.device, threads: int | None, precision: str, determinis
     BadInput : threads below 1, or a precision the device does not have.
     """
     if threads is not None:
-        if threads < 1:
-            raise BadInput(f"--threads: got {threads}; expected 1 or more")
+        most = 4 * (os.cpu_count() or 1)
+        if not 1 <= threads <= most:
+            raise BadInput(f"--threads: got {threads}; expected 1 to {most}")
         torch.set_num_threads(threads)
     if device.type == "cuda":
         if precision == "bf16" and not torch.cuda.is_bf16_supported():
@@ -54,6 +57,22 @@ def settle(device: torch.device, threads: int | None, precision: str, determinis
     return torch.get_num_threads()
 
 
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Give back, at the end, the threads and kernels that the process had: they are its owner's."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    kernels, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = (kernels.allow_tf32, kernels.benchmark, products.allow_tf32)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+        kernels.allow_tf32, kernels.benchmark, products.allow_tf32 = before
+
+
 def name_of(device: torch.device) -> str:
     """The accelerator's own name; for the CPU, the instruction set that torch's kernels use."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "Apple GPU" if device.type == "mps" else torch.backends.cpu.get_cpu_capability()

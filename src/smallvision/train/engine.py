@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -62,7 +62,7 @@ class EpochRecord:
     train: dict[str, float]
     validation: dict[str, float] | None = None
     test: dict[str, float] | None = None
-    best: bool = field(default=False)
+    best: bool = False
 
 
 def train(
@@ -156,6 +156,8 @@ def _close_epoch(
             weights = {name: value.detach().clone() for name, value in state.scored.state_dict().items()}
             state.best = Best(state.epoch + 1, merit, weights)
     train = task.reported(_read(state.sums), state.count)
+    for split, values in (("train", train), ("validation", validation), ("test", test)):
+        finite(split, values, state, learning_rate)
     state.epoch, state.batch, state.sums, state.count = state.epoch + 1, 0, {}, 0
     return EpochRecord(
         state.epoch, state.step, state.examples, learning_rate, state.seconds, train, validation, test, better
@@ -168,6 +170,16 @@ def _out_of_patience(state: TrainState, patience: int) -> bool:
 
 def _read(sums: dict[str, Tensor]) -> dict[str, float]:
     return {name: float(value) for name, value in sums.items()}
+
+
+def finite(split: str, values: dict[str, float] | None, state: TrainState, learning_rate: float) -> None:
+    """Raise RunFailed when a score is no finite number: the last update has thrown the weights away."""
+    for name, value in (values or {}).items():
+        if not math.isfinite(value):
+            raise RunFailed(
+                f"the {split} {name} is {value} after step {state.step}; lower recipe.learning_rate "
+                f"(it was {learning_rate:.3g}) or set recipe.clip, say 1.0"
+            )
 
 
 def _finite(losses: list[float], state: TrainState, learning_rate: float) -> list[float]:
