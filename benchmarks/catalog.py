@@ -7,7 +7,9 @@ Writes benchmarks/results/catalog/NAME.json; `python benchmarks/tables.py` makes
 """
 
 import argparse
+import itertools
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import smallvision as sv
 
 RESULTS = Path(__file__).parent / "results" / "catalog"
 
+WHERE = ("smallvision", "processor", "cores", "threads", "device", "packages")
 KEPT = ("seed", "epochs", "seconds", "seconds_per_epoch", "images_per_second", "selected", "looks", "train", "validation", "test")
 
 
@@ -23,8 +26,14 @@ def measure(name: str, seeds: int, root: Path | None) -> dict:
     runs = [sv.run(name, seed=seed, resume=True, root=root) for seed in range(seeds)]
     first = runs[0]
     environment = first.record.environment
+    for run in runs:
+        other = [f"{key}: {run.record.environment[key]}" for key in WHERE if run.record.environment[key] != environment[key]]
+        if other:
+            sys.exit(f"{run.path}: was made elsewhere than {first.path} ({'; '.join(other)}); its row would not be of one machine")
     rows = [{key: run.result[key] for key in KEPT if key in run.result} for run in runs]
-    for row in rows:
+    for row, run in zip(rows, runs, strict=True):
+        ends = [0.0, *(epoch["seconds"] for epoch in run.metrics)]
+        row["median_epoch_seconds"] = statistics.median(b - a for a, b in itertools.pairwise(ends))
         for split in ("train", "validation", "test"):
             row.get(split, {}).pop("per_class", None)
     return {
@@ -37,7 +46,7 @@ def measure(name: str, seeds: int, root: Path | None) -> dict:
         "bytes": first.result["bytes"],
         "precision": first.result["precision"],
         "watched": [epoch["test"]["accuracy"] for epoch in first.metrics if "test" in epoch],
-        "environment": {key: environment[key] for key in ("smallvision", "processor", "cores", "threads", "device", "packages")},
+        "environment": {key: environment[key] for key in WHERE},
         "runs": rows,
     }
 

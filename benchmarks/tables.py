@@ -1,4 +1,4 @@
-"""Make docs/results.md and the README's table of the committed result files: nothing in them is typed by hand.
+"""Make docs/results.md and the README's table of the committed result files; only what the references report is typed by hand.
 
     python benchmarks/tables.py           writes both
     python benchmarks/tables.py --check   exit status 1 if they are not what the files say
@@ -81,11 +81,12 @@ def catalog() -> str:
                 f"{entry['multiply_adds']:,}".replace(",", " "),
                 entry["precision"],
                 str(runs[0]["epochs"]),
+                f"{statistics.fmean(run['median_epoch_seconds'] for run in runs):.2f}",
                 str(runs[0]["looks"]),
             ]
         )
     header = ["entry", "reported test %", "test %", "seeds", "reported train %", "train %", "test loss (nats)", "parameters"]
-    header += ["multiply-adds", "precision", "epochs", "looks"]
+    header += ["multiply-adds", "precision", "epochs", "s an epoch (median)", "looks"]
     if not found:
         return ""
     return (
@@ -93,7 +94,7 @@ def catalog() -> str:
         "seeds; one seed has Wilson's 95 % interval over its test images instead.\n\n"
         + table(header, rows)
         + "\n"
-        + machine(found[0]["environment"])
+        + "".join(sorted({machine(entry["environment"]) for entry in found}))
     )
 
 
@@ -115,7 +116,7 @@ def time_to_accuracy() -> str:
                 "1",
             ]
         )
-        sooner = f"{what['times_sooner']:.1f} ({what['times_sooner_whole']:.1f})"
+        sooner = f"{what['times_sooner']:.1f} ({what['times_sooner_whole']:.1f})" if what["reached"] else "target not reached"
         rows.append(
             [
                 f"`{what['fast']}`",
@@ -130,7 +131,8 @@ def time_to_accuracy() -> str:
     header = ["recipe", "target %", "test %", "epochs", "training s", "whole process s", "times sooner (whole process)"]
     return (
         "\n## Time to the reference's accuracy\n\n`python benchmarks/time_to_accuracy.py`. The reference recipe in the plain loop is "
-        "extrapolated from its timed steps to the first epoch at which its watched test curve reaches the target, start-up and "
+        "extrapolated from its timed steps (`throughput.py` says how many) to the first epoch at which its watched test curve reaches "
+        "the target, start-up and "
         "scoring left out; ours are whole runs. In brackets even our start-up, data loading, scoring and report count against it.\n\n"
         + table(header, rows)
         + "\n"
@@ -194,7 +196,7 @@ def summary() -> str:
     for name in ORDER:
         if entry := read(f"catalog/{name}"):
             runs = entry["runs"]
-            seconds = statistics.fmean(run["seconds_per_epoch"] for run in runs)
+            seconds = statistics.fmean(run["median_epoch_seconds"] for run in runs)
             rows.append(
                 [
                     f"`{name}`",
@@ -202,7 +204,7 @@ def summary() -> str:
                     spread([run["test"]["accuracy"] for run in runs], 100),
                     str(len(runs)),
                     str(runs[0]["epochs"]),
-                    f"{seconds * runs[0]['epochs']:.0f}",
+                    f"{seconds * runs[0]['epochs']:.3g}",
                 ]
             )
     text = table(["entry", "reported test %", "test %", "seeds", "epochs", "training s"], rows)
@@ -211,6 +213,7 @@ def summary() -> str:
         parts = [
             f"{what['times_sooner']:.0f} times sooner at {100 * what['reference']['target']:.2f} % with `{what['fast']}`"
             for what in quick["cases"].values()
+            if what["reached"]
         ]
         text += f"\nOn 2 cores, against the reference's recipe in the plain loop: {'; '.join(parts)}.\n"
     return text

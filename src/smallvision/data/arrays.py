@@ -115,10 +115,14 @@ def _classes(members: Mapping[str, Member], labels: Mapping[str, Rows], where: s
         names = tuple(str(name) for name in member.whole())
         if len(set(names)) != len(names):
             raise BadInput(f"{member.name}: a name is there twice")
+        if len(names) < 2:
+            raise BadInput(f"{member.name}: {len(names)} names; a classifier needs at least two classes")
         return names
     largest = int(labels["train"].max())
     if largest >= len(labels["train"]):               # some class would be empty, and the list of names endless
         raise BadInput(f"{where}: label {largest} is out of range for {len(labels['train']):,} training images")
+    if largest < 1:
+        raise BadInput(f"{members['y_train'].name}: no label is above 0; a classifier needs at least two classes, 0 and 1")
     return tuple(str(number) for number in range(largest + 1))
 
 

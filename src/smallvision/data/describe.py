@@ -28,7 +28,7 @@ def describe(splits: Splits) -> dict[str, Any]:
     """
     train = splits.train
     name = train.name.rpartition(" ")[0]
-    known = SOURCES.get(name)
+    known = SOURCES.get(splits.source)
     present = splits.named()
     counts = histogram(train.groups)
     mean, std = moments(counts)

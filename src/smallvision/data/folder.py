@@ -10,6 +10,7 @@ from smallvision.data.pictures import read_header, read_image
 from smallvision.data.raw import Block, Raw, RawSplit, Rows, same_shape
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.data import DataSpec
+from smallvision.experiment.text import expanded, writable
 
 _VALIDATION = ("validation", "valid", "val")
 _SPLITS = ("train", *_VALIDATION, "test")
@@ -23,11 +24,21 @@ def read_folder(spec: DataSpec, root: Path | None) -> Raw:
     BadInput : no such folder, a layout that is not understood, a class without pictures, a file that is no picture.
     """
     assert spec.path is not None
-    base = Path(spec.path).expanduser()
-    if not base.is_dir():
-        raise BadInput(f"{base}: no such folder (data.path)")
+    base = expanded(spec.path)
+    try:
+        if not base.is_dir():
+            raise BadInput(f"{base}: no such folder (data.path)")
+        return _read(base, spec)
+    except OSError as error:                          # a folder or sub-folder that may not be looked into, a name too long
+        raise BadInput(f"{error.filename or base}: {error.strerror or error} (data.path)") from None
+
+
+def _read(base: Path, spec: DataSpec) -> Raw:
     parts = _parts(base)
     classes = [folder.name for folder in _folders(parts["train"])]
+    unnamed = [name for name in classes if name != writable(name)]
+    if unnamed:
+        raise BadInput(f"{parts['train']}: the name of class {writable(unnamed[0])} is not UTF-8; rename the folder")
     if len(classes) < 2:
         raise BadInput(f"{parts['train']}: has {len(classes)} sub-folders; expected one per class, at least two")
     files = {name: _files(folder, classes) for name, folder in parts.items()}
@@ -114,10 +125,7 @@ def _split(
 
 
 def _visible(folder: Path) -> list[Path]:
-    try:
-        return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural)
-    except OSError as error:
-        raise BadInput(f"{folder}: {error.strerror or error}") from None
+    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural)
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -91,6 +91,7 @@ class Splits:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     notes: tuple[str, ...]
+    source: str = ""                                  # of the spec; a person's own folder may be called "mnist" too
 
     def to(self, device: str | torch.device) -> "Splits":
         """The same splits with their images on a device."""
@@ -190,6 +191,7 @@ def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Spl
         mean=mean,
         std=std,
         notes=(*raw.notes, *notes, *limited, *measured),
+        source=spec.source,
     )
 
 

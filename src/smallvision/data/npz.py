@@ -15,6 +15,7 @@ from smallvision.data.arrays import NAMES, Member, from_mapping
 from smallvision.data.raw import Raw
 from smallvision.errors import BadInput, SmallvisionError
 from smallvision.experiment.data import DataSpec
+from smallvision.experiment.text import expanded
 
 _CURE = "write it again with numpy.savez"
 
@@ -27,7 +28,7 @@ def read_npz(spec: DataSpec, root: Path | None) -> Raw:
     BadInput : missing or damaged, objects (which would have to be unpickled), or as `arrays.from_mapping`.
     """
     assert spec.path is not None
-    path = Path(spec.path).expanduser()
+    path = expanded(spec.path)
     with _opened(path, str(path)) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
     members = {name.removesuffix(".npy"): _member(path, name) for name in names}

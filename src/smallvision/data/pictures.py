@@ -8,9 +8,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smallvision.data.raw import Pixels
 from smallvision.errors import BadInput, SmallvisionError
@@ -18,7 +19,8 @@ from smallvision.errors import BadInput, SmallvisionError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LARGEST = 64_000_000                                  # pixels; about 200 MB once decoded to RGB
+LARGEST = 64_000_000                                  # pixels; about 200 MB as RGB, 700 MB at most while it is read
+_STRIP = 2_000_000                                    # pixels converted at a time
 _GRAY = ("1", "L", "LA", "La", "I", "F")              # and all that begin with "I;16"
 _ORIENTATION = 0x0112                                 # EXIF tag; 5 to 8 turn the picture by a quarter
 
@@ -44,7 +46,8 @@ def read_image(
 
     Parameters
     ----------
-    path : of any format and mode; transparent parts become white, 16 bits become 8, EXIF orientation is applied.
+    path : of any format and mode; transparent parts become white, 16 bits and floating-point numbers become 8 bits, EXIF
+        orientation is applied.
     color : "gray" (one channel), "rgb" (three), or "auto", as the file has it.
     size : (H, W) to resize to, bilinear and antialiased; None keeps the size.
 
@@ -58,16 +61,18 @@ def read_image(
     """
     from PIL import Image, ImageOps
 
-    with _opened(path) as opened:
-        gray = _is_gray(opened) if color == "auto" else color == "gray"
-        image = _eight_bits(ImageOps.exif_transpose(opened), path)
-        if image.has_transparency_data:
-            colors = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", colors.size, "white"), colors)
-        image = image.convert("L" if gray else "RGB")
-        if size is not None and image.size != (size[1], size[0]):
-            image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-        pixels = np.array(image, dtype=np.uint8)
+    with _opened(path) as image:
+        gray = _is_gray(image) if color == "auto" else color == "gray"
+        ImageOps.exif_transpose(image, in_place=True)
+        width, height = image.size
+        largest = _largest(image, path)
+        pixels = np.empty((height, width) if gray else (height, width, 3), dtype=np.uint8)
+        at_once = max(1, _STRIP // width)
+        for top in range(0, height, at_once):         # so that the copies a conversion makes are small
+            strip = image.crop((0, top, width, min(top + at_once, height)))
+            pixels[top : top + at_once] = _converted(strip, "L" if gray else "RGB", largest, path)
+        if size is not None and (height, width) != size:
+            pixels = np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
     return pixels[None] if gray else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
@@ -75,18 +80,47 @@ def _is_gray(image: "Image") -> bool:
     return image.mode in _GRAY or image.mode.startswith("I;16")
 
 
-def _eight_bits(image: "Image", path: Path) -> "Image":
-    """Gray of 16 bits as 8 bits: 65535 becomes 255. Other modes as they are."""
+def _largest(image: "Image", path: Path) -> int | None:
+    """The value that becomes 255, for pictures of more than 8 bits; None for the others.
+
+    Floating-point numbers say nowhere how large white is: it is 1 if no pixel is above, else 255, else 65535.
+    """
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return 65535
+    if image.mode != "F":
+        return None
+    low, high = cast(tuple[float, float], image.getextrema())
+    white = next((white for white in (1, 255, 65535) if high <= white), None)
+    if white is None:
+        raise _out_of_range(path, low, high)
+    return white
+
+
+def _converted(image: "Image", mode: str, largest: int | None, path: Path) -> Pixels:
+    """A picture in "L" or "RGB", what is transparent on white, as (H, W) or (H, W, 3)."""
     from PIL import Image
 
-    if image.mode == "F":
-        raise BadInput(f"{path}: its pixels are floating-point numbers; save it with 8 or 16 bits")
-    if image.mode != "I" and not image.mode.startswith("I;16"):
-        return image
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise BadInput(f"{path}: its pixels go from {values.min()} to {values.max()}; save it with 8 or 16 bits")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if largest is not None:
+        image = Image.fromarray(_eight_bits(np.asarray(image), largest, path))
+    if image.mode == "LAB":
+        image = image.convert("RGB")                  # Pillow knows no other way out of it
+    if image.has_transparency_data:
+        colors = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", colors.size, "white"), colors)
+    return np.asarray(image if image.mode == mode else image.convert(mode))
+
+
+def _eight_bits(values: NDArray[Any], largest: int, path: Path) -> Pixels:
+    low, high = values.min(), values.max()            # not a number where a pixel is none, which no comparison passes
+    if not (low >= 0 and high <= largest):
+        raise _out_of_range(path, low, high)
+    if values.dtype.kind == "f":
+        return np.rint(values * np.float32(255 / largest)).astype(np.uint8)
+    return ((values.astype(np.int32) + 128) // 257).astype(np.uint8)
+
+
+def _out_of_range(path: Path, low: float, high: float) -> BadInput:
+    return BadInput(f"{path}: its pixels go from {low:.6g} to {high:.6g}; save it with 8 or 16 bits")
 
 
 @contextmanager

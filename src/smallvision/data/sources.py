@@ -3,12 +3,16 @@
 Layouts are torchvision's, so that what is already on a disk is used. Checksums are those torchvision publishes.
 """
 
+import gzip
+import hashlib
 import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from smallvision.errors import BadInput, nearest
+from smallvision.experiment.text import expanded
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Source:
     layouts : alternative sets of file names, the first complete one is used.
     downloads : name and md5 of each official file to fetch.
     mirrors : base addresses, tried in order.
+    proof : md5 of the last file of the layout, unzipped, where other sets name their files alike: files straight in the
+        root, where no folder's name tells whose they are, are taken when that one is there and is the right one.
     """
 
     name: str
@@ -34,10 +40,12 @@ class Source:
     layouts: tuple[tuple[str, ...], ...] = ()
     downloads: tuple[tuple[str, str], ...] = ()
     mirrors: tuple[str, ...] = ()
+    proof: str = ""
 
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 CIFAR_BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
+_LARGEST_PROOF = 1_000_000                            # bytes; test labels have 10 008
 _DIGITS = tuple(str(digit) for digit in range(10))
 
 SOURCES: dict[str, Source] = {
@@ -68,6 +76,7 @@ SOURCES: dict[str, Source] = {
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ),
+        proof="27ae3e4e09519cfbb04c329615203637",
     ),
     "fashion-mnist": Source(
         name="fashion-mnist",
@@ -87,6 +96,7 @@ SOURCES: dict[str, Source] = {
             ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
         ),
         mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        proof="0e6aaa120f82bf710e9e10df8dff05af",
     ),
     "cifar10": Source(
         name="cifar10",
@@ -104,9 +114,9 @@ SOURCES: dict[str, Source] = {
 
 
 def default_root() -> Path:
-    """$SMALLVISION_DATA, else the folder that this system keeps a program's re-creatable files in."""
+    """$SMALLVISION_DATA, else the folder that this system keeps a program's re-creatable files in. Raises BadInput."""
     if given := os.environ.get("SMALLVISION_DATA"):
-        return Path(given).expanduser()
+        return expanded(given)
     from platformdirs import user_cache_path
 
     return user_cache_path("smallvision") / "data"
@@ -139,7 +149,7 @@ def locate(name: str, root: Path | None = None, mirrors: Sequence[str] | None = 
     from smallvision.data.download import fetch
 
     entry = source(name)
-    root = default_root() if root is None else Path(root)
+    root = default_root() if root is None else expanded(root)
     found = present(entry, root)
     if missing(entry, found):
         fetch(entry, root, found, entry.mirrors if mirrors is None else mirrors)
@@ -148,12 +158,13 @@ def locate(name: str, root: Path | None = None, mirrors: Sequence[str] | None = 
 
 
 def present(entry: Source, root: Path) -> dict[str, Path]:
-    """The files on disk: those of the first complete layout, else of the last."""
+    """The files on disk: those of the first complete layout, else of the last. Raises BadInput for what may not be looked at."""
     found: dict[str, Path] = {}
+    folders = [folder for folder in entry.folders if folder or _proven(entry, root)]
     for layout in entry.layouts:
         found = {}
         for file in layout:
-            if path := _find(entry, root, file):
+            if path := _find(root, folders, file):
                 found[file.removesuffix(".bin")] = path
         if len(found) == len(layout):
             break
@@ -165,19 +176,27 @@ def missing(entry: Source, found: dict[str, Path]) -> list[str]:
     return [file for file in entry.layouts[-1] if file not in found] if entry.layouts else []
 
 
-def _find(entry: Source, root: Path, file: str) -> Path | None:
-    for folder in entry.folders:
-        if not folder and _belongs_to_another(entry, root):
-            continue
+def _find(root: Path, folders: Sequence[str], file: str) -> Path | None:
+    for folder in folders:
         for candidate in (root / folder / file, root / folder / f"{file}.gz"):
-            if candidate.is_file():
-                return candidate
+            try:
+                if candidate.is_file():
+                    return candidate
+            except OSError as error:
+                raise BadInput(f"{candidate}: {error.strerror or error}; give --root or set SMALLVISION_DATA") from None
     return None
 
 
-def _belongs_to_another(entry: Source, root: Path) -> bool:
-    """MNIST and Fashion-MNIST name their files alike: files straight in the root must not lie in the other's folder."""
-    own = {folder.split("/")[0] for folder in entry.folders}
-    others = {folder.split("/")[0] for one in SOURCES.values() for folder in one.folders} - own - {""}
-    place = root.absolute()
-    return place.name in others or place.parent.name in others
+def _proven(entry: Source, root: Path) -> bool:
+    """Whether files straight in the root are this set's. MNIST's, Fashion-MNIST's and others' have the same names."""
+    if not entry.proof:
+        return True
+    path = _find(root, [""], entry.layouts[-1][-1])
+    if path is None:
+        return False
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(_LARGEST_PROOF)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return hashlib.md5(content, usedforsecurity=False).hexdigest() == entry.proof

@@ -5,15 +5,18 @@ import tomllib
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli_w
 from pydantic import ValidationError
 
 from smallvision.errors import BadInput, nearest
+from smallvision.experiment.base import Spec
+from smallvision.experiment.data import DataSpec
 from smallvision.experiment.spec import Experiment
-from smallvision.experiment.text import short
+from smallvision.experiment.text import expanded, short, writable
 
+Kind = TypeVar("Kind", bound=Spec)
 LARGEST_FILE = 1_000_000                  # bytes; an experiment is a page of text
 
 
@@ -44,16 +47,19 @@ def load(name: str, overrides: Iterable[str] = ()) -> Experiment:
 def read_table(name: str) -> dict[str, Any]:
     """The raw table behind a catalog name or file. Raises BadInput."""
     if "/" in name or "\\" in name or name.endswith(".toml"):
-        path = Path(name)
+        path = expanded(name)
     else:
         entries = catalog()
         if name not in entries:
-            raise BadInput(f'no experiment named "{name}" in the catalog; {nearest(name, entries)} (a file needs a "/" or ".toml")')
+            hint = f'{nearest(name, entries)} (a file needs a "/" or ".toml")'
+            raise BadInput(f'no experiment named "{writable(name)}" in the catalog; {hint}')
         path = entries[name]
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise BadInput(f"{path}: larger than {LARGEST_FILE:,} bytes; this is no experiment")
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except BadInput:
+        raise
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
     except UnicodeDecodeError:
@@ -71,8 +77,8 @@ def read_table(name: str) -> dict[str, Any]:
 def apply(table: dict[str, Any], override: str) -> None:
     """Set one "key.sub=value" in a raw table, in place; a number in the key indexes a list. Raises BadInput."""
     key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise BadInput(f'override "{override}": expected KEY=VALUE, for example recipe.epochs=2')
+    if not equals or not key.strip() or override != writable(override):
+        raise BadInput(f"override {short(override)}: expected KEY=VALUE in UTF-8, for example recipe.epochs=2")
     *parents, last = key.strip().split(".")
     place: Any = table
     for done, part in enumerate(parents):
@@ -82,14 +88,14 @@ def apply(table: dict[str, Any], override: str) -> None:
     elif isinstance(place, dict):
         place[last] = _value(text)
     else:
-        raise BadInput(f"{key}: {'.'.join(parents)} is {place!r}, not a table")
+        raise BadInput(f"{key}: {'.'.join(parents)} is {short(place)}, not a table")
 
 
 def _into(place: Any, part: str, where: str, missing: Any) -> Any:
     if isinstance(place, list):
         return place[_index(place, part, where)]
     if not isinstance(place, dict):
-        raise BadInput(f"{where}: its parent is {place!r}, not a table")
+        raise BadInput(f"{where}: its parent is {short(place)}, not a table")
     inner = place.setdefault(part, missing)
     if isinstance(inner, str):                       # schedule = "cosine" is short for { kind = "cosine" }
         inner = place[part] = {"kind": inner}
@@ -111,10 +117,19 @@ def _value(text: str) -> Any:
 
 def build(table: dict[str, Any], where: str) -> Experiment:
     """A typed experiment from a raw table. Raises BadInput with the first error, located."""
+    return _typed(Experiment, table, where)
+
+
+def build_data(table: dict[str, Any], where: str) -> DataSpec:
+    """A typed [data] table alone. Raises BadInput as `build` does."""
+    return _typed(DataSpec, table, where)
+
+
+def _typed(kind: type[Kind], table: dict[str, Any], where: str) -> Kind:
     try:
-        return Experiment.model_validate(table)
+        return kind.model_validate(table)
     except ValidationError as error:
-        raise BadInput(f"{where}: {_first(error)}") from None
+        raise BadInput(f"{writable(where)}: {' '.join(_first(error).split())}") from None
 
 
 def _first(error: ValidationError) -> str:

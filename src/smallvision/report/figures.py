@@ -67,8 +67,8 @@ def loss_curve(
     axes.xaxis.set_major_formatter(FuncFormatter(style.count))
     if metrics and metrics[-1]["epoch"] and metrics[-1]["examples"]:
         _second_axis(axes, metrics[-1]["examples"] / metrics[-1]["epoch"], "epochs")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper right")
+    if axes.get_legend_handles_labels()[0]:                     # outside, where no curve can be under it
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from smallvision.errors import BadInput
-from smallvision.runs.shapes import damaged, short
+from smallvision.experiment.text import short
+from smallvision.runs.shapes import damaged
 
 LARGEST_EVIDENCE = 1024**3                # bytes of all arrays together, unpacked
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from smallvision.errors import BadInput
+from smallvision.experiment.text import short
 
 WHOLE, NUMBER, SHARE, TEXT = "a whole number >= 0", "a number", "a number from 0 to 1", "text"
 _SCORES = {"loss": NUMBER, "accuracy": SHARE}
@@ -66,9 +67,3 @@ def _fits(value: Any, leaf: Any) -> bool:
         return False
     whole = isinstance(value, int) and value >= 0
     return leaf == NUMBER or (leaf == SHARE and 0 <= value <= 1) or (leaf == WHOLE and whole)
-
-
-def short(value: Any) -> str:
-    """A value as a message shows it."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
