@@ -87,6 +87,9 @@ def test_other_numbers_that_lose_nothing(made, kind):
         ({"x_test": X[:, 1:], "y_test": Y}, "images of 1 x 4 x 4"),
         ({"classes": ["a", "b"]}, "label 2 is out of range (0 to 1)"),
         ({"classes": ["a", "a", "b"]}, "twice"),
+        ({"y_train": Y * 0}, "at least two classes"),
+        ({"y_train": Y * 0 - 1}, "at least two classes"),
+        ({"y_train": Y * 0, "classes": ["a"]}, "at least two classes"),
         ({"x_tran": X}, 'did you mean "x_train"'),
         ({"x_train": X[:0], "y_train": Y[:0]}, "no images"),
     ],
@@ -123,6 +126,10 @@ def test_damaged_npz_files(tmp_path):
     path = tmp_path / "a.npz"
     with pytest.raises(BadInput, match=r"a\.npz: No such file"):
         npz(path)
+    for other in (f"~nosuchuser/{path.name}", tmp_path / ("x" * 300), "a\0b"):
+        with pytest.raises(BadInput) as caught:
+            npz(other)
+        assert "\n" not in str(caught.value)
     path.write_bytes(b"hello")
     with pytest.raises(BadInput, match=r"no readable \.npz array"):
         npz(path)

@@ -56,6 +56,16 @@ def test_a_grid_of_several_sizes_and_colors(tmp_path):
     assert found["license"] is None
 
 
+def test_a_folder_that_is_called_mnist_is_not_mnist(tmp_path):
+    from PIL import Image
+
+    for name in "ab":
+        (tmp_path / "mnist" / name).mkdir(parents=True)
+        Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "mnist" / name / "1.png")
+    found = describe(load(DataSpec(source="folder", path=str(tmp_path / "mnist"))))
+    assert (found["name"], found["license"], found["homepage"]) == ("mnist", None, None)
+
+
 def test_real_mnist(real_data):
     found = describe(load(DataSpec(source="mnist"), real_data))
     assert found["mean"] == pytest.approx([0.1306604762738429], abs=1e-13)

@@ -1,5 +1,7 @@
 """A folder of pictures, in the layouts people have."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -123,6 +125,33 @@ def test_what_is_wrong_is_named(tmp_path, change, message):
         folder(tmp_path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("method", "where"), [("iterdir", "."), ("is_dir", "."), ("is_file", "."), ("iterdir", "b"), ("is_dir", "b")])
+def test_folders_that_may_not_be_looked_into_are_named(tmp_path, monkeypatch, method, where):
+    two_classes(tmp_path)
+    real, closed = getattr(Path, method), tmp_path / where
+
+    def asked(path):
+        if path == closed or (method != "iterdir" and path.parent == closed):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, method, asked)
+    with pytest.raises(BadInput, match=r"Permission denied \(data\.path\)$") as caught:
+        folder(tmp_path)
+    assert str(closed) in str(caught.value)
+
+
+def test_names_that_cannot_be(tmp_path):
+    for path in ("~nosuchuser/x", tmp_path / ("x" * 300), "a\0b"):
+        with pytest.raises(BadInput) as caught:
+            folder(path)
+        assert "\n" not in str(caught.value)
+    two_classes(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "\udcff")
+    with pytest.raises(BadInput, match=r"the name of class \\udcff is not UTF-8"):
+        folder(tmp_path)
 
 
 def test_layouts_that_are_not_understood(tmp_path):

@@ -4,6 +4,8 @@ import gzip
 import io
 import pickle
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from smallvision.data import cifar
+from smallvision.data import cifar, pictures
 from smallvision.data.pictures import read_header
 from smallvision.data.readers import read_cifar_binary, read_cifar_pickle, read_idx, read_image
 from smallvision.errors import BadInput
@@ -326,9 +328,73 @@ def test_unreadable_pictures_are_refused(tmp_path):
     refused(read_image, path, "not an image")
     path.write_bytes(b"")
     refused(read_image, path, "not an image")
-    floats = tmp_path / "a.tif"
-    Image.fromarray(np.zeros((3, 3), np.float32)).save(floats)
-    refused(read_image, floats, "floating-point")
+    for values in (np.nan, np.inf, -0.1, 65536.0):
+        Image.fromarray(np.array([[0, values], [values, 0]], np.float32)).save(tmp_path / "a.tif")
+        refused(read_image, tmp_path / "a.tif", "its pixels go from", "8 or 16 bits")
+    for values in (-1, 65536):
+        Image.fromarray(np.array([[0, values]], np.int32)).save(tmp_path / "a.tif")
+        refused(read_image, tmp_path / "a.tif", "its pixels go from")
+
+
+@pytest.mark.parametrize("white", [1, 255, 65535])
+def test_floating_point_pictures_are_read_by_what_is_white_in_them(tmp_path, white):
+    path = tmp_path / "a.tif"
+    gray = GRAY.copy()
+    gray[0, 0] = 255
+    Image.fromarray((gray * (white / 255)).astype(np.float32)).save(path)
+    assert np.array_equal(read_image(path)[0], gray)
+    assert read_header(path) == (True, 6, 9)
+
+
+def test_big_endian_and_lab_pictures_are_read(tmp_path):
+    Image.frombytes("I;16B", (9, 6), (GRAY.astype(">u2") * 257).tobytes()).save(tmp_path / "a.tif")
+    assert Image.open(tmp_path / "a.tif").mode == "I;16B"
+    assert np.array_equal(read_image(tmp_path / "a.tif")[0], GRAY)
+    Image.fromarray(COLOR).convert("LAB").save(tmp_path / "b.tif")
+    expected = Image.open(tmp_path / "b.tif").convert("RGB")
+    assert np.array_equal(read_image(tmp_path / "b.tif"), np.asarray(expected).transpose(2, 0, 1))
+    assert np.array_equal(read_image(tmp_path / "b.tif", "gray")[0], np.asarray(expected.convert("L")))
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "I;16"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_picture_read_in_strips_is_the_same(tmp_path, monkeypatch, mode, orientation):
+    path = tmp_path / "a.png"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    alpha = np.dstack([COLOR, COLOR[..., :1]])
+    image = Image.fromarray(GRAY.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(alpha).convert(mode)
+    image.save(path, exif=exif, **({"transparency": 3} if mode == "P" else {}))
+    whole = [read_image(path, color, size) for color in ("gray", "rgb") for size in (None, (4, 4))]
+    monkeypatch.setattr(pictures, "_STRIP", 20)
+    strips = [read_image(path, color, size) for color in ("gray", "rgb") for size in (None, (4, 4))]
+    assert all(np.array_equal(one, other) for one, other in zip(whole, strips, strict=True))
+
+
+PEAK = """
+import sys
+from pathlib import Path
+import numpy, PIL.Image, PIL.ImageOps
+from smallvision.data.pictures import read_image
+def megabytes():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1024
+before = megabytes()
+assert read_image(Path(sys.argv[1])).shape == (1, 8000, 8000)
+print(megabytes() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_largest_picture_of_16_bits_takes_a_few_hundred_megabytes(tmp_path):
+    side, path = 8000, tmp_path / "a.tif"
+    tags = [(256, side), (257, side), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, side), (279, 2 * side * side)]
+    with path.open("wb") as file:                     # zeros that take no room on the disk
+        file.write(struct.pack("<2sHI", b"II", 42, 8 + 2 * side * side))
+        file.seek(8 + 2 * side * side)
+        file.write(struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) + bytes(4))
+    done = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert 100 < float(done.stdout) < 500
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -66,7 +66,8 @@ def server():
 def checksums(monkeypatch):
     """MNIST's checksums are those of our small files."""
     downloads = tuple((name, md5(data)) for name, data in CONTENT.items())
-    monkeypatch.setitem(SOURCES, "mnist", replace(SOURCES["mnist"], downloads=downloads, mirrors=()))
+    proof = md5(gzip.decompress(CONTENT[f"{IDX_FILES[-1]}.gz"]))
+    monkeypatch.setitem(SOURCES, "mnist", replace(SOURCES["mnist"], downloads=downloads, mirrors=(), proof=proof))
 
 
 def everything_below(folder):
@@ -188,9 +189,47 @@ def test_fashion_mnist_is_never_taken_for_mnist(tmp_path):
     folder.mkdir(parents=True)
     for name, data in CONTENT.items():
         (folder / name).write_bytes(data)
-    assert set(locate("fashion-mnist", folder, [])) == set(IDX_FILES)
+    assert set(locate("fashion-mnist", tmp_path, [])) == set(IDX_FILES)
     with pytest.raises(BadInput, match="train-images"):
-        locate("mnist", folder, [])
+        locate("mnist", tmp_path, [])
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_files_straight_in_the_root_have_to_prove_whose_they_are(tmp_path, pack):
+    for name, data in CONTENT.items():
+        (tmp_path / (name if pack is gzip.compress else name.removesuffix(".gz"))).write_bytes(pack(gzip.decompress(data)))
+    assert {path.parent for path in locate("mnist", tmp_path, []).values()} == {tmp_path}
+    with pytest.raises(BadInput, match=r"FashionMNIST/raw.*--root or set SMALLVISION_DATA to the folder that has FashionMNIST"):
+        locate("fashion-mnist", tmp_path, [])
+    labels = sorted(tmp_path.glob("t10k-labels*"))[0]
+    for other in (gzip.compress(b"x"), gzip.compress(b"x")[:-9], b""):
+        labels.write_bytes(other)
+        with pytest.raises(BadInput, match="MNIST/raw"):
+            locate("mnist", tmp_path, [])
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST/raw"), ("fashion-mnist", "FashionMNIST/raw")])
+def test_the_real_files_prove_whose_they_are(real_data, monkeypatch, name, folder):
+    monkeypatch.undo()
+    assert {path.parent for path in locate(name, real_data / folder, []).values()} == {real_data / folder}
+
+
+def test_folders_that_may_not_be_entered_and_homes_of_nobody_are_one_line(tmp_path, monkeypatch):
+    for root in ("~nosuchuser/data", "\udcff"):
+        with pytest.raises(BadInput):
+            locate("mnist", root, [])
+    with pytest.raises(BadInput, match="name too long"):
+        locate("mnist", tmp_path / ("x" * 300), [])
+    monkeypatch.setenv("SMALLVISION_DATA", "~nosuchuser")
+    with pytest.raises(BadInput, match="no home folder"):
+        sources.default_root()
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(sources.Path, "is_file", refused)
+    with pytest.raises(BadInput, match=r"MNIST/raw/.*Permission denied"):
+        locate("mnist", tmp_path, [])
 
 
 def test_the_root(tmp_path, monkeypatch):

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from smallvision.errors import BadInput
 from smallvision.experiment import build, catalog, load, to_toml
+from smallvision.experiment.files import build_data
+from smallvision.experiment.text import short
 
 # A hash that changes orphans every run directory made before: these are for ever.
 HASHES = {
@@ -69,6 +71,10 @@ BAD = {
     "model.blocks=[]": "model.blocks: got []",
     "model.blocks.0.channels=-2": "model.blocks.0.channels: got -2",
     "model.blocks.7.channels=2": "expected 0 to 1",
+    "model.blocks.².channels=3": "'²' is no index of this list; expected 0 to 1",
+    "model.blocks.0.channels=1000000000000": "model.blocks.0.channels: got 1000000000000; input should be less than",
+    "model.dense=[1000001]": "model.dense.0: got 1000001; input should be less than",
+    "data.seed=9223372036854775808": "data.seed: a whole number of more than 64 bits",
     "model.blocks.0.padding=-1": "model.blocks.0.padding: got -1",
     "model.blocks.0.pool_kind=mean": None,
     "data.source=minst": "'mnist'",
@@ -77,6 +83,8 @@ BAD = {
     "data.limit=0": "keeps no image",
     "data.classes=[1]": "at least two",
     "data.classes=[1, 1, 2]": "different",
+    "data.classes=[true, false]": "data.classes.0: got True; expected a class's number",
+    "data.classes=[1.0, 2.0]": "data.classes.0: got 1.0; expected a class's number",
     "data.normalize=standard": "standardize",
     "data.normalize={mean=[0.1, 0.2], std=[0.3]}": "one per channel",
     "data.normalize={mean=[0.1], std=[0]}": "greater than 0",
@@ -94,6 +102,18 @@ BAD = {
 }
 
 
+# Kept apart because they are no names for a test.
+WORSE = {
+    f"model.blocks.{'1' * 5000}.channels=3": "is no index of this list",
+    f"recipe.epochs={'1' * 5000}": "recipe.epochs: got '1111",
+    f"recipe.epochs=0x{'f' * 5000}": "recipe.epochs: a whole number of more than 64 bits",
+    f"data.limit=0x{'f' * 5000}": "data.limit: a whole number of more than 64 bits",
+    f"data.classes=[1, 0x{'f' * 5000}]": "data.classes.1: a whole number of more than 64 bits",
+    "about=x\udcff": "expected KEY=VALUE in UTF-8",
+    "data.\udcff=1": "expected KEY=VALUE in UTF-8",
+}
+
+
 @pytest.mark.parametrize(("override", "said"), BAD.items())
 def test_a_wrong_key_or_value_is_one_line_that_names_it(override, said):
     if override == "model.blocks.0.pool_kind=mean":
@@ -104,6 +124,16 @@ def test_a_wrong_key_or_value_is_one_line_that_names_it(override, said):
     assert "\n" not in text
     assert said is None or said in text
     assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize("number", range(len(WORSE)))
+def test_overrides_that_cannot_even_be_written_are_one_line(number):
+    override, said = list(WORSE.items())[number]
+    with pytest.raises(BadInput) as caught:
+        load("mnist-cnn", [override])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    str(caught.value).encode()
 
 
 def test_momentum_for_adam_is_refused():
@@ -119,6 +149,7 @@ def test_a_file_that_is_no_experiment_is_named(tmp_path):
         (b"a = 1\n", "unknown key a"),
         (b"", "name: missing"),
         (b"#" * 1_000_001, "larger than"),
+        (b"a = " + b"1" * 5000, "a number of thousands of digits"),
     ]:
         path = tmp_path / "bad.toml"
         path.write_bytes(content)
@@ -130,8 +161,53 @@ def test_a_file_that_is_no_experiment_is_named(tmp_path):
         load(str(tmp_path / "none.toml"))
     with pytest.raises(BadInput, match=r"none\.toml"):
         load(str(tmp_path / "bad.toml" / "none.toml"))
+    for name in ("a\0b.toml", "\udcff.toml", "\udcff", "~nosuchuser/a.toml"):
+        with pytest.raises(BadInput) as caught:
+            load(name)
+        str(caught.value).encode()
     with pytest.raises(BadInput, match='did you mean "mnist-cnn"'):
         load("mnist-cmn")
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        ({"about": "a\udcff"}, "about: has bytes"),
+        ({"data": {"source": "folder", "path": "/tmp/\udcff"}}, "data.path: has bytes"),
+        ({"data": {"source": "digits", "classes": ["1", "\udcff"]}}, "data.classes.1: has bytes"),
+        ({"model": {"kind": "custom", "options": {"a": [{"b": "\ud800"}]}}}, "model.options.a.0.b: has bytes"),
+        ({"model": {"kind": "custom", "options": {"\ud800": 1}}}, r"model.options.\ud800: this key has bytes"),
+        ({"model": {"kind": "custom", "options": {"a": -(2**63) - 1}}}, "model.options.a: a whole number"),
+    ],
+)
+def test_what_no_file_could_hold_is_refused_by_its_place(table, place):
+    good = {"name": "x", "data": {"source": "digits"}, "model": {"kind": "mlp"}}
+    with pytest.raises(BadInput) as caught:
+        build({**good, **table}, "x")
+    assert str(caught.value).startswith(f"x: {place}")
+    str(caught.value).encode()
+
+
+def test_what_can_be_written_is_not_refused():
+    good = {"name": "x", "about": "日本語 \U0001f600", "data": {"source": "digits", "classes": [1, "2"]}, "model": {"kind": "mlp"}}
+    experiment = build({**good, "model": {"kind": "custom", "options": {"a": -(2**63), "b": 2**63 - 1}}}, "x")
+    assert build(tomllib.loads(to_toml(experiment)), "x") == experiment
+    assert experiment.data.classes == (1, "2")
+
+
+def test_data_alone_is_refused_in_one_line_too():
+    assert build_data({"source": "folder", "path": "x"}, "x").path == "x"
+    for table in ({"source": "minst"}, {"source": "folder", "path": "\udcff"}, {"source": "digits", "a\nb": 1}):
+        with pytest.raises(BadInput) as caught:
+            build_data(table, "x")
+        assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_python_does_not_print_are_named_all_the_same():
+    for value in (10**5000, [10**5000], {"a": 10**5000}):
+        assert short(value) == "a number of thousands of digits"
+        with pytest.raises(BadInput, match="64 bits"):
+            build({"name": value}, "x")
 
 
 @given(st.text(max_size=40), st.text(max_size=40))

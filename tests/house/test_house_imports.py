@@ -30,7 +30,7 @@ ALLOWED = {
     "infer": {"train", "tasks", "evaluate", "data", "nn"},
     "report": set(),                                       # reads run files only
     "display": {"lab"},
-    "passed": {"nn"},
+    "passed": {"data", "nn"},
     "finished": {"report", "infer"},
     "api": {"finished", "report", "lab", "display", "passed", "data", "nn"},
     "cli": {"api", "display"},

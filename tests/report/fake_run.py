@@ -48,6 +48,7 @@ def make(
     test: bool = True,
     validation: bool = False,
     watched: bool = True,
+    protocol: str | None = None,
     status: str = "finished",
     panel: bool = False,
     about: str = "R3: two convolutions",
@@ -64,7 +65,7 @@ def make(
         about=about,
         validation=0.1 if validation else 0,
         epochs=planned or max(epochs, 1),
-        protocol="watched" if watched else "once",
+        protocol=protocol or ("watched" if watched else "once"),
     )
     (path / "experiment.toml").write_text(toml)
     identity = build(tomllib.loads(toml), "fake").hash()

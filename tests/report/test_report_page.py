@@ -18,6 +18,7 @@ from smallvision.errors import BadInput, RunFailed
 from smallvision.report import galleries, tables, words
 from smallvision.report import page as pages
 from smallvision.report.page import page, page_of_many, write
+from smallvision.runs import files
 from smallvision.runs.read import RunRecord, read_run
 
 SMALL: dict[str, Any] = {"epochs": 2, "steps_per_epoch": 20, "count": 300, "shape": (1, 8, 8)}
@@ -227,6 +228,37 @@ def test_without_a_test_split_validation_is_shown_and_said(tmp_path: Path) -> No
     assert "There is no test split" in text
 
 
+def test_a_test_split_that_was_not_looked_at_is_not_denied(tmp_path: Path) -> None:
+    record = make(tmp_path / "run", test=False, watched=False, protocol="never")
+    text = Page(page(record)).text
+    assert 'The test split was not looked at (protocol "never"). Every figure below is of the validation images' in text
+    assert text.count("was not looked at") == 3
+    assert "no test split" not in text
+    begun = Page(page(make(tmp_path / "begun", test=False, watched=False, protocol="never", status="running"))).text
+    assert "was not looked at" in begun
+    changed = (record.path / "result.json").read_text().replace('"validation": {', '"train": {')
+    (record.path / "result.json").write_text(changed)
+    with np.load(record.path / "evidence.npz") as arrays:
+        np.savez_compressed(record.path / "evidence.npz", **{**arrays, "split": np.array("train")})
+    text = Page(page(read_run(record.path))).text
+    assert 'was not looked at (protocol "never"). There is no validation split. Every' in text
+    assert "neither a test" not in text
+
+
+def test_a_run_that_no_command_repeats_says_why(record: RunRecord, tmp_path: Path) -> None:
+    assert "No command repeats" not in Page(page(record)).text
+    run = make(tmp_path / "run")
+    run.state["command"] = ""
+    text = page(run)
+    assert '<pre class="command">' not in text
+    assert "No command repeats this run, because something it needs was passed in from Python" in Page(text).text
+    toml = run.experiment_toml.replace('"npz"\npath = "images.npz"', '"arrays"') + '[task]\nkind = "classify"\nloss = "custom:mine"\n'
+    (run.path / "experiment.toml").write_text(toml)
+    run = read_run(run.path)
+    run.state["command"] = ""
+    assert "because its data and its loss were passed in from Python" in Page(page(run)).text
+
+
 def test_with_training_images_alone_the_figures_are_not_praised(tmp_path: Path) -> None:
     run = make(tmp_path / "run", test=False, watched=False).path
     (run / "result.json").write_text((run / "result.json").read_text().replace('"validation": {', '"train": {'))
@@ -312,16 +344,36 @@ def test_writing_is_whole_or_not_at_all(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pages.os, "replace", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(RunFailed, match="no space"):
         write(record, out)
     monkeypatch.undo()
     assert out.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-    for bad in (tmp_path / "no" / "where.html", tmp_path):
+    for bad in (tmp_path / "no" / "where.html", tmp_path, out / "where.html", tmp_path / ("x" * 300)):
         with pytest.raises(BadInput, match="--out"):
             write(record, bad)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_only_a_former_report_is_replaced(record: RunRecord, tmp_path: Path) -> None:
+    for content in (b"", b"my thesis", b"<html></html>", b"\0" * 20_000 + pages.GENERATOR):
+        (tmp_path / "thesis.html").write_bytes(content)
+        for what in (record, [record]):
+            with pytest.raises(BadInput, match="nothing is overwritten, choose another --out"):
+                write(what, tmp_path / "thesis.html")
+        assert (tmp_path / "thesis.html").read_bytes() == content
+    run = make(tmp_path / "run", status="interrupted", epochs=0)
+    own = run.path / "report.html"
+    own.write_bytes(b"<html>a report written before reports said whose they are</html>")
+    with pytest.raises(BadInput, match="nothing is overwritten"):
+        write([run], own)
+    assert write(run, own) == own
+    assert pages.GENERATOR in own.read_bytes()
+    assert write([run], own) == own
+    (tmp_path / "pipe").symlink_to("/dev/null")
+    with pytest.raises(BadInput, match="nothing is overwritten"):
+        write(run, tmp_path / "pipe")
 
 
 def test_numbers_are_written_with_their_units() -> None:

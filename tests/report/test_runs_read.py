@@ -10,14 +10,16 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import fake_run
 import numpy as np
 import pytest
 
 from smallvision.errors import BadInput
+from smallvision.experiment import load
 from smallvision.report.page import page
-from smallvision.runs import evidence, read
+from smallvision.runs import evidence, read, where
 from smallvision.runs.read import list_runs, read_run, status
 
 SMALL = {"epochs": 2, "steps_per_epoch": 30, "count": 40, "shape": (1, 6, 6), "classes": ("a", "b", "c")}
@@ -306,11 +308,79 @@ def test_running_means_that_the_process_lives() -> None:
     now = time.time()
     state = {"status": "running", "pid": os.getpid(), "heartbeat": now}
     assert status(state) == "running"
-    assert status({**state, "heartbeat": now - 10_000}) == "stopped, resumable"
+    assert status({**state, "heartbeat": now - 10_000}) == "running"        # a long epoch
+    assert status({**state, "heartbeat": None}) == "running"
     assert status({**state, "pid": 2**22 + 1}) == "stopped, resumable"
     assert status({**state, "pid": 2**62}) == "stopped, resumable"
-    assert status({**state, "heartbeat": None}) == "stopped, resumable"
+    assert status({**state, "pid": None, "heartbeat": None}) == "stopped, resumable"
     assert status({**state, "status": "failed"}) == "failed"
+
+
+def test_where_no_process_can_be_asked_the_heartbeat_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(read.os, "name", "nt")
+    monkeypatch.setattr(read.os, "kill", None)
+    state = {"status": "running", "pid": os.getpid(), "heartbeat": now}
+    assert status(state) == "running"
+    assert status({**state, "heartbeat": now - 10_000}) == "stopped, resumable"
+    assert status({**state, "heartbeat": None}) == "stopped, resumable"
+
+
+def closed(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    """What is in these folders may not be looked at; tests run as root, whom nothing is forbidden."""
+    real = os.stat
+
+    def stat(path: Any, *rest: Any, **options: Any) -> os.stat_result:
+        if isinstance(path, Path) and path.parent in folders:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *rest, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+
+
+def test_one_folder_that_may_not_be_entered_does_not_hide_the_other_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "abc":
+        fake_run.make(tmp_path / name, **SMALL)
+    (tmp_path / "loop").symlink_to("loop")
+    closed(monkeypatch, tmp_path / "b")
+    a, b, c = list_runs(tmp_path)
+    assert (a["status"], b["status"], c["status"]) == ("finished", "broken", "finished")
+    assert b["problem"].startswith(f"{tmp_path / 'b'}: Permission denied")
+    refused(tmp_path / "b", "Permission denied")
+
+
+def test_places_that_cannot_be_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    refused(tmp_path / ("x" * 300), "name too long")
+    refused(tmp_path / "loop")
+    refused(tmp_path / "loop" / "run")
+    with pytest.raises(BadInput, match="name too long"):
+        list_runs(tmp_path / ("x" * 300))
+    experiment = load("digits")
+    for path, word in ((tmp_path / ("x" * 300), "name too long"), (tmp_path / "loop", "leads nowhere")):
+        with pytest.raises(BadInput, match=rf"{word}.*choose another --out"):
+            where.standing(path, experiment, 0)
+    assert where.standing(tmp_path / "free", experiment, 0) == "nothing"
+    (tmp_path / "closed").mkdir()
+    closed(monkeypatch, tmp_path / "closed")
+    with pytest.raises(BadInput, match=r"Permission denied; choose another --out"):
+        where.standing(tmp_path / "closed" / "run", experiment, 0)
+
+
+def test_a_state_nested_without_end_is_something_else(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("[" * 100_000)
+    with pytest.raises(BadInput, match="no run directory"):
+        where.standing(tmp_path, load("digits"), 0)
+
+
+def test_home_is_where_a_person_says_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    experiment = load("digits")
+    assert where.place(experiment, 0, "~/run") == tmp_path / "run"
+    monkeypatch.setenv("SMALLVISION_RUNS", "~/runs")
+    assert where.place(experiment, 3) == tmp_path / "runs" / f"digits-{experiment.hash()}-s3"
+    with pytest.raises(BadInput, match="no home folder of that name"):
+        where.place(experiment, 0, "~nosuchuser/run")
 
 
 def test_reading_imports_nothing_heavy(run: Path) -> None:

@@ -160,11 +160,10 @@ def locate(name: str, root: Path | None = None, mirrors: Sequence[str] | None = 
 def present(entry: Source, root: Path) -> dict[str, Path]:
     """The files on disk: those of the first complete layout, else of the last. Raises BadInput for what may not be looked at."""
     found: dict[str, Path] = {}
-    folders = [folder for folder in entry.folders if folder or _proven(entry, root)]
     for layout in entry.layouts:
         found = {}
         for file in layout:
-            if path := _find(root, folders, file):
+            if path := _find(entry, root, file):
                 found[file.removesuffix(".bin")] = path
         if len(found) == len(layout):
             break
@@ -176,14 +175,21 @@ def missing(entry: Source, found: dict[str, Path]) -> list[str]:
     return [file for file in entry.layouts[-1] if file not in found] if entry.layouts else []
 
 
-def _find(root: Path, folders: Sequence[str], file: str) -> Path | None:
-    for folder in folders:
-        for candidate in (root / folder / file, root / folder / f"{file}.gz"):
-            try:
-                if candidate.is_file():
-                    return candidate
-            except OSError as error:
-                raise BadInput(f"{candidate}: {error.strerror or error}; give --root or set SMALLVISION_DATA") from None
+def _find(entry: Source, root: Path, file: str) -> Path | None:
+    for folder in entry.folders:
+        path = _raw_or_zipped(root / folder, file)
+        if path is not None and (folder or _proven(entry, root)):
+            return path
+    return None
+
+
+def _raw_or_zipped(folder: Path, file: str) -> Path | None:
+    for candidate in (folder / file, folder / f"{file}.gz"):
+        try:
+            if candidate.is_file():
+                return candidate
+        except OSError as error:
+            raise BadInput(f"{candidate}: {error.strerror or error}; give --root or set SMALLVISION_DATA") from None
     return None
 
 
@@ -191,7 +197,7 @@ def _proven(entry: Source, root: Path) -> bool:
     """Whether files straight in the root are this set's. MNIST's, Fashion-MNIST's and others' have the same names."""
     if not entry.proof:
         return True
-    path = _find(root, [""], entry.layouts[-1][-1])
+    path = _raw_or_zipped(root, entry.layouts[-1][-1])
     if path is None:
         return False
     try:

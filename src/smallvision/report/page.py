@@ -1,25 +1,24 @@
 """One run, or several, as one HTML file that needs nothing else: it opens without a network, and it prints."""
 
-import errno
-import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smallvision.errors import BadInput, RunFailed
+from smallvision.errors import BadInput
 from smallvision.report import figures, galleries, pictures, style, tables, words
 from smallvision.report.series import per_step
 from smallvision.runs.evidence import SPLITS
+from smallvision.runs.files import write_bytes
 from smallvision.runs.read import RunRecord, status
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+GENERATOR = b'<meta name="generator" content="smallvision">'      # in every report, so that it is known again
 PAIRS = 20                    # confused pairs that are listed
 
 
@@ -55,7 +54,7 @@ def write(records: RunRecord | Sequence[RunRecord], out: str | Path) -> Path:
     Parameters
     ----------
     records : one run, or a sequence of them.
-    out : the .html file; replaced when it is there.
+    out : the .html file; a former report is replaced, anything else is not.
 
     Returns
     -------
@@ -63,22 +62,30 @@ def write(records: RunRecord | Sequence[RunRecord], out: str | Path) -> Path:
 
     Raises
     ------
-    BadInput : `out` cannot be written, or a run is damaged.
-    RunFailed : the disk is full.
+    BadInput : `out` is something else, or in no folder; a run is damaged.
+    RunFailed : the disk is full or refuses.
     """
     out = Path(out)
+    _refuse_to_overwrite(out, own=isinstance(records, RunRecord) and out == records.path / "report.html")
     text = page(records) if isinstance(records, RunRecord) else page_of_many(records)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(text.encode())
-        os.replace(part, out)
-    except OSError as error:
-        with suppress(OSError):
-            part.unlink()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunFailed(f"{out}: no space left on the disk; free some, or choose another --out") from None
-        raise BadInput(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from None
+    write_bytes(out, text.encode())
     return out
+
+
+def _refuse_to_overwrite(out: Path, own: bool) -> None:
+    """Raise BadInput when `out` is anything but free or a former report; a run's `own` report.html is one."""
+    try:
+        if not out.parent.is_dir():
+            raise BadInput(f"{out}: there is no folder {out.parent}; choose another --out")
+        if not out.exists() or (own and out.is_file()):
+            return
+        if out.is_file():
+            with out.open("rb") as file:
+                if GENERATOR in file.read(10_000):
+                    return
+    except OSError as error:
+        raise BadInput(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from None
+    raise BadInput(f"{out}: is there, and no report of smallvision; nothing is overwritten, choose another --out")
 
 
 def _render(**values: Any) -> str:
@@ -114,6 +121,7 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
         "result": result, "scores": tables.scores(record), "split": split, "looks": tables.looks(record),
         "layers": tables.layers(record.layers) if record.layers else None,
         "environment": tables.environment(record), "changed": record.experiment.hash() != record.state["experiment"],
+        "without_command": tables.without_command(record), "never": record.experiment.protocol.test == "never",
         "watched": any(line.get("test") for line in record.metrics),
         "last": record.metrics[-1] if record.metrics else None,
     }  # fmt: skip

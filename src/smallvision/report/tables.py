@@ -80,6 +80,8 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
 def looks(record: RunRecord) -> str:
     """How often the test split was scored, in a sentence."""
     watched = record.experiment.protocol.test == "watched"
+    if record.experiment.protocol.test == "never" and not (record.result or {}).get("test"):
+        return 'The test split was not looked at (protocol "never").'
     if record.result is None:
         return "The test split is scored after every epoch (watched), and nothing is selected by it." if watched else ""
     times = record.result["looks"]
@@ -89,3 +91,19 @@ def looks(record: RunRecord) -> str:
     if watched:
         return f"The test split was scored {often}: it is watched after every epoch. Nothing was selected by it."
     return f"The test split was scored {often}{', at the end' if times == 1 else ''}."
+
+
+def without_command(record: RunRecord) -> str:
+    """Why no command repeats the run, in a sentence; "" when one does."""
+    if record.state["command"]:
+        return ""
+    asked = record.experiment
+    passed = [
+        what for what, there in (
+            ("data", asked.data.source == "arrays"),
+            ("network", asked.model.kind == "custom"),
+            ("loss", asked.task.loss.startswith("custom:")),
+        ) if there
+    ]  # fmt: skip
+    what = f"its {' and its '.join(passed)} {'were' if passed[1:] else 'was'}" if passed else "something it needs was"
+    return f"No command repeats this run, because {what} passed in from Python: repeat the call of smallvision.run with the same seed."

@@ -23,7 +23,7 @@ from smallvision.runs.files import FORMAT_VERSION
 from smallvision.runs.shapes import SHAPES, check, damaged
 
 LARGEST_TEXT = 512 * 1024**2              # bytes of one .json, .jsonl or .toml
-STALE_SECONDS = 600.0                     # a running run whose heartbeat is older has stopped without saying so
+STALE_SECONDS = 600.0                     # where no process can be asked: with an older heartbeat a run has stopped
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class RunRecord:
     def evidence(self) -> dict[str, np.ndarray] | None:
         """The arrays of evidence.npz, read when first asked for; None when there are none yet. Raises BadInput."""
         path = self.path / "evidence.npz"
-        if not path.exists():
+        if not _there(path):
             return None
         classes = None if self.result is None else len(self.result["classes"])
         return evidence.read(path, classes)
@@ -91,17 +91,17 @@ def list_runs(folder: str | Path) -> list[dict[str, Any]]:
     BadInput : the folder cannot be listed.
     """
     try:
-        paths = sorted(entry for entry in Path(folder).iterdir() if entry.is_dir())
+        paths = sorted(entry for entry in Path(folder).iterdir() if not entry.name.startswith("."))
     except OSError as error:
         raise BadInput(f"{folder}: {error.strerror or error}; give the folder that holds the runs") from None
     rows = []
     for path in paths:
-        if not path.name.startswith(".") and ((path / "state.json").exists() or (path / "experiment.toml").exists()):
-            try:
+        try:
+            if _there(path / "state.json") or _there(path / "experiment.toml"):
                 rows.append(_row(path))
-            except BadInput as error:
-                unknown = dict.fromkeys(("hash", "seed", "epochs", "test_accuracy", "seconds"))
-                rows.append({"name": path.name, **unknown, "status": "broken", "path": path, "problem": str(error)})
+        except BadInput as error:
+            unknown = dict.fromkeys(("hash", "seed", "epochs", "test_accuracy", "seconds"))
+            rows.append({"name": path.name, **unknown, "status": "broken", "path": path, "problem": str(error)})
     return rows
 
 
@@ -120,26 +120,34 @@ def _row(path: Path) -> dict[str, Any]:
 
 
 def status(state: Mapping[str, Any]) -> str:
-    """A run's status as it is now: "running" only if its process still lives, else "stopped, resumable"."""
+    """A run's status as it is now: "running" only if its process still lives, else "stopped, resumable".
+
+    A process that lives is believed however old its heartbeat: a long epoch or scoring has none. Where processes cannot
+    be asked, a heartbeat is believed for STALE_SECONDS.
+    """
     if state["status"] != "running":
         return str(state["status"])
     pid, heartbeat = state.get("pid"), state.get("heartbeat")
-    if heartbeat is None or not abs(time.time() - heartbeat) < STALE_SECONDS:
-        return "stopped, resumable"
-    if os.name == "posix" and pid is not None:          # elsewhere os.kill(pid, 0) would end the process
-        try:
-            os.kill(pid, 0)
-        except (ProcessLookupError, OverflowError):
-            return "stopped, resumable"
-        except PermissionError:
-            pass                                        # alive, and somebody else's
-    return "running"
+    lives = heartbeat is not None and abs(time.time() - heartbeat) < STALE_SECONDS
+    if os.name == "posix" and pid:                      # elsewhere os.kill(pid, 0) would end the process
+        lives = _lives(pid)
+    return "running" if lives else "stopped, resumable"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass                                            # somebody else's
+    return True
 
 
 def _begin(path: Path) -> str:
     """The text of experiment.toml, after making sure that this is a run directory at all."""
     for name in ("experiment.toml", "state.json"):
-        if not (path / name).is_file():
+        if not _there(path / name):
             found = f"has no {name}" if path.is_dir() else "is no directory" if path.exists() else "no such directory"
             raise BadInput(f"{path}: {found}, so it is no run directory; give one that `smallvision run` wrote")
     file = path / "experiment.toml"
@@ -158,6 +166,14 @@ def _experiment(path: Path, text: str) -> Experiment:
     return build(table, str(file))
 
 
+def _there(file: Path) -> bool:
+    """Whether there is such a file. Raises BadInput where that cannot be found out."""
+    try:
+        return file.exists()
+    except OSError as error:
+        raise BadInput(f"{file.parent}: {error.strerror or error}; give a run directory that may be read") from None
+
+
 def _bytes(file: Path) -> bytes:
     try:
         size = file.stat().st_size
@@ -170,7 +186,7 @@ def _bytes(file: Path) -> bytes:
 
 def _json(file: Path, **default: Any) -> Any:
     """A checked JSON file; what `missing` says when it is not there."""
-    if default and not file.exists():
+    if default and not _there(file):
         return default["missing"]
     try:
         value = json.loads(_bytes(file))
@@ -188,7 +204,7 @@ def _json(file: Path, **default: Any) -> Any:
 
 def _lines(file: Path) -> list[dict[str, Any]]:
     """The records of a .jsonl; a last line that was cut off while it was written is left out."""
-    *whole, torn = _bytes(file).split(b"\n") if file.exists() else [b""]
+    *whole, torn = _bytes(file).split(b"\n") if _there(file) else [b""]
     records = []
     for number, line in enumerate([*whole, torn] if torn else whole, start=1):
         try:

@@ -8,17 +8,21 @@ from typing import Any, Literal
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, to_toml
+from smallvision.experiment.text import expanded
 
 
 def folder() -> Path:
-    """Where runs are kept unless --out says otherwise: $SMALLVISION_RUNS, or ./runs."""
-    return Path(os.environ.get("SMALLVISION_RUNS") or "runs")
+    """Where runs are kept unless --out says otherwise: $SMALLVISION_RUNS, or ./runs. Raises BadInput for "~nobody"."""
+    return expanded(os.environ.get("SMALLVISION_RUNS") or "runs")
 
 
 def place(experiment: Experiment, seed: int, out: Path | str | None = None, runs: Path | None = None) -> Path:
-    """`out` exactly, or <name>-<hash>-s<seed> under `runs`, by default $SMALLVISION_RUNS or ./runs."""
+    """`out` exactly, or <name>-<hash>-s<seed> under `runs`, by default $SMALLVISION_RUNS or ./runs.
+
+    A leading "~" is the home folder. Raises BadInput for the home folder of nobody.
+    """
     if out is not None:
-        return Path(out)
+        return expanded(out)
     return (runs or folder()) / f"{experiment.name}-{experiment.hash()}-s{seed}"
 
 
@@ -27,14 +31,20 @@ def standing(path: Path, experiment: Experiment, seed: int) -> Literal["nothing"
 
     Raises
     ------
-    BadInput : a file, a directory that is no run, or a run of another experiment or seed; it is left as it is.
+    BadInput : a file, a directory that is no run, or a run of another experiment or seed; it is left as it is. Or a
+        place that may not be looked at, a link to nowhere, a name too long.
     """
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-        return "nothing"
+    try:
+        if path.is_symlink() and not path.exists():
+            raise BadInput(f"{path}: a link that leads nowhere; choose another --out")
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return "nothing"
+    except OSError as error:
+        raise BadInput(f"{path}: no run can be here: {error.strerror or error}; choose another --out") from None
     try:
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
         found, status = (state["experiment"], state["seed"]), state["status"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise BadInput(f"{path}: there is something here that is no run directory; nothing is overwritten, choose another --out") from None
     if found != (experiment.hash(), seed):
         other = "; ".join(_differences(path, experiment)[:3] + ([f"seed: {found[1]} there, {seed} asked"] if found[1] != seed else []))
@@ -46,7 +56,7 @@ def _differences(path: Path, experiment: Experiment) -> list[str]:
     """The keys in which the experiment at `path` is another one, as "recipe.epochs: 3 there, 2 asked" each."""
     try:
         there = _flat(tomllib.loads((path / "experiment.toml").read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     asked = _flat(tomllib.loads(to_toml(experiment)))
     keys = [key for key in sorted({*there, *asked}) if key not in ("name", "about", "minutes") and there.get(key) != asked.get(key)]
