@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need and runs them all: format and lint, types, tests. Arguments go to pytest.
+# Installs what the tests need and runs them all: lint, types, tests. Arguments go to pytest.
 # Tests on real data need SMALLVISION_DATA to name the folder they are in; without it they skip and say so.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from smallvision import experiment as experiments
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Experiment
-from smallvision.experiment.data import DataSpec
 from smallvision.finished import Run
 from smallvision.passed import Arrays, arrays_by_name, with_digests
 from smallvision.runs import where
@@ -80,7 +79,7 @@ def run(
     out : the run directory; by default <name>-<hash>-s<seed> under $SMALLVISION_RUNS or ./runs.
     resume : go on with an unfinished run (begin it, if nothing is there yet).
     device : "auto", "cpu", "cuda" or "mps".
-    threads : of the CPU; by default torch's choice.
+    threads : of the CPU; by default torch's choice, one per physical core.
     root : where the data sets are; by default $SMALLVISION_DATA or the user's cache.
     trust_code : allow `kind = "file.py:Net"` to execute that file.
     data : arrays in place of the source: (x_train, y_train, x_test, y_test), or a dict with the names an .npz has.
@@ -214,9 +213,9 @@ def data_info(name: str, root: Path | str | None = None, picture: Path | str | N
     from smallvision.data import describe, images, sources
 
     if name in sources.SOURCES:
-        spec = DataSpec.model_validate({"source": name})
+        spec = experiments.files.build_data({"source": name}, name)
     elif Path(name).is_dir() or name.endswith(".npz"):
-        spec = DataSpec.model_validate({"source": "npz" if name.endswith(".npz") else "folder", "path": name})
+        spec = experiments.files.build_data({"source": "npz" if name.endswith(".npz") else "folder", "path": name}, name)
     elif name in experiments.catalog() or name.endswith(".toml"):
         spec = experiments.load(name).data
     else:

@@ -57,7 +57,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="The run directory. [default: runs/<name>-<hash>-s<seed>]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads. [default: one per core]")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads. [default: one per physical core]")] = None,
     root: Root = None,
     trust_code: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import flop_registry
 
 from smallvision.nn.fields import Fields, tensors_in
 from smallvision.nn.shapes import Shape
+from smallvision.runs.files import FORMAT_VERSION
 
-FORMAT_VERSION = 1
 BATCH = 2                                               # one image alone would upset some people's squeeze()
 
 
