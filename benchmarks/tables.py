@@ -153,16 +153,18 @@ def throughput() -> str:
             row = [f"`{case}`", name, precision, f"{value['wall']:.1f}", f"{spreads[0]:.1f} to {spreads[-1]:.1f}", f"{value['cpu']:.1f}"]
             rows.append(row)
         for precision in ("fp32", "bf16"):
+            bare = what["ratios"][f"engine over bare {precision}"]
             over, times = what["ratios"][f"engine over floor {precision}"], what["ratios"][f"loop over engine {precision}"]
-            ratios.append([f"`{case}`", precision, f"{over:.2f}", f"{times:.2f}"])
+            ratios.append([f"`{case}`", precision, f"{over:.2f}", f"{bare:.2f}", f"{times:.2f}"])
     return (
         f"\n## Throughput\n\n`python benchmarks/throughput.py`: {found['rounds']} rounds, every measurement in a process of its own, arms "
         "in turn; microseconds of a training step an image, medians. *loop* is a DataLoader of Pillow images with per-image "
         "transforms and `.item()` each step, at its best number of workers (their CPU time is not counted), always fp32; *floor* is "
-        "forward, backward and optimiser step on float batches already in memory; *augment* is the engine's augmentation alone.\n\n"
+        "forward, backward and optimiser step on float batches already in memory, *bare* the same in a process whose "
+        "malloc is not told to keep what a step frees; *augment* is the engine's augmentation alone.\n\n"
         + table(["network", "arm", "precision", "wall", "least to most", "CPU"], rows)
         + "\n(engine − augment) / floor at equal precision, and how many times faster than the loop; medians of each round's ratios:\n\n"
-        + table(["network", "precision", "over the floor", "times the loop"], ratios)
+        + table(["network", "precision", "over the floor", "over the bare floor", "times the loop"], ratios)
         + "\n"
         + machine(found["environment"])
     )

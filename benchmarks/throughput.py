@@ -6,7 +6,9 @@ Arms, each measurement in a process of its own, the arms taking turns:
     engine    smallvision's loop, on uint8 images in memory, augmented in whole batches
     loop      a Dataset of Pillow images, per-image transforms, a DataLoader, `.item()` each step; fp32, contiguous;
               with as many workers as turn out fastest here (0, 1, 2 are tried first)
-    floor     forward, backward and optimiser step on float batches that lie in memory, standardised already
+    floor     forward, backward and optimiser step on float batches that lie in memory, standardised already; the engine's
+              network, optimiser, memory format and process settings, so that nothing but the loop around them differs
+    bare      the floor in a process as Python starts it (glibc gives freed memory back between steps)
     augment   the engine's augmentation alone, on the same batches
 
 The first 20 steps of each measurement are not timed; then one epoch of MNIST (918 steps) or of 19 200 images of CIFAR-10
@@ -39,14 +41,15 @@ def experiment(case: str, precision: str):
     return load(case, [*CASES[case]["overrides"], "recipe.epochs=1", "protocol.test=once", f"recipe.precision={precision}"])
 
 
-def prepared(case: str, precision: str, root: Path | None):
+def prepared(case: str, precision: str, root: Path | None, settled: bool = True):
     """Data, and the network as the engine has it."""
     from smallvision import nn as networks
     from smallvision.data import images
     from smallvision.train import device
 
     asked = experiment(case, precision)
-    device.settle(torch.device("cpu"), None, precision, True)
+    if settled:                                         # the plain loop has the process as Python starts it
+        device.settle(torch.device("cpu"), None, precision, True)
     splits = images.load(asked.data, root)
     model = networks.build(asked.model, splits.train.shape, len(splits.train.classes), splits.mean, splits.std, 0)
     return asked, splits, model.to(memory_format=torch.channels_last)
@@ -77,12 +80,12 @@ def engine(case: str, precision: str, root: Path | None) -> dict[str, float]:
     return clock.per_image(last.examples - seen)
 
 
-def floor(case: str, precision: str, root: Path | None) -> dict[str, float]:
+def floor(case: str, precision: str, root: Path | None, settled: bool = True) -> dict[str, float]:
     from smallvision.data import batches, orders
     from smallvision.train import optimisers
     from smallvision.train.engine import autocast
 
-    asked, splits, model = prepared(case, precision, root)
+    asked, splits, model = prepared(case, precision, root, settled)
     rows = orders.ORDERS["shuffled"](splits.train.labels, asked.recipe.batch_size, True, 0, 0)
     ready = []
     with torch.no_grad():
@@ -104,6 +107,10 @@ def floor(case: str, precision: str, root: Path | None) -> dict[str, float]:
     return clock.per_image((steps - SKIPPED) * asked.recipe.batch_size)
 
 
+def bare(case: str, precision: str, root: Path | None) -> dict[str, float]:
+    return floor(case, precision, root, settled=False)
+
+
 def augment(case: str, precision: str, root: Path | None) -> dict[str, float]:
     from smallvision.data import augment as room
     from smallvision.data import batches, orders
@@ -121,11 +128,11 @@ def augment(case: str, precision: str, root: Path | None) -> dict[str, float]:
 
 
 class PillowImages(torch.utils.data.Dataset):
-    """What a tutorial's Dataset does for each image: Pillow image, transforms, tensor, standardised."""
+    """What torchvision's data sets do for each image: Pillow image, transforms, tensor, standardised."""
 
     def __init__(self, images, labels, mean, std, train: bool) -> None:
         self.images, self.labels, self.train = images, labels, train
-        self.mean, self.std = torch.tensor(mean).view(-1, 1, 1), torch.tensor(std).view(-1, 1, 1)
+        self.mean, self.std = mean, std
 
     def __len__(self) -> int:
         return len(self.images)
@@ -152,9 +159,14 @@ class PillowImages(torch.utils.data.Dataset):
             image = image.crop(box).resize((width, height), Image.Resampling.BILINEAR)
             if random.random() < 0.5:
                 image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        pixels = torch.from_numpy(np.array(image))
-        pixels = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
-        return pixels.float().div(255).sub_(self.mean).div_(self.std), int(self.labels[index])
+        # What torchvision's ToTensor and Normalize do, step for step.
+        array = np.array(image, copy=True)
+        pixels = torch.from_numpy(array).view(*array.shape[:2], -1).permute(2, 0, 1).contiguous()
+        pixels = pixels.to(dtype=torch.get_default_dtype()).div(255).clone()
+        mean, std = torch.as_tensor(self.mean, dtype=pixels.dtype), torch.as_tensor(self.std, dtype=pixels.dtype)
+        if (std == 0).any():
+            raise ValueError("division by zero")
+        return pixels.sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1)), int(self.labels[index])
 
 
 NETWORKS = {
@@ -172,7 +184,7 @@ NETWORKS = {
 
 
 def loop(case: str, precision: str, root: Path | None, workers: int) -> dict[str, float]:
-    asked, splits, _ = prepared(case, "fp32", root)
+    asked, splits, _ = prepared(case, "fp32", root, settled=False)
     pixels = splits.train.pixels
     arrays = pixels[:, 0].numpy() if pixels.shape[1] == 1 else pixels.permute(0, 2, 3, 1).contiguous().numpy()
     dataset = PillowImages(arrays, splits.train.labels.numpy(), splits.mean, splits.std, train=bool(asked.data.augment))
@@ -197,7 +209,7 @@ def loop(case: str, precision: str, root: Path | None, workers: int) -> dict[str
     return clock.per_image(timed)
 
 
-ARMS = {"engine": engine, "floor": floor, "augment": augment}
+ARMS = {"engine": engine, "floor": floor, "bare": bare, "augment": augment}
 
 
 def child(arm: str, case: str, precision: str, root: Path | None) -> dict[str, float]:
@@ -218,7 +230,8 @@ def measure(case: str, rounds: int, root: Path | None) -> dict:
     """All arms of one case, in turn, `rounds` times."""
     workers, tried = best_workers(case, root)
     arms = [("loop", "fp32", f"loop:{workers}")]
-    arms += [(arm, precision, arm) for precision in ("fp32", "bf16") for arm in ("engine", "floor")] + [("augment", "fp32", "augment")]
+    arms += [(arm, precision, arm) for precision in ("fp32", "bf16") for arm in ("engine", "floor", "bare")]
+    arms += [("augment", "fp32", "augment")]
     taken: dict[str, list[dict[str, float]]] = {f"{name} {precision}": [] for name, precision, _ in arms}
     for number in range(rounds):
         for name, precision, arm in arms:
@@ -232,6 +245,8 @@ def measure(case: str, rounds: int, root: Path | None) -> dict:
         c = [one["wall"] for one in taken[f"floor {precision}"]]
         b = [one["wall"] for one in taken["loop fp32"]]
         ratios[f"engine over floor {precision}"] = statistics.median((x - y) / z for x, y, z in zip(a, own, c, strict=True))
+        d = [one["wall"] for one in taken[f"bare {precision}"]]
+        ratios[f"engine over bare {precision}"] = statistics.median((x - y) / z for x, y, z in zip(a, own, d, strict=True))
         ratios[f"loop over engine {precision}"] = statistics.median(y / x for x, y in zip(a, b, strict=True))
     return {"workers": workers, "workers_tried": tried, "microseconds": median, "ratios": ratios, "rounds": taken}
 

@@ -2,12 +2,13 @@
 
     python benchmarks/time_to_accuracy.py [--seeds 5] [--root DIR] [--runs DIR] [--out benchmarks/results/time_to_accuracy.json]
 
-The reference's time is extrapolated, not run to the end: microseconds an image of the plain loop (benchmarks/throughput.py,
-arm "loop", measured here anew, the median of three) times the images its recipe needs. It needs the epochs up to the
-first one at which its watched test curve (benchmarks/results/catalog) reaches the target, all of them if none does.
-The runs stay in --runs, so that benchmarks/catalog.py can read the same ones (SMALLVISION_RUNS=DIR) and the test split
-is not met twice. Our time is that of whole runs, each in a process of its own: training alone, and the process from its start to the
-written report. The target counts as reached when the mean test accuracy over all seeds is at least the target.
+The reference's time is extrapolated, not run to the end: microseconds an image of the plain loop (the median of arm
+"loop" in benchmarks/results/throughput.json, measured before on the same machine) times the images its recipe needs: the
+epochs up to the first one at which its watched test curve (benchmarks/results/catalog) reaches the target, all of them
+if none does. Our time is that of whole runs, each in a process of its own: training alone, and the process from its
+start to the written report. They stay in --runs, so that benchmarks/catalog.py can read the same ones
+(SMALLVISION_RUNS=DIR) and the test split is not met twice. The target counts as reached when the mean test accuracy over
+all seeds is at least the target.
 """
 
 import argparse
@@ -19,7 +20,6 @@ import sys
 import time
 from pathlib import Path
 
-import throughput
 import torch
 
 from smallvision.experiment import load
@@ -36,14 +36,14 @@ CASES = {
 }
 
 
-def reference(case: str, target: float | None, images: int, root: Path | None) -> dict:
+def reference(case: str, target: float | None, images: int) -> dict:
     """What the reference's recipe takes in the plain loop, extrapolated."""
     known = json.loads((RESULTS / "catalog" / f"{case}.json").read_text())
     reached = target if target is not None else known["runs"][0]["test"]["accuracy"]      # of the run whose curve is watched
     hits = [epoch for epoch, accuracy in enumerate(known["watched"], 1) if accuracy >= reached]
     epochs = hits[0] if hits else known["runs"][0]["epochs"]
-    workers, _ = throughput.best_workers(case, root)
-    timed = [throughput.child(f"loop:{workers}", case, "fp32", root)["wall"] for _ in range(3)]
+    loop = json.loads((RESULTS / "throughput.json").read_text())["cases"][case]
+    workers, timed = loop["workers"], [one["wall"] for one in loop["rounds"]["loop fp32"]]
     microseconds = statistics.median(timed)
     return {
         "target": reached,
@@ -84,7 +84,7 @@ def main() -> None:
     here = environment.describe("cpu", device.name_of(torch.device("cpu")), torch.get_num_threads(), "as each recipe says", True)
     found: dict = {"format_version": 1, "environment": here, "cases": {}}
     for case, what in CASES.items():
-        slow = reference(case, what["target"], what["images"], asked.root)
+        slow = reference(case, what["target"], what["images"])
         rows = ours(what["fast"], asked.seeds, asked.root, asked.runs)
         accuracies = [row["accuracy"] for row in rows]
         seconds, whole = (statistics.fmean(row[key] for row in rows) for key in ("seconds", "whole_seconds"))

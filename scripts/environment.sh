@@ -7,5 +7,5 @@ install() {
         "$python" -m venv .venv || { rm -rf $made; echo "python3 -m venv does not work here; on Debian: apt-get install python3-venv" >&2; exit 2; }
     fi
     echo "installing into .venv ..."
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" 2> >(grep -v '^WARNING: Location' >&2)
+    .venv/bin/python -m pip install -qq --disable-pip-version-check "$@"
 }

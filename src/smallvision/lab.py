@@ -122,10 +122,10 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
         model = _model(experiment, place, passed, splits)
         task = TASKS[experiment.task.kind](experiment.task, passed.loss)
         layers = summary.table(model, splits.train.shape)
-        _rehearse(model, task, splits, experiment)
         model = model.to(where)
         if engine.channels_last(model):
             model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]   # torch has it, its stubs not
+        _rehearse(model, task, splits, experiment, where)
         state = begin(model, recipe)
         directory = _open(experiment, place, now, layers, state, before, _digest(splits))
         try:
@@ -171,16 +171,16 @@ def _model(experiment: Experiment, place: Place, passed: Passed, splits: Splits)
         raise BadInput(f"model: cannot be built ({str(error).splitlines()[0]}); make its layers smaller") from None
 
 
-def _rehearse(model: nn.Module, task: engine.Task, splits: Splits, experiment: Experiment) -> None:
+def _rehearse(model: nn.Module, task: engine.Task, splits: Splits, experiment: Experiment, where: torch.device) -> None:
     """One step on a copy, with the smallest batch there will be, so that what cannot be trained is said before a file is written."""
     recipe, train = experiment.recipe, splits.train
     rest = len(train) % recipe.batch_size
     smallest = rest if rest and not recipe.drop_last else recipe.batch_size
-    rows = torch.arange(min(smallest, 2), device=train.labels.device)
-    generator = torch.Generator()
+    rows = torch.arange(min(smallest, 2), device=where)
+    generator = torch.Generator(where)
     actor = copy.deepcopy(model).train()
-    with torch.random.fork_rng(devices=[]):
-        batch = next(batches.epoch(train.take(rows).to("cpu"), [rows.cpu()]))
+    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+        batch = next(batches.epoch(train, [rows]))
         batch = augment.build(experiment.data.augment)(batch, generator.manual_seed(0))
         try:
             task.step(actor, batch, generator).loss.backward()  # type: ignore[no-untyped-call]

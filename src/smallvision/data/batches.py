@@ -8,6 +8,8 @@ from torch import Tensor
 
 from smallvision.data.images import ImageSet
 
+GATHERED = 2**19                                     # pixels gathered at once, at least: 2 MB as floats
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -42,12 +44,29 @@ def epoch(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
     BadInput : images of several sizes.
     """
     pixels = images.pixels
-    for row in rows:
-        yield Batch(
-            pixels=as_float(pixels.index_select(0, row)),
-            labels=images.labels.index_select(0, row),
-            ids=images.ids.index_select(0, row),
+    size = pixels[:1].numel()
+    for some in _together(rows, size):
+        sizes, every = [len(row) for row in some], torch.cat(some)
+        parts = zip(
+            as_float(pixels.index_select(0, every)).split(sizes),  # type: ignore[no-untyped-call]
+            images.labels.index_select(0, every).split(sizes),  # type: ignore[no-untyped-call]
+            images.ids.index_select(0, every).split(sizes),  # type: ignore[no-untyped-call]
+            strict=True,
         )
+        for part, labels, ids in parts:
+            yield Batch(pixels=part, labels=labels, ids=ids)
+
+
+def _together(rows: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:
+    """Rows of several small batches at a time: one gather for all of them costs little more than one for each."""
+    some: list[Tensor] = []
+    for row in rows:
+        some.append(row)
+        if sum(map(len, some)) * size >= GATHERED:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def as_float(pixels: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Where to compute, with how many threads, and in a way that gives the same bits again."""
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ import torch
 
 from smallvision.errors import BadInput, nearest
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3              # of glibc's malloc.h
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -46,6 +48,8 @@ def settle(device: torch.device, threads: int | None, precision: str, determinis
         if not 1 <= threads <= most:
             raise BadInput(f"--threads: got {threads}; expected 1 to {most}")
         torch.set_num_threads(threads)
+    if device.type == "cpu":
+        keep_freed_memory()
     if device.type == "cuda":
         if precision == "bf16" and not torch.cuda.is_bf16_supported():
             raise BadInput(f'recipe.precision: "bf16" is not supported by {torch.cuda.get_device_name(device)}; use "fp32"')
@@ -55,6 +59,21 @@ def settle(device: torch.device, threads: int | None, precision: str, determinis
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")           # cuBLAS is deterministic only with it
         torch.use_deterministic_algorithms(deterministic)
     return torch.get_num_threads()
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what a step frees for the next step, instead of giving it back to the system and asking again.
+
+    A step frees and takes again tens of megabytes of activations; by default glibc hands blocks of that size back, and
+    every page of them is then faulted in and zeroed anew, up to 10 000 pages a step of R5's network. The thresholds
+    are mallopt(3)'s. The process keeps its peak, no more; where the C library has no mallopt, nothing happens.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(M_MMAP_THRESHOLD, 2**30)
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextmanager
