@@ -1,6 +1,6 @@
 """Seconds to the accuracy that a reference reports: its own recipe in the plain loop, against our fast recipe.
 
-    python benchmarks/time_to_accuracy.py [--seeds 5] [--root DIR] [--runs DIR] [--out benchmarks/results/time_to_accuracy.json]
+    python benchmarks/time_to_accuracy.py [CASE ...] [--seeds 5] [--root DIR] [--runs DIR] [--out benchmarks/results/time_to_accuracy.json]
 
 The reference's time is extrapolated, not run to the end: microseconds an image of the plain loop (the median of arm
 "loop" in benchmarks/results/throughput.json, measured before on the same machine) times the images its recipe needs: the
@@ -75,6 +75,7 @@ def ours(name: str, seeds: int, root: Path | None, runs: Path) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--root", type=Path)
     parser.add_argument("--out", type=Path, default=RESULTS / "time_to_accuracy.json")
@@ -82,8 +83,10 @@ def main() -> None:
     asked = parser.parse_args()
 
     here = environment.describe("cpu", device.name_of(torch.device("cpu")), torch.get_num_threads(), "as each recipe says", True)
-    found: dict = {"format_version": 1, "environment": here, "cases": {}}
-    for case, what in CASES.items():
+    before = json.loads(asked.out.read_text())["cases"] if asked.cases and asked.out.exists() else {}
+    found: dict = {"format_version": 1, "environment": here, "cases": before}
+    for case in asked.cases or CASES:
+        what = CASES[case]
         slow = reference(case, what["target"], what["images"])
         rows = ours(what["fast"], asked.seeds, asked.root, asked.runs)
         accuracies = [row["accuracy"] for row in rows]

@@ -20,7 +20,11 @@ TRIED: dict[str, dict[str, list]] = {
     "mnist-cnn-fast": {
         "always": ["data.validation=10000"],
         "tries": [
-            *([f"recipe.learning_rate={rate}", f"recipe.batch_size={size}"] for rate in (0.005, 0.01, 0.02) for size in (64, 128)),
+            *(
+                [f"recipe.learning_rate={rate}", f"recipe.batch_size={size}", "recipe.epochs=2"]
+                for rate in (0.005, 0.01, 0.02)
+                for size in (64, 128)
+            ),
             ["recipe.epochs=1", "recipe.learning_rate=0.01", "recipe.batch_size=64"],
             ["recipe.epochs=3", "recipe.learning_rate=0.01", "recipe.batch_size=128"],
         ],

@@ -29,3 +29,5 @@ def test_every_catalog_entry_has_a_row_of_the_experiment_as_it_is():
 def test_every_try_of_a_recipe_was_on_validation_images_alone():
     for one in json.loads((ROOT / "benchmarks" / "results" / "tuning.json").read_text())["tries"]:
         assert "test" not in one
+        tried = load(one["name"], [*one["overrides"], "protocol.test=never"]).hash()
+        assert tried == one["experiment"], f"{one['name']} has changed: its overrides no longer say what was tried"
