@@ -91,7 +91,8 @@ def catalog() -> str:
         return ""
     return (
         "\n## The catalog, reported beside ours\n\n`python benchmarks/catalog.py NAME --seeds N`. ± is the standard deviation over "
-        "seeds; one seed has Wilson's 95 % interval over its test images instead.\n\n"
+        "seeds; one seed has Wilson's 95 % interval over its test images instead. Seconds here are of whole runs, some of which "
+        "shared the machine with other work: speeds are compared under Throughput.\n\n"
         + table(header, rows)
         + "\n"
         + "".join(sorted({machine(entry["environment"]) for entry in found}))
