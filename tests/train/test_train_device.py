@@ -28,7 +28,8 @@ torch.set_num_threads(1)
 if sys.argv[1] == "kept":
     device.keep_freed_memory()
 def step():
-    parts = [torch.ones(64, 64, 32, 32) for _ in range(6)]          # six blocks of 16 MB, all freed at the end
+    for _ in range(3):
+        torch.ones(40 * 2**18)                # 40 MB: above 32 MB glibc always asks the system, unless it is told otherwise
 for _ in range(3):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
