@@ -46,6 +46,10 @@ def spread(values: list[float], scale: float = 1.0, digits: int = 2) -> str:
     return f"{mean} ± {scale * statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
 
 
+def brief(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
     left = {0}
     lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" --- " if i in left else " ---: " for i in range(len(header))) + "|"]
@@ -207,10 +211,10 @@ def summary() -> str:
                     spread([run["test"]["accuracy"] for run in runs], 100),
                     str(len(runs)),
                     str(runs[0]["epochs"]),
-                    f"{seconds * runs[0]['epochs']:.3g}",
+                    brief(seconds * runs[0]["epochs"]),
                 ]
             )
-    text = table(["entry", "reported test %", "test %", "seeds", "epochs", "training s"], rows)
+    text = table(["entry", "reported test %", "test %", "seeds", "epochs", "training s (median epoch × epochs)"], rows)
     quick = read("time_to_accuracy")
     if quick:
         parts = [
