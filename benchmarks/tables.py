@@ -31,8 +31,8 @@ INTRODUCTION = """# Results
 Made by `python benchmarks/tables.py` from the files in `benchmarks/results/`, each of which the command beside its table
 writes anew. Accuracies are on the test split, which the last weights meet once, at the end of a run; entries whose
 reference draws a test curve watch it besides, which nothing selects by ("looks" counts every time the split was scored).
-Recipes of the `-fast` entries were tried on validation images alone, but see "What was seen before". CIFAR-10 is a copy whose images went once through
-JPEG: compare its figures with one another, not with figures on the original images.
+Recipes of the `-fast` entries were tried on validation images alone, but see "What was seen before". CIFAR-10 is a copy
+whose images went once through JPEG: compare its figures with one another, not with figures on the original images.
 """
 
 
