@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "results.md"
 README = HERE.parent / "README.md"
+CONVOLUTION = HERE.parent / "docs" / "convolution.md"
 MARKS = ("<!-- results: made by python benchmarks/tables.py -->", "<!-- /results -->")
 
 # What the authors of the reference systems report, one run each.
@@ -197,6 +198,45 @@ def tuning() -> str:
     )
 
 
+def convolution() -> str:
+    found = read("conv_bench")
+    if not found:
+        return ""
+    text = (
+        f"\n## Convolution: the ladder\n\n`smallvision conv bench --rounds {found['rounds']}`, kept in "
+        "`benchmarks/results/conv_bench.json`: every implementation in a process of its own, torch's timed in turn with it in every "
+        "round; fp32; *backward* is both gradients; times are medians, ratios medians of the rounds' ratios to torch on tensors in "
+        "its default layout; *peak* is by how much the resident set rises beyond what is given and returned in the hungriest of "
+        "the three functions, *stated* what the implementation's own formula says of it. Multiply-adds a second are the "
+        "definition's. ~: timed on a slice and scaled. docs/convolution.md explains the implementations.\n"
+    )
+    for shape in found["shapes"]:
+        rows = []
+        for one in found["rows"]:
+            if one["shape"] != shape["shape"]:
+                continue
+            if one["reason"]:
+                rows.append([f"`{one['rung']}`", *["-"] * 8])
+                continue
+            about = "~" if one["slice"] else ""
+            times = [f"{about}{one['milliseconds'][key]:.2f}" for key in ("forward", "backward", "total")]
+            ratios = [f"{one['ratio'][key]:.2f}" for key in ("forward", "total")]
+            peak = f"{max(one['memory_bytes']) / 1e6:.1f}" if one["memory_bytes"] else "-"
+            stated = f"{max(one['stated_bytes']) / 1e6:.1f}"
+            rows.append([f"`{one['rung']}`", *times, *ratios, peak, stated, f"{one['gigamacs_per_second']['total']:.3g}"])
+        header = ["implementation", "forward ms", "backward ms", "total ms", "forward / torch", "total / torch"]
+        header += ["peak MB", "stated MB", "GMAC/s"]
+        size = f"{shape['multiply_adds'] / 1e6:.1f} M multiply-adds forward"
+        text += f"\n`{shape['shape']}` ({shape['about']}), {size}:\n\n" + table(header, rows)
+    best = found["matmul"]["gigamacs_per_second"]
+    return (
+        text
+        + f"\nBest fp32 matrix product on the machine: torch {best['torch']:.0f}, numpy {best['numpy']:.0f} GMAC/s, square, of "
+        + f"{', '.join(str(size['size']) for size in found['matmul']['sizes'])}.\n"
+        + machine(found["environment"])
+    )
+
+
 def summary() -> str:
     """The README's table."""
     rows = []
@@ -232,6 +272,83 @@ def readme() -> str:
     return before + MARKS[0] + "\n" + summary() + MARKS[1] + rest.split(MARKS[1])[1]
 
 
+def epoch(found: dict) -> str:
+    rows, arms = [], ("by hand", "torch, one thread", "torch without oneDNN")
+    for arm in arms:
+        apart = [row[arm]["largest_difference"] for row in found["epoch"]["rows"]]
+        accuracies = [row[arm]["accuracy"] for row in found["epoch"]["rows"]]
+        seconds = statistics.median(row[arm]["seconds"] for row in found["epoch"]["rows"])
+        rows.append([arm, ", ".join(f"{one:.1e}" for one in apart), f"{spread(accuracies, 100)}", f"{seconds:.1f}"])
+    plain = [row["torch"] for row in found["epoch"]["rows"]]
+    plain_seconds = f"{statistics.median(one['seconds'] for one in plain):.1f}"
+    rows.insert(0, ["torch, two threads", "", spread([one["accuracy"] for one in plain], 100), plain_seconds])
+    header = ["one epoch, fp32", "largest difference of a weight, seeds 0 to 4", "accuracy while training %", "seconds"]
+    return (
+        f"Do both train to the same weights? `python benchmarks/convolution.py epoch` ({found['epoch']['experiment']}):\n\n"
+        + table(header, rows)
+        + f"\nIn float64 the same epoch ends with weights that differ by {found['epoch']['float64']:.0e} at most. In fp32 torch does not "
+        "repeat itself that well when only its threads or its library change: the first rounding that decides which of two nearly equal "
+        "pixels is the maximum, or whether a ReLU is open, sends training along another path, and the paths part by a hundredth "
+        "of a weight or less while accuracy stays the same.\n"
+    )
+
+
+def equivariance(found: dict) -> str:
+    what = found["equivariance"]
+    rows = [[name, f"{value:.1e}" if value < 1e-6 else f"{value:.3f}"] for name, value in what.items() if isinstance(value, float)]
+    net = what["network"]
+    answers = [[f"{key} {n}{unit}", f"{100 * value:.2f}"] for key, unit in (("shifted right by", " pixels"), ("turned by", " degrees"))
+               for n, value in net[key].items()]  # fmt: skip
+    return (
+        f"`python benchmarks/convolution.py equivariance`: {what['digits']} MNIST digits on a black border, {what['kernels']} random 5x5 "
+        f"kernels, shift T by {what['shift'][0]} rows and {what['shift'][1]} columns, R a quarter turn; |a - b| / |b| over all numbers:\n\n"
+        + table(["a against b", "relative difference"], rows)
+        + f"\nAnd a trained network ({net['experiment']}) on {net['images']} validation images it did not train on, changed: its "
+        "convolutions are equivariant, its dense layers know where a stroke should be.\n\n" + table(["image", "accuracy %"], answers)
+    )
+
+
+def ladder(found: dict) -> str:
+    shape = found["shapes"][0]
+    rows = {one["rung"]: one for one in found["rows"] if one["shape"] == shape["shape"] and not one["reason"]}
+    own = [name for name in rows if not name.startswith("torch")]
+    best = min(own, key=lambda name: rows[name]["ratio"]["total"])
+    beats = [f"`{one['rung']}` on `{one['shape']}` ({one['ratio'][key]:.2f} {key})" for one in found["rows"] for key in ("forward", "total")
+             if not one["reason"] and one["rung"] in own and one["ratio"][key] < 1]  # fmt: skip
+    rate = {name: rows[name]["gigamacs_per_second"]["total"] for name in ("loops", "compiled")}
+    return (
+        f"On `{shape['shape']}` the best by hand is `{best}`: {rows[best]['ratio']['total']:.2f} times torch's forward and backward, "
+        f"{rows[best]['ratio']['forward']:.2f} times its forward. Compiled loops do {rate['compiled'] / rate['loops']:.0f} times the "
+        f"multiply-adds a second of Python's. Quicker than torch: {'; '.join(beats) or 'none'}. `einsum`, which makes the patches of "
+        f"the whole batch, needs {max(rows['einsum']['memory_bytes']) / 1e6:.0f} MB on the way, `im2col` "
+        f"{max(rows['im2col']['memory_bytes']) / 1e6:.0f} MB, `compiled` {max(rows['compiled']['memory_bytes']) / 1e6:.0f} MB. "
+        "All tables: [docs/results.md](results.md#convolution-the-ladder).\n\n![Times and memory of every implementation]"
+        "(convolution/bench.png)\n"
+    )
+
+
+def check(found: dict) -> str:
+    keys = ("forward", "input gradient", "weight gradient", "differences", "adjoint")
+    rows = [
+        [f"`{one['rung']}`", str(one["checked"]), str(one["refused"]), *(f"{one['worst'][key]:.1e}" for key in keys)]
+        for one in found["rows"]
+    ]
+    return table(["implementation", "configurations", "refused", *keys], rows)
+
+
+def convolution_page() -> str:
+    """docs/convolution.md with its measured parts as the files say."""
+    text = CONVOLUTION.read_text()
+    made = {"epoch": epoch, "equivariance": equivariance, "ladder": ladder, "check": check}
+    files = {"epoch": "convolution", "equivariance": "convolution", "ladder": "conv_bench", "check": "conv_check"}
+    for name, file in files.items():
+        begin, end = f"<!-- {name}: made by python benchmarks/tables.py -->", f"<!-- /{name} -->"
+        before, rest = text.split(begin)
+        found = read(file)
+        text = before + begin + "\n" + (made[name](found) if found else "") + end + rest.split(end)[1]
+    return text
+
+
 SEEN = """
 ## What was seen before
 
@@ -252,14 +369,17 @@ These rows are not the first look at every test split, nor the first measurement
 
 
 def page() -> str:
-    return INTRODUCTION + catalog() + time_to_accuracy() + throughput() + tuning() + SEEN
+    return INTRODUCTION + catalog() + time_to_accuracy() + throughput() + convolution() + tuning() + SEEN
+
+
+PAGES = {PAGE: page, README: readme, CONVOLUTION: convolution_page}
 
 
 def main() -> None:
     if "--check" in sys.argv:
-        sys.exit(PAGE.read_text() != page() or README.read_text() != readme())
-    PAGE.write_text(page())
-    README.write_text(readme())
+        sys.exit(any(path.read_text() != text() for path, text in PAGES.items()))
+    for path, text in PAGES.items():
+        path.write_text(text())
 
 
 if __name__ == "__main__":

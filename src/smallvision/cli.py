@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from smallvision.cli_assign import assign
+from smallvision.cli_conv import conv_app
 from smallvision.errors import SmallvisionError
 
 app = typer.Typer(
@@ -19,6 +21,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Data sets: which there are, what is in them, getting them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(conv_app, name="conv")
+app.command("assign")(assign)
 
 Name = Annotated[str, typer.Argument(help='A catalog name, or a TOML file (with "/" or ".toml").', show_default=False)]
 Overrides = Annotated[

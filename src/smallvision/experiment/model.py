@@ -9,6 +9,7 @@ from smallvision.experiment.base import BelowOne, Count, Spec, Text, Whole, Widt
 Activation = Literal["relu", "leaky-relu", "gelu", "silu", "elu", "tanh", "sigmoid", "none"]
 Normalization = Literal["none", "batch", "group", "layer"]
 Initialization = Literal["default", "he", "xavier"]
+Convolution = Literal["torch", "by-hand"]
 
 
 class MlpSpec(Spec):
@@ -62,6 +63,7 @@ class CnnSpec(Spec):
     dense_activation: Activation = "relu"
     dense_dropout: BelowOne = 0.0
     init: Initialization = "default"
+    convolution: Convolution = "torch"                # "by-hand": our own forward and gradients, docs/convolution.md
 
 
 class Lenet5Spec(Spec):
@@ -71,6 +73,7 @@ class Lenet5Spec(Spec):
     activation: Activation = "tanh"
     pool_kind: Literal["max", "mean"] = "mean"
     init: Initialization = "default"
+    convolution: Convolution = "torch"
 
 
 class CustomSpec(Spec):

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from smallvision.experiment.model import Block, CnnSpec, Initialization
+from smallvision.experiment.model import Block, CnnSpec, Convolution, Initialization
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.init import initialized
-from smallvision.nn.layers import ACTIVATIONS, HEADS, INCREASING, POOLS, Standardize
+from smallvision.nn.layers import ACTIVATIONS, CONVOLUTIONS, HEADS, INCREASING, POOLS, Standardize
 from smallvision.nn.mlp import dense
 from smallvision.nn.shapes import Shape, block_shapes, groups
 
@@ -41,7 +41,7 @@ class Cnn(Classifier):
 
         self.standardize = Standardize(mean, std)
         self.blocks = nn.Sequential(
-            *(_block(block, c, spec.init) for block, c in zip(spec.blocks, inputs[:-1], strict=True))
+            *(_block(block, c, spec.init, spec.convolution) for block, c in zip(spec.blocks, inputs[:-1], strict=True))
         )
         self.head = HEADS[spec.head]()                  # (B, C, H, W) -> (B, C * H * W), or (B, C)
         self.dense = dense(features, spec.dense, spec.dense_activation, spec.dense_dropout, spec.init)
@@ -57,13 +57,13 @@ class Cnn(Classifier):
         return logits
 
 
-def _block(block: Block, channels: int, init: Initialization) -> nn.Sequential:
+def _block(block: Block, channels: int, init: Initialization, kind: Convolution) -> nn.Sequential:
     """One block, (B, channels, H, W) -> (B, block.channels, H', W')."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     padding = (block.kernel - 1) // 2 if block.padding == "same" else block.padding
     if block.padding == "same" and block.kernel % 2 == 0:
         layers["pad"] = nn.ZeroPad2d((0, 1, 0, 1))      # an even kernel has no middle: one more below and to the right
-    convolution = nn.Conv2d(
+    convolution = CONVOLUTIONS[kind](
         channels,
         block.channels,
         block.kernel,

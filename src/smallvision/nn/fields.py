@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smallvision.conv import Conv2d
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -90,6 +92,11 @@ class Fields:
                     self._known[key] = None
         for tensor in tensors_in(out):
             self._set(tensor, field if tensor.ndim == 4 else None)
+
+    def convolved(self, pixels: Tensor, out: Tensor, layer: Conv2d) -> None:
+        """Take note that `out` is what a convolution by hand made of `pixels`: its operations are too many to follow."""
+        padding = layer._reversed_padding_repeated_twice[2::-2]                            # above, and to the left
+        self._set(out, _windows(self[pixels], layer.kernel_size, layer.stride, padding, layer.dilation))
 
     def _set(self, tensor: Tensor, field: Field | None) -> None:
         self._known[_key(tensor)] = field

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from smallvision import conv
 from smallvision.errors import BadInput
 
 
@@ -103,6 +104,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 INCREASING = ("relu", "leaky-relu", "elu", "tanh", "sigmoid")          # gelu and silu are not: they dip below zero
+
+CONVOLUTIONS: dict[str, type[nn.Conv2d]] = {"torch": nn.Conv2d, "by-hand": conv.Conv2d}
 
 POOLS: dict[str, Callable[[int, int], nn.Module]] = {"max": nn.MaxPool2d, "mean": nn.AvgPool2d}
 

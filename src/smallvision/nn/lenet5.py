@@ -9,7 +9,7 @@ from smallvision.errors import BadInput
 from smallvision.experiment.model import Lenet5Spec
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.init import initialized
-from smallvision.nn.layers import ACTIVATIONS, POOLS, PadTo, Standardize
+from smallvision.nn.layers import ACTIVATIONS, CONVOLUTIONS, POOLS, PadTo, Standardize
 from smallvision.nn.mlp import dense
 from smallvision.nn.shapes import Shape
 
@@ -46,11 +46,12 @@ class Lenet5(Classifier):
                            'make them smaller, or use "cnn"')
         self.pad = PadTo(SIZE)
         self.standardize = Standardize(mean, std)
+        convolution = CONVOLUTIONS[spec.convolution]
         self.maps = nn.Sequential(OrderedDict(
-            c1=initialized(nn.Conv2d(channels, 6, 5), spec.init, spec.activation),         # (B, 6, 28, 28)
+            c1=initialized(convolution(channels, 6, 5), spec.init, spec.activation),      # (B, 6, 28, 28)
             a1=ACTIVATIONS[spec.activation](),
             s2=POOLS[spec.pool_kind](2, 2),                                                # (B, 6, 14, 14)
-            c3=initialized(nn.Conv2d(6, 16, 5), spec.init, spec.activation),               # (B, 16, 10, 10)
+            c3=initialized(convolution(6, 16, 5), spec.init, spec.activation),            # (B, 16, 10, 10)
             a3=ACTIVATIONS[spec.activation](),
             s4=POOLS[spec.pool_kind](2, 2),                                                # (B, 16, 5, 5)
         ))

@@ -3,20 +3,21 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from smallvision.conv import conv_size
 from smallvision.errors import BadInput
 from smallvision.experiment.model import Block
 
 Shape = tuple[int, int, int]                            # (C, H, W)
 
 
-def output_size(size: int, window: int, stride: int, padding: int | Literal["same"] = 0) -> int:
-    """How many places a window has in `size` pixels: floor((size + 2 padding - window) / stride) + 1.
-
-    Dumoulin & Visin 2016, relationship 6. Below 1 the window does not fit.
-    """
+def places(size: int, window: int, stride: int, padding: int | Literal["same"] = 0) -> int:
+    """How many places a window has in `size` pixels (conv.conv_size); 0 where it does not fit."""
     if padding == "same":
         return size
-    return (size + 2 * padding - window) // stride + 1
+    try:
+        return conv_size(size, window, stride, padding)
+    except ValueError:
+        return 0
 
 
 def block_shapes(blocks: Sequence[Block], shape: Shape) -> list[Shape]:
@@ -32,8 +33,8 @@ def block_shapes(blocks: Sequence[Block], shape: Shape) -> list[Shape]:
         key, (channels, height, width) = f"model.blocks.{i}", shape
         got, least = f"a map of {height}x{width} ({_channels(channels)})", min(height, width)
         less = ", or one pool less before it" if pools else ""
-        size = (output_size(height, block.kernel, block.stride, block.padding),
-                output_size(width, block.kernel, block.stride, block.padding))
+        size = (places(height, block.kernel, block.stride, block.padding),
+                places(width, block.kernel, block.stride, block.padding))
         if min(size) < 1:
             assert block.padding != "same"              # that always fits
             raise BadInput(
@@ -59,7 +60,7 @@ def block_shapes(blocks: Sequence[Block], shape: Shape) -> list[Shape]:
 
 def _pooled(size: tuple[int, int], block: Block) -> tuple[int, int]:
     stride = block.pool_stride or block.pool
-    return output_size(size[0], block.pool, stride), output_size(size[1], block.pool, stride)
+    return places(size[0], block.pool, stride), places(size[1], block.pool, stride)
 
 
 def _channels(count: int) -> str:

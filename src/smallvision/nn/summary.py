@@ -11,6 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from smallvision.conv import Conv2d
 from smallvision.nn.fields import Fields, tensors_in
 from smallvision.nn.shapes import Shape
 from smallvision.runs.files import FORMAT_VERSION
@@ -110,9 +111,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._open.append(call)
             self.finished.append(call)
 
-        def end(module: nn.Module, _: Any, out: Any) -> None:
+        def end(module: nn.Module, given: Any, out: Any) -> None:
             call, made = self._open.pop(), tensors_in(out)
             if made:
+                if isinstance(module, Conv2d) and given:
+                    self.fields.convolved(given[0], made[0], module)
                 call.output = _per_image(made[0])
                 call.output_bytes = sum(t.numel() * t.element_size() for t in made) // BATCH
                 call.receptive_field = self.fields.extent(made[0])

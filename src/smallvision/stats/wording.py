@@ -1,0 +1,116 @@
+"""A verdict in one plain English sentence, with numbers rounded so that they still say what the verdict says.
+
+An interval that leaves zero out is never printed with an end of 0.00, and a p-value on one side of the level is never
+rounded onto the other.
+"""
+
+from math import floor, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from smallvision.stats.verdict import Verdict
+
+
+def sentence(verdict: "Verdict") -> str:
+    """The verdict, what it rests on, and what would tell where nothing could be told.
+
+    Parameters
+    ----------
+    verdict : from `verdict.judge`.
+
+    Returns
+    -------
+    str : one sentence, ending in a full stop; differences are in percentage points.
+    """
+    return f"{_claim(verdict)}: {_figures(verdict)}{_outlook(verdict)}."
+
+
+def points(value: float, images: int) -> str:
+    """A share as percent or a difference as percentage points: at least two decimals, enough to show one image.
+
+    Parameters
+    ----------
+    value : a share or a difference of shares (0.9893, -0.0014).
+    images : how many images it is of.
+
+    Returns
+    -------
+    str : "98.93", "-0.14"; more decimals where a value that is not zero would print as zero.
+    """
+    decimals = max(2, len(str(images - 1)) - 2)
+    while decimals < 9 and value and not float(f"{100 * value:.{decimals}f}"):
+        decimals += 1
+    text = f"{100 * value:.{decimals}f}"
+    return text.removeprefix("-") if not float(text) else text
+
+
+def probability(p: float, level: float) -> str:
+    """A p-value with three digits, or as many more as keep it on its side of the level: "p = 0.0213"."""
+    if p < 0.0001 <= level:
+        return "p < 0.0001"
+    shown, digits = p, 3
+    while digits < 15:
+        shown = float(f"{p:.{digits}g}")
+        if (shown < level, shown > level) == (p < level, p > level):
+            break
+        digits += 1
+    return f"p = {shown:.15g}"
+
+
+def count(number: int) -> str:
+    """A whole number with its thousands set apart: "10 000"."""
+    return f"{number:,}".replace(",", " ")
+
+
+def about(number: int) -> str:
+    """A planned number, rounded up to three digits: 81543 becomes "about 81 600"."""
+    unit = 10 ** max(floor(log10(number)) - 2, 0)
+    return f"about {count(-(-number // unit) * unit)}" if unit > 1 else count(number)
+
+
+def _claim(v: "Verdict") -> str:
+    a, b = v.names
+    better, worse = (a, b) if v.verdict == "A is better" else (b, a)
+    same = v.verdict == "not distinguishable"
+    if "networks" in v.kind:
+        first, rest = v.kind[0].upper(), v.kind[1:]
+        apart = f"Of {v.kind}, {better} is better than {worse}"
+        return f"{first}{rest}, {a} and {b}, are not distinguishable" if same else apart
+    how = "As recipes" if v.kind == "recipes" else "By the published figures"
+    return f"{how}, {a} and {b} are not distinguishable" if same else f"{how}, {better} is better than {worse}"
+
+
+def _figures(v: "Verdict") -> str:
+    n = min(v.images)
+    low, high = v.interval
+    parts = [f"{100 * v.confidence:.4g} % interval {points(low, n)} to {points(high, n)}", probability(v.p, v.level)]
+    if v.comparisons > 1:
+        adjusted = probability(v.adjusted_p, v.level)
+        parts.append(f"{adjusted} after Holm's correction for {v.comparisons} comparisons")
+    if v.only_right:
+        only_a, only_b = map(count, v.only_right)
+        parts.append(f"{only_a} images right by {v.names[0]} alone, {only_b} by {v.names[1]} alone")
+    runs = f"{v.runs[0]} and {v.runs[1]} {'seeds' if v.kind == 'recipes' else 'runs'} on " if max(v.runs) > 1 else ""
+    images = count(v.images[0]) if v.images[0] == v.images[1] else f"{count(v.images[0])} and {count(v.images[1])}"
+    a, b = (points(accuracy, n) for accuracy in v.accuracies)
+    gap = f"a difference of {points(v.difference, n)} points"
+    return f"{a} % against {b} % over {runs}{images} test images, {gap} ({'; '.join(parts)})"
+
+
+def _outlook(v: "Verdict") -> str:
+    few = "; to speak of the recipes takes at least five seeds a side" if "networks" in v.kind else ""
+    if v.needed is None:
+        return few
+    if v.difference == 0:
+        return "; no number of images tells a difference of zero" + few
+    seeds, images, together = v.needed.seeds, v.needed.images, v.needed.together
+    if together:
+        both = f"{about(together[0])} seeds a side with {about(together[1])} test images would"
+        would = f"neither more seeds nor more test images alone would do, {both}"
+    else:
+        ways = [f"{about(n)} {what}" for n, what in ((seeds, "seeds a side"), (images, "test images")) if n]
+        would = "takes " + " or ".join(ways)
+        if v.kind == "recipes" and len(ways) == 1:
+            would += f", no number of {'test images' if seeds else 'seeds'} alone would do"
+    settings = f"{100 * v.power:.4g} % power, {100 * (1 - v.confidence):.3g} % level, scatter as seen here"
+    return f"; to tell a difference as large as this one ({settings}) {would}{few}"
