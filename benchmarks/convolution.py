@@ -59,7 +59,7 @@ def one_epoch(kind: str, threads: int, onednn: bool, seed: int, root: Path | Non
         path = Path(folder) / "run"
         for event in lab.run(asked, lab.Place(path, seed, "cpu", threads, root=root), False):
             if isinstance(event, lab.EpochRecord):
-                said = {"loss": event.train["loss"], "accuracy": event.train["accuracy"], "seconds": event.seconds}
+                said = {"loss": event.train["loss"], "accuracy": event.train["accuracy"]}
         return load_model(read_run(path)).model.state_dict(), said
 
 

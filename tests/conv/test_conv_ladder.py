@@ -131,13 +131,24 @@ def test_parameters_may_be_given_and_nothing_is_recorded(rung):
 
 @pytest.mark.parametrize("rung", [rung for name, rung in RUNGS.items() if name != "loops"], ids=[name for name in RUNGS if name != "loops"])
 def test_single_precision_is_as_good_as_torchs(rung):
-    # 1 153 terms in a sum and 1 024 in the kernels' gradient; a product in lower precision than float32 would be 1e-3 off
+    # 1 152 terms in a sum and 1 024 in the kernels' gradient; a product in lower precision than float32 would be 1e-3 off
     g = Geometry(4, 128, 16, (16, 16), (3, 3), padding=(1, 1))
     x, weight, grad = tensors(g, dtype=torch.float32)
     exact = results(TORCH, x.double(), weight.double(), grad.double(), g)
     for a, b in zip(results(rung, x, weight, grad, g), exact, strict=True):
         assert a.dtype == torch.float32
         assert largest(a - b) < 3e-6 * largest(b)
+
+
+def test_a_transforms_error_is_relative_to_the_largest_result():
+    g = Geometry(1, 3, 4, (32, 32), (3, 3))
+    x, weight, _ = tensors(g, dtype=torch.float32)
+    x[:, :, 16:] *= 1e-3                                # the lower half is dark
+    exact = TORCH.forward(x.double(), weight.double(), g)
+    for rung, least, most in ((im2col.RUNG, 0, 1e-6), (fourier.RUNG, 2e-5, 1e-3)):
+        error = (rung.forward(x, weight, g) - exact).abs()
+        assert error.max() < 1e-6 * exact.abs().max()
+        assert least <= error[:, :, 16:].max() / exact[:, :, 16:].abs().max() < most
 
 
 @pytest.mark.parametrize("module", [im2col, shifted])

@@ -63,14 +63,18 @@ def test_r3s_network_trains_to_the_same_weights(dtype, bound):
 
 
 def test_in_bf16_it_is_as_far_from_the_gradient_as_torchs():
-    pixels, labels = torch.rand(16, 1, 28, 28), torch.arange(16) % 10
+    apart = {"torch": 0.0, "ours": 0.0}
+    for seed in range(12):                              # one alone says little: a maximum that changes places changes much
+        pixels, labels = torch.rand(16, 1, 28, 28, generator=torch.Generator().manual_seed(seed)), torch.arange(16) % 10
 
-    def gradient(model, lowered):
-        with torch.autocast("cpu", torch.bfloat16, enabled=lowered):
-            loss = F.cross_entropy(model(pixels), labels)
-        return torch.cat([grad.flatten() for grad in torch.autograd.grad(loss, list(model.parameters()))])
+        def gradient(model, lowered, pixels=pixels, labels=labels):
+            with torch.autocast("cpu", torch.bfloat16, enabled=lowered):
+                loss = F.cross_entropy(model(pixels), labels)
+            return torch.cat([grad.flatten() for grad in torch.autograd.grad(loss, list(model.parameters()))])
 
-    torchs, ours = both(R3)
-    right = gradient(torchs, False)
-    torch.testing.assert_close(gradient(ours, False), right, rtol=0, atol=1e-5)
-    assert 0 < (gradient(ours, True) - right).norm() < 1.5 * (gradient(torchs, True) - right).norm()
+        torchs, ours = both(R3, seed)
+        right = gradient(torchs, False)
+        torch.testing.assert_close(gradient(ours, False), right, rtol=0, atol=1e-5)
+        apart["torch"] += float((gradient(torchs, True) - right).norm())
+        apart["ours"] += float((gradient(ours, True) - right).norm())
+    assert 0 < apart["ours"] < 1.3 * apart["torch"]

@@ -87,72 +87,89 @@ def at_once(work: Callable[[slice], Any], batch: int) -> list[Any]:
 
 
 # What follows brings tensors into the loops' order, one piece of memory for each group, and runs the loops: `make` may compile
-# them, `share` may call work(images) for some images at a time, and returns what the calls returned.
+# them, `share` may call work(images) for some images at a time, and returns what the calls returned. Copies are numpy's, and done
+# by who needs them: torch would copy with threads of its own, which then wait for more work where the loops want to run.
 
 
-@torch.no_grad()
 def forward(x: Tensor, weight: Tensor, g: Geometry, make: Make = as_written, share: Share = at_once) -> Tensor:
-    loops, xs, ws = make(convolve), _with_padding(x, g), grouped(weight, 0, g.groups).permute(0, 3, 4, 2, 1).contiguous()
-    ys = x.new_zeros(g.groups, g.batch, *g.output, g.filters // g.groups)
+    loops, maps, ws = make(convolve), _channels_last(x, g), _copy(weight, _split(weight, g).transpose(0, 3, 4, 2, 1))
+    y = x.new_empty(g.groups, g.batch, *g.output, g.filters // g.groups)
+    xs, ys = _room(x, g).numpy(), y.numpy()
 
     def work(images: slice) -> None:
+        _pad(xs[:, images], maps[:, images], g)
+        ys[:, images] = 0
         for q in range(g.groups):
-            loops(xs[q, images].numpy(), ws[q].numpy(), ys[q, images].numpy(), *g.stride, *g.dilation)
+            loops(xs[q, images], ws[q], ys[q, images], *g.stride, *g.dilation)
 
     share(work, g.batch)
-    return _channels_first(ys)
+    return _channels_first(y)
 
 
-@torch.no_grad()
 def input_gradient(grad: Tensor, weight: Tensor, g: Geometry, make: Make = as_written, share: Share = at_once) -> Tensor:
-    loops, ys, ws = make(convolve_input), _channels_last(grad, g), grouped(weight, 0, g.groups).permute(0, 3, 4, 1, 2).contiguous()
-    xs = _room(grad, g)
+    loops, maps, ws = make(convolve_input), _channels_last(grad, g), _copy(weight, _split(weight, g).transpose(0, 3, 4, 1, 2))
+    x = _room(grad, g)
+    xs = x.numpy()
 
     def work(images: slice) -> None:
+        ys = _copy(grad, maps[:, images])
+        xs[:, images] = 0
         for q in range(g.groups):
-            loops(ys[q, images].numpy(), ws[q].numpy(), xs[q, images].numpy(), *g.stride, *g.dilation)
+            loops(ys[q], ws[q], xs[q, images], *g.stride, *g.dilation)
 
     share(work, g.batch)
-    return inside(_channels_first(xs), g)
+    return inside(_channels_first(x), g)
 
 
-@torch.no_grad()
 def weight_gradient(grad: Tensor, x: Tensor, g: Geometry, make: Make = as_written, share: Share = at_once) -> Tensor:
-    loops, ys, xs = make(convolve_weight), _channels_last(grad, g), _with_padding(x, g)
+    loops, grads, maps, xs = make(convolve_weight), _channels_last(grad, g), _channels_last(x, g), _room(x, g).numpy()
 
-    def work(images: slice) -> Any:                     # each share of the images has kernels of its own
-        ws = x.new_zeros(g.groups, *g.kernel, g.channels // g.groups, g.filters // g.groups)
+    def work(images: slice) -> Array:                   # each share of the images has kernels of its own
+        ys, ws = _copy(grad, grads[:, images]), x.new_empty(g.groups, *g.kernel, g.channels // g.groups, g.filters // g.groups).numpy()
+        _pad(xs[:, images], maps[:, images], g)
+        ws[...] = 0
         for q in range(g.groups):
-            loops(ys[q, images].numpy(), xs[q, images].numpy(), ws[q].numpy(), *g.stride, *g.dilation)
+            loops(ys[q], xs[q, images], ws[q], *g.stride, *g.dilation)
         return ws
 
-    first, *others = share(work, g.batch)
-    kernels: Tensor = first
+    ws, *others = share(work, g.batch)
     for other in others:
-        kernels += other
-    return kernels.permute(0, 4, 3, 1, 2).flatten(0, 1)
+        ws += other
+    return torch.from_numpy(ws).permute(0, 4, 3, 1, 2).flatten(0, 1)
 
 
-def _channels_last(maps: Tensor, g: Geometry) -> Tensor:
-    """(B, C, H, W) to (groups, B, H, W, C / groups)."""
-    return grouped(maps, 1, g.groups).permute(1, 0, 3, 4, 2).contiguous()
+def _split(weight: Tensor, g: Geometry) -> Array:
+    """(O, C / groups, kh, kw) to (groups, O / groups, C / groups, kh, kw), a view."""
+    return grouped(weight.detach(), 0, g.groups).numpy()
+
+
+def _channels_last(maps: Tensor, g: Geometry) -> Array:
+    """(B, C, H, W) to (groups, B, H, W, C / groups), a view."""
+    return grouped(maps.detach(), 1, g.groups).permute(1, 0, 3, 4, 2).numpy()
 
 
 def _channels_first(maps: Tensor) -> Tensor:
-    """And back: a view if there is one group."""
+    """And back, a view if there is one group."""
     return maps.permute(1, 0, 4, 2, 3).flatten(1, 2)
 
 
+def _copy(like: Tensor, array: Array) -> Array:
+    """In one piece, in memory that torch gives: it begins with a cache line. Vectors that straddle two of them take twice as long."""
+    copy: Array = like.new_empty(array.shape).numpy()
+    copy[...] = array
+    return copy
+
+
 def _room(like: Tensor, g: Geometry) -> Tensor:
-    """Zeros for padded images: (groups, B, H + 2 ph, W + 2 pw, C / groups)."""
+    """For padded images: (groups, B, H + 2 ph, W + 2 pw, C / groups)."""
     batch, channels, height, width = padded_shape(g)
-    return like.new_zeros(g.groups, batch, height, width, channels // g.groups)
+    return like.new_empty(g.groups, batch, height, width, channels // g.groups)
 
 
-def _with_padding(x: Tensor, g: Geometry) -> Tensor:
-    room, (ph, pw), (height, width) = _room(x, g), g.padding, g.size
-    room[:, :, ph : ph + height, pw : pw + width] = grouped(x, 1, g.groups).permute(1, 0, 3, 4, 2)
-    return room
+def _pad(xs: Array, maps: Array, g: Geometry) -> None:
+    (ph, pw), (height, width) = g.padding, g.size
+    xs[...] = 0
+    xs[:, :, ph : ph + height, pw : pw + width] = maps
 
 
 def costs(g: Geometry, itemsize: int, shares: int = 1) -> tuple[Cost, Cost, Cost]:
@@ -161,7 +178,7 @@ def costs(g: Geometry, itemsize: int, shares: int = 1) -> tuple[Cost, Cost, Cost
     again = g.groups > 1                                # channels first again is a copy then
     sizes = (
         whole + kernels + (y if again else 0),
-        whole + kernels + y - (0 if again else x),
+        whole + kernels + (max(y, x) if again else y) - x,
         whole + y + kernels * (shares - (0 if again else 1)),
     )
     forward, back, weights = (Cost(g.multiply_adds, itemsize * size) for size in sizes)
