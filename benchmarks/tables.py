@@ -288,8 +288,8 @@ def epoch(found: dict) -> str:
         + f"\nIn float64, where torch's own convolution is im2col as well, the same epoch ends with weights that differ by\n"
         f"{found['epoch']['float64']:.0e} at most. In fp32 even torch does not come out within 1e-4 of itself when only its\n"
         "threads or its library change: the first rounding that decides which of two nearly equal pixels is the maximum, or\n"
-        "whether a ReLU is open, sends training along another path, and after 938 steps weights are up to 0.01 apart while accuracy is the same. Ours is as\n"
-        "far from torch's as torch's are from one another.\n"
+        "whether a ReLU is open, sends training along another path, and after 938 steps weights are up to 0.01 apart while\n"
+        "accuracy is the same. Ours is as far from torch's as torch's are from one another.\n"
     )
 
 
