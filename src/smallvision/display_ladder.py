@@ -72,7 +72,7 @@ def bench_table(found: Mapping[str, Any], about: Mapping[str, Any]) -> Table:
 def show_bench_end(console: Console, found: Mapping[str, Any], unsteady: int) -> None:
     """What went wrong, what the columns are, and the machine's matrix product; `unsteady` rows were disturbed."""
     rows, environment = found["rows"], found["environment"]
-    reasons = dict.fromkeys((row["rung"], row["reason"]) for row in rows if row["reason"] and not row["refused"])
+    reasons = dict.fromkeys((row["rung"], row["reason"]) for row in rows if row["reason"])
     for name, reason in reasons:                        # the same one for several shapes once
         console.print(f"{name}: {reason}", highlight=False, soft_wrap=True, markup=False)
     done = sum(row["reason"] is None for row in rows)

@@ -138,7 +138,7 @@ BAD = {
         "recipe.drop_last",
     ),
     "a network beyond any memory": (["run", "digits", "model={kind='mlp', widths=[900000, 900000]}"], "smaller"),
-    "a picture where it cannot be": (["data", "info", "digits", "--picture", "/nowhere/x.png"], "/nowhere/x.png"),
+    "a picture where it cannot be": (["data", "info", "digits", "--picture", "/proc/nowhere/x.png"], "/proc/nowhere/x.png"),
     "negative seed": (["run", "digits", "--seed", "-1"], "seed"),
     "code not trusted": (["run", "digits", "model={kind='net.py:Net'}"], "net.py"),
     "no run": (["report", "/nowhere"], "/nowhere"),
