@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path)
     asked = parser.parse_args()
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in asked.names or [row["name"] for row in sv.catalog()]:
+    for name in asked.names or [row["name"] for row in sv.catalog() if row["kind"] == "experiment"]:
         found = measure(name, asked.seeds, asked.root)
         (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
         accuracies = [row["test"]["accuracy"] for row in found["runs"]]

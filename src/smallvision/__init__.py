@@ -10,9 +10,37 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from smallvision.api import Run, catalog, data_get, data_info, data_sets, find_runs, layers, open_run, report_of, run, show
+    from smallvision.api import (
+        Run,
+        catalog,
+        data_get,
+        data_info,
+        data_sets,
+        find_runs,
+        layers,
+        open_run,
+        open_study,
+        preview,
+        report_of,
+        run,
+        show,
+    )
 
-__all__ = ["Run", "catalog", "data_get", "data_info", "data_sets", "find_runs", "layers", "open_run", "report_of", "run", "show"]
+__all__ = [
+    "Run",
+    "catalog",
+    "data_get",
+    "data_info",
+    "data_sets",
+    "find_runs",
+    "layers",
+    "open_run",
+    "open_study",
+    "preview",
+    "report_of",
+    "run",
+    "show",
+]
 
 
 def __getattr__(name: str) -> Any:

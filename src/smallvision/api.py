@@ -5,13 +5,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smallvision import api_study
 from smallvision import experiment as experiments
+from smallvision.api_study import preview
 from smallvision.errors import BadInput, nearest
-from smallvision.experiment import Experiment
+from smallvision.experiment import Experiment, Study
 from smallvision.finished import Run
 from smallvision.passed import Arrays, arrays_by_name, with_digests
 from smallvision.runs import where
 from smallvision.runs.read import list_runs, read_run
+from smallvision.study.record import StudyRecord, read_study
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,6 +29,8 @@ __all__ = [
     "find_runs",
     "layers",
     "open_run",
+    "open_study",
+    "preview",
     "remove",
     "report_of",
     "run",
@@ -34,30 +39,26 @@ __all__ = [
 
 
 def catalog() -> list[dict[str, Any]]:
-    """The catalog: name, task, data, model, minutes on 2 cores, and what each entry shows."""
-    entries = (experiments.load(name) for name in experiments.catalog())
-    return [
-        {
-            "name": entry.name,
-            "task": entry.task.kind,
-            "data": entry.data.source,
-            "model": entry.model.kind,
-            "minutes": entry.minutes or None,
-            "about": entry.about,
-        }
-        for entry in entries
-    ]
+    """The catalog: name, kind (experiment or study), task, data, model, minutes on 2 cores, and what each entry shows."""
+    rows = []
+    for name in sorted([*experiments.catalog(), *experiments.studies()]):
+        entry = experiments.load_any(name)
+        base = entry.base if isinstance(entry, Study) else entry
+        row = {"name": entry.name, "kind": "study" if isinstance(entry, Study) else "experiment", "task": base.task.kind}
+        row |= {"data": base.data.source, "model": "" if isinstance(entry, Study) else base.model.kind}
+        rows.append({**row, "minutes": entry.minutes or None, "about": entry.about})
+    return rows
 
 
-def show(name: str, *overrides: str) -> Experiment:
-    """The experiment of a catalog name or TOML file, changed by "key.sub=value" overrides. Raises BadInput."""
-    return experiments.load(name, overrides)
+def show(name: str, *overrides: str) -> Experiment | Study:
+    """The experiment or study of a catalog name or TOML file, changed by "key.sub=value" overrides. Raises BadInput."""
+    return experiments.load_any(name, overrides)
 
 
 def run(
-    what: str | Experiment,
+    what: str | Experiment | Study,
     *overrides: str,
-    seed: int = 0,
+    seed: int | None = None,
     out: Path | str | None = None,
     resume: bool = False,
     device: str = "auto",
@@ -67,17 +68,18 @@ def run(
     data: Arrays | None = None,
     model: "nn.Module | None" = None,
     loss: "Callable[[Tensor, Tensor], Tensor] | None" = None,
+    workers: int | None = None,
     console: "Console | None" = None,
-) -> Run:
-    """Run an experiment to its end and write its report; a run that is finished already is shown, not repeated.
+) -> Run | StudyRecord:
+    """Run an experiment or a study to its end; what is finished already is shown, not repeated.
 
     Parameters
     ----------
-    what : a catalog name, a TOML file or an Experiment.
-    overrides : "key.sub=value" each.
-    seed : decides initial weights, order, augmentation and dropout.
+    what : a catalog name, a TOML file, an Experiment or a Study.
+    overrides : "key.sub=value" each; a study's experiments are changed under `set`, as in "set.recipe.epochs=2".
+    seed : decides initial weights, order, augmentation and dropout; 0 unless given. A study has seeds of its own.
     out : the run directory; by default <name>-<hash>-s<seed> under $SMALLVISION_RUNS or ./runs.
-    resume : go on with an unfinished run (begin it, if nothing is there yet).
+    resume : go on with an unfinished run (begin it, if nothing is there yet). A study goes on in any case.
     device : "auto", "cpu", "cuda" or "mps".
     threads : of the CPU; by default torch's choice, one per physical core.
     root : where the data sets are; by default $SMALLVISION_DATA or the user's cache.
@@ -85,15 +87,28 @@ def run(
     data : arrays in place of the source: (x_train, y_train, x_test, y_test), or a dict with the names an .npz has.
     model : a network in place of the spec's; (B, C, H, W) pixels in [0, 1] are standardised before it sees them.
     loss : (logits (B, K), labels (B,)) -> scalar, in place of the cross-entropy.
+    workers : processes of a study at a time; by default as many as were measured to be fastest.
     console : where progress is printed; by default the terminal or notebook.
+
+    Returns
+    -------
+    Run, or for a study StudyRecord : what stands in the directory that was written.
 
     Raises
     ------
-    BadInput, RunFailed, Interrupted : see lab.run.
+    BadInput, RunFailed, Interrupted : see lab.run and study.run.
     """
+    asked = experiments.load_any(what, overrides) if isinstance(what, str) else _changed(what, overrides)
+    if isinstance(asked, Study):
+        options = {"seed": seed, "out": out, "device": device, "threads": threads, "root": root, "trust_code": trust_code}
+        passed = {"data": data, "model": model, "loss": loss, "workers": workers}
+        words = (what, *overrides) if isinstance(what, str) else ()
+        return api_study.run(asked, api_study.place(asked, words, **options, **passed), console)
+    if workers is not None:
+        raise BadInput(f"--workers: {asked.name} is an experiment, one run; --workers is for a study (for one run give --threads)")
+    seed = seed or 0
     if not 0 <= seed < 2**63:
         raise BadInput(f"seed: got {seed}; expected 0 to 2**63 - 1")
-    asked = experiments.load(what, overrides) if isinstance(what, str) else _changed(what, overrides)
     asked = with_digests(asked, data, model, loss)
     path = where.place(asked, seed, out)
     standing = where.standing(path, asked, seed)
@@ -107,7 +122,8 @@ def run(
         where_data = Path(root) if root is not None else None
         options = {"--seed": seed, "--out": out, "--device": device, "--threads": threads, "--root": root, "--trust-code": trust_code}
         passed_in = any(part is not None for part in (data, model, loss))
-        command = () if passed_in else _command(what, overrides, path, options)
+        words = (what, *overrides) if isinstance(what, str) else (str(path / "experiment.toml"),)
+        command = () if passed_in else _command(words, options)
         place = lab.Place(path, seed, device, threads, where_data, trust_code, command)
         events = lab.run(asked, place, standing == "unfinished", lab.Passed(splits, model, loss))
         display.follow(events, console or display.Console())
@@ -120,6 +136,11 @@ def run(
 def find_runs(folder: Path | str | None = None) -> list[dict[str, Any]]:
     """A dict for each run in a folder, by default $SMALLVISION_RUNS or ./runs."""
     return list_runs(Path(folder) if folder is not None else where.folder())
+
+
+def open_study(path: Path | str) -> StudyRecord:
+    """A study that is there already: `<runs>/studies/<name>-<hash>`. Raises BadInput."""
+    return read_study(path)
 
 
 def open_run(path: Path | str, model: "nn.Module | None" = None) -> Run:
@@ -161,18 +182,20 @@ def layers(asked: Experiment, root: Path | str | None = None, trust_code: bool =
 
     The data is read only where its shape is not known beforehand. Raises BadInput, also for layers that do not fit.
     """
-    from smallvision import nn as networks
-    from smallvision.data import images, sources
-    from smallvision.nn import summary
+    from smallvision import rehearsal
 
-    known = sources.SOURCES.get(asked.data.source)
-    if known is not None:
-        shape, classes = known.shape, len(asked.data.classes or known.classes)
-    else:
-        train = images.load(asked.data, Path(root) if root else None).train
-        shape, classes = train.shape, len(train.classes)
-    ones = (1.0,) * shape[0]
-    return summary.table(networks.build(asked.model, shape, classes, ones, ones, 0, trust_code), shape)
+    return rehearsal.layers(asked, *rehearsal.shape(asked, Path(root) if root else None), trust_code)
+
+
+def cases(study: Study) -> list[dict[str, Any]]:
+    """The cases of a study: name, what each sets, and the hash of the experiment that comes of it. Raises BadInput."""
+    from smallvision.study.expand import expand
+
+    own = {case.name: case.set for case in study.case}
+    return [
+        {"case": name, "experiment": experiment.hash(), "sets": ", ".join(f"{key} = {value}" for key, value in own.get(name, {}).items())}
+        for name, experiment in expand(study).cases.items()
+    ]
 
 
 def data_sets(root: Path | str | None = None) -> list[dict[str, Any]]:
@@ -216,8 +239,9 @@ def data_info(name: str, root: Path | str | None = None, picture: Path | str | N
         spec = experiments.files.build_data({"source": name}, name)
     elif Path(name).is_dir() or name.endswith(".npz"):
         spec = experiments.files.build_data({"source": "npz" if name.endswith(".npz") else "folder", "path": name}, name)
-    elif name in experiments.catalog() or name.endswith(".toml"):
-        spec = experiments.load(name).data
+    elif name in experiments.files.entries() or name.endswith(".toml"):
+        asked = experiments.load_any(name)
+        spec = (asked.base if isinstance(asked, Study) else asked).data
     else:
         raise BadInput(f'no data set named "{name}"; {nearest(name, sources.SOURCES)}')
     splits = images.load(spec, Path(root) if root else None)
@@ -231,16 +255,18 @@ def data_info(name: str, root: Path | str | None = None, picture: Path | str | N
     return {**describe.describe(splits), "picture": out}
 
 
-def _changed(asked: Experiment, overrides: Sequence[str]) -> Experiment:
+def _changed(asked: Experiment | Study, overrides: Sequence[str]) -> Experiment | Study:
+    if isinstance(asked, Study):
+        return experiments.changed_study(asked, overrides)
     table = asked.model_dump(mode="json", exclude_none=True)
     for override in overrides:
         experiments.files.apply(table, override)
     return experiments.build(table, asked.name)
 
 
-def _command(what: str | Experiment, overrides: Sequence[str], path: Path, options: dict[str, Any]) -> tuple[str, ...]:
+def _command(words: Sequence[str], options: dict[str, Any]) -> tuple[str, ...]:
     """The command line that repeats the run, options at their default left out; an Experiment stands in the run directory."""
-    words = ["smallvision", "run", *((what, *overrides) if isinstance(what, str) else (str(path / "experiment.toml"),))]
+    words = ["smallvision", "run", *words]
     for option, value in options.items():
         if value is True:
             words.append(option)

@@ -10,6 +10,7 @@ import typer
 
 from smallvision.cli_assign import assign
 from smallvision.cli_conv import conv_app
+from smallvision.cli_varres import make_app
 from smallvision.errors import SmallvisionError
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Data sets: which there are, what is in them, getting them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+data_app.add_typer(make_app, name="make")
 app.add_typer(conv_app, name="conv")
 app.command("assign")(assign)
 
@@ -35,7 +37,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 @app.command("list")
 def list_catalog() -> None:
-    """The catalog: every experiment that runs by its name."""
+    """The catalog: every experiment and study that runs by its name."""
     from smallvision import api, display
 
     display.Console().print(display.rows_table(api.catalog()))
@@ -43,11 +45,15 @@ def list_catalog() -> None:
 
 @app.command()
 def show(name: Name, overrides: Overrides = None, root: Root = None, trust_code: Trust = False, debug: Debug = False) -> None:
-    """The whole experiment as TOML, defaults filled in, then its layers."""
+    """The whole experiment as TOML, defaults filled in, then its layers; of a study, its cases."""
     from smallvision import api, display
-    from smallvision.experiment import to_toml
+    from smallvision.experiment import Study, study_to_toml, to_toml
 
     experiment = api.show(name, *overrides or ())
+    if isinstance(experiment, Study):
+        print(study_to_toml(experiment))
+        display.Console().print(display.rows_table(api.cases(experiment), "Cases"))
+        return
     print(to_toml(experiment))
     layers = api.layers(experiment, root, trust_code)
     display.Console().print(display.layers_table(layers))
@@ -57,7 +63,7 @@ def show(name: Name, overrides: Overrides = None, root: Root = None, trust_code:
 def run(
     name: Name,
     overrides: Overrides = None,
-    seed: Annotated[int, typer.Option(help="Decides initial weights, order, augmentation, dropout.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Decides initial weights, order, augmentation, dropout. [default: 0]")] = None,
     out: Annotated[Path | None, typer.Option(help="The run directory. [default: runs/<name>-<hash>-s<seed>]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
@@ -65,12 +71,20 @@ def run(
     root: Root = None,
     trust_code: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes of a study at a time. [default: measured]")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="What a study would run, and how long; nothing is written.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Run an experiment: train, score, save, report. A finished run is shown, not repeated."""
+    """Run an experiment or a study: train, score, save, report. What is finished is shown, not repeated."""
     from smallvision import api, display
 
     console = display.Console()
+    if dry_run:
+        from smallvision import display_study
+
+        options: dict[str, Any] = {"device": device, "root": root, "trust_code": trust_code, "workers": workers}
+        console.print(display_study.estimate_table(api.preview(name, *overrides or (), **options)))
+        return
     done = api.run(
         name,
         *overrides or (),
@@ -81,8 +95,15 @@ def run(
         threads=threads,
         root=root,
         trust_code=trust_code,
+        workers=workers,
         console=display.Console(quiet=True) if quiet else console,
     )
+    if not isinstance(done, api.Run):
+        from smallvision import display_study
+
+        console.print(display_study.result_table(done))
+        console.print(f"study   {done.path}", highlight=False, soft_wrap=True, markup=False)
+        return
     console.print(display.result_table(done.result, done.result["name"]))
     console.print(f"run     {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True, markup=False)
 

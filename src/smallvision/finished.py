@@ -75,14 +75,12 @@ class Run:
 
     def mistakes(self, n: int = 20, confident: bool = False) -> "Figure":
         """The first `n` images (at most 20) that were taken for another class, or the `n` most confident of these."""
-        import numpy as np
-
         from smallvision.report import figures, galleries
 
         tiles = galleries.tiles(self._evidence, self.result["classes"], "confident" if confident else "mistake")[:n]
         if not tiles:
             raise BadInput(f"{self.path}: there are no mistakes to show")
-        return figures.gallery(np.stack([tile.pixels for tile in tiles]), [tile.caption for tile in tiles])
+        return figures.gallery([tile.pixels for tile in tiles], [tile.caption for tile in tiles])
 
     def confused(self) -> list[dict[str, Any]]:
         """A dict for each pair of classes that was confused, most often first."""

@@ -24,11 +24,15 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in evaluation mode on the CPU, with what its answers mean."""
+    """A model in evaluation mode on the CPU, with what its answers mean.
+
+    `any_size`: it learned from images of several sizes, so that every image is taken as it is.
+    """
 
     model: nn.Module
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
+    any_size: bool = False
 
 
 def load(record: RunRecord, module: nn.Module | None = None, trust_code: bool = False) -> Loaded:
@@ -68,7 +72,7 @@ def load(record: RunRecord, module: nn.Module | None = None, trust_code: bool = 
     except (RuntimeError, safetensors.SafetensorError) as error:
         first = str(error).splitlines()[0]
         raise BadInput(f"{path}: does not fit the network in experiment.toml: {first}") from None
-    return Loaded(model.eval(), classes, shape)
+    return Loaded(model.eval(), classes, shape, result.get("sizes", 1) > 1)
 
 
 @torch.inference_mode()
@@ -77,7 +81,8 @@ def predict(loaded: Loaded, pixels: Tensor) -> np.ndarray:
 
     Parameters
     ----------
-    pixels : uint8, or floats in [0, 1], (N, C, H, W), of the model's own shape.
+    pixels : uint8, or floats in [0, 1], (N, C, H, W), of the model's own shape; of any height and width if it learned
+        from several.
 
     Returns
     -------
@@ -87,20 +92,28 @@ def predict(loaded: Loaded, pixels: Tensor) -> np.ndarray:
     ------
     BadInput : other shapes, other integers, floats outside [0, 1].
     """
-    if pixels.ndim != 4 or tuple(pixels.shape[1:]) != loaded.shape:
-        wanted = ", ".join(map(str, loaded.shape))
+    own = loaded.shape[:1] if loaded.any_size else loaded.shape
+    if pixels.ndim != 4 or tuple(pixels.shape[1:])[: len(own)] != own:
+        wanted = f"{own[0]}, height, width" if loaded.any_size else ", ".join(map(str, own))
         raise BadInput(f"predict: got pixels of shape {tuple(pixels.shape)}; the model takes (N, {wanted})")
     if pixels.dtype == torch.uint8:
         pixels = pixels.float() / 255
     elif not pixels.is_floating_point() or not bool(((pixels >= 0) & (pixels <= 1)).all()):
         raise BadInput(f"predict: got {pixels.dtype} pixels; expected uint8, or floats from 0 to 1")
     pixels = pixels.to("cpu", torch.float32)
-    parts = [loaded.model(part).float().softmax(1) for part in torch.split(pixels, BATCH)]
+    try:
+        parts = [loaded.model(part).float().softmax(1) for part in torch.split(pixels, BATCH)]
+    except (RuntimeError, ValueError) as error:
+        if not loaded.any_size or isinstance(error, torch.OutOfMemoryError):
+            raise
+        high, wide = pixels.shape[2:]
+        raise BadInput(f"predict: images of {high}x{wide} are too small for this network ({str(error).splitlines()[0]})") from None
     return torch.cat(parts).numpy() if parts else np.zeros((0, len(loaded.classes)), np.float32)
 
 
 def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Class and probability for image files of any size and mode; they are brought to the model's channels and size.
+    """Class and probability for image files of any size and mode; they are brought to the model's channels, and to its size
+    unless it learned from images of several.
 
     Returns
     -------
@@ -116,8 +129,9 @@ def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]
     if channels not in (1, 3):
         raise BadInput(f"the model takes images of {channels} channels; image files give 1 or 3")
     color: Literal["gray", "rgb"] = "gray" if channels == 1 else "rgb"
-    stack = np.stack([readers.read_image(path, color, (height, width)) for path in paths])                # (N, C, H, W)
-    probabilities = predict(loaded, torch.from_numpy(stack))
+    size = None if loaded.any_size else (height, width)
+    images = [torch.from_numpy(readers.read_image(path, color, size))[None] for path in paths]            # (1, C, H, W) each
+    probabilities = np.concatenate([predict(loaded, some) for some in (images if loaded.any_size else [torch.cat(images)])])
     rows = []
     for path, row in zip(paths, probabilities, strict=True):
         first, second = np.argsort(-row, kind="stable")[:2]

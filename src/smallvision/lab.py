@@ -3,32 +3,28 @@
 Whoever runs it prints and draws in the body of a `for`; saving and stopping are done here.
 """
 
-import copy
 import hashlib
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
 
-from smallvision import nn as networks
-from smallvision import outcome
-from smallvision.data import augment, batches, images
+from smallvision import outcome, rehearsal
 from smallvision.data.images import Splits
 from smallvision.errors import BadInput, Interrupted, RunFailed
 from smallvision.experiment import Experiment
-from smallvision.nn import summary
+from smallvision.rehearsal import Passed as Passed
 from smallvision.runs import environment as environments
 from smallvision.runs.directory import RunDirectory
 from smallvision.runs.files import FORMAT_VERSION
 from smallvision.runs.read import read_run
-from smallvision.tasks import TASKS, Scores
+from smallvision.tasks import Scores
 from smallvision.train import checkpoint, device, engine
 from smallvision.train.engine import EpochRecord as EpochRecord
 from smallvision.train.engine import Progress as Progress
@@ -36,15 +32,6 @@ from smallvision.train.signals import Signals
 from smallvision.train.state import TrainState, begin
 
 SAVE_SECONDS = 30.0                        # within an epoch; when a checkpoint is written decides no bits
-
-
-@dataclass(frozen=True)
-class Passed:
-    """What a person passes in from Python in place of a source, a network or a loss."""
-
-    splits: Splits | None = None
-    model: nn.Module | None = None
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,21 +104,14 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
         threads = device.settle(where, place.threads, recipe.precision, recipe.deterministic)
         now = environments.describe(where.type, device.name_of(where), threads, recipe.precision, recipe.deterministic)
         before = _unfinished(place.path, now) if resume else None
-        passed = passed or Passed()
-        splits = _splits(experiment, place, passed, where)
-        model = _model(experiment, place, passed, splits)
-        task = TASKS[experiment.task.kind](experiment.task, passed.loss)
-        layers = summary.table(model, splits.train.shape)
-        model = model.to(where)
-        if engine.channels_last(model):
-            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]   # torch has it, its stubs not
-        _rehearse(model, task, splits, experiment, where)
-        state = begin(model, recipe)
-        directory = _open(experiment, place, now, layers, state, before, _digest(splits))
+        prepared = rehearsal.ready(experiment, place.seed, where, place.root, place.trust_code, passed)
+        splits, task, layers = prepared.splits, prepared.task, prepared.layers
+        state = begin(prepared.model, recipe)
+        directory = _open(experiment, place, now, layers, state, before, rehearsal.digest(splits))
         try:
             with Signals() as signals, torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
                 counts = {name: len(split) for name, split in splits.named().items()}
-                notes = (*splits.notes, *getattr(model, "notes", ()))
+                notes = (*splits.notes, *getattr(prepared.model, "notes", ()))
                 yield Prepared(place.path, counts, layers, notes, where.type, threads, state.epoch)
                 yield from _train(state, task, splits, experiment, place, directory, signals)
                 yield from _score(state, task, splits, experiment, place, directory, signals, layers, notes)
@@ -141,63 +121,6 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
             raise
         finally:
             directory.close()
-
-
-def _splits(experiment: Experiment, place: Place, passed: Passed, where: torch.device) -> Splits:
-    """The data on the device, checked against what the experiment asks of it."""
-    splits = passed.splits.to(where) if passed.splits else images.load(experiment.data, place.root, where)
-    if experiment.protocol.test == "never":
-        splits = replace(splits, test=None)
-    for split in splits.named().values():
-        if len(split.groups) > 1:
-            sizes = ", ".join(sorted({f"{group.shape[2]}x{group.shape[3]}" for group in split.groups})[:5])
-            raise BadInput(f"{split.name}: images of {len(split.groups)} sizes ({sizes}, ...); set data.size, for example data.size=32")
-    engine.steps(experiment.recipe, len(splits.train))
-    if splits.validation is None and (experiment.recipe.select != "last" or experiment.recipe.patience):
-        raise BadInput("recipe.select and recipe.patience need validation images, and this data has none; set data.validation, say 0.1")
-    return splits
-
-
-def _model(experiment: Experiment, place: Place, passed: Passed, splits: Splits) -> nn.Module:
-    """The network before its first step, on the CPU; a module passed in is copied, so that its owner keeps it as it is."""
-    train = splits.train
-    try:
-        if passed.model is not None:
-            module = copy.deepcopy(passed.model).cpu()
-            return networks.adopt(module, train.shape, len(train.classes), splits.mean, splits.std)
-        spec, classes = experiment.model, len(train.classes)
-        return networks.build(spec, train.shape, classes, splits.mean, splits.std, place.seed, place.trust_code)
-    except (RuntimeError, MemoryError) as error:
-        raise BadInput(f"model: cannot be built ({str(error).splitlines()[0]}); make its layers smaller") from None
-
-
-def _rehearse(model: nn.Module, task: engine.Task, splits: Splits, experiment: Experiment, where: torch.device) -> None:
-    """One step on a copy, with the smallest batch there will be, so that what cannot be trained is said before a file is written."""
-    recipe, train = experiment.recipe, splits.train
-    rest = len(train) % recipe.batch_size
-    smallest = rest if rest and not recipe.drop_last else recipe.batch_size
-    rows = torch.arange(min(smallest, 2), device=where)
-    generator = torch.Generator(where)
-    actor = copy.deepcopy(model).train()
-    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-        batch = next(batches.epoch(train, [rows]))
-        batch = augment.build(experiment.data.augment)(batch, generator.manual_seed(0))
-        try:
-            task.step(actor, batch, generator).loss.backward()  # type: ignore[no-untyped-call]
-        except (RuntimeError, ValueError) as error:
-            cure = "; recipe.drop_last = true leaves a last batch of one image out" if smallest == 1 else ""
-            reason = str(error).splitlines()[0]
-            raise BadInput(f"model: cannot be trained on a batch of {smallest} image(s): {reason}{cure}") from None
-
-
-def _digest(splits: Splits) -> str:
-    """sha256 of which images with which labels are in which split."""
-    hashed = hashlib.sha256()
-    for name, split in splits.named().items():
-        hashed.update(name.encode())
-        hashed.update(split.ids.cpu().numpy().tobytes())
-        hashed.update(split.labels.cpu().numpy().tobytes())
-    return hashed.hexdigest()
 
 
 def _unfinished(path: Path, now: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from torch import nn
 from smallvision.data import augment
 from smallvision.data.images import Splits
 from smallvision.evaluate import evidence as chosen
-from smallvision.evaluate import metrics
+from smallvision.evaluate import metrics, scales
+from smallvision.evaluate.sizes import by_size
 from smallvision.experiment import Experiment
 from smallvision.stats.intervals import wilson
 from smallvision.tasks import Scores
@@ -58,14 +59,22 @@ def result(
         "std": list(splits.std),
         "looks": looks(experiment, splits, state.epoch),
     }
+    if len(splits.train.groups) > 1:
+        out["sizes"] = len(splits.train.groups)
     for name, score in scores.items():
         out[name] = {**score.values, "count": score.count}
-    best = scores[shown(scores)]
-    correct = int((best.evidence["labels"] == best.evidence["predictions"]).sum())
-    out[shown(scores)] |= {
-        "accuracy_interval": list(wilson(correct, best.count)),
-        "per_class": metrics.per_class(best.evidence["labels"], best.evidence["predictions"], classes),
-    }
+    out[shown(scores)] = in_full(scores[shown(scores)], classes)
+    return out
+
+
+def in_full(score: Scores, classes: tuple[str, ...]) -> dict[str, Any]:
+    """A split's scores with the interval of its accuracy, the figures of each class and of each image size, as in `result.json`."""
+    labels, predictions = score.evidence["labels"], score.evidence["predictions"]
+    interval = wilson(int((labels == predictions).sum()), score.count)
+    per_class = metrics.per_class(labels, predictions, classes)
+    out = {**score.values, "count": score.count, "accuracy_interval": list(interval), "per_class": per_class}
+    if "sizes" in score.evidence:
+        out["by_size"] = by_size(labels, predictions, score.evidence["sizes"])
     return out
 
 
@@ -77,20 +86,28 @@ def looks(experiment: Experiment, splits: Splits, epochs: int) -> int:
 
 
 def evidence(model: nn.Module, splits: Splits, experiment: Experiment, scores: dict[str, Scores]) -> dict[str, np.ndarray]:
-    """What `evidence.npz` holds: every answer on the shown split, chosen images, the first layer's weights."""
+    """What `evidence.npz` holds: every answer on the shown split, chosen images, the first layer's weights.
+
+    Of a network that takes any size also its answers to the shown split's images at several scales: no further look at
+    a test split, since nothing can select by it.
+    """
     name, train = shown(scores), splits.train
     found = scores[name].evidence
+    some = chosen.first(train)
     out = {
         "split": np.array(name),
         **found,
         "confusion": metrics.confusion(found["labels"], found["predictions"], len(train.classes)),
         **chosen.chosen(splits.named()[name], found["predictions"], found["probabilities"]),
-        "train_pixels": train.pixels[: chosen.SHOWN].cpu().numpy(),
-        "train_labels": train.labels[: chosen.SHOWN].cpu().numpy(),
-        "filters": chosen.filters(model, train.shape),
+        **{f"train_{key}": value for key, value in chosen.stacked(train, some).items()},
+        "train_labels": train.labels.cpu().numpy()[some],
+        "filters": chosen.filters(model, train.largest),
     }
+    if getattr(model, "any_size", False):
+        out |= scales.by_scale(model, splits.named()[name])
     if experiment.data.expand is not None:
         kinds = augment.kinds(experiment.data.expand)
-        panel = train.pixels.reshape(len(kinds), -1, *train.shape)[:, :PANEL]                    # (kinds, n, C, H, W)
+        group = max(train.groups, key=len)
+        panel = group.reshape(len(kinds), -1, *group.shape[1:])[:, :PANEL]                       # (kinds, n, C, H, W)
         out |= {"panel_pixels": panel.cpu().numpy(), "panel_kinds": np.array(kinds)}
     return out

@@ -34,7 +34,7 @@ def with_digests(
     """The experiment as it is with what was passed in: its content goes into the hash, so that two never share a run."""
     changes: dict[str, Any] = {}
     if data is not None:
-        keep = asked.data.model_dump(exclude={"source", "path", "digest", "size", "color"})
+        keep = asked.data.model_dump(exclude={"source", "path", "digest", "size", "color", "skip_bad"})
         changes["data"] = DataSpec(source="arrays", digest=_digest_of_arrays(arrays_by_name(data)), **keep)
     if model is not None:
         changes["model"] = CustomSpec(kind="custom", digest=_digest_of_module(model))

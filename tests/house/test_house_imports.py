@@ -42,12 +42,13 @@ ALLOWED = {
     "display_ladder": {"display", "conv"},
     "cli_assign": {"assign", "api", "display", "data"},
     "cli_conv": {"conv", "display", "display_conv", "display_ladder", "report"},
+    "cli_varres": {"data", "train", "display"},
     "api_study": {"study", "display", "display_study"},
     "api": {"api_study", "study", "finished", "report", "lab", "rehearsal", "display", "passed", "data", "nn"},
-    "cli": {"api", "display", "display_study", "cli_assign", "cli_conv"},
+    "cli": {"api", "display", "display_study", "cli_assign", "cli_conv", "cli_varres"},
 }
 WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli", "assign", "cli_assign", "cli_conv",
-                 "display_conv"}
+                 "cli_varres", "display_conv"}
 SIZES = {HOUSE / "conv" / name for name in ("__init__.py", "sizes.py", "geometry.py", "receptive.py", "layers.py", "settings.py",
                                             "windows.py", "notation.py", "stack.py", "solve.py", "mirror.py")}
 

@@ -1,8 +1,13 @@
-"""Batches out of images that already lie on the device: a gather of bytes, then float in [0, 1]."""
+"""Batches out of images that already lie on the device: a gather of bytes, then float in [0, 1].
 
-from collections.abc import Iterable, Iterator
+Images of several sizes that share a batch (see data/buckets.py) are padded with zeros below and to the right, up to the
+largest of the batch, and a mask says which pixels are an image's own.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +26,8 @@ class Batch:
     labels : int64 (B,).
     ids : int64 (B, 2), see ImageSet.
     target : what is to be learned when it is not the label (clean pixels), else None.
-    mask : where pixels are padding, else None.
+    mask : bool (B, 1, H, W), True in the upper left corner, where pixels are the image's own, False where they are
+        padding, which is 0; None where nothing is padded.
     """
 
     pixels: Tensor
@@ -36,13 +42,13 @@ def epoch(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
 
     Parameters
     ----------
-    images : of one size.
+    images : of one size, or of several.
     rows : int64 indices, one tensor per batch, as from `orders`.
-
-    Raises
-    ------
-    BadInput : images of several sizes.
     """
+    return _of_one_size(images, rows) if len(images.groups) == 1 else _of_several(images, rows)
+
+
+def _of_one_size(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
     pixels = images.pixels
     size = pixels[:1].numel()
     for some in _together(rows, size):
@@ -67,6 +73,43 @@ def _together(rows: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:
             some = []
     if some:
         yield some
+
+
+def _of_several(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
+    starts = np.cumsum([0, *map(len, images.groups)])
+    device = images.labels.device
+    for row in rows:
+        indices = row.cpu().numpy()
+        owner = np.searchsorted(starts, indices, side="right") - 1         # (B,), the group of each image
+        inside = torch.from_numpy(indices - starts[owner])
+        there = row.to(device)
+        labels, ids = images.labels.index_select(0, there), images.ids.index_select(0, there)
+        if (owner == owner[0]).all():
+            bytes_ = images.groups[owner[0]].index_select(0, inside.to(device))
+            yield Batch(as_float(bytes_), labels, ids)
+        else:
+            bytes_, mask = _padded(images.groups, owner, inside)
+            yield Batch(as_float(bytes_), labels, ids, mask=mask)
+
+
+def _padded(groups: Sequence[Tensor], owner: np.ndarray, inside: Tensor) -> tuple[Tensor, Tensor]:
+    """uint8 (B, C, H, W), each image in the upper left corner, and the mask (B, 1, H, W) of the images' own pixels."""
+    present = np.unique(owner)
+    height, width = (max(groups[g].shape[axis] for g in present) for axis in (2, 3))
+    first = groups[present[0]]
+    pixels = first.new_zeros((len(owner), first.shape[1], height, width))
+    mask = torch.zeros((len(owner), 1, height, width), dtype=torch.bool, device=first.device)
+    for g in present:
+        places = np.flatnonzero(owner == g)
+        tall, wide = groups[g].shape[2:]
+        if len(places) == 1:                                                # a view, so that it is copied once
+            pixels[places[0], :, :tall, :wide] = groups[g][int(inside[places[0]])]
+            mask[places[0], :, :tall, :wide] = True
+        else:
+            which = torch.from_numpy(places).to(first.device)
+            pixels[which, :, :tall, :wide] = groups[g].index_select(0, inside[places].to(first.device))
+            mask[which, :, :tall, :wide] = True
+    return pixels, mask
 
 
 def as_float(pixels: Tensor) -> Tensor:

@@ -21,7 +21,11 @@ def content_ids(groups: Sequence[Tensor]) -> Tensor:
     -------
     Tensor : int64 (N, 2): BLAKE2b (8 bytes) of shape and pixels; and how many equal images came before it.
     """
-    hashes = np.concatenate([content_hashes(group) for group in groups]) if groups else np.empty(0, np.int64)
+    return ids_of(np.concatenate([content_hashes(group) for group in groups]) if groups else np.empty(0, np.int64))
+
+
+def ids_of(hashes: Rows) -> Tensor:
+    """int64 (N, 2): each hash, and how many equal ones came before it."""
     return torch.from_numpy(np.stack([hashes, occurrences(hashes)], axis=1))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from smallvision.data import memory, select
 from smallvision.data.arrays import from_mapping
 from smallvision.data.folder import read_folder
-from smallvision.data.identity import content_ids
+from smallvision.data.identity import content_ids, ids_of
 from smallvision.data.normalize import statistics
 from smallvision.data.npz import read_npz
 from smallvision.data.published import read_cifar10, read_digits, read_mnist
@@ -31,6 +31,7 @@ class ImageSet:
     groups : uint8 (n_g, C, H_g, W_g), one per image size.
     labels : int64 (N,), 0..K-1, in the groups' concatenated order.
     ids : int64 (N, 2): content hash, and how many equal images of the split came before; pairs two runs image by image.
+        Of images that were resized, the content is that before it.
     classes : K names, the same for all splits.
     name : for people, "mnist test".
     """
@@ -60,6 +61,17 @@ class ImageSet:
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every image. Raises BadInput when there are several sizes."""
         _, channels, height, width = self.pixels.shape
+        return channels, height, width
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """(H, W) of each group, in their order."""
+        return tuple((group.shape[2], group.shape[3]) for group in self.groups)
+
+    @property
+    def largest(self) -> tuple[int, int, int]:
+        """(C, H, W) of the size of most pixels: what a network for all sizes is built and counted for."""
+        _, channels, height, width = max((group.shape for group in self.groups), key=lambda shape: shape[2] * shape[3])
         return channels, height, width
 
     def take(self, rows: Tensor) -> "ImageSet":
@@ -219,6 +231,7 @@ def _read(raw: Raw, part: RawSplit, wanted: list[tuple[str, Rows]]) -> dict[str,
     out = {}
     for (name, _), groups in zip(wanted, grouped, strict=True):
         pixels = tuple(next(tensors) for _ in groups)
-        labels = torch.from_numpy(part.labels[np.concatenate(groups)]) if groups else torch.empty(0, dtype=torch.int64)
-        out[name] = ImageSet(pixels, labels, content_ids(pixels), raw.classes, f"{raw.name} {name}")
+        rows = np.concatenate(groups) if groups else np.empty(0, np.int64)
+        ids = content_ids(pixels) if part.hashes is None else ids_of(part.hashes[rows])
+        out[name] = ImageSet(pixels, torch.from_numpy(part.labels[rows]), ids, raw.classes, f"{raw.name} {name}")
     return out

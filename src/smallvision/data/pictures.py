@@ -34,7 +34,7 @@ def read_header(path: Path) -> tuple[bool, int, int]:
     """
     with _opened(path) as image:
         width, height = image.size
-        if image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
+        if _has_exif(image, path) and image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):
             width, height = height, width
         return _is_gray(image), height, width
 
@@ -59,7 +59,7 @@ def read_image(
     ------
     BadInput : unreadable, truncated, no picture, or more than 64 million pixels.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     with _opened(path) as image:
         gray = _is_gray(image) if color == "auto" else color == "gray"
@@ -69,11 +69,34 @@ def read_image(
         pixels = np.empty((height, width) if gray else (height, width, 3), dtype=np.uint8)
         at_once = max(1, _STRIP // width)
         for top in range(0, height, at_once):         # so that the copies a conversion makes are small
-            strip = image.crop((0, top, width, min(top + at_once, height)))
+            strip = image if at_once >= height else image.crop((0, top, width, min(top + at_once, height)))
             pixels[top : top + at_once] = _converted(strip, "L" if gray else "RGB", largest, path)
-        if size is not None and (height, width) != size:
-            pixels = np.array(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
-    return pixels[None] if gray else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    planes = pixels[None] if gray else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    return planes if size is None else resized(planes, size)
+
+
+def resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """uint8 (C, H, W), C 1 or 3, brought to `size` (H, W), bilinear and antialiased; the same array if it has it."""
+    from PIL import Image
+
+    if pixels.shape[1:] == size:
+        return pixels
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    small = np.array(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    return small[None] if len(pixels) == 1 else np.ascontiguousarray(small.transpose(2, 0, 1))
+
+
+def _has_exif(image: "Image", path: Path) -> bool:
+    """Whether a PNG has an EXIF chunk: to find out Pillow would decode it. Of other formats, it tells for nothing."""
+    if image.format != "PNG":
+        return True
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:         # length and type of a chunk; then its content and a check sum
+            if head[4:] == b"eXIf":
+                return True
+            file.seek(int.from_bytes(head[:4], "big") + 4, 1)
+    return False
 
 
 def _is_gray(image: "Image") -> bool:

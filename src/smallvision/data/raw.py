@@ -27,11 +27,14 @@ class RawSplit:
     labels : (N,) int64, 0..K-1.
     shapes : (N, 3) int64, each image's (C, H, W).
     blocks : yields the pixels of ascending rows, in that order, each block of one shape.
+    hashes : (N,) int64, what each image is known by where that is not its pixels as they come, because they are resized;
+        filled in while blocks are read. None: by its pixels.
     """
 
     labels: Rows
     shapes: Rows
     blocks: Callable[[Rows], Iterator[Block]]
+    hashes: Rows | None = None
 
 
 @dataclass(frozen=True)

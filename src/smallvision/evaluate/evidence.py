@@ -1,17 +1,24 @@
 """What a report shows of a run: chosen images, the mistakes among them, the first layer's weights."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from smallvision.data.images import ImageSet
 
 SHOWN = 20
 FILTERS = 64
+LARGEST_SIDE = 256                        # of an image among others of other sizes; larger ones are kept smaller
 
 
 def chosen(images: ImageSet, predictions: np.ndarray, probabilities: np.ndarray) -> dict[str, np.ndarray]:
     """The first images, the first mistakes and the most confident mistakes of a split.
+
+    With images of several sizes the first ones are those of each size in turn: in the split's order they would all be
+    of the smallest.
 
     Parameters
     ----------
@@ -21,18 +28,65 @@ def chosen(images: ImageSet, predictions: np.ndarray, probabilities: np.ndarray)
 
     Returns
     -------
-    dict : `first_*`, `mistake_*`, `confident_*`, each `index` int64 (n,) into the split and `pixels` uint8 (n, C, H, W).
+    dict : `first_*`, `mistake_*`, `confident_*`, each `index` int64 (n,) into the split and `pixels` uint8 (n, C, H, W);
+        with images of several sizes also `sizes` int64 (n, 2): how much of each is the image, from its upper left.
     """
     labels = images.labels.cpu().numpy()
     wrong = np.flatnonzero(predictions != labels)                       # indices of the mistakes, not their number
     confidence = probabilities[wrong, predictions[wrong]]
     by_confidence = wrong[np.argsort(-confidence, kind="stable")]
-    picks = {"first": np.arange(min(SHOWN, len(labels))), "mistake": wrong[:SHOWN], "confident": by_confidence[:SHOWN]}
+    picks = {"first": first(images), "mistake": first(images, wrong), "confident": by_confidence[:SHOWN]}
     out = {}
     for name, index in picks.items():
         out[f"{name}_index"] = index.astype(np.int64)
-        out[f"{name}_pixels"] = images.pixels[torch.from_numpy(index).to(images.labels.device)].cpu().numpy()
+        out |= {f"{name}_{key}": value for key, value in stacked(images, index).items()}
     return out
+
+
+def first(images: ImageSet, among: np.ndarray | None = None) -> np.ndarray:
+    """The first SHOWN rows (of those `among`, ascending), with images of several sizes those of each size in turn."""
+    rows = np.arange(len(images)) if among is None else among
+    if len(images.groups) == 1:
+        return rows[:SHOWN]
+    owner = np.searchsorted(np.cumsum([len(group) for group in images.groups]), rows, side="right")
+    starts = np.searchsorted(owner, owner)                              # where the rows of the same size begin
+    return rows[np.lexsort((owner, np.arange(len(rows)) - starts))[:SHOWN]]
+
+
+def stacked(images: ImageSet, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The `pixels` of some rows, uint8 (n, C, H, W), and their `sizes` int64 (n, 2) when the set has several.
+
+    Then H and W are the largest of the set, at most LARGEST_SIDE, and images lie in the upper left corner.
+    """
+    if len(images.groups) == 1:
+        return {"pixels": images.pixels[torch.from_numpy(rows).to(images.labels.device)].cpu().numpy()}
+    small = [_within(height, width) for height, width in images.sizes]
+    room = [max(sides) for sides in zip(*small, strict=True)]
+    pixels = np.zeros((len(rows), images.largest[0], *room), np.uint8)
+    sizes = np.zeros((len(rows), 2), np.int64)
+    for place, image in enumerate(_images(images, rows)):
+        height, width = sizes[place] = _within(*image.shape[1:])
+        pixels[place, :, :height, :width] = _smaller(image, height, width).cpu().numpy()
+    return {"pixels": pixels, "sizes": sizes}
+
+
+def _within(height: int, width: int) -> tuple[int, int]:
+    share = min(1.0, LARGEST_SIDE / max(height, width))
+    return max(1, round(share * height)), max(1, round(share * width))
+
+
+def _smaller(image: Tensor, height: int, width: int) -> Tensor:
+    if image.shape[1:] == (height, width):
+        return image
+    small = functional.interpolate(image[None].float(), (height, width), mode="bilinear", antialias=True, align_corners=False)
+    return small[0].round().clamp(0, 255).to(torch.uint8)
+
+
+def _images(images: ImageSet, rows: Sequence[int] | np.ndarray) -> list[Tensor]:
+    """Each row's own pixels (C, H, W)."""
+    ends = np.cumsum([len(group) for group in images.groups])
+    owner = np.searchsorted(ends, rows, side="right")
+    return [images.groups[g][int(row - ends[g] + len(images.groups[g]))] for g, row in zip(owner, rows, strict=True)]
 
 
 def filters(model: nn.Module, shape: tuple[int, int, int]) -> np.ndarray:

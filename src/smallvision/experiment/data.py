@@ -98,6 +98,7 @@ class DataSpec(Spec):
     digest: Text | None = None                                # arrays: what was passed in, filled in by smallvision
     size: tuple[Count, Count] | None = None                   # folder: (H, W) to resize to
     color: Literal["auto", "gray", "rgb"] = "auto"            # folder: auto is gray when every image is
+    skip_bad: Bool = False                                    # folder: leave out files that are no readable image
     classes: tuple[Class, ...] | None = None                  # a subset, by index or by name, in the order given
     limit: Share | None = None                                # training images kept, seeded, classes in proportion
     limit_per_class: Count | None = None                      # training images kept of each class
@@ -132,8 +133,8 @@ class DataSpec(Spec):
             raise ValueError(f'source "{self.source}" needs data.path')
         if self.source not in ("folder", "npz") and self.path:
             raise ValueError(f'path belongs to the sources "folder" and "npz", not to "{self.source}" (use --root)')
-        if self.source != "folder" and (self.size or self.color != "auto"):
-            raise ValueError(f'size and color belong to the source "folder", not to "{self.source}"')
+        if self.source != "folder" and (self.size or self.color != "auto" or self.skip_bad):
+            raise ValueError(f'size, color and skip_bad belong to the source "folder", not to "{self.source}"')
         if self.limit is not None and self.limit_per_class is not None:
             raise ValueError("limit and limit_per_class are both given; keep one")
         if self.classes is not None and len(set(self.classes)) < max(len(self.classes), 2):

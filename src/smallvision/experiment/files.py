@@ -21,7 +21,12 @@ LARGEST_FILE = 1_000_000                  # bytes; an experiment is a page of te
 
 
 def catalog() -> dict[str, Path]:
-    """Every catalog entry's name and file, in alphabetical order."""
+    """Every experiment of the catalog: name and file, in alphabetical order. Its studies are in `named.studies()`."""
+    return {name: path for name, path in entries().items() if "base" not in parsed(path)}
+
+
+def entries() -> dict[str, Path]:
+    """Every file of the catalog by its name, experiments and studies, in alphabetical order."""
     folder = Path(str(files("smallvision") / "catalog"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -39,6 +44,8 @@ def load(name: str, overrides: Iterable[str] = ()) -> Experiment:
     BadInput : unknown name or key, a file that is missing or no TOML, a value of wrong type or range.
     """
     table = read_table(name)
+    if "base" in table:
+        raise BadInput(f"{writable(name)}: is a study (it has a base), and an experiment is wanted here")
     for override in overrides:
         apply(table, override)
     return build(table, name)
@@ -46,14 +53,22 @@ def load(name: str, overrides: Iterable[str] = ()) -> Experiment:
 
 def read_table(name: str) -> dict[str, Any]:
     """The raw table behind a catalog name or file. Raises BadInput."""
+    return parsed(located(name))
+
+
+def located(name: str) -> Path:
+    """The file behind a catalog name, or behind the name of a file. Raises BadInput."""
     if "/" in name or "\\" in name or name.endswith(".toml"):
-        path = expanded(name)
-    else:
-        entries = catalog()
-        if name not in entries:
-            hint = f'{nearest(name, entries)} (a file needs a "/" or ".toml")'
-            raise BadInput(f'no experiment named "{writable(name)}" in the catalog; {hint}')
-        path = entries[name]
+        return expanded(name)
+    known = entries()
+    if name not in known:
+        hint = f'{nearest(name, known)} (a file needs a "/" or ".toml")'
+        raise BadInput(f'no experiment named "{writable(name)}" in the catalog; {hint}')
+    return known[name]
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """The raw table in a TOML file. Raises BadInput."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise BadInput(f"{path}: larger than {LARGEST_FILE:,} bytes; this is no experiment")
@@ -76,17 +91,27 @@ def read_table(name: str) -> dict[str, Any]:
 
 def apply(table: dict[str, Any], override: str) -> None:
     """Set one "key.sub=value" in a raw table, in place; a number in the key indexes a list. Raises BadInput."""
+    assign(table, *key_and_value(override))
+
+
+def key_and_value(override: str) -> tuple[str, Any]:
+    """The two sides of "key.sub=value". Raises BadInput."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip() or override != writable(override):
         raise BadInput(f"override {short(override)}: expected KEY=VALUE in UTF-8, for example recipe.epochs=2")
-    *parents, last = key.strip().split(".")
+    return key.strip(), _value(text)
+
+
+def assign(table: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value at one "key.sub" in a raw table, in place; a number in the key indexes a list. Raises BadInput."""
+    *parents, last = key.split(".")
     place: Any = table
     for done, part in enumerate(parents):
         place = _into(place, part, ".".join(parents[: done + 1]), missing={})
     if isinstance(place, list):
-        place[_index(place, last, key)] = _value(text)
+        place[_index(place, last, key)] = value
     elif isinstance(place, dict):
-        place[last] = _value(text)
+        place[last] = value
     else:
         raise BadInput(f"{key}: {'.'.join(parents)} is {short(place)}, not a table")
 
@@ -117,15 +142,16 @@ def _value(text: str) -> Any:
 
 def build(table: dict[str, Any], where: str) -> Experiment:
     """A typed experiment from a raw table. Raises BadInput with the first error, located."""
-    return _typed(Experiment, table, where)
+    return typed(Experiment, table, where)
 
 
 def build_data(table: dict[str, Any], where: str) -> DataSpec:
     """A typed [data] table alone. Raises BadInput as `build` does."""
-    return _typed(DataSpec, table, where)
+    return typed(DataSpec, table, where)
 
 
-def _typed(kind: type[Kind], table: dict[str, Any], where: str) -> Kind:
+def typed(kind: type[Kind], table: dict[str, Any], where: str) -> Kind:
+    """A typed spec from a raw table. Raises BadInput with the first error, located."""
     try:
         return kind.model_validate(table)
     except ValidationError as error:
@@ -170,5 +196,10 @@ def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:
 
 def to_toml(experiment: Experiment) -> str:
     """The whole experiment as TOML, defaults filled in; `build` reads it back to an equal experiment."""
-    text = tomli_w.dumps(experiment.model_dump(mode="json", exclude_none=True))
-    return re.sub(r"\[\n((?:    [^\[\]{}\n]+,\n)+)\]", lambda found: f"[{' '.join(found[1].split())[:-1]}]", text)   # short lists in a line
+    return toml(experiment.model_dump(mode="json", exclude_none=True))
+
+
+def toml(table: dict[str, Any]) -> str:
+    """A raw table as TOML, short lists in a line."""
+    text = tomli_w.dumps(table)
+    return re.sub(r"\[\n((?:    [^\[\]{}\n]+,\n)+)\]", lambda found: f"[{' '.join(found[1].split())[:-1]}]", text)

@@ -8,7 +8,12 @@ from torch.nn.modules.batchnorm import _NormBase
 
 
 class Classifier(nn.Module, ABC):
-    """A network that takes pixels in [0, 1] and standardises them itself; see `MODELS` for those there are."""
+    """A network that takes pixels in [0, 1] and standardises them itself; see `MODELS` for those there are.
+
+    Where `any_size` is true, H and W may differ from batch to batch, and `forward` and `encode` also take a batch's mask.
+    """
+
+    any_size: bool = False
 
     @abstractmethod
     def forward(self, pixels: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from smallvision.experiment.model import Block, CnnSpec, Convolution, Initialization
+from smallvision.nn import masks
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.init import initialized
 from smallvision.nn.layers import ACTIVATIONS, CONVOLUTIONS, HEADS, INCREASING, POOLS, Standardize
@@ -23,6 +24,11 @@ class Cnn(Classifier):
     classes : number of classes, K.
     mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
 
+    Attributes
+    ----------
+    any_size : whether the head is global; then a batch may have a mask, bool (B, 1, H, W), see `data.batches.Batch`:
+        every image's output is what it would be without padding, up to rounding.
+
     Raises
     ------
     BadInput : when a block does not fit into the map that it gets.
@@ -39,6 +45,7 @@ class Cnn(Classifier):
         # The output's gain follows what stands before it: a dense layer's activation or the last block's.
         last = spec.dense_activation if spec.dense else spec.blocks[-1].activation
 
+        self.any_size = spec.head != "flat"
         self.standardize = Standardize(mean, std)
         self.blocks = nn.Sequential(
             *(_block(block, c, spec.init, spec.convolution) for block, c in zip(spec.blocks, inputs[:-1], strict=True))
@@ -47,13 +54,19 @@ class Cnn(Classifier):
         self.dense = dense(features, spec.dense, spec.dense_activation, spec.dense_dropout, spec.init)
         self.output = initialized(nn.Linear((features, *spec.dense)[-1], classes), spec.init, last)
 
-    def encode(self, pixels: Tensor) -> Tensor:
-        maps = self.blocks(self.standardize(pixels))                                                 # (B, C, H, W)
-        features: Tensor = self.dense(self.head(maps))                                               # (B, D)
+    def encode(self, pixels: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            vector = self.head(self.blocks(self.standardize(pixels)))               # (B, C), or (B, C * H * W)
+        else:
+            part = masks.own(mask)
+            layers = (layer for block in self.blocks for layer in block.children())
+            maps, part = masks.through(layers, part.clear(self.standardize(pixels)), part)           # (B, C, H, W)
+            vector = masks.pooled(self.head, maps, part)
+        features: Tensor = self.dense(vector)                                                        # (B, D)
         return features
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.encode(pixels))                                            # (B, K)
+    def forward(self, pixels: Tensor, mask: Tensor | None = None) -> Tensor:
+        logits: Tensor = self.output(self.encode(pixels, mask))                                      # (B, K)
         return logits
 
 

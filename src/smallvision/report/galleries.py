@@ -13,7 +13,7 @@ from smallvision.report import words
 class Tile:
     """One image of a gallery; what is not known of it is None."""
 
-    pixels: np.ndarray                    # uint8 (C, H, W)
+    pixels: np.ndarray                    # uint8 (C, H, W), the image's own
     label: str
     index: int | None = None              # in its split, from 0
     prediction: str | None = None
@@ -53,7 +53,7 @@ def tiles(
     values = evidence["probabilities"]
     share = are_probabilities(values)
     out = []
-    for index, pixels in zip(evidence[f"{which}_index"], evidence[f"{which}_pixels"], strict=True):
+    for index, pixels in zip(evidence[f"{which}_index"], _own(evidence, which), strict=True):
         label, prediction = int(evidence["labels"][index]), int(evidence["predictions"][index])
         value = float(values[index, prediction])
         score = words.probability(value) if share else f"score {value:.3g}"
@@ -65,7 +65,7 @@ def training(evidence: Mapping[str, np.ndarray], classes: Sequence[str]) -> list
     """The first training images as they were stored, without augmentation."""
     if "train_pixels" not in evidence:
         return []
-    pairs = zip(evidence["train_pixels"], evidence["train_labels"], strict=True)
+    pairs = zip(_own(evidence, "train"), evidence["train_labels"], strict=True)
     return [Tile(pixels, _name(classes, int(label))) for pixels, label in pairs]
 
 
@@ -76,6 +76,13 @@ def panel(evidence: Mapping[str, np.ndarray]) -> list[tuple[str, list[Tile]]]:
     kinds = [str(kind) for kind in evidence["panel_kinds"]]
     rows = zip(kinds, evidence["panel_pixels"], strict=True)
     return [(kind, [Tile(pixels, kind) for pixels in row]) for kind, row in rows]
+
+
+def _own(evidence: Mapping[str, np.ndarray], which: str) -> list[np.ndarray]:
+    """The pixels of each image without what it was padded with, where they have several sizes."""
+    pixels = evidence[f"{which}_pixels"]
+    sizes = evidence.get(f"{which}_sizes", [pixels.shape[2:]] * len(pixels))
+    return [image[:, :height, :width] for image, (height, width) in zip(pixels, sizes, strict=True)]
 
 
 def are_probabilities(values: np.ndarray) -> bool:

@@ -57,27 +57,30 @@ def filters(weights: np.ndarray) -> "Figure":
 
 
 @style.styled
-def gallery(pixels: np.ndarray, captions: Sequence[str], columns: int = 10) -> "Figure":
+def gallery(pixels: np.ndarray | Sequence[np.ndarray], captions: Sequence[str], columns: int = 10) -> "Figure":
     """Images in a grid, a caption under each.
 
     Parameters
     ----------
-    pixels : uint8 (n, C, H, W), n at least 1; three channels are red, green and blue.
+    pixels : uint8 (n, C, H, W), n at least 1, or so many (C, H, W) of several sizes; three channels are red, green, blue.
     captions : n short texts; may have line breaks.
     columns : images in a row.
     """
-    pixels = np.asarray(pixels)
-    if pixels.ndim != 4 or pixels.dtype != np.uint8 or not len(pixels) or len(captions) != len(pixels) or columns < 1:
-        found = f"{pixels.dtype} {pixels.shape} and {len(captions)} captions"
+    every = [np.asarray(image) for image in pixels]
+    fits = all(image.ndim == 3 and image.dtype == np.uint8 for image in every)
+    if not fits or not every or len(captions) != len(every) or columns < 1:
+        first = f"{every[0].dtype} {every[0].shape}" if every else "nothing"
+        found = f"{len(every)} images, the first {first}, and {len(captions)} captions"
         raise BadInput(f"gallery: got {found}; expected uint8 (n, C, H, W), n at least 1, and n captions")
-    columns = min(columns, len(pixels))
-    rows = -(-len(pixels) // columns)
+    columns = min(columns, len(every))
+    rows = -(-len(every) // columns)
+    tallest = max(image.shape[1] / image.shape[2] for image in every)
     lines = max(caption.count("\n") + 1 for caption in captions)
-    figure = style.blank(1.1 * columns, rows * (1.05 * pixels.shape[2] / pixels.shape[3] + 0.15 * lines))
+    figure = style.blank(1.1 * columns, rows * (1.05 * tallest + 0.15 * lines))
     for place, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.set_axis_off()
-        if place < len(pixels):
-            axes.imshow(displayable(pixels[place]), cmap="gray", vmin=0, vmax=255, interpolation="none")
+        if place < len(every):
+            axes.imshow(displayable(every[place]), cmap="gray", vmin=0, vmax=255, interpolation="none")
             text = "\n".join(style.short(line, 16) for line in captions[place].split("\n"))
             axes.set_title(text, fontsize=8, y=0, pad=-3, va="top")
     return figure

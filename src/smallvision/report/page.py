@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smallvision.errors import BadInput
-from smallvision.report import figures, galleries, pictures, style, tables, words
+from smallvision.report import figures, galleries, pictures, resolution, style, tables, words
 from smallvision.report.series import per_step
 from smallvision.runs.evidence import SPLITS
 from smallvision.runs.files import write_bytes
@@ -126,7 +126,11 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
         "last": record.metrics[-1] if record.metrics else None,
     }  # fmt: skip
     run["judged"] = next((row for row in run["scores"] if row["split"] == split), None)
-    run.update(_figures(record, prefix))
+    size = record.layers["input"][1:] if record.layers and not (result or {}).get("sizes") else []
+    run["by_size"] = resolution.by_size(result[split].get("by_size") or []) if result and split else []
+    run["by_scale"] = resolution.by_scale(evidence, size) if evidence else []
+    run["several"], run["several_training"] = ("first_sizes" in evidence, "train_sizes" in evidence) if evidence else (False, False)
+    run.update(_figures(record, prefix), **_resolution(run, prefix))
     classes = result["classes"] if result else [str(i) for i in range(len(evidence["confusion"]))] if evidence else []
     run["per_class"] = (result[split].get("per_class") or []) if result and split else []
     run["pairs"] = tables.confused(evidence["confusion"], classes) if evidence else []
@@ -179,11 +183,27 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
     return out
 
 
+def _resolution(run: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Inline SVG of accuracy over size and over scale, else None."""
+    from markupsafe import Markup
+
+    asked = (("by_size", "square root of height × width (pixels)", None), ("by_scale", "scale", 1.0))
+    out: dict[str, Any] = {}
+    for name, label, mark in asked:
+        rows = run[name]
+        points = ", ".join(f"{row['text']} {words.percent(row['accuracy'])}" for row in rows)
+        alt = f"Accuracy over {label}: {points}"
+        drawn = pictures.svg(resolution.curve(rows, label, mark), alt, prefix + name) if rows else None
+        out[f"{name}_figure"] = drawn and Markup(drawn)
+    return out
+
+
 def _sections(run: dict[str, Any]) -> list[tuple[str, str]]:
     """Anchors and titles of what the page holds, in its order."""
     every = [
         ("asked", "What was asked", True), ("training", "Training", True), ("scores", "Scores", run["scores"]),
         ("confusion", "Confusion", run["confusion"]), ("classes", "Classes", run["per_class"]),
+        ("resolution", "Accuracy by resolution", run["by_size"] or run["by_scale"]),
         ("mistakes", "Mistakes", run["mistakes"] is not None), ("images", f"First {run['shown']} images", run["first"]),
         ("data", "Training images", run["training"] or run["panel"]), ("layers", "Layers", run["layers"]),
         ("filters", "First-layer filters", run["filters"]), ("notes", "Notes", True),

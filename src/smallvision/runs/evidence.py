@@ -19,15 +19,19 @@ EVIDENCE: dict[str, tuple[str, tuple[str, ...]]] = {
     "first_index": ("i", ("first",)), "first_pixels": ("u", ("first", "C", "H", "W")),
     "mistake_index": ("i", ("mistakes",)), "mistake_pixels": ("u", ("mistakes", "C", "H", "W")),
     "confident_index": ("i", ("confident",)), "confident_pixels": ("u", ("confident", "C", "H", "W")),
-    "train_labels": ("i", ("shown",)), "train_pixels": ("u", ("shown", "C", "H", "W")),
+    "train_labels": ("i", ("shown",)), "train_pixels": ("u", ("shown", "C", "train H", "train W")),
     "filters": ("f", ("F", "c", "h", "w")),
-    "panel_kinds": ("U", ("kinds",)), "panel_pixels": ("u", ("kinds", "n", "C", "H", "W")),
+    "panel_kinds": ("U", ("kinds",)), "panel_pixels": ("u", ("kinds", "n", "C", "panel H", "panel W")),
+    "sizes": ("i", ("N", "2")), "first_sizes": ("i", ("first", "2")), "mistake_sizes": ("i", ("mistakes", "2")),
+    "confident_sizes": ("i", ("confident", "2")), "train_sizes": ("i", ("shown", "2")),
+    "scales": ("f", ("scales",)), "scaled_index": ("i", ("scaled",)), "scaled_predictions": ("i", ("scales", "scaled")),
 }
 ALWAYS = ("split", "probabilities", "labels", "predictions", "confusion")
 SPLITS = ("train", "validation", "test")
-INDICES = ("labels", "predictions", "train_labels")
+INDICES = ("labels", "predictions", "train_labels", "scaled_predictions")
 TOGETHER = (("first_index", "first_pixels"), ("mistake_index", "mistake_pixels"), ("train_labels", "train_pixels"),
-            ("confident_index", "confident_pixels"), ("panel_kinds", "panel_pixels"))
+            ("confident_index", "confident_pixels"), ("panel_kinds", "panel_pixels"),
+            ("scales", "scaled_index"), ("scales", "scaled_predictions"))
 
 
 def read(file: Path, classes: int | None) -> dict[str, np.ndarray]:
@@ -81,6 +85,10 @@ def _consistent(file: Path, arrays: dict[str, np.ndarray], classes: int | None) 
             raise damaged(file, f"{name} has values outside 0 to {limit - 1}")
         if kinds == "f" and not np.isfinite(array).all():
             raise damaged(file, f"{name} has values that are no finite numbers")
+    for name in ("first", "mistake", "confident", "train"):
+        shown, pixels = arrays.get(f"{name}_sizes"), arrays.get(f"{name}_pixels")
+        if shown is not None and (pixels is None or (shown < 1).any() or (shown > pixels.shape[2:]).any()):
+            raise damaged(file, f"{name}_sizes are not those of {name}_pixels")
     labels, predictions, count = arrays["labels"], arrays["predictions"], sizes["K"]
     if not np.array_equal(np.bincount(labels * count + predictions, minlength=count**2), arrays["confusion"].ravel()):
         raise damaged(file, "confusion does not count labels and predictions")

@@ -10,7 +10,8 @@ WHOLE, NUMBER, SHARE, TEXT = "a whole number >= 0", "a number", "a number from 0
 _SCORES = {"loss": NUMBER, "accuracy": SHARE}
 _SCORED = {**_SCORES, "count": WHOLE}
 _FULL = {**_SCORED, "accuracy_interval?": [SHARE],
-         "per_class?": [{"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}]}
+         "per_class?": [{"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}],
+         "by_size?": [{"smallest": [WHOLE], "largest": [WHOLE], "count": WHOLE, "accuracy": SHARE, "accuracy_interval": [SHARE]}]}
 _SIZES = {"parameters": WHOLE, "multiply_adds": WHOLE, "parameter_bytes": WHOLE, "output_bytes": WHOLE}
 # a shape: a leaf above, {key: shape} ("key?" may be absent), [shape] for a list of any length, alternatives in a tuple
 SHAPES: dict[str, Any] = {
@@ -26,7 +27,7 @@ SHAPES: dict[str, Any] = {
                     "seconds_per_epoch": NUMBER, "images_per_second": NUMBER, "precision": TEXT,
                     "selected": {"epoch": WHOLE, "by": TEXT}, "classes": [TEXT], "counts": {"train": WHOLE},
                     "mean": [NUMBER], "std": [NUMBER], "notes": [TEXT], "model_sha256": TEXT,
-                    "looks": WHOLE, "train?": _FULL, "validation?": (_FULL, None), "test?": (_FULL, None)},
+                    "looks": WHOLE, "sizes?": WHOLE, "train?": _FULL, "validation?": (_FULL, None), "test?": (_FULL, None)},
     "metrics.jsonl": {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "learning_rate": NUMBER, "seconds": NUMBER,
                       "train": _SCORES, "validation?": (_SCORES, None), "test?": (_SCORES, None)},
     "steps.jsonl": {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "loss": [NUMBER], "seconds": NUMBER},

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,7 +30,8 @@ class Classify:
 
     def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step:
         """The batch's mean loss, and sums of loss and right answers. `generator` is unused: nothing is drawn here."""
-        logits = model(batch.pixels).float()                                                       # (B, K)
+        given = (batch.pixels,) if batch.mask is None else (batch.pixels, batch.mask)
+        logits = model(*given).float()                                                             # (B, K)
         if self.loss is None:
             loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
         else:
@@ -51,21 +53,18 @@ class Classify:
 
     @torch.inference_mode()
     def score(self, model: nn.Module, images: ImageSet, fitted: None = None) -> Scores:
-        """Every image of the split once, in order, in fp32, dropout off.
+        """Every image of the split once, in order, in fp32, dropout off, nothing padded.
 
         Returns
         -------
         Scores : loss (without label smoothing) and accuracy; evidence `labels` int64 (N,), `predictions` int64 (N,),
-            `probabilities` float32 (N, K), `ids` int64 (N, 2).
+            `probabilities` float32 (N, K), `ids` int64 (N, 2), and where there are several, `sizes` int64 (N, 2).
         """
         was_training = model.training
         model.eval()
         sums = {"loss": 0.0, "correct": 0.0}
         logits = []
-        channels, height, width = images.shape
-        at_once = max(1, min(SCORING_BATCH, SCORING_PIXELS // (channels * height * width)))
-        rows = torch.split(torch.arange(len(images), device=images.labels.device), at_once)
-        for batch in epoch(images, rows):
+        for batch in epoch(images, _rows(images)):
             answer = model(batch.pixels).float()                                                   # (B, K)
             mean = self.loss(answer, batch.labels) if self.loss else F.cross_entropy(answer, batch.labels)
             sums["loss"] += mean.item() * len(answer)
@@ -80,4 +79,18 @@ class Classify:
             "probabilities": probabilities.cpu().numpy(),
             "ids": images.ids.cpu().numpy(),
         }
+        if len(images.groups) > 1:
+            evidence["sizes"] = np.repeat(np.array(images.sizes, np.int64), [len(group) for group in images.groups], axis=0)
         return Scores(self.reported(sums, len(images)), len(images), evidence)
+
+
+def _rows(images: ImageSet) -> list[Tensor]:
+    """All images in order, some at a time, those of one size together; of several sizes on the CPU, see `epoch`."""
+    rows: list[Tensor] = []
+    start = 0
+    device = images.labels.device if len(images.groups) == 1 else None
+    for group in images.groups:
+        at_once = max(1, min(SCORING_BATCH, SCORING_PIXELS // group[0].numel()))
+        rows += torch.split(torch.arange(start, start + len(group), device=device), at_once)
+        start += len(group)
+    return rows

@@ -12,10 +12,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from smallvision.data import augment, batches
+from smallvision.data import augment, batches, buckets, orders
 from smallvision.data.batches import Batch
 from smallvision.data.images import ImageSet, Splits
-from smallvision.data.orders import ORDERS
 from smallvision.data.seeds import mix
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import Experiment
@@ -70,6 +69,10 @@ def train(
 ) -> Iterator[Progress | EpochRecord]:
     """Train from where `state` is to the end of the recipe, changing `state`.
 
+    With images of several sizes every bucket may have a batch of fewer images than the recipe's. Its gradient then weighs
+    as many images as it has: its mean loss is multiplied by count / batch_size. Where all images have one size there is one
+    such batch, at an epoch's end, and it counts in full, as in every other library.
+
     Parameters
     ----------
     state : from `state.begin`, or from a checkpoint.
@@ -93,9 +96,10 @@ def train(
     vary = augment.build(experiment.data.augment)
     generator = torch.Generator(device)
     spatial = channels_last(state.model)
-    steps_per_epoch = steps(recipe, len(images))
+    parts = buckets.assign(images, recipe.batch_size)
+    steps_per_epoch = steps(recipe, len(images), parts)
     while state.epoch < recipe.epochs and not _out_of_patience(state, recipe.patience):
-        rows = ORDERS[recipe.order](images.labels, recipe.batch_size, recipe.drop_last, seed, state.epoch)
+        rows = orders.ORDERS[recipe.order](images.labels, recipe.batch_size, recipe.drop_last, seed, state.epoch, parts)
         losses: list[Tensor] = []
         state.model.train()
         began = time.perf_counter()
@@ -109,7 +113,9 @@ def train(
                 group["lr"] = learning_rate
             with autocast(device, recipe.precision):
                 step = task.step(state.model, batch, generator)
-            step.loss.backward()  # type: ignore[no-untyped-call]
+            short = parts is not None and step.count < recipe.batch_size
+            weighed = step.loss * (step.count / recipe.batch_size) if short else step.loss
+            weighed.backward()  # type: ignore[no-untyped-call]
             if recipe.clip:
                 nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
             state.optimizer.step()
@@ -130,12 +136,14 @@ def train(
         yield _close_epoch(state, task, splits, experiment, rate(recipe, state.step - 1, steps_per_epoch))
 
 
-def steps(recipe: RecipeSpec, count: int) -> int:
-    """Steps in an epoch over `count` images. Raises BadInput when a batch is larger than that."""
+def steps(recipe: RecipeSpec, count: int, parts: Tensor | None = None) -> int:
+    """Steps in an epoch over `count` images, in the buckets `parts` where they have several sizes.
+
+    Raises BadInput when a batch is larger than that.
+    """
     if recipe.batch_size > count:
         raise BadInput(f"recipe.batch_size: got {recipe.batch_size}, but there are {count} training images; set it to that or less")
-    whole, rest = divmod(count, recipe.batch_size)
-    return whole if recipe.drop_last else whole + bool(rest)
+    return orders.steps(count, recipe.batch_size, recipe.drop_last, parts)
 
 
 def _close_epoch(

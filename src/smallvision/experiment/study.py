@@ -1,0 +1,236 @@
+"""What a study is: a base experiment, what varies, seeds, and the question; frozen, with a stable hash. No torch."""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, Strict, ValidationError, field_validator, model_serializer, model_validator
+from pydantic_core import PydanticCustomError
+
+from smallvision.experiment.base import Bool, Count, Float, Fraction, NonNegative, Spec, Text
+from smallvision.experiment.spec import Experiment
+from smallvision.experiment.text import short
+
+SECTIONS = ("data", "model", "task", "recipe", "protocol")
+MOST_SEEDS = 1000
+LONGEST_NAME = 60                         # characters of a case's name: it stands in tables
+QUOTE = 'a longer key is written in quotes, as in "model.blocks.0.channels" = ...'
+
+
+def flat(values: Any) -> Any:
+    """The settings of a case by full key: {"recipe": {"epochs": 3}} -> {"recipe.epochs": 3}.
+
+    A value replaces what its key names. A whole section changes the keys it names, unless it says its `kind`: then it
+    replaces what was there, as in ``model = { kind = "mlp" }``.
+    """
+    if not isinstance(values, dict):
+        raise PydanticCustomError("settings", "expected a table of settings, as in {example}", {"example": '"recipe.epochs" = 3'})
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        whole = key not in SECTIONS or not isinstance(value, dict) or "kind" in value
+        for full, inner in [(str(key), value)] if whole else [(f"{key}.{part}", inner) for part, inner in value.items()]:
+            if full in out:
+                raise PydanticCustomError("settings", "{key} is given twice; keep one", {"key": full})
+            out[full] = inner
+    return out
+
+
+def _seeds(value: Any) -> Any:
+    """A count n stands for 0..n-1."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= MOST_SEEDS:
+            raise PydanticCustomError("seeds", "expected a count from 1 to {most}, or a list of seeds", {"most": MOST_SEEDS})
+        return tuple(range(value))
+    plain = isinstance(value, list | tuple) and all(type(seed) is int and 0 <= seed < 2**63 for seed in value)
+    if not plain or not 1 <= len(value) <= MOST_SEEDS:
+        raise PydanticCustomError("seeds", "expected a count (an integer) or a list of whole numbers from 0 on")
+    for seed in value:
+        if list(value).count(seed) > 1:
+            raise PydanticCustomError("seeds", "seed {seed} is given twice; keep one", {"seed": seed})
+    return value
+
+
+def _name(value: Any) -> Any:
+    if not isinstance(value, str) or not value.isprintable() or value != value.strip() or not 1 <= len(value) <= LONGEST_NAME:
+        raise PydanticCustomError("name", "expected a name of 1 to {most} printable characters", {"most": LONGEST_NAME})
+    return value
+
+
+Number = Annotated[int, Strict()] | Float
+Settings = Annotated[dict[str, Any], BeforeValidator(flat)]
+Seeds = Annotated[tuple[int, ...], BeforeValidator(_seeds)]
+CaseName = Annotated[str, BeforeValidator(_name)]
+
+
+class Case(Spec):
+    """One thing compared: a name and what it sets, beside what `Study.set` sets for all."""
+
+    name: CaseName
+    set: Settings = Field(default_factory=dict)
+
+
+class Range(Spec):
+    """Numbers from `low` to `high`, both possible; evenly over their logarithms with `log`. Two integers give integers."""
+
+    low: Number
+    high: Number
+    log: Bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if not self.low < self.high:
+            raise ValueError(f"low = {self.low} is not below high = {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log needs low above 0, got {self.low}")
+        return self
+
+
+def _range(key: str, value: Any) -> Range:
+    try:
+        return Range.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join([key, *map(str, first["loc"])])
+        raise ValueError(f"{where}: {str(first['msg']).removeprefix('Value error, ').lower()}") from None
+
+
+class Search(Spec):
+    """`tries` settings drawn for every case, each scored on validation images; a case goes on with its best.
+
+    In TOML the keys stand beside `tries`: ``"recipe.learning_rate" = { low = 1e-4, high = 0.1, log = true }``, or a list.
+    """
+
+    tries: Annotated[Count, Field(le=1000)]
+    over: dict[str, Range | tuple[Any, ...]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_beside_tries(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "over" not in values:
+            keys = {key: value for key, value in values.items() if key != "tries"}
+            if not keys:
+                raise ValueError('says no key to search, as in "recipe.learning_rate" = { low = 1e-4, high = 0.1, log = true }')
+            return {**{key: value for key, value in values.items() if key == "tries"}, "over": keys}
+        return values
+
+    @field_validator("over", mode="before")
+    @classmethod
+    def _ranges_or_lists(cls, over: Any) -> Any:
+        out: dict[str, Range | tuple[Any, ...]] = {}
+        for key, value in flat(over).items():
+            if isinstance(value, list | tuple) and value:
+                out[key] = tuple(value)
+            elif isinstance(value, Range) or (isinstance(value, dict) and {"low", "high"} & set(value)):
+                out[key] = _range(key, value)
+            else:
+                cure = f"; {QUOTE}" if isinstance(value, dict) else ""
+                raise ValueError(f"{key}: got {short(value)}; expected {{ low = .., high = .. }} or a list of values{cure}")
+        return out
+
+    @model_serializer
+    def _beside_tries(self) -> dict[str, Any]:
+        over = {key: value.model_dump() if isinstance(value, Range) else list(value) for key, value in self.over.items()}
+        return {"tries": self.tries, **over}
+
+
+class Match(Spec):
+    """Networks made comparable in size: the integer at `vary` is solved for every case.
+
+    parameters, multiply_adds : what every case shall have, one of the two; multiply-adds are those of one image.
+    vary : the key solved, or several: each case takes the first of them that its network has.
+    within : how far from the wanted size the nearest integer may be, as a share of it.
+    """
+
+    parameters: Count | None = None
+    multiply_adds: Count | None = None
+    vary: tuple[Text, ...]
+    within: Fraction = 0.01
+
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _one_or_several(cls, vary: Any) -> Any:
+        keys = [vary] if isinstance(vary, str) else vary
+        if not isinstance(keys, list | tuple) or not all(isinstance(key, str) and key.startswith("model.") for key in keys):
+            raise ValueError('expected a key of the network, or a list of them, as in "model.blocks.2.channels"')
+        return keys
+
+    @model_validator(mode="after")
+    def _one_size(self) -> "Match":
+        if (self.parameters is None) == (self.multiply_adds is None):
+            raise ValueError("give parameters or multiply_adds, one of the two")
+        if not self.vary:
+            raise ValueError('vary is empty; give a key of the network, as in "model.blocks.2.channels"')
+        return self
+
+
+class Study(Spec):
+    """A base experiment, what varies, seeds, and a question.
+
+    base : the experiment that all cases start from; in TOML its catalog name, its file (as seen from the study's) or itself.
+    seeds : of every case; a count n stands for 0..n-1.
+    set : settings of all cases. A value replaces what its key names.
+    case, axes : exactly one of the two: named sets of settings, or a grid of values for each key.
+    baseline : the case that the others are compared with; the first unless given.
+    compare : the comparisons declared beforehand: all cases with the baseline, "all" pairs, or a list of pairs.
+    search : a search per case on validation images, the same budget for every case.
+    match : networks made equal in size.
+    """
+
+    name: Text
+    about: Text = ""
+    question: Text = ""
+    minutes: NonNegative = 0.0                        # measured on 2 cores; for `smallvision list`
+    base: Experiment
+    seeds: Seeds = (0,)
+    set: Settings = Field(default_factory=dict)
+    case: tuple[Case, ...] = ()
+    axes: Annotated[dict[str, tuple[Any, ...]], BeforeValidator(flat)] = Field(default_factory=dict)
+    baseline: Text | None = None
+    compare: Literal["baseline", "all"] | tuple[tuple[Text, Text], ...] = "baseline"
+    search: Search | None = None
+    match: Match | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _usable_as_a_folder_name(cls, name: str) -> str:
+        return Experiment._usable_as_a_folder_name(name)
+
+    @field_validator("axes", mode="before")
+    @classmethod
+    def _lists(cls, axes: Any) -> Any:
+        for key, values in flat(axes).items():
+            if not isinstance(values, list | tuple):
+                cure = f"; {QUOTE}" if isinstance(values, dict) else ""
+                raise ValueError(f"{key}: got {short(values)}; expected a list of values{cure}")
+            if not values:
+                raise ValueError(f"{key}: the list is empty, so the grid is; give it values")
+        return axes
+
+    @field_validator("compare", mode="before")
+    @classmethod
+    def _word_or_pairs(cls, compare: Any) -> Any:
+        pairs = isinstance(compare, list | tuple) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in compare)
+        if compare not in ("baseline", "all") and not (pairs and compare):
+            raise ValueError('expected "baseline", "all" or a list of pairs of cases, as in [["cnn", "mlp"]]')
+        return compare
+
+    @model_validator(mode="after")
+    def _something_varies(self) -> "Study":
+        if self.case and self.axes:
+            raise ValueError("[[case]] and [axes] are both given; keep one")
+        if not self.case and not self.axes:
+            raise ValueError('nothing varies; give [axes] (as in "recipe.learning_rate" = [0.01, 0.1]) or [[case]] tables')
+        for name in (names := [case.name for case in self.case]):
+            if names.count(name) > 1:
+                raise ValueError(f'two cases are named "{name}"; rename one')
+        return self
+
+    def canonical(self) -> dict[str, Any]:
+        """What decides the study's figures, without names for people; the base experiment in its own canonical form."""
+        words = {"name", "about", "question", "minutes", "base"}
+        return {**self.model_dump(mode="json", exclude_defaults=True, exclude=words), "base": self.base.canonical()}
+
+    def hash(self) -> str:
+        """The first 8 hexadecimal digits of the sha256 of the canonical form as JSON with sorted keys."""
+        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]

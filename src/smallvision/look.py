@@ -1,0 +1,83 @@
+"""A look at the test split by a run that was trained without it: later, once it is chosen, and counted."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from smallvision import infer, outcome, rehearsal
+from smallvision.data import images
+from smallvision.data.images import Splits
+from smallvision.errors import BadInput
+from smallvision.runs.directory import unlocked
+from smallvision.runs.files import write_bytes, write_json
+from smallvision.runs.read import read_run
+from smallvision.tasks import TASKS
+from smallvision.train import device
+
+VALIDATION_EVIDENCE = "evidence-validation.npz"      # what evidence.npz was before the look: recipes are compared by it
+
+
+def look(
+    path: Path, root: Path | None = None, device_name: str = "auto", trust_code: bool = False, splits: Splits | None = None
+) -> dict[str, Any]:
+    """Score the test split by the selected weights of a finished run, and write what was found into the run.
+
+    `result.json` gets `test` and one more in `looks`; `evidence.npz` is of the test split from then on, and what it was
+    before is kept as `evidence-validation.npz`. The result comes last: killed before it, a look has told nobody
+    anything, and the next is the first.
+
+    Parameters
+    ----------
+    path : the run directory.
+    root : where the data sets are.
+    device_name : "auto", "cpu", "cuda" or "mps". On the CPU the threads are those of the run.
+    trust_code : whether the file of `kind = "file.py:Net"` may be executed.
+    splits : the run's data, where they are in memory already.
+
+    Returns
+    -------
+    dict : the content of `result.json`.
+
+    Raises
+    ------
+    BadInput : the run is unfinished, has no test split, is being written, or its data are no longer those it was trained on.
+    """
+    read_run(path)                                             # no lock is put where no run is
+    with device.settings_kept(), unlocked(path):
+        record = read_run(path)
+        if record.result is None:
+            raise BadInput(f"{path}: the run is not finished, so it has nothing to score; go on with it by --resume")
+        experiment, result = record.experiment, record.result
+        where = device.resolve(device_name)
+        device.settle(where, record.environment.get("threads"), experiment.recipe.precision, experiment.recipe.deterministic)
+        splits = (splits or images.load(experiment.data, root, where)).to(where)
+        _refuse_other_data(path, splits, record.state.get("data"))
+        if splits.test is None:
+            raise BadInput(f"{path}: its data have no test split ({experiment.data.source}); nothing was scored")
+        loaded = infer.load(record, trust_code=trust_code)
+        model = rehearsal.placed(loaded.model, where)
+        task = TASKS[experiment.task.kind](experiment.task, None)
+        with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+            scores = {"test": task.score(model, splits.test, task.fit(model, splits.train, splits.validation))}  # type: ignore[func-returns-value]
+            found = outcome.evidence(model, splits, experiment, scores)
+        counts = {**result["counts"], "test": scores["test"].count}
+        test = outcome.in_full(scores["test"], loaded.classes)
+        result = {**result, "counts": counts, "looks": result["looks"] + 1, "test": test}
+        before = record.evidence
+        if before is not None and str(before["split"]) == "validation":
+            write_bytes(path / VALIDATION_EVIDENCE, (path / "evidence.npz").read_bytes())
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **found)  # type: ignore[arg-type]
+        write_bytes(path / "evidence.npz", packed.getvalue())
+        write_json(path / "result.json", {key: value for key, value in result.items() if key != "format_version"})
+        return result
+
+
+def _refuse_other_data(path: Path, splits: Splits, recorded: str | None) -> None:
+    """A run that never met the test split was recorded without it; one that did, with it."""
+    if recorded not in (None, rehearsal.digest(splits), rehearsal.digest(replace(splits, test=None))):
+        raise BadInput(f"{path}: the images or labels are not those this run was trained on, so its test score would be of something else")

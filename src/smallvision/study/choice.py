@@ -1,0 +1,55 @@
+"""What a study found: a row for each case, and the case that is best on validation images. Reads run files only. No torch."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from smallvision.runs.read import RunRecord
+
+
+def row(case: str, runs: Sequence[RunRecord], folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A case in `study.json`: size, cost, and its scores over the seeds.
+
+    Parameters
+    ----------
+    case : its name.
+    runs : finished, one for each seed.
+    folder : of the runs; paths are written as seen from there.
+    settings : what a search found best for the case.
+
+    Returns
+    -------
+    dict : `case`, `hash`, `settings`, `parameters`, `multiply_adds`, `bytes`, `seconds` (mean of a run's training),
+        `runs` [{`seed`, `path`, `looks`, `validation`, `test`?}], `validation` and, when all its runs met it, `test`:
+        {`accuracy`, `accuracy_sd` (over seeds; None with one), `loss`}.
+    """
+    results = [run.result or {} for run in runs]
+    first = results[0]
+    out: dict[str, Any] = {"case": case, "hash": first["experiment"], "settings": dict(settings)}
+    out |= {key: first[key] for key in ("parameters", "multiply_adds", "bytes")}
+    out["seconds"] = statistics.fmean(result["seconds"] for result in results)
+    out["runs"] = [
+        {"seed": result["seed"], "path": run.path.relative_to(folder).as_posix(), "looks": result["looks"],
+         **{split: _scores(result[split]) for split in ("validation", "test") if result.get(split)}}
+        for run, result in zip(runs, results, strict=True)
+    ]  # fmt: skip
+    for split in ("validation", "test"):
+        if all(result.get(split) for result in results):
+            out[split] = _summary([_scores(result[split]) for result in results])
+    return out
+
+
+def winner(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The case of highest mean validation accuracy; between equals of lowest loss, then the first."""
+    return str(max(rows, key=lambda row: (row["validation"]["accuracy"], -row["validation"]["loss"]))["case"])
+
+
+def _scores(split: Mapping[str, Any]) -> dict[str, float]:
+    return {"accuracy": split["accuracy"], "loss": split["loss"]}
+
+
+def _summary(scores: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
+    accuracies = [one["accuracy"] for one in scores]
+    spread = statistics.stdev(accuracies) if len(accuracies) > 1 else None
+    return {"accuracy": statistics.fmean(accuracies), "accuracy_sd": spread, "loss": statistics.fmean(one["loss"] for one in scores)}

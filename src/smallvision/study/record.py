@@ -1,0 +1,114 @@
+"""A study directory read back: files from outside, so that every one is checked before anything is believed. No torch."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smallvision.errors import BadInput
+from smallvision.experiment import Study, load_study
+from smallvision.runs import evidence
+from smallvision.runs.files import FORMAT_VERSION
+from smallvision.runs.read import LARGEST_TEXT, RunRecord, read_run
+from smallvision.runs.shapes import NUMBER, SHARE, TEXT, WHOLE, check, damaged
+
+VALIDATION_EVIDENCE = "evidence-validation.npz"       # what evidence.npz was before the run met the test split; see `look`
+
+_JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT}
+_SCORES = {"loss": NUMBER, "accuracy": SHARE}
+_TRY = {"case": TEXT, "try": WHOLE, "seed": WHOLE, "hash": TEXT, "settings": {}, "validation": (_SCORES, None)}
+SHAPES: dict[str, Any] = {
+    "plan.json": {"format_version": WHOLE, "workers": WHOLE, "threads": (WHOLE, None), "why": TEXT,
+                  "timings": [{"workers": WHOLE, "threads": (WHOLE, None), "images_per_second": NUMBER, "rounds": WHOLE}],
+                  "match": [{"case": TEXT, "key": TEXT, "width": WHOLE, "size": WHOLE}],
+                  "search": {"sampler": (TEXT, None), "tries": [_TRY]}, "jobs": [_JOB]},
+    "state.json": {"format_version": WHOLE, "status": TEXT, "pid": WHOLE, "heartbeat": NUMBER, "started": NUMBER,
+                   "study": TEXT, "command": TEXT, "message?": TEXT},
+    "study.json": {"format_version": WHOLE, "name": TEXT, "hash": TEXT, "baseline": TEXT, "pairs": [[TEXT]],
+                   "choice": ({"winner": TEXT, "met_test": [TEXT]}, None),
+                   "table": [{"case": TEXT, "hash": TEXT, "runs": [{"seed": WHOLE, "path": TEXT}]}]},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """All that a study directory says; `result` is the content of study.json, empty until all runs stand."""
+
+    path: Path
+    study: Study
+    plan: dict[str, Any] = field(repr=False)
+    state: dict[str, Any]
+    result: dict[str, Any] = field(repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of runs that the study stands in; paths in its files start from here."""
+        return self.path.parent.parent
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """A dict for each case: its scores over the seeds, its size, its runs."""
+        return list(self.result.get("table", []))
+
+    def runs(self, case: str) -> list[RunRecord]:
+        """The runs of a case, in the order of the study's seeds. Raises BadInput."""
+        for row in self.table:
+            if row["case"] == case:
+                return [read_run(self.folder / run["path"]) for run in row["runs"]]
+        raise BadInput(f'{self.path}: there is no case "{case}" whose runs are finished')
+
+
+def read_study(path: str | Path) -> StudyRecord:
+    """Read a study directory, finished or not.
+
+    Parameters
+    ----------
+    path : the directory `<runs>/studies/<name>-<hash>` that `smallvision run STUDY` wrote.
+
+    Raises
+    ------
+    BadInput : no study directory, a newer format, a damaged file, a value of the wrong type.
+    """
+    path = Path(path)
+    for name in ("study.toml", "plan.json", "state.json"):
+        if not (path / name).is_file():
+            found = f"has no {name}" if path.is_dir() else "no such directory"
+            raise BadInput(f"{path}: {found}, so it is no study directory; give one that `smallvision run STUDY` wrote")
+    study = load_study(str(path / "study.toml"))
+    result = _json(path / "study.json") if (path / "study.json").is_file() else {}
+    return StudyRecord(path, study, _json(path / "plan.json"), _json(path / "state.json"), result)
+
+
+def validation_evidence(run: RunRecord) -> dict[str, np.ndarray] | None:
+    """The arrays of a run's evidence on validation images, whether or not it has met the test split since.
+
+    Returns
+    -------
+    dict : as evidence.npz; None where there is none of the validation split.
+    """
+    file = run.path / VALIDATION_EVIDENCE
+    if file.is_file():
+        return evidence.read(file, len(run.result["classes"]) if run.result else None)
+    found = run.evidence
+    return found if found is not None and str(found["split"]) == "validation" else None
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > LARGEST_TEXT:
+            raise BadInput(f"{file}: more than {LARGEST_TEXT:,} bytes; no study writes such a file")
+        value = json.loads(file.read_bytes())
+    except BadInput:
+        raise
+    except OSError as error:
+        raise BadInput(f"{file}: cannot be read ({error.strerror or error}); restore it from a copy") from None
+    except (RecursionError, ValueError) as error:
+        raise damaged(file, f"not valid JSON: {error}") from None
+    found = value.get("format_version") if isinstance(value, dict) else None
+    if type(found) is int and found > FORMAT_VERSION:
+        raise BadInput(f"{file}: format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}; update smallvision")
+    check(value, SHAPES[file.name], file)
+    table: dict[str, Any] = value
+    return table

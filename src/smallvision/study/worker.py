@@ -1,0 +1,219 @@
+"""A worker process of a study: loads torch once, keeps the data of its last experiment, and takes job after job.
+
+    python -m smallvision.study.worker
+
+It reads one JSON object a line from standard input and answers with JSON lines on what was its standard output; `workers`
+holds the other end. The first line is its setting, {"device", "root", "trust_code"}; every later one a task, {"do": ...}.
+Answers to a task are events, {"said": "progress" | "epoch" | ...}, and then one {"said": "done"} or {"said": "failed"}.
+It ends when its input does, at once and in the middle of a run too: no worker outlives its study, whatever ends that.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from smallvision import lab, look, rehearsal
+from smallvision.data import images
+from smallvision.data.images import Splits
+from smallvision.errors import BadInput, Interrupted, RunFailed, SmallvisionError
+from smallvision.experiment import Experiment, build
+from smallvision.experiment.data import DataSpec
+from smallvision.runs import where
+from smallvision.runs.read import read_run
+from smallvision.study import match
+from smallvision.train import device, engine
+from smallvision.train.state import begin
+
+PROGRESS_SECONDS = 0.2                     # between two messages about progress: a person reads no faster
+ENDLESS = 1_000_000                        # epochs of a run that is only timed
+TIMED_STEPS = 4                            # of such an epoch: where threads wait for a busy machine, a step may take a second
+
+Answer = dict[str, Any]
+
+
+class Desk:
+    """What a worker has before it: where it computes, the data of its last task, the training that is being timed."""
+
+    def __init__(self, setting: dict[str, Any]) -> None:
+        self.device_name = str(setting["device"])
+        self.root = Path(setting["root"]) if setting["root"] else None
+        self.trust_code = bool(setting["trust_code"])
+        self.where = device.resolve(self.device_name)
+        self._kept: tuple[DataSpec, Splits] | None = None
+        self._timed: Iterator[engine.Progress | engine.EpochRecord] | None = None
+
+    def splits(self, spec: DataSpec) -> Splits:
+        """The data of a spec; the same object as the last time, if they are the same data. (Augmentation is the batches'.)"""
+        spec = spec.model_copy(update={"augment": ()})
+        if self._kept is None or self._kept[0] != spec:
+            self._kept = None                                  # the old ones go before the new ones come
+            self._kept = (spec, images.load(spec, self.root, self.where))
+        return self._kept[1]
+
+    def ready(self, experiment: Experiment) -> rehearsal.Ready:
+        """Data, network and task of an experiment. Raises BadInput, also where there is nothing to choose by."""
+        passed = rehearsal.Passed(self.splits(experiment.data))
+        found = rehearsal.ready(experiment, 0, self.where, self.root, self.trust_code, passed)
+        if found.splits.validation is None:
+            raise BadInput('data: has no validation images, and a study chooses by them; add set."data.validation" = 0.1')
+        return found
+
+    def check(self, task: Answer) -> Iterator[Answer]:
+        """Whether an experiment can be run, and how large it is."""
+        found = self.ready(build(task["experiment"], task["where"]))
+        counts = {name: len(split) for name, split in found.splits.named().items()}
+        sizes = {key: found.layers["totals"][key] for key in ("parameters", "multiply_adds")}
+        yield {"said": "done", "counts": counts, **sizes}
+
+    def match(self, task: Answer) -> Iterator[Answer]:
+        """The width that gives a network a wanted size."""
+        experiment = build(task["experiment"], task["where"])
+        keys, sizes = tuple(task["vary"]), {"parameters": task["parameters"], "multiply_adds": task["multiply_adds"]}
+        solved = match.solve(experiment, keys, sizes, task["within"], self.root, self.trust_code)
+        yield {"said": "done", "key": solved.key, "width": solved.width, "size": solved.size}
+
+    def warm(self, task: Answer) -> Iterator[Answer]:
+        """Make an experiment ready to be timed: data, network, the first steps."""
+        asked = build(task["experiment"], task["where"])
+        endless = asked.recipe.model_copy(update={"epochs": ENDLESS, "patience": 0, "select": "last"})
+        self._settle(asked, task["threads"])
+        found = self.ready(asked)
+        count = min(len(found.splits.train), TIMED_STEPS * asked.recipe.batch_size)
+        few = found.splits.train.take(torch.arange(count, device=self.where))
+        splits = replace(found.splits, train=few, validation=None, test=None)
+        self._timed = engine.train(begin(found.model, asked.recipe), found.task, splits, asked.model_copy(update={"recipe": endless}), 0)
+        next(self._timed)
+        yield {"said": "done"}
+
+    def time(self, task: Answer) -> Iterator[Answer]:
+        """How many images a second the warm experiment trains on, over so many seconds."""
+        assert self._timed is not None, "warm comes before time"
+        torch.set_num_threads(task["threads"] or torch.get_num_threads())
+        ends = time.perf_counter() + task["seconds"]
+        first = last = _progress(self._timed)
+        while time.perf_counter() < ends or last is first:
+            last = _progress(self._timed)
+        yield {"said": "done", "images_per_second": (last.examples - first.examples) / max(last.seconds - first.seconds, 1e-9)}
+
+    def estimate(self, task: Answer) -> Iterator[Answer]:
+        """How many seconds a run of an experiment takes, from some timed steps of it; with patience, at most."""
+        asked = build(task["experiment"], task["where"])
+        yield from (answer for answer in self.warm(task) if answer["said"] != "done")
+        (timed,) = self.time(task)
+        self._timed = None
+        found = self.ready(asked)
+        train, validation = found.splits.train, found.splits.validation
+        assert validation is not None
+        began = time.perf_counter()
+        found.task.score(found.model, validation, found.task.fit(found.model, train, validation))
+        an_image = (time.perf_counter() - began) / len(validation)
+        an_epoch = len(train) / timed["images_per_second"] + len(validation) * an_image
+        yield {"said": "done", "seconds": asked.recipe.epochs * an_epoch + (len(train) + len(validation)) * an_image}
+
+    def run(self, task: Answer) -> Iterator[Answer]:
+        """Run an experiment, or go on with it, to its end."""
+        self._timed = None
+        experiment, path, seed = build(task["experiment"], task["where"]), Path(task["path"]), int(task["seed"])
+        standing = where.standing(path, experiment, seed)
+        if standing != "finished":
+            place = lab.Place(path, seed, self.device_name, task["threads"], self.root, self.trust_code, tuple(task["command"]))
+            passed = rehearsal.Passed(self.splits(experiment.data))
+            yield from _told(lab.run(experiment, place, standing == "unfinished", passed))
+        yield {"said": "done"}
+
+    def look(self, task: Answer) -> Iterator[Answer]:
+        """Score the test split by a finished run; a test split that is not there is told, not refused."""
+        path = Path(task["path"])
+        splits = self.splits(read_run(path).experiment.data)
+        if splits.test is not None:
+            look.look(path, self.root, self.device_name, self.trust_code, splits)
+        yield {"said": "done", "test": splits.test is not None}
+
+    def _settle(self, experiment: Experiment, threads: int | None) -> None:
+        device.settle(self.where, threads, experiment.recipe.precision, experiment.recipe.deterministic)
+
+
+TASKS = {
+    "check": Desk.check, "match": Desk.match, "warm": Desk.warm, "time": Desk.time, "estimate": Desk.estimate,
+    "run": Desk.run, "look": Desk.look,
+}  # fmt: skip
+
+
+def _progress(events: Iterator[engine.Progress | engine.EpochRecord]) -> engine.Progress:
+    return next(event for event in events if isinstance(event, engine.Progress))
+
+
+def _told(events: Iterator[lab.Event]) -> Iterator[Answer]:
+    """A run's events as a study tells of them."""
+    told = 0.0
+    for event in events:
+        match event:
+            case lab.Prepared():
+                yield {"said": "begun", "epoch": event.epoch}
+            case lab.Progress() if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                yield {"said": "progress", "epoch": event.epoch, "step": event.step, "steps": event.steps}
+            case lab.EpochRecord():
+                told = time.monotonic()
+                yield {"said": "epoch", "epoch": event.epoch, "validation": event.validation, "seconds": event.seconds}
+
+
+def _answers(desk: Desk, task: Answer) -> Iterator[Answer]:
+    """The answers to a task; the last says whether it was done."""
+    try:
+        yield from TASKS[task["do"]](desk, task)
+    except Interrupted as error:
+        yield {"said": "failed", "kind": "Interrupted", "message": str(error)}
+    except SmallvisionError as error:
+        about = f"{task['where']}: " if task["do"] not in ("run", "look") else ""
+        yield {"said": "failed", "kind": "BadInput" if isinstance(error, BadInput) else "RunFailed", "message": f"{about}{error}"}
+    except (OSError, MemoryError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        yield {"said": "failed", "kind": RunFailed.__name__, "message": reason}
+
+
+def _read(tasks: "queue.Queue[Answer]") -> None:
+    """Put every line of standard input into the queue; at its end, end the process."""
+    for line in sys.stdin.buffer:
+        tasks.put(json.loads(line))
+    os._exit(0)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)                                     # between tasks there is nothing to save
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    with open(os.dup(1), "wb", buffering=0) as out:
+        os.dup2(2, 1)                                          # what is printed here by others is no answer
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _end)                        # inside a run, the run's own handlers save first
+        tasks: queue.Queue[Answer] = queue.Queue()
+        threading.Thread(target=_read, args=(tasks,), daemon=True).start()
+        try:
+            desk = Desk(tasks.get())
+            hello: Answer = {"said": "hello", "device": desk.where.type, "threads": torch.get_num_threads()}
+            if desk.where.type == "cpu":
+                torch.set_num_threads(1)                       # runs and timed steps set their own; the rest is small
+        except SmallvisionError as error:
+            hello = {"said": "failed", "kind": "BadInput", "message": str(error)}
+        out.write(json.dumps(hello).encode() + b"\n")
+        while hello["said"] == "hello":
+            for answer in _answers(desk, tasks.get()):
+                out.write(json.dumps(answer).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Which settings a search tries, and which it takes: in their ranges, the same again, equally many for every case."""
+
+import math
+import statistics
+from collections import Counter
+
+import pytest
+
+from smallvision.experiment import load_study
+from smallvision.study import search
+from smallvision.study.agenda import Agenda
+from smallvision.study.expand import expand
+from smallvision.study.search import Tried
+
+RANGES = """
+"recipe.learning_rate" = { low = 1e-4, high = 0.1, log = true }
+"recipe.batch_size" = { low = 8, high = 64 }
+"recipe.average" = [0.0, 0.9]
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    def read(over, tries=8, seeds=2):
+        file = tmp_path / "study.toml"
+        cases = '[[case]]\nname = "he"\nset = { "model.init" = "he" }\n[[case]]\nname = "plain"\n'
+        file.write_text(f'name = "t"\nbase = "digits"\nseeds = {seeds}\n{cases}[search]\ntries = {tries}\n{over}')
+        return load_study(str(file))
+
+    return read
+
+
+def score(settings):
+    """A made-up validation accuracy, best at a rate of 0.01 and 16 images a batch."""
+    rate, batch = settings["recipe.learning_rate"], settings.get("recipe.batch_size", 16)
+    return {"accuracy": 1 / (1 + abs(math.log10(rate) + 2) + abs(math.log2(batch) - 4) / 4), "loss": rate}
+
+
+def test_random_settings_are_in_their_ranges_short_and_the_same_for_every_case(study):
+    asked = study(RANGES, tries=200)
+    drawn = search.proposals(asked, "he", [], "random")
+    assert drawn == search.proposals(asked, "plain", [], "random") == search.proposals(asked, "he", [], "random")
+    assert len(drawn) == 200
+    rates, batches = [one["recipe.learning_rate"] for one in drawn], [one["recipe.batch_size"] for one in drawn]
+    assert all(1e-4 <= rate <= 0.1 and rate == float(f"{rate:.3g}") for rate in rates)
+    assert {type(batch) for batch in batches} == {int}
+    assert set(batches) == set(range(8, 65)), "both ends, and every integer between"
+    assert Counter(one["recipe.average"] for one in drawn) == {0.0: 100, 0.9: 100}
+    tenths = Counter(int((math.log10(rate) + 4) / 3 * 10 * 0.999) for rate in rates)
+    assert all(abs(count - 20) <= 1 for count in tenths.values()), "evenly over the logarithms"
+    assert abs(statistics.correlation(rates, batches)) < 4 / math.sqrt(200), "keys do not go together"
+    assert search.proposals(asked, "he", [Tried(one) for one in drawn[:5]], "random") == drawn[5:]
+
+
+def test_a_small_grid_is_gone_through_once(study):
+    asked = study('"recipe.learning_rate" = [0.01, 0.1]\n"recipe.batch_size" = [16, 32]\n', tries=10)
+    drawn = search.proposals(asked, "he", [], "random")
+    rates = [(one["recipe.learning_rate"], one["recipe.batch_size"]) for one in drawn]
+    assert rates == [(0.01, 16), (0.01, 32), (0.1, 16), (0.1, 32)]
+    assert search.proposals(asked, "he", [], "optuna") == drawn
+
+
+def test_the_seed_of_the_tries_is_none_of_the_studys(study):
+    assert search.seed(study(RANGES, seeds=3)) == 3
+    assert search.seed(study(RANGES, seeds=[1, 2])) == 0
+
+
+def test_the_best_is_of_highest_accuracy_then_lowest_loss_then_first_and_never_one_that_failed():
+    def tried(name, accuracy, loss):
+        return Tried({"name": name}, {"accuracy": accuracy, "loss": loss} if accuracy is not None else None)
+
+    history = [tried("failed", None, 0), tried("a", 0.9, 0.5), tried("b", 0.9, 0.4), tried("c", 0.9, 0.4), tried("d", 0.8, 0.1)]
+    assert search.best(history).settings == {"name": "b"}
+    assert search.best([tried("failed", None, 0), tried("zero", 0.0, 9.0)]).settings == {"name": "zero"}
+    assert search.best([tried("failed", None, 0)]) is None
+
+
+def drive(asked, agenda):
+    """Finish every job that an agenda knows, in a hurry, until none is left; tries first, as they come."""
+    done = {}
+    while waiting := [job for job in agenda.jobs if job.key not in done]:
+        job = waiting[-1]
+        done[job.key] = job
+        recipe = job.experiment.recipe
+        agenda.take(job, score({"recipe.learning_rate": recipe.learning_rate, "recipe.batch_size": recipe.batch_size}))
+    return done
+
+
+@pytest.mark.parametrize("by", ["random", "optuna"])
+def test_every_case_has_the_same_budget_and_goes_on_with_its_best(study, by):
+    if by == "optuna":
+        pytest.importorskip("optuna")
+    asked = study(RANGES, tries=12)
+    agenda = Agenda(asked, expand(asked).cases, sampler=by)
+    assert agenda.searching == ["he", "plain"]
+    assert len(agenda.jobs) + len(agenda.later) == 2 * 12 + 2 * 2
+    done = drive(asked, agenda)
+    assert agenda.searching == []
+    assert agenda.later == []
+    tries = agenda.tries()
+    for name in ("he", "plain"):
+        own = [one for one in tries if one["case"] == name]
+        assert [one["try"] for one in own] == list(range(12))
+        best = max(own, key=lambda one: one["validation"]["accuracy"])
+        assert agenda.settings(name) == best["settings"]
+        final = agenda.final(name)
+        assert [job.seed for job in final] == [0, 1]
+        assert {job.experiment.recipe.learning_rate for job in final} == {best["settings"]["recipe.learning_rate"]}
+        assert all(job.key in done for job in final)
+    assert {one["seed"] for one in tries} == {2}
+
+
+@pytest.mark.parametrize("by", ["random", "optuna"])
+def test_settings_that_come_again_are_one_run(study, by):
+    if by == "optuna":
+        pytest.importorskip("optuna")
+    asked = study('"recipe.batch_size" = { low = 16, high = 18 }\n', tries=7)
+    agenda = Agenda(asked, expand(asked).cases, sampler=by)
+    done = drive(asked, agenda)
+    assert len(agenda.tries()) == 2 * 7
+    assert len([job for job in done.values() if agenda.is_try(job)]) <= 2 * 3
+    assert agenda.searching == []
+
+
+@pytest.mark.parametrize("by", ["random", "optuna"])
+def test_a_search_that_was_cut_short_goes_on_with_what_it_would_have_tried(study, by):
+    if by == "optuna":
+        pytest.importorskip("optuna")
+    asked = study(RANGES, tries=9)
+    whole = Agenda(asked, expand(asked).cases, sampler=by)
+    drive(asked, whole)
+    tries = whole.tries()
+    for kept in (0, 1, 5, len(tries)):
+        again = Agenda(asked, expand(asked).cases, tries[:kept], by)
+        drive(asked, again)
+        assert sorted(again.tries(), key=str) == sorted(tries, key=str)
+        assert again.cases == whole.cases
+
+
+def test_tries_that_fail_are_the_worst_and_a_case_whose_tries_all_fail_is_told(study):
+    asked = study('"recipe.learning_rate" = [0.01, 0.1, 1.0]\n', tries=3)
+    agenda = Agenda(asked, expand(asked).cases, sampler="random")
+    for job in list(agenda.jobs):
+        bad = job.what.startswith("he") or job.experiment.recipe.learning_rate == 0.01
+        agenda.take(job, None if bad else {"accuracy": 0.5, "loss": 1.0})
+    assert "every try" in agenda.failed["he"]
+    assert agenda.cases["plain"].recipe.learning_rate == 0.1
+    assert agenda.searching == []
+
+
+def test_a_search_that_began_with_optuna_is_not_gone_on_with_at_random(monkeypatch):
+    from smallvision.errors import BadInput
+
+    monkeypatch.setattr(search, "find_spec", lambda name: None)
+    assert search.sampler(None) == "random"
+    assert search.sampler("random") == "random"
+    with pytest.raises(BadInput, match="Optuna, which is not installed"):
+        search.sampler("optuna")
+    monkeypatch.setattr(search, "find_spec", lambda name: object())
+    assert search.sampler(None) == "optuna"
+    assert search.sampler("random") == "random"
