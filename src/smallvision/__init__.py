@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from smallvision.api import (
         Run,
         catalog,
+        compare,
+        compare_published,
         data_get,
         data_info,
         data_sets,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Run",
     "catalog",
+    "compare",
+    "compare_published",
     "data_get",
     "data_info",
     "data_sets",

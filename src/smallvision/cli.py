@@ -11,7 +11,7 @@ import typer
 from smallvision.cli_assign import assign
 from smallvision.cli_conv import conv_app
 from smallvision.cli_varres import make_app
-from smallvision.errors import SmallvisionError
+from smallvision.errors import BadInput, SmallvisionError
 
 app = typer.Typer(
     help="A laboratory for learning from small images.",
@@ -137,6 +137,37 @@ def report(
     from smallvision import api
 
     print(api.report_of(paths, out))
+
+
+@app.command()
+def compare(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="RUN...", help="Run directories.", show_default=False)] = None,
+    question: Annotated[list[str] | None, typer.Option(help="A key that is meant to differ (can be given several times).")] = None,
+    published: Annotated[tuple[str, str] | None, typer.Option(help="Two published accuracies in place of runs.")] = None,
+    of: Annotated[int | None, typer.Option(help="Test images behind each published accuracy.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Is the difference real? Runs against those of the first one's experiment, or two published figures."""
+    from smallvision import api, display
+
+    console = display.Console()
+    if published is not None:
+        if paths or question or of is None:
+            raise BadInput("compare: --published A B needs --of IMAGES, and takes no runs; for example --published 98.93 99.07 --of 10000")
+        verdicts = [api.compare_published(*published, of)]
+        confounds: list[str] = []
+    else:
+        if not paths or of is not None:
+            raise BadInput("compare: give runs of at least two experiments, or --published A B --of IMAGES")
+        found = api.compare(*paths, question=question or ())
+        console.print(display.compared_table(found))
+        verdicts, confounds = [*found.verdicts], [line for line in found.confounds if line]
+    for one in verdicts:
+        console.print(one.sentence, highlight=False, markup=False)
+        for note in one.notes:
+            console.print(f"note: {note}", highlight=False, markup=False)
+    for line in confounds:
+        console.print(f"confounded: {line}", highlight=False, markup=False, style="yellow")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -10,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from smallvision.compared import Compared
     from smallvision.lab import Event
 
 COLUMNS = (("loss", "{:.4f}"), ("accuracy", "{:.2%}"))
@@ -97,6 +99,17 @@ def result_table(result: dict[str, Any], title: str) -> Table:
     )
     table.caption_justify = "left"
     return table
+
+
+def compared_table(found: "Compared") -> Table:
+    """The sides of a comparison: runs, seeds, accuracy on the images they were compared on."""
+    rows = []
+    for side in found.sides:
+        shares = [100 * share for share in side.accuracies]
+        spread = f" ± {stdev(shares):.2f}" if len(shares) > 1 else ""
+        seeds = ", ".join(str(run.state["seed"]) for run in side.runs)
+        rows.append({"experiment": side.name, "runs": len(shares), "seeds": seeds, f"{found.split} %": f"{fmean(shares):.2f}{spread}"})
+    return rows_table(rows, f"{found.images:,} {found.split} images")
 
 
 def layers_table(layers: dict[str, Any]) -> Table:

@@ -13,12 +13,10 @@ from smallvision.data import images
 from smallvision.data.images import Splits
 from smallvision.errors import BadInput
 from smallvision.runs.directory import unlocked
-from smallvision.runs.files import write_bytes, write_json
+from smallvision.runs.files import VALIDATION_EVIDENCE, write_bytes, write_json
 from smallvision.runs.read import read_run
 from smallvision.tasks import TASKS
 from smallvision.train import device
-
-VALIDATION_EVIDENCE = "evidence-validation.npz"      # what evidence.npz was before the look: recipes are compared by it
 
 
 def look(

@@ -33,22 +33,24 @@ ALLOWED = {
     "look": {"infer", "rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
     "study": {"lab", "look", "rehearsal", "train", "data", "nn", "passed"},
     "report": set(),                                       # reads run files only
-    "display": {"lab"},
+    "display": {"lab", "compared"},
     "display_study": {"study", "display"},
     "passed": {"data", "nn"},
     "finished": {"report", "infer"},
     "assign": set(),
+    "compared": set(),                                     # reads run files only
     "display_conv": {"display", "conv"},
     "display_ladder": {"display", "conv"},
     "cli_assign": {"assign", "api", "display", "data"},
     "cli_conv": {"conv", "display", "display_conv", "display_ladder", "report"},
     "cli_varres": {"data", "train", "display"},
     "api_study": {"study", "display", "display_study"},
-    "api": {"api_study", "study", "finished", "report", "lab", "rehearsal", "display", "passed", "data", "nn"},
+    "api": {"compared", "api_study", "study", "finished", "report", "lab", "rehearsal", "display", "passed", "data", "nn"},
     "cli": {"api", "display", "display_study", "cli_assign", "cli_conv", "cli_varres"},
 }
-WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli", "assign", "cli_assign", "cli_conv",
-                 "cli_varres", "display_conv"}
+WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli", "compared", "assign",
+                 "cli_assign", "cli_conv",
+                 "cli_varres", "display_conv", "api_study", "display_study"}
 SIZES = {HOUSE / "conv" / name for name in ("__init__.py", "sizes.py", "geometry.py", "receptive.py", "layers.py", "settings.py",
                                             "windows.py", "notation.py", "stack.py", "solve.py", "mirror.py")}
 

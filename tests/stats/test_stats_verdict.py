@@ -81,7 +81,7 @@ def test_five_seeds_a_side_speak_of_recipes():
     assert v.kind == "recipes"
     assert (v.p, v.adjusted_p, v.interval, v.confidence) == (found.p, found.p, found.interval(0.95), 0.95)
     assert v.sentence.startswith("As recipes, ")
-    assert "over 5 and 6 seeds on 800 test images" in v.sentence
+    assert "over 5 and 6 seeds on 800 images" in v.sentence
 
 
 def test_one_run_a_side_speaks_of_these_two_networks():
@@ -112,9 +112,9 @@ def test_the_references_own_claim():
     assert v.interval == score_interval(9893, 10_000, 9907, 10_000)
     assert v.needed.images == 79_289
     assert v.sentence == (
-        "By the published figures, without and rotation are not distinguishable: 98.93 % against 99.07 % over 10 000 test "
+        "By the published figures, without and rotation are not distinguishable: 98.93 % against 99.07 % over 10 000 "
         "images, a difference of -0.14 points (95 % interval -0.42 to 0.14; p = 0.32); to tell a difference as large as "
-        "this one (80 % power, 5 % level, scatter as seen here) takes about 79 300 test images."
+        "this one (80 % power, 5 % level, scatter as seen here) takes about 79 300 images."
     )
     (clear,) = judge([compare_published(0.9507, 0.8587, 10_000, names=("resized", "variable"))])
     assert clear.verdict == "A is better"

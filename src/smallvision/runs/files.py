@@ -10,6 +10,7 @@ from typing import Any
 from smallvision.errors import RunFailed
 
 FORMAT_VERSION = 1
+VALIDATION_EVIDENCE = "evidence-validation.npz"      # what evidence.npz was before a run met the test split: recipes are compared by it
 
 
 def write_bytes(path: Path, data: bytes) -> None:

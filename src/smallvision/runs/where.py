@@ -55,17 +55,17 @@ def standing(path: Path, experiment: Experiment, seed: int) -> Literal["nothing"
 def _differences(path: Path, experiment: Experiment) -> list[str]:
     """The keys in which the experiment at `path` is another one, as "recipe.epochs: 3 there, 2 asked" each."""
     try:
-        there = _flat(tomllib.loads((path / "experiment.toml").read_text(encoding="utf-8")))
+        there = flat(tomllib.loads((path / "experiment.toml").read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError):
         return []
-    asked = _flat(tomllib.loads(to_toml(experiment)))
+    asked = flat(tomllib.loads(to_toml(experiment)))
     keys = [key for key in sorted({*there, *asked}) if key not in ("name", "about", "minutes") and there.get(key) != asked.get(key)]
     return [f"{key}: {there.get(key, 'nothing')} there, {asked.get(key, 'nothing')} asked" for key in keys]
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
     """{"recipe": {"epochs": 2}} -> {"recipe.epochs": 2}, lists by their indices."""
     if not isinstance(value, dict | list):
         return {prefix: value}
     items = value.items() if isinstance(value, dict) else enumerate(value)
-    return {k: v for key, inner in items for k, v in _flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()}
+    return {k: v for key, inner in items for k, v in flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()}

@@ -94,7 +94,7 @@ def _figures(v: "Verdict") -> str:
     images = count(v.images[0]) if v.images[0] == v.images[1] else f"{count(v.images[0])} and {count(v.images[1])}"
     a, b = (points(accuracy, n) for accuracy in v.accuracies)
     gap = f"a difference of {points(v.difference, n)} points"
-    return f"{a} % against {b} % over {runs}{images} test images, {gap} ({'; '.join(parts)})"
+    return f"{a} % against {b} % over {runs}{images} images, {gap} ({'; '.join(parts)})"
 
 
 def _outlook(v: "Verdict") -> str:
@@ -105,12 +105,12 @@ def _outlook(v: "Verdict") -> str:
         return "; no number of images tells a difference of zero" + few
     seeds, images, together = v.needed.seeds, v.needed.images, v.needed.together
     if together:
-        both = f"{about(together[0])} seeds a side with {about(together[1])} test images would"
-        would = f"neither more seeds nor more test images alone would do, {both}"
+        both = f"{about(together[0])} seeds a side with {about(together[1])} images would"
+        would = f"neither more seeds nor more images alone would do, {both}"
     else:
-        ways = [f"{about(n)} {what}" for n, what in ((seeds, "seeds a side"), (images, "test images")) if n]
+        ways = [f"{about(n)} {what}" for n, what in ((seeds, "seeds a side"), (images, "images")) if n]
         would = "takes " + " or ".join(ways)
         if v.kind == "recipes" and len(ways) == 1:
-            would += f", no number of {'test images' if seeds else 'seeds'} alone would do"
+            would += f", no number of {'images' if seeds else 'seeds'} alone would do"
     settings = f"{100 * v.power:.4g} % power, {100 * (1 - v.confidence):.3g} % level, scatter as seen here"
     return f"; to tell a difference as large as this one ({settings}) {would}{few}"

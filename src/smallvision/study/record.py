@@ -10,11 +10,9 @@ import numpy as np
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, load_study
 from smallvision.runs import evidence
-from smallvision.runs.files import FORMAT_VERSION
+from smallvision.runs.files import FORMAT_VERSION, VALIDATION_EVIDENCE
 from smallvision.runs.read import LARGEST_TEXT, RunRecord, read_run
 from smallvision.runs.shapes import NUMBER, SHARE, TEXT, WHOLE, check, damaged
-
-VALIDATION_EVIDENCE = "evidence-validation.npz"       # what evidence.npz was before the run met the test split; see `look`
 
 _JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT}
 _SCORES = {"loss": NUMBER, "accuracy": SHARE}
