@@ -13,7 +13,7 @@ from smallvision.errors import BadInput, RunFailed
 from smallvision.lab import Place as RunPlace
 from smallvision.runs.directory import unlocked
 from smallvision.runs.read import read_run
-from smallvision.study import directory, work
+from smallvision.study import directory, timing, work
 from smallvision.study.events import Added, Estimated, Finished, Looked, Moved, Place, Planned
 from smallvision.study.expand import expand
 from smallvision.study.record import read_study, validation_evidence
@@ -143,12 +143,12 @@ def test_a_worker_that_dies_is_replaced_and_its_run_goes_on(lent, tiny, finish, 
     killed, events = 0, []
     for event in run(study, Place(tmp_path / "runs", device="cpu", workers=1)):
         events.append(event)
-        if isinstance(event, Moved) and event.state == "running" and event.epoch >= 3 + 3 * killed and killed < 2:
+        if isinstance(event, Moved) and event.state == "running" and event.epoch >= 3 and killed < 1:
             state = json.loads(next((tmp_path / "runs").glob(f"*{event.job.key[0]}*/state.json")).read_text())
             os.kill(state["pid"], signal.SIGKILL)
             killed += 1
-    assert killed == 2
-    assert len(states(events, "again")) == 2
+    assert killed == 1
+    assert len(states(events, "again")) == 1
     assert content(tmp_path / "runs") == content(tmp_path / "whole")
 
 
@@ -310,16 +310,22 @@ def test_a_dry_run_says_what_and_how_long_and_writes_nothing(lent, tiny, finish,
     assert sorted(folder.rglob("*")) == held
 
 
-def test_without_workers_given_the_faster_split_is_measured_once_and_kept(tiny, finish, tmp_path, monkeypatch):
+def test_without_workers_given_the_faster_split_is_measured_once_and_kept(tiny, finish, lend, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(timing, "SECONDS", 0.1)
+    lend(Place(tmp_path, device="cpu").setting)
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("there is one way only to share one core out")
+    quick, events = finish(tiny(seeds=1, epochs=1), tmp_path / "quick")
+    assert str(events[0].split) == "2 workers of 1 thread"
+    assert events[0].why == "it is over too soon to try another way"
+    monkeypatch.setattr(timing, "SHORT", 0.0)
     study, folder = tiny(seeds=1, epochs=1), tmp_path / "runs"
     record, events = finish(study, folder)
     timings = {(one["workers"], one["threads"]): one["images_per_second"] for one in record.plan["timings"]}
-    if len(os.sched_getaffinity(0)) < 2:
-        assert not timings
-        return
     assert timings.keys() == {(1, 2), (2, 1)}
     faster = 2 if timings[2, 1] >= timings[1, 2] else 1                  # two jobs: as many rounds as workers demand
     assert record.plan["workers"] == faster
     assert {read_run(path).environment["threads"] for path in folder.glob("digits*")} == {record.plan["threads"]}
     assert "images/s" in events[0].why
+    assert quick.table[0]["hash"] == record.table[0]["hash"]

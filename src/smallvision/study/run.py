@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from smallvision.errors import BadInput, Interrupted, RunFailed
 from smallvision.experiment import Study
 from smallvision.study import directory, timing
+from smallvision.study.conclude import conclude
 from smallvision.study.events import Estimated, Event, Finished, Place, Planned
 from smallvision.study.record import read_study
 from smallvision.study.start import Start
@@ -35,14 +36,12 @@ def run(study: Study, place: Place) -> Iterator[Event]:
     Interrupted : SIGINT or SIGTERM came; every run under way was saved.
     """
     path = directory.place(study, place.folder)
-    with Signals() as signals, ExitStack() as held, Pool(place.setting) as pool:
+    with ExitStack() as held, Pool(place.setting) as pool:
         lock = directory.hold(path) if path.exists() else None
         if lock is not None:
             held.callback(os.close, lock)
         start = Start(study, place, pool)
         split, why, timings = start.split()
-        if signals.caught:
-            raise Interrupted("stopped before anything was run", signals.caught)
         planned = Planned(path, start.rows(), split if start.pending else None, why, start.notes())
         over = start.over()
         if over:
@@ -55,9 +54,10 @@ def run(study: Study, place: Place) -> Iterator[Event]:
             held.callback(book.close)
         try:
             yield planned
+            signals = held.enter_context(Signals())              # before, there is nothing that would have to be saved
             work = Work(study, place, pool, book, start.agenda, split, start.done, start.sizes, signals)
             yield from work.jobs()
-            yield from work.choice(start.baseline, start.pairs)
+            yield from conclude(work, start.baseline, start.pairs)
             yield Finished(read_study(path))
         except (RunFailed, BadInput, Interrupted) as error:
             book.note(status="interrupted" if isinstance(error, Interrupted) else "failed", message=str(error))

@@ -43,6 +43,9 @@ class Start:
     """
 
     def __init__(self, study: Study, place: Place, pool: Pool) -> None:
+        most = os.cpu_count() or 1
+        if place.workers is not None and not 1 <= place.workers <= most:
+            raise BadInput(f"--workers: got {place.workers}; expected 1 to {most}, as many as this machine has cores")
         self.study, self.place, self.pool = study, place, pool
         self.path = directory.place(study, place.folder)
         self.before: StudyRecord | None = read_study(self.path) if self.path.exists() else None
@@ -60,9 +63,6 @@ class Start:
         """How the machine is shared out, why, and what was timed to decide it. Once decided it stands: threads decide bits."""
         begun = self.before.plan if self.before and self.before.plan["workers"] else None
         asked = self.place.workers
-        most = os.cpu_count() or 1
-        if asked is not None and not 1 <= asked <= most:
-            raise BadInput(f"--workers: got {asked}; expected 1 to {most}, as many as this machine has cores")
         if begun:
             split = Split(begun["workers"], begun["threads"])
             if asked not in (None, split.workers):
@@ -81,6 +81,8 @@ class Start:
         timings = timing.fastest_ways(self.pool, largest, len(self.pending) + len(self.agenda.later), images)
         if not timings:
             return Split(1, self._threads(1)), "the only way here", []
+        if len(timings) == 1:
+            return timings[0].split, "it is over too soon to try another way", timings
         measured = ", ".join(f"{one.images_per_second:,.0f} images/s by {one.split}" for one in timings)
         return plan.fastest(timings).split, f"measured: {measured}", timings
 

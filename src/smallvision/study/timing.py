@@ -10,7 +10,7 @@ from smallvision.study.workers import DEATHS, Pool, Worker
 SECONDS = 0.4                              # of steps, each time; more where a few steps take longer
 TURNS = 3                                  # each way is timed so often, in turn, and its best counts: others disturb, nobody helps
 BEHIND = 1.5                               # a way that takes so many times as long as the best is not timed again
-SHORT = 20.0                               # seconds; a study that takes no longer is not worth another turn
+SHORT = 20.0                               # seconds; where one thread a worker takes no longer for all, no other way is tried
 
 
 def task(what: str, job: Job, **more: Any) -> dict[str, Any]:
@@ -19,7 +19,9 @@ def task(what: str, job: Job, **more: Any) -> dict[str, Any]:
 
 
 def fastest_ways(pool: Pool, job: Job, count: int, images: int) -> list[Timing]:
-    """Time a job's experiment in each way that the machine may be shared out; empty where there is one way only.
+    """Time a job's experiment in the ways that the machine may be shared out; empty where there is one way only.
+
+    In a study that is over in seconds only one way is timed, the one of many workers: trying the other would cost more.
 
     Parameters
     ----------
@@ -47,18 +49,22 @@ def _in_turn(pool: Pool, team: Sequence[Worker], ways: Sequence[Split], count: i
     """The best rate of each way by turns; None when a worker died."""
     best: dict[Split, Timing] = {}
     left = list(reversed(ways))
-    for _ in range(TURNS):
-        for way in left:
-            found = _together(pool, team[: way.workers], {"do": "time", "threads": way.threads, "seconds": SECONDS})
+    for turn in range(TURNS + 1):
+        quick = left[:1] if turn == 0 else left                # a first impression of the way of many workers
+        for way in quick:
+            seconds = SECONDS / 4 if turn == 0 else SECONDS
+            found = _together(pool, team[: way.workers], {"do": "time", "threads": way.threads, "seconds": seconds})
             if found is None:
                 return None
             rate = max(sum(answer["images_per_second"] for answer in found), best[way].images_per_second if way in best else 0.0)
             best[way] = Timing(way, rate, rounds(count, way.workers))
         first = fastest(list(best.values()))
-        left = [way for way in left if best[way].cost < BEHIND * first.cost]
-        if len(left) < 2 or images * first.cost < SHORT:
+        if images * first.cost < SHORT:
             break
-    return [best[way] for way in ways]
+        left = [way for way in left if way not in best or best[way].cost < BEHIND * first.cost]
+        if len(left) < 2:
+            break
+    return list(best.values())
 
 
 def estimates(pool: Pool, wanted: Sequence[Job], split: Split) -> dict[str, float]:

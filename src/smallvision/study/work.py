@@ -1,4 +1,4 @@
-"""The runs of a study, given to workers one after the other and followed to their end; then the choice. No torch here."""
+"""The runs of a study, given to workers one after the other and followed to their end. No torch here."""
 
 import shlex
 import time
@@ -11,11 +11,11 @@ from smallvision.errors import BadInput, Interrupted, RunFailed
 from smallvision.experiment import Study
 from smallvision.runs import where
 from smallvision.runs.directory import unlocked
-from smallvision.runs.read import RunRecord, read_run
-from smallvision.study import choice, plan, timing
+from smallvision.runs.read import read_run
+from smallvision.study import plan, timing
 from smallvision.study.agenda import Agenda
 from smallvision.study.directory import StudyDirectory
-from smallvision.study.events import Added, Event, Looked, Moved, Place, Row
+from smallvision.study.events import Added, Event, Moved, Place, Row
 from smallvision.study.plan import Job, Key, Split
 from smallvision.study.workers import DEATHS, Pool, Worker
 from smallvision.train.signals import Signals
@@ -72,7 +72,7 @@ class Work:
             if self._aside and time.monotonic() - looked > ASIDE_SECONDS:
                 self._queue, self._aside, looked = [*self._queue, *self._aside], [], time.monotonic()
             if self.signals.caught:
-                self._stop(self.signals.caught)
+                self.stop(self.signals.caught)
             self.book.heartbeat()
         fatal = [(job, why) for job, why in self.failed.values() if not self.agenda.is_try(job)]
         texts = [f'case "{job.what}", seed {job.seed}: {why}' for job, why in fatal]
@@ -83,32 +83,6 @@ class Work:
                 f"{len(texts)} of {len(self.agenda.jobs)} runs failed, the others are finished: {texts[0]}{more}; mend it and run the "
                 "study again, or leave the case out: what is finished is not repeated"
             )
-
-    def choice(self, baseline: str, pairs: tuple[tuple[str, str], ...]) -> Iterator[Event]:
-        """Choose by validation, let the winner and the baseline meet the test split, and write what was found.
-
-        Raises
-        ------
-        RunFailed : a run could not be scored.
-        Interrupted : a signal came.
-        """
-        runs = {name: self._runs(name) for name in self.agenda.cases}
-        rows = [choice.row(name, runs[name], self.place.folder, self.agenda.settings(name)) for name in runs]
-        winner = choice.winner(rows)
-        met = list(dict.fromkeys((winner, baseline)))
-        yield from self._looks([job for name in met for job in self.agenda.final(name)])
-        runs |= {name: self._runs(name) for name in met}
-        rows = [choice.row(name, runs[name], self.place.folder, self.agenda.settings(name)) for name in runs]
-        found = {
-            "name": self.study.name, "hash": self.study.hash(), "question": self.study.question, "baseline": baseline,
-            "pairs": [list(pair) for pair in pairs],
-            "choice": {"winner": winner, "by": "highest mean validation accuracy, then lowest loss", "met_test": met},
-            "table": rows,
-            "commands": {"study": shlex.join(self.place.command),
-                         "runs": [str(run.state["command"]) for name in runs for run in runs[name]]},
-        }  # fmt: skip
-        self.book.write_plan(jobs=[plan.entry(job, self.place.folder, self.done) for job in self.agenda.jobs])
-        self.book.finish(found, status="finished", message="")
 
     def _give(self) -> Iterator[Event]:
         """Give every idle worker a job that can be run now."""
@@ -123,7 +97,7 @@ class Work:
                 yield from self._not_taken(job, f"needs {needed[0][0].what}, which failed")
             elif where.standing(path, job.experiment, job.seed) == "finished":
                 yield from self._taken(job)
-            elif _busy(path):
+            elif busy(path):
                 self._aside.append(job)
                 yield Moved(job, "elsewhere")
             else:
@@ -169,7 +143,7 @@ class Work:
                 del self._doing[task["path"]]
                 if where.standing(path, job.experiment, job.seed) == "finished":
                     yield from self._taken(job)                # by another process, at the same time
-                elif answer["kind"] == "Interrupted" or (answer["kind"] == "BadInput" and _busy(path)):
+                elif answer["kind"] == "Interrupted" or (answer["kind"] == "BadInput" and busy(path)):
                     self._aside.append(job)
                     yield Moved(job, "elsewhere" if answer["kind"] == "BadInput" else "again", message=answer["message"])
                 else:
@@ -213,34 +187,8 @@ class Work:
             else:
                 self._queue.append(one)
 
-    def _looks(self, jobs: list[Job]) -> Iterator[Event]:
-        """Score the test split by finished runs that have not met it."""
-        waiting = {str(self.done[job.key]): job for job in jobs if not (read_run(self.done[job.key]).result or {}).get("test")}
-        todo, deaths = list(waiting), 0
-        self.pool.resize(min(max(self.split.workers, 1), max(len(waiting), len(self.pool.workers))))
-        while waiting:
-            for worker in self.pool.idle()[: len(todo)]:
-                self.pool.give(worker, {"do": "look", "path": todo.pop(0)})
-            for _, task, answer in self.pool.answers(WAIT_SECONDS):
-                path = task["path"]
-                test = (read_run(path).result or {}).get("test")
-                if answer["said"] == "done" or test:               # or its worker died when all was written
-                    yield Looked(waiting.pop(path), test)
-                    continue
-                deaths += answer["said"] == "died"
-                if deaths >= DEATHS:
-                    raise RunFailed(f"{path}: cannot be scored, worker processes end over it ({answer['message']})")
-                if answer["said"] == "failed" and not _busy(Path(path)):
-                    raise (BadInput if answer["kind"] == "BadInput" else RunFailed)(answer["message"])
-                todo.append(path)
-            if self.signals.caught:
-                self._stop(self.signals.caught)
-            self.book.heartbeat()
-
-    def _runs(self, name: str) -> list[RunRecord]:
-        return [read_run(self.done[job.key]) for job in self.agenda.final(name)]
-
-    def _stop(self, signal_number: int) -> NoReturn:
+    def stop(self, signal_number: int) -> NoReturn:
+        """Have every run under way saved, and say how to go on. Raises Interrupted."""
         self.pool.stop()
         again = shlex.join(self.place.command) if self.place.command else "the same call"
         raise Interrupted(f"stopped and saved in {self.book.path}; go on with: {again}", signal_number)
@@ -254,7 +202,7 @@ class Work:
         return [*words, "--trust-code"] if self.place.trust_code else words
 
 
-def _busy(path: Path) -> bool:
+def busy(path: Path) -> bool:
     """Whether another process is writing a run."""
     if not path.is_dir():
         return False
