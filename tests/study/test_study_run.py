@@ -311,7 +311,8 @@ def test_a_dry_run_says_what_and_how_long_and_writes_nothing(lent, tiny, finish,
 
 
 def test_without_workers_given_the_faster_split_is_measured_once_and_kept(tiny, finish, lend, tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "2")
     monkeypatch.setattr(timing, "SECONDS", 0.1)
     lend(Place(tmp_path, device="cpu").setting)
     if len(os.sched_getaffinity(0)) < 2:
