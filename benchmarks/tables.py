@@ -9,6 +9,8 @@ import statistics
 import sys
 from pathlib import Path
 
+from smallvision.conv.bench import unsteady
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "results.md"
@@ -230,6 +232,8 @@ def convolution() -> str:
         size = f"{shape['multiply_adds'] / 1e6:.1f} M multiply-adds forward"
         text += f"\n`{shape['shape']}` ({shape['about']}), {size}:\n\n" + table(header, rows)
     best = found["matmul"]["gigamacs_per_second"]
+    done = [row for row in found["rows"] if not row["reason"]]
+    text += f"\nIn {sum(map(unsteady, done))} of {len(done)} rows the rounds differ by more than half: other work on the machine.\n"
     return (
         text
         + f"\nBest fp32 matrix product on the machine: torch {best['torch']:.0f}, numpy {best['numpy']:.0f} GMAC/s, square, of "

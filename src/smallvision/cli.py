@@ -30,7 +30,7 @@ Name = Annotated[str, typer.Argument(help='A catalog name, or a TOML file (with 
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY.SUB=VALUE]...", help="Change keys of the experiment.", show_default=False)
 ]
-Root = Annotated[Path | None, typer.Option(help="Where the data sets are. [default: $SMALLVISION_DATA or the user's cache]")]
+Root = Annotated[Path | None, typer.Option(help="Where the data sets are. (default: $SMALLVISION_DATA or the user's cache)")]
 Trust = Annotated[bool, typer.Option("--trust-code", help='Execute the file of `model.kind = "file.py:Net"`.')]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -63,15 +63,15 @@ def show(name: Name, overrides: Overrides = None, root: Root = None, trust_code:
 def run(
     name: Name,
     overrides: Overrides = None,
-    seed: Annotated[int | None, typer.Option(help="Decides initial weights, order, augmentation, dropout. [default: 0]")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run directory. [default: runs/<name>-<hash>-s<seed>]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Decides initial weights, order, augmentation, dropout. (default: 0)")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run directory. (default: runs/<name>-<hash>-s<seed>)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads. [default: one per physical core]")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads. (default: one per physical core)")] = None,
     root: Root = None,
     trust_code: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes of a study at a time. [default: measured]")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes of a study at a time. (default: measured)")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="What a study would run, and how long; nothing is written.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -110,7 +110,7 @@ def run(
 
 @app.command()
 def runs(
-    folder: Annotated[Path | None, typer.Argument(help="[default: $SMALLVISION_RUNS or ./runs]", show_default=False)] = None,
+    folder: Annotated[Path | None, typer.Argument(help="(default: $SMALLVISION_RUNS or ./runs)", show_default=False)] = None,
     remove: Annotated[list[Path] | None, typer.Option(help="Remove this run directory (can be given several times).")] = None,
     debug: Debug = False,
 ) -> None:
@@ -130,7 +130,7 @@ def runs(
 @app.command()
 def report(
     paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="The page. [default: report.html in the run directory]")] = None,
+    out: Annotated[Path | None, typer.Option(help="The page. (default: report.html in the run directory)")] = None,
     debug: Debug = False,
 ) -> None:
     """Write the report of a run, or of several on one page."""
@@ -196,7 +196,7 @@ def data_list(root: Root = None, debug: Debug = False) -> None:
 def data_info(
     name: Annotated[str, typer.Argument(help="A data set's name, or an experiment file or catalog name.", show_default=False)],
     root: Root = None,
-    picture: Annotated[Path | None, typer.Option(help="Where the labelled grid is drawn. [default: NAME.png]")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Where the labelled grid is drawn. (default: NAME.png)")] = None,
     debug: Debug = False,
 ) -> None:
     """Sizes, class counts, mean and standard deviation, duplicates, licence; and a labelled grid as a picture."""

@@ -72,7 +72,7 @@ def placed(model: nn.Module, where: torch.device) -> nn.Module:
     """The network on the device, in the memory format that it is trained and scored in."""
     model = model.to(where)
     if engine.channels_last(model):
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]   # torch has it, its stubs not
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]   # torch has it, its type hints not
     return model
 
 

@@ -44,8 +44,9 @@ ALLOWED = {
     "cli_assign": {"assign", "api", "display", "data"},
     "cli_conv": {"conv", "display", "display_conv", "display_ladder", "report"},
     "cli_varres": {"data", "train", "display"},
+    "api_compare": {"compared"},
     "api_study": {"study", "display", "display_study"},
-    "api": {"compared", "api_study", "study", "finished", "report", "lab", "rehearsal", "display", "passed", "data", "nn"},
+    "api": {"api_compare", "api_study", "study", "finished", "report", "lab", "rehearsal", "display", "passed", "data", "nn"},
     "cli": {"api", "display", "display_study", "cli_assign", "cli_conv", "cli_varres"},
 }
 WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli", "compared", "assign",

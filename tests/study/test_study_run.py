@@ -315,8 +315,6 @@ def test_without_workers_given_the_faster_split_is_measured_once_and_kept(tiny, 
         monkeypatch.setenv(name, "2")
     monkeypatch.setattr(timing, "SECONDS", 0.1)
     lend(Place(tmp_path, device="cpu").setting)
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("there is one way only to share one core out")
     quick, events = finish(tiny(seeds=1, epochs=1), tmp_path / "quick")
     assert str(events[0].split) == "2 workers of 1 thread"
     assert events[0].why == "it is over too soon to try another way"

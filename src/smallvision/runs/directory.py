@@ -1,6 +1,5 @@
 """The one place that writes a run directory. What each file holds stands in docs/architecture.md. No torch."""
 
-import fcntl
 import io
 import json
 import os
@@ -17,7 +16,10 @@ import numpy as np
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, to_toml
 from smallvision.runs.files import failed, write_bytes, write_json
+from smallvision.runs.lock import take_lock
 
+RUNNING = "another process is writing this run; wait for it, or choose another --out"
+ELSEWHERE = "choose another --out"
 LOGS = ("metrics.jsonl", "steps.jsonl")          # appended; everything else is replaced whole
 
 
@@ -47,7 +49,7 @@ class RunDirectory:
         except OSError as error:
             raise BadInput(f"{path}: no run directory can be made here: {error.strerror or error}") from None
         try:
-            lock = _lock(part, path)
+            lock = take_lock(part, path, RUNNING, ELSEWHERE)
             first = {**state, "status": "running", "pid": os.getpid(), "started": time.time(), "heartbeat": time.time()}
             write_bytes(part / "experiment.toml", to_toml(experiment).encode())
             write_json(part / "environment.json", environment)
@@ -70,7 +72,7 @@ class RunDirectory:
         ------
         BadInput : another process holds the run or has finished it meanwhile, a log is too short or cannot be written.
         """
-        lock = _lock(path, path)
+        lock = take_lock(path, path, RUNNING, ELSEWHERE)
         try:
             if (path / "result.json").exists() and json.loads((path / "state.json").read_text())["status"] == "finished":
                 raise BadInput(f"{path}: another process has finished this run meanwhile; without --resume it is shown")
@@ -137,25 +139,8 @@ class RunDirectory:
 @contextmanager
 def unlocked(path: Path) -> Iterator[None]:
     """Hold the lock of a run directory for a moment, to make sure that no process is writing it. Raises BadInput."""
-    lock = _lock(path, path)
+    lock = take_lock(path, path, RUNNING, ELSEWHERE)
     try:
         yield
     finally:
         os.close(lock)
-
-
-def _lock(folder: Path, shown: Path) -> int:
-    """Take the folder's lock (POSIX flock: it goes with the process, even after kill -9). Raises BadInput if taken."""
-    try:
-        descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
-    except OSError as error:
-        raise BadInput(f"{shown}: cannot be written: {error.strerror or error}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise BadInput(f"{shown}: another process is writing this run; wait for it, or choose another --out") from None
-    except OSError as error:
-        os.close(descriptor)
-        raise BadInput(f"{shown}: its file system gives no lock ({error.strerror or error}); choose another --out") from None
-    return descriptor

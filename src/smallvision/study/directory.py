@@ -7,7 +7,6 @@ study.json    once all runs stand: table, choice, commands
 lock          held by the process that runs the study
 """
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, study_to_toml
 from smallvision.runs.files import write_bytes, write_json
+from smallvision.runs.lock import take_lock
 
 
 def place(study: Study, folder: Path) -> Path:
@@ -99,18 +99,5 @@ class StudyDirectory:
 
 
 def hold(path: Path) -> int:
-    """Take a study's lock (POSIX flock: it goes with the process, even after kill -9). Raises BadInput if taken."""
-    try:
-        descriptor = os.open(path / "lock", os.O_CREAT | os.O_RDWR, 0o644)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise BadInput(f"{path}: another process is running this study; wait for it") from None
-    except OSError as error:
-        os.close(descriptor)
-        what = f"its file system gives no lock ({error.strerror or error}); set SMALLVISION_RUNS to a folder elsewhere"
-        raise BadInput(f"{path}: {what}") from None
-    return descriptor
+    """Take a study's lock. Raises BadInput if taken."""
+    return take_lock(path, path, "another process is running this study; wait for it", "set SMALLVISION_RUNS to a folder elsewhere")
