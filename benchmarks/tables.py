@@ -9,6 +9,8 @@ import statistics
 import sys
 from pathlib import Path
 
+import study_tables
+
 from smallvision.conv.bench import unsteady
 
 HERE = Path(__file__).parent
@@ -16,6 +18,7 @@ RESULTS = HERE / "results"
 PAGE = HERE.parent / "docs" / "results.md"
 README = HERE.parent / "README.md"
 CONVOLUTION = HERE.parent / "docs" / "convolution.md"
+COMPARING = HERE.parent / "docs" / "comparing.md"
 MARKS = ("<!-- results: made by python benchmarks/tables.py -->", "<!-- /results -->")
 
 # What the authors of the reference systems report, one run each.
@@ -345,14 +348,29 @@ def check(found: dict) -> str:
 
 def convolution_page() -> str:
     """docs/convolution.md with its measured parts as the files say."""
-    text = CONVOLUTION.read_text()
     made = {"epoch": epoch, "equivariance": equivariance, "ladder": ladder, "check": check}
     files = {"epoch": "convolution", "equivariance": "convolution", "ladder": "conv_bench", "check": "conv_check"}
-    for name, file in files.items():
+    return filled(CONVOLUTION, {name: made[name](found) if (found := read(file)) else "" for name, file in files.items()})
+
+
+def comparing_page() -> str:
+    """docs/comparing.md with its examples as the files say."""
+    quotes = {
+        "recipes": ("mnist-mlp-vs-cnn", ("cnn", "mlp"), "test"),
+        "rotation": ("mnist-augmentation", ("rotation", "none"), "test"),
+        "flip": ("mnist-augmentation", ("flip", "none"), "validation"),
+    }
+    parts = {name: study_tables.quoted(*what) for name, what in quotes.items()}
+    return filled(COMPARING, {"published": study_tables.published(), "singles": study_tables.singles(), **parts})
+
+
+def filled(path: Path, parts: dict[str, str]) -> str:
+    """A page with what stands between its marks made anew."""
+    text = path.read_text()
+    for name, made in parts.items():
         begin, end = f"<!-- {name}: made by python benchmarks/tables.py -->", f"<!-- /{name} -->"
         before, rest = text.split(begin)
-        found = read(file)
-        text = before + begin + "\n" + (made[name](found) if found else "") + end + rest.split(end)[1]
+        text = before + begin + "\n" + made + end + rest.split(end)[1]
     return text
 
 
@@ -376,10 +394,11 @@ These rows are not the first look at every test split, nor the first measurement
 
 
 def page() -> str:
-    return INTRODUCTION + catalog() + time_to_accuracy() + throughput() + convolution() + tuning() + SEEN
+    studies = study_tables.studies(table, machine)
+    return INTRODUCTION + catalog() + studies + time_to_accuracy() + throughput() + convolution() + tuning() + SEEN
 
 
-PAGES = {PAGE: page, README: readme, CONVOLUTION: convolution_page}
+PAGES = {PAGE: page, README: readme, CONVOLUTION: convolution_page, COMPARING: comparing_page}
 
 
 def main() -> None:

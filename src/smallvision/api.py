@@ -152,9 +152,11 @@ def open_run(path: Path | str, model: "nn.Module | None" = None) -> Run:
 
 
 def report_of(paths: Sequence[Path | str], out: Path | str | None = None) -> Path:
-    """Write the report of one run (by default into its directory) or of several on one page (`out` is needed then)."""
+    """Write the report of one run or one study (by default into its directory), or of several runs on one page (with `out`)."""
     from smallvision.report import page
 
+    if len(paths) == 1 and (Path(paths[0]) / "study.toml").is_file():
+        return api_study.report(read_study(paths[0]), Path(out) if out else None)
     records = [read_run(Path(path)) for path in paths]
     if out is None and len(records) > 1:
         raise BadInput("report: several runs on one page need --out FILE")

@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING
 from smallvision.errors import BadInput
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from smallvision.compared import Compared
     from smallvision.stats.verdict import Verdict
 
 
-def compare(*paths: Path | str, question: Sequence[str] = ()) -> "Compared":
+def compare(
+    *paths: Path | str, question: Sequence[str] = (), out: Path | str | None = None, root: Path | str | None = None
+) -> "Compared":
     """Finished runs of two or more experiments, compared: a verdict for each against the first, and what confounds it.
 
     Parameters
     ----------
     paths : run directories; several seeds of one experiment are one side, and from five a side on recipes are compared.
     question : keys, or tables of keys, that are meant to differ: ("model",). By default whatever differs, if it is of one table.
+    out : an HTML page to be written, with the images on which the sides disagree.
+    root : where the data sets are, which those images are taken from; by default $SMALLVISION_DATA or the user's cache.
 
     Raises
     ------
@@ -26,7 +32,24 @@ def compare(*paths: Path | str, question: Sequence[str] = ()) -> "Compared":
     """
     from smallvision import compared
 
-    return compared.compare(paths, question)
+    found = compared.compare(paths, question)
+    if out is not None:
+        from smallvision.report import comparison
+
+        comparison.write(found, found.answers, _pictures(found, root), Path(out))
+    return found
+
+
+def _pictures(found: "Compared", root: Path | str | None) -> "dict[tuple[int, int], np.ndarray]":
+    """The images that the page shows, from the first side's data: of every other side those on which the two disagree most clearly."""
+    from smallvision.data import find, images
+    from smallvision.disagreements import disagreements
+
+    first, *others = found.sides
+    kinds = [kind for side in others for kind in disagreements(found.answers, side.name, first.name)]
+    ids = [(one, other) for kind in kinds for one, other in found.answers.ids[kind.rows].tolist()]
+    splits = images.load(first.runs[0].experiment.data, Path(root) if root is not None else None)
+    return find.by_id(splits.named()[found.split], dict.fromkeys(ids))
 
 
 def compare_published(a: str | float, b: str | float, images: int) -> "Verdict":

@@ -26,7 +26,7 @@ NOT_FOR_STUDIES = {
 
 
 def run(study: Study, place: Place, console: "Console | None" = None) -> StudyRecord:
-    """Run a study to its end, or go on with it; a study that is finished already is shown, not repeated.
+    """Run a study to its end, or go on with it, and write its report; a study that is finished already is shown, not repeated.
 
     Raises
     ------
@@ -35,7 +35,19 @@ def run(study: Study, place: Place, console: "Console | None" = None) -> StudyRe
     from smallvision import display, display_study
     from smallvision.study import run as running
 
-    return display_study.follow(running.run(study, place), study, console or display.Console())
+    before = directory.place(study, place.folder) / "study.json"
+    was = before.stat().st_mtime_ns if before.exists() else None
+    record = display_study.follow(running.run(study, place), study, console or display.Console())
+    if before.stat().st_mtime_ns != was or not (record.path / "report.html").exists():
+        report(record)                                        # a report of before the study was finished is out of date
+    return record
+
+
+def report(record: StudyRecord, out: Path | None = None) -> Path:
+    """Write the report of a study, by default into its directory. Raises BadInput, RunFailed."""
+    from smallvision.report import study as pages
+
+    return pages.write(record, record.answers(), record.pictures, out)
 
 
 def preview(

@@ -102,7 +102,7 @@ def run(
         from smallvision import display_study
 
         console.print(display_study.result_table(done))
-        console.print(f"study   {done.path}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"study   {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True, markup=False)
         return
     console.print(display.result_table(done.result, done.result["name"]))
     console.print(f"run     {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True, markup=False)
@@ -129,11 +129,11 @@ def runs(
 
 @app.command()
 def report(
-    paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="The page. (default: report.html in the run directory)")] = None,
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, or one of a study.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="The page. (default: report.html in the directory)")] = None,
     debug: Debug = False,
 ) -> None:
-    """Write the report of a run, or of several on one page."""
+    """Write the report of a run or a study, or of several runs on one page."""
     from smallvision import api
 
     print(api.report_of(paths, out))
@@ -145,6 +145,8 @@ def compare(
     question: Annotated[list[str] | None, typer.Option(help="A key that is meant to differ (can be given several times).")] = None,
     published: Annotated[tuple[str, str] | None, typer.Option(help="Two published accuracies in place of runs.")] = None,
     of: Annotated[int | None, typer.Option(help="Test images behind each published accuracy.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write a page, with the images on which the runs disagree.")] = None,
+    root: Root = None,
     debug: Debug = False,
 ) -> None:
     """Is the difference real? Runs against those of the first one's experiment, or two published figures."""
@@ -152,14 +154,14 @@ def compare(
 
     console = display.Console()
     if published is not None:
-        if paths or question or of is None:
+        if paths or question or out or of is None:
             raise BadInput("compare: --published A B needs --of IMAGES, and takes no runs; for example --published 98.93 99.07 --of 10000")
         verdicts = [api.compare_published(*published, of)]
         confounds: list[str] = []
     else:
         if not paths or of is not None:
             raise BadInput("compare: give runs of at least two experiments, or --published A B --of IMAGES")
-        found = api.compare(*paths, question=question or ())
+        found = api.compare(*paths, question=question or (), out=out, root=root)
         console.print(display.compared_table(found))
         verdicts, confounds = [*found.verdicts], [line for line in found.confounds if line]
     for one in verdicts:
@@ -168,6 +170,8 @@ def compare(
             console.print(f"note: {note}", highlight=False, markup=False)
     for line in confounds:
         console.print(f"confounded: {line}", highlight=False, markup=False, style="yellow")
+    if out:
+        console.print(f"page    {out}", highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()

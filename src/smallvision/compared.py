@@ -4,25 +4,21 @@ Runs of one experiment are one side, whatever their seeds. Every side is compare
 `stats/verdict.py`. Images are paired by their ids, so sides may have had them in another order, or at another size.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smallvision.answers import Answers, common, gather
+from smallvision.confounds import confound, differing
 from smallvision.errors import BadInput
-from smallvision.runs import evidence
-from smallvision.runs.files import VALIDATION_EVIDENCE
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.runs.where import flat
 from smallvision.stats.verdict import Verdict, compare_runs, judge
 
 __all__ = ["Compared", "Side", "compare"]
-
-Evidence = dict[str, NDArray[Any]]
-OUTSIDE = ("protocol",)                                                    # when the test split is met changes no training
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,7 @@ class Compared:
     split: str                                              # "test", or "validation" where no test split was met
     images: int
     sides: tuple[Side, ...]
+    answers: Answers                                        # of every side, image by image
     differing: tuple[tuple[str, ...], ...]                  # "recipe.epochs: 3 against 2" where the experiments differ, the first's last
     confounds: tuple[str, ...]                              # one line each, empty where only the question differs
     verdicts: tuple[Verdict, ...]
@@ -71,16 +68,13 @@ def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> Compar
         groups.setdefault(record.experiment.hash(), []).append(record)
     if len(groups) < 2:
         raise BadInput(f"compare: got runs of one experiment alone ({records[0].experiment.name}); give runs of at least two")
-    split, found = _evidence(records)
-    first = _answers(found[records[0].path])
-    sides = [
-        Side(name, tuple(group), np.stack([_right(record, found[record.path], first, records[0].path) for record in group]))
-        for name, group in zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True)
-    ]
-    differing = tuple(_differing(sides[0].runs[0], side.runs[0]) for side in sides[1:])
-    confounds = tuple(_confound(sides[0], side, keys, question) for side, keys in zip(sides[1:], differing, strict=True))
-    verdicts = judge([compare_runs(side.right, sides[0].right, (side.name, sides[0].name)) for side in sides[1:]])
-    return Compared(split, sides[0].right.shape[1], tuple(sides), differing, confounds, verdicts)
+    named = dict(zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True))
+    answers = gather(named, common(records))
+    first, *others = [Side(name, tuple(runs), answers.right(name)) for name, runs in named.items()]
+    differ = tuple(differing(side.runs[0], first.runs[0]) for side in others)
+    beside = tuple(confound((side.name, first.name), (side.runs[0], first.runs[0]), question) for side in others)
+    verdicts = judge([compare_runs(side.right, first.right, (side.name, first.name)) for side in others])
+    return Compared(answers.split, len(answers.labels), (first, *others), answers, differ, beside, verdicts)
 
 
 def _check(records: Sequence[RunRecord]) -> None:
@@ -97,47 +91,6 @@ def _check(records: Sequence[RunRecord]) -> None:
         seen[key] = record.path
 
 
-def _evidence(records: Sequence[RunRecord]) -> tuple[str, dict[Path, Evidence]]:
-    """The split that all runs were scored on, the test split if there is a choice, and each run's answers on it.
-
-    A run that met the test split after its study keeps what it said of the validation images beside it.
-    """
-    known: dict[str, dict[Path, Evidence]] = {"test": {}, "validation": {}}
-    for record in records:
-        if record.evidence is None or record.result is None:
-            raise BadInput(f"{record.path / 'evidence.npz'}: missing, so nothing is known of single images; run it again")
-        known[str(record.evidence["split"])][record.path] = record.evidence
-        kept = record.path / VALIDATION_EVIDENCE
-        if kept.exists():
-            known["validation"][record.path] = evidence.read(kept, len(record.result["classes"]))
-    for split, found in known.items():
-        if len(found) == len(records):
-            return split, found
-    here, there = (next(iter(known[split])) for split in ("test", "validation"))
-    raise BadInput(f"{there}: was scored on validation images, {here} on test images; compare runs scored on the same")
-
-
-def _answers(found: Evidence) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
-    """Ids (N, 2) in ascending order, with the labels (N,) and whether each was predicted."""
-    order = np.lexsort(found["ids"].T)
-    labels: NDArray[Any] = found["labels"][order]
-    right: NDArray[np.bool_] = found["predictions"][order] == labels
-    return found["ids"][order], labels, right
-
-
-def _right(
-    record: RunRecord, found: Evidence, first: tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]], where: Path
-) -> NDArray[np.bool_]:
-    ids, labels, right = _answers(found)
-    if not np.array_equal(ids, first[0]):
-        common = len(set(map(tuple, ids.tolist())) & set(map(tuple, first[0].tolist())))
-        raise BadInput(f"{record.path}: {len(ids):,} images, {where} has {len(first[0]):,}, and {common:,} are the same; "
-                       "accuracies on different images cannot be compared")  # fmt: skip
-    if not np.array_equal(labels, first[1]):
-        raise BadInput(f"{record.path}: the same images as {where} with other labels; compare runs on the same labels")
-    return right
-
-
 def _names(records: Sequence[RunRecord]) -> list[str]:
     """The experiments' names; where they are alike, with the first key that tells all of them apart, or the hash."""
     names = [record.experiment.name for record in records]
@@ -149,40 +102,3 @@ def _names(records: Sequence[RunRecord]) -> list[str]:
         told = f"{telling[0]}={own[telling[0]]}" if telling else record.experiment.hash()
         out.append(name if len(alike) == 1 else f"{name} ({told})")
     return out
-
-
-def _differing(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
-    one, other = (flat(record.experiment.model_dump(mode="json")) for record in (a, b))
-    keys = [key for key in dict.fromkeys((*one, *other)) if key.split(".")[0] not in ("name", "about", "minutes", *OUTSIDE)]
-    keys = [key for key in keys if one.get(key) != other.get(key)]
-    kinds = [key.removesuffix("kind") for key in keys if key.endswith(".kind")]        # of another kind: its keys are other ones anyway
-    told = [key for key in keys if key.endswith(".kind") or not key.startswith(tuple(kinds))]
-    return tuple(f"{key}: {_said(other, key)} against {_said(one, key)}" for key in told)
-
-
-def _said(values: dict[str, Any], key: str) -> str:
-    return str(values[key]) if values.get(key) is not None else "nothing"
-
-
-def _confound(first: Side, side: Side, differing: Iterable[str], question: Sequence[str]) -> str:
-    """In one line, what differs beside the question; empty if nothing does."""
-    keys = [text.partition(":")[0] for text in differing]
-    tables = sorted({key.split(".")[0] for key in keys})
-    if question:
-        beside = [text for text in differing if not any(f"{text.partition(':')[0]}.".startswith(f"{asked}.") for asked in question)]
-    else:
-        beside = list(differing) if len(tables) > 1 else []
-    elsewhere = [f"{what}: {b} against {a}" for what, a, b in zip(("device", "torch"), _place(first), _place(side), strict=True) if a != b]
-    if not beside and not elsewhere:
-        return ""
-    shown = [*beside, *elsewhere]
-    more = f", and {len(shown) - 6} more" if len(shown) > 6 else ""
-    said = ", ".join(question) or "one thing"
-    return (f"{side.name} and {first.name} differ in more than {said}, so the difference cannot be put down to it: "
-            f"{'; '.join(shown[:6])}{more}")
-
-
-def _place(side: Side) -> tuple[str, str]:
-    """What can matter beside the experiment: the kind of device, and torch's version."""
-    environment = side.runs[0].environment
-    return str(environment.get("device")), str(environment.get("packages", {}).get("torch"))

@@ -164,12 +164,12 @@ def _ended(event: "Moved", was: str) -> str:
 
 
 def result_table(record: "StudyRecord") -> Group:
-    """A finished study: a row for each case, what was best on validation, and who met the test split."""
+    """A finished study: a row for each case, what was best on validation, who met the test split; the answer, all verdicts, confounds."""
     choice, baseline = record.result["choice"], record.result["baseline"]
     table = Table(title=f"{escape(record.study.name)}: best on validation images is {escape(choice['winner'])}", title_justify="left",
                   box=box.SIMPLE_HEAD, pad_edge=False)  # fmt: skip
-    for column in ("case", "runs", "validation %", "test %", "parameters", "mult-adds", "seconds"):
-        table.add_column(column, justify="left" if column == "case" else "right")
+    for column in ("case", "runs", "valid. %", "test %", "params", "mult-adds", "seconds"):
+        table.add_column(column, justify="left" if column == "case" else "right", no_wrap=column != "case")
     for row in record.table:
         name = escape(row["case"]) + (" [dim](baseline)[/]" if row["case"] == baseline else "")
         scores = [_percent(row.get(split)) for split in ("validation", "test")]
@@ -180,7 +180,10 @@ def result_table(record: "StudyRecord") -> Group:
     times = "once" if looks == 1 else f"up to {looks} times"
     said = f"only {met} met the test split, {times}{several}" if looks else f"there is no test split{several}"
     searched = [f"searched: {row['case']} with {_settings(row['settings'])}" for row in record.table if row["settings"]]
-    return Group(table, *(Text(line, style="dim") for line in [*searched, said]))
+    verdicts = [Text(f"{one['split']}: {one['sentence']}") for one in record.verdicts if one["pair"] != record.result["answer"]["pair"]]
+    confounds = [Text(f"confounded: {line}", style="yellow") for line in dict.fromkeys(one["confound"] for one in record.verdicts) if line]
+    answer = Text(record.result["answer"]["sentence"], style="bold")
+    return Group(table, *(Text(line, style="dim") for line in [*searched, said, ""]), answer, *verdicts, *confounds)
 
 
 def estimate_table(estimated: "Estimated") -> Group:

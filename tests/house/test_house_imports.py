@@ -31,25 +31,28 @@ ALLOWED = {
     "lab": {"rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
     "infer": {"train", "tasks", "evaluate", "data", "nn"},
     "look": {"infer", "rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
-    "study": {"lab", "look", "rehearsal", "train", "data", "nn", "passed"},
-    "report": set(),                                       # reads run files only
+    "study": {"answers", "disagreements", "confounds", "lab", "look", "rehearsal", "train", "data", "nn", "passed"},
+    "report": {"answers", "disagreements", "compared", "study"},         # reads run files only
     "display": {"lab", "compared"},
     "display_study": {"study", "display"},
     "passed": {"data", "nn"},
     "finished": {"report", "infer"},
     "assign": set(),
-    "compared": set(),                                     # reads run files only
+    "answers": set(),                                      # these four read run files only
+    "disagreements": {"answers"},
+    "confounds": set(),
+    "compared": {"answers", "confounds"},
     "display_conv": {"display", "conv"},
     "display_ladder": {"display", "conv"},
     "cli_assign": {"assign", "api", "display", "data"},
     "cli_conv": {"conv", "display", "display_conv", "display_ladder", "report"},
     "cli_varres": {"data", "train", "display"},
-    "api_compare": {"compared"},
-    "api_study": {"study", "display", "display_study"},
+    "api_compare": {"compared", "disagreements", "report", "data"},
+    "api_study": {"study", "report", "display", "display_study"},
     "api": {"api_compare", "api_study", "study", "finished", "report", "lab", "rehearsal", "display", "passed", "data", "nn"},
     "cli": {"api", "display", "display_study", "cli_assign", "cli_conv", "cli_varres"},
 }
-WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli", "compared", "assign",
+WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli", "answers", "disagreements", "confounds", "compared", "assign",
                  "cli_assign", "cli_conv",
                  "cli_varres", "display_conv", "api_study", "display_study"}
 SIZES = {HOUSE / "conv" / name for name in ("__init__.py", "sizes.py", "geometry.py", "receptive.py", "layers.py", "settings.py",

@@ -64,7 +64,10 @@ def check_sentence(v):
     assert "\n" not in text
     assert v.kind in text.lower()
     low, high = map(float, re.search(r"interval (-?[\d.]+) to (-?[\d.]+)", text).groups())
-    assert (low > 0, high < 0) == (v.interval[0] > 0, v.interval[1] < 0)
+    if v.verdict == "B is better":                                     # then the sentence puts B first
+        assert low > 0
+    else:
+        assert (low > 0, high < 0) == (v.interval[0] > 0, v.interval[1] < 0)
     for p, printed in zip((v.p, v.adjusted_p), re.findall(r"p [=<] ([\d.e-]+)", text), strict=False):
         assert (float(printed) <= v.level) == (p <= v.level)
     if v.verdict == "not distinguishable":
@@ -72,6 +75,16 @@ def check_sentence(v):
     else:
         better, worse = v.names if v.verdict == "A is better" else v.names[::-1]
         assert f"{better} is better than {worse}" in text
+
+
+def test_the_better_side_comes_first():
+    a, b = draw(3, 1, 1)
+    while a.mean() == b.mean() or judge([compare_runs(a, b)])[0].verdict == "not distinguishable":
+        a, b = np.concatenate([a, a], 1), np.concatenate([b, b], 1)
+    sentences = {judge([compare_runs(*sides, names)])[0].sentence for sides, names in (((a, b), ("x", "y")), ((b, a), ("y", "x")))}
+    (sentence,) = sentences
+    first, second = map(float, re.search(r": ([\d.]+) % against ([\d.]+) %", sentence).groups())
+    assert first > second
 
 
 def test_five_seeds_a_side_speak_of_recipes():

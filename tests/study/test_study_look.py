@@ -8,12 +8,12 @@ import torch
 
 from smallvision import lab
 from smallvision import look as looking
+from smallvision.answers import scored
 from smallvision.errors import BadInput
 from smallvision.experiment import load
 from smallvision.lab import Place
 from smallvision.look import look
 from smallvision.runs.read import read_run
-from smallvision.study.record import validation_evidence
 
 CONV = ["recipe.epochs=2", "data.limit=500", "model.blocks.0.normalization=batch", "recipe.average=0.9", "recipe.select=best-validation"]
 EXPANDED = ["recipe.epochs=1", "data.limit=100", "data.expand={noise=0.1}", "model={kind='mlp'}"]
@@ -53,16 +53,17 @@ def test_a_later_look_equals_the_look_at_the_end_of_a_run_bit_for_bit(overrides,
 def test_what_was_known_of_validation_images_stays_beside_it(tmp_path):
     path = finish(tmp_path / "run", CONV, "never")
     before = read_run(path)
-    held = validation_evidence(before)
+    held = scored(before, "validation")
     assert str(held["split"]) == "validation"
     look(path)
     after = read_run(path)
     assert str(after.evidence["split"]) == "test"
-    kept = validation_evidence(after)
+    kept = scored(after, "validation")
     assert kept.keys() == held.keys()
     for name in held:
         np.testing.assert_array_equal(kept[name], held[name])
-    assert validation_evidence(read_run(finish(tmp_path / "once", CONV, "once"))) is None
+    with pytest.raises(BadInput, match="has no answers to validation images"):
+        scored(read_run(finish(tmp_path / "once", CONV, "once")), "validation")
 
 
 def test_every_look_is_counted_and_finds_the_same(tmp_path):
@@ -71,7 +72,7 @@ def test_every_look_is_counted_and_finds_the_same(tmp_path):
     second = look(path)
     assert (first["looks"], second["looks"]) == (1, 2)
     assert first["test"] == second["test"]
-    assert str(validation_evidence(read_run(path))["split"]) == "validation"
+    assert str(scored(read_run(path), "validation")["split"]) == "validation"
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])

@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from smallvision import lab
+from smallvision.answers import scored
 from smallvision.errors import BadInput, RunFailed
 from smallvision.lab import Place as RunPlace
 from smallvision.runs.directory import unlocked
 from smallvision.runs.read import read_run
-from smallvision.study import directory, timing, work
+from smallvision.study import directory, search, timing, work
 from smallvision.study.events import Added, Estimated, Finished, Looked, Moved, Place, Planned
 from smallvision.study.expand import expand
-from smallvision.study.record import read_study, validation_evidence
+from smallvision.study.record import read_study
 from smallvision.study.run import preview, run
 from smallvision.study.workers import Pool
 
@@ -63,7 +64,7 @@ def test_a_study_is_its_runs_one_by_one_and_says_what_was_best(lent, tiny, finis
         assert found[case]["validation"]["accuracy"] == statistics.fmean(accuracies)
         assert found[case]["validation"]["accuracy_sd"] == statistics.stdev(accuracies)
         assert [one["seed"] for one in found[case]["runs"]] == [0, 1]
-        assert {validation_evidence(run)["split"].item() for run in record.runs(case)} == {"validation"}
+        assert {scored(run, "validation")["split"].item() for run in record.runs(case)} == {"validation"}
     winner = max(cases, key=lambda case: found[case]["validation"]["accuracy"])
     assert record.result["choice"]["winner"] == winner
     assert set(record.result["choice"]["met_test"]) == {winner, "cnn"}
@@ -253,16 +254,20 @@ def test_two_processes_do_not_run_one_study(lent, tiny, tmp_path):
     first.close()
 
 
-def test_a_search_on_validation_then_runs_with_the_best(lent, tiny, finish, tmp_path):
+@pytest.mark.parametrize(("by", "known"), [("random", 6), ("optuna", 2)])
+def test_a_search_on_validation_then_runs_with_the_best(lent, tiny, finish, tmp_path, monkeypatch, by, known):
+    if by == "random":
+        monkeypatch.setattr(search, "find_spec", lambda name: None)
     more = '[search]\ntries = 3\n"recipe.learning_rate" = { low = 1e-6, high = 1e-2, log = true }\n'
     study, folder = tiny(more, epochs=1), tmp_path / "runs"
     estimated = preview(study, Place(folder, device="cpu", workers=1))
     assert isinstance(estimated, Estimated)
-    assert sum(row.path is None for row in estimated.planned.rows) == 4
+    assert sum(row.path is None for row in estimated.planned.rows) == 10 - known
     assert not folder.exists()
     record, events = finish(study, folder, workers=1)
     tries = record.plan["search"]["tries"]
-    assert sum(len(event.rows) for event in events if isinstance(event, Added)) == 4
+    assert sum(len(event.rows) for event in events if isinstance(event, Added)) == 10 - known
+    assert record.plan["search"]["sampler"] == by
     for row in record.table:
         own = [one for one in tries if one["case"] == row["case"]]
         assert len(own) == 3

@@ -88,8 +88,6 @@ def drive(asked, agenda):
 
 @pytest.mark.parametrize("by", ["random", "optuna"])
 def test_every_case_has_the_same_budget_and_goes_on_with_its_best(study, by):
-    if by == "optuna":
-        pytest.importorskip("optuna")
     asked = study(RANGES, tries=12)
     agenda = Agenda(asked, expand(asked).cases, sampler=by)
     assert agenda.searching == ["he", "plain"]
@@ -112,8 +110,6 @@ def test_every_case_has_the_same_budget_and_goes_on_with_its_best(study, by):
 
 @pytest.mark.parametrize("by", ["random", "optuna"])
 def test_settings_that_come_again_are_one_run(study, by):
-    if by == "optuna":
-        pytest.importorskip("optuna")
     asked = study('"recipe.batch_size" = { low = 16, high = 18 }\n', tries=7)
     agenda = Agenda(asked, expand(asked).cases, sampler=by)
     done = drive(asked, agenda)
@@ -124,8 +120,6 @@ def test_settings_that_come_again_are_one_run(study, by):
 
 @pytest.mark.parametrize("by", ["random", "optuna"])
 def test_a_search_that_was_cut_short_goes_on_with_what_it_would_have_tried(study, by):
-    if by == "optuna":
-        pytest.importorskip("optuna")
     asked = study(RANGES, tries=9)
     whole = Agenda(asked, expand(asked).cases, sampler=by)
     drive(asked, whole)

@@ -172,6 +172,8 @@ class Study(Spec):
     case, axes : exactly one of the two: named sets of settings, or a grid of values for each key.
     baseline : the case that the others are compared with; the first unless given.
     compare : the comparisons declared beforehand: all cases with the baseline, "all" pairs, or a list of pairs.
+    varies : keys, or tables of keys, in which cases are meant to differ; what else differs confounds them. By default whatever
+        differs between two cases is meant, if it is of one table (data, model, task, recipe).
     search : a search per case on validation images, the same budget for every case.
     match : networks made equal in size.
     """
@@ -187,6 +189,7 @@ class Study(Spec):
     axes: Annotated[dict[str, tuple[Any, ...]], BeforeValidator(flat)] = Field(default_factory=dict)
     baseline: Text | None = None
     compare: Literal["baseline", "all"] | tuple[tuple[Text, Text], ...] = "baseline"
+    varies: tuple[Text, ...] = ()
     search: Search | None = None
     match: Match | None = None
 
@@ -213,6 +216,14 @@ class Study(Spec):
         if compare not in ("baseline", "all") and not (pairs and compare):
             raise ValueError('expected "baseline", "all" or a list of pairs of cases, as in [["cnn", "mlp"]]')
         return compare
+
+    @field_validator("varies")
+    @classmethod
+    def _keys_of_sections(cls, varies: tuple[str, ...]) -> tuple[str, ...]:
+        for key in varies:
+            if key.split(".")[0] not in SECTIONS[:-1]:
+                raise ValueError(f'{key}: expected keys or tables of an experiment, as in "model" or "recipe.learning_rate"')
+        return varies
 
     @model_validator(mode="after")
     def _something_varies(self) -> "Study":

@@ -1,24 +1,20 @@
 """One run, or several, as one HTML file that needs nothing else: it opens without a network, and it prints."""
 
-import re
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from smallvision.errors import BadInput
-from smallvision.report import figures, galleries, pictures, resolution, style, tables, words
+from smallvision.report import figures, galleries, pictures, resolution, tables, words
 from smallvision.report.series import per_step
+from smallvision.report.template import GENERATOR, refuse_to_overwrite, render, save
 from smallvision.runs.evidence import SPLITS
-from smallvision.runs.files import write_bytes
 from smallvision.runs.read import RunRecord, status
 
-if TYPE_CHECKING:
-    from jinja2 import Template
+__all__ = ["GENERATOR", "page", "page_of_many", "write"]
 
-GENERATOR = b'<meta name="generator" content="smallvision">'      # in every report, so that it is known again
 PAIRS = 20                    # confused pairs that are listed
 
 
@@ -32,7 +28,7 @@ def page(record: RunRecord) -> str:
     BadInput : evidence.npz is damaged.
     """
     run = _run(record, "")
-    return _render(title=f"{run['name']}, seed {run['seed']}", runs=[run], many=False)
+    return render("page.html", title=f"{run['name']}, seed {run['seed']}", runs=[run], many=False)
 
 
 def page_of_many(records: Sequence[RunRecord]) -> str:
@@ -45,7 +41,7 @@ def page_of_many(records: Sequence[RunRecord]) -> str:
     if not records:
         raise BadInput("report: got no run; give at least one run directory")
     runs = [_run(record, f"r{number}-") for number, record in enumerate(records, start=1)]
-    return _render(title=f"{len(runs)} runs", runs=runs, many=True)
+    return render("page.html", title=f"{len(runs)} runs", runs=runs, many=True)
 
 
 def write(records: RunRecord | Sequence[RunRecord], out: str | Path) -> Path:
@@ -66,46 +62,8 @@ def write(records: RunRecord | Sequence[RunRecord], out: str | Path) -> Path:
     RunFailed : the disk is full or refuses.
     """
     out = Path(out)
-    _refuse_to_overwrite(out, own=isinstance(records, RunRecord) and out == records.path / "report.html")
-    text = page(records) if isinstance(records, RunRecord) else page_of_many(records)
-    write_bytes(out, text.encode())
-    return out
-
-
-def _refuse_to_overwrite(out: Path, own: bool) -> None:
-    """Raise BadInput when `out` is anything but free or a former report; a run's `own` report.html is one."""
-    try:
-        if not out.parent.is_dir():
-            raise BadInput(f"{out}: there is no folder {out.parent}; choose another --out")
-        if not out.exists() or (own and out.is_file()):
-            return
-        if out.is_file():
-            with out.open("rb") as file:
-                if GENERATOR in file.read(10_000):
-                    return
-    except OSError as error:
-        raise BadInput(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from None
-    raise BadInput(f"{out}: is there, and no report of smallvision; nothing is overwritten, choose another --out")
-
-
-def _render(**values: Any) -> str:
-    unprintable = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
-    return re.sub(unprintable, "\N{REPLACEMENT CHARACTER}", _template().render(**values))
-
-
-@cache
-def _template() -> "Template":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    folder = Path(__file__).parent / "templates"
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    for write_as in (words.whole, words.percent, words.interval, words.seconds, words.size):
-        environment.filters[write_as.__name__] = write_as
-    environment.filters.update(picture=pictures.data_uri, brief=style.short)
-    return environment.get_template("page.html")
+    refuse_to_overwrite(out, own=isinstance(records, RunRecord) and out == records.path / "report.html")
+    return save(page(records) if isinstance(records, RunRecord) else page_of_many(records), out)
 
 
 def _run(record: RunRecord, prefix: str) -> dict[str, Any]:

@@ -90,6 +90,8 @@ def looks(record: RunRecord) -> str:
     often = {1: "once", 2: "twice"}.get(times, f"{words.whole(times)} times")
     if watched:
         return f"The test split was scored {often}: it is watched after every epoch. Nothing was selected by it."
+    if record.experiment.protocol.test == "never":
+        return f"The run was trained and chosen without the test split, which was scored {often} afterwards."
     return f"The test split was scored {often}{', at the end' if times == 1 else ''}."
 
 

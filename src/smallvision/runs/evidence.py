@@ -36,10 +36,10 @@ TOGETHER = (("first_index", "first_pixels"), ("mistake_index", "mistake_pixels")
 
 def read(file: Path, classes: int | None) -> dict[str, np.ndarray]:
     """All arrays of an evidence.npz of so many classes (None: not known). Raises BadInput."""
-    return _consistent(file, _unpacked(file), classes)
+    return _consistent(file, unpacked(file), classes)
 
 
-def _unpacked(file: Path) -> dict[str, np.ndarray]:
+def unpacked(file: Path) -> dict[str, np.ndarray]:
     """Every array of an .npz, after comparing each header with what the archive says is there. Raises BadInput."""
     try:
         with zipfile.ZipFile(file) as archive:

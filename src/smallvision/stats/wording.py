@@ -4,6 +4,7 @@ An interval that leaves zero out is never printed with an end of 0.00, and a p-v
 rounded onto the other.
 """
 
+from dataclasses import replace
 from math import floor, log10
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,10 @@ def sentence(verdict: "Verdict") -> str:
 
     Returns
     -------
-    str : one sentence, ending in a full stop; differences are in percentage points.
+    str : one sentence, ending in a full stop; differences are in percentage points, of the better side over the other.
     """
-    return f"{_claim(verdict)}: {_figures(verdict)}{_outlook(verdict)}."
+    v = _turned(verdict) if verdict.verdict == "B is better" else verdict
+    return f"{_claim(v)}: {_figures(v)}{_outlook(v)}."
 
 
 def points(value: float, images: int) -> str:
@@ -68,16 +70,24 @@ def about(number: int) -> str:
     return f"about {count(-(-number // unit) * unit)}" if unit > 1 else count(number)
 
 
+def _turned(v: "Verdict") -> "Verdict":
+    """The same with the sides exchanged."""
+    low, high = v.interval
+    return replace(
+        v, names=v.names[::-1], accuracies=v.accuracies[::-1], difference=-v.difference, interval=(-high, -low), verdict="A is better",
+        runs=v.runs[::-1], images=v.images[::-1], only_right=v.only_right and v.only_right[::-1],
+    )  # fmt: skip
+
+
 def _claim(v: "Verdict") -> str:
     a, b = v.names
-    better, worse = (a, b) if v.verdict == "A is better" else (b, a)
     same = v.verdict == "not distinguishable"
     if "networks" in v.kind:
         first, rest = v.kind[0].upper(), v.kind[1:]
-        apart = f"Of {v.kind}, {better} is better than {worse}"
+        apart = f"Of {v.kind}, {a} is better than {b}"
         return f"{first}{rest}, {a} and {b}, are not distinguishable" if same else apart
     how = "As recipes" if v.kind == "recipes" else "By the published figures"
-    return f"{how}, {a} and {b} are not distinguishable" if same else f"{how}, {better} is better than {worse}"
+    return f"{how}, {a} and {b} are not distinguishable" if same else f"{how}, {a} is better than {b}"
 
 
 def _figures(v: "Verdict") -> str:

@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from smallvision.answers import gather
+from smallvision.disagreements import disagreements
 from smallvision.errors import BadInput, RunFailed
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.study import choice, plan
+from smallvision.study import verdicts as judging
 from smallvision.study.events import Event, Looked
 from smallvision.study.plan import Job
+from smallvision.study.record import PICTURES
 from smallvision.study.work import WAIT_SECONDS, Work, busy
 from smallvision.study.workers import DEATHS
 
@@ -31,16 +35,39 @@ def conclude(work: Work, baseline: str, pairs: tuple[tuple[str, str], ...]) -> I
     winner = choice.winner(_table(work))
     met = list(dict.fromkeys((winner, baseline)))
     yield from _looks(work, [job for name in met for job in work.agenda.final(name)])
+    table, cases = _table(work), {name: _runs(work, name) for name in work.agenda.cases}
+    judged = judging.verdicts(work.study, cases, pairs, "validation")
+    if len(met) > 1 and all("test" in row for row in table if row["case"] in met):
+        judged += judging.verdicts(work.study, cases, [(winner, baseline)], "test")
+    told = judging.answer(table, winner, baseline, judged)
+    _pictures(work, cases, met, told, pairs)
     found = {
         "name": work.study.name, "hash": work.study.hash(), "question": work.study.question, "baseline": baseline,
         "pairs": [list(pair) for pair in pairs],
         "choice": {"winner": winner, "by": "highest mean validation accuracy, then lowest loss", "met_test": met},
-        "table": _table(work),
+        "answer": told, "verdicts": judged, "table": table,
         "commands": {"study": shlex.join(work.place.command),
-                     "runs": [str(run.state["command"]) for name in work.agenda.cases for run in _runs(work, name)]},
+                     "runs": [str(run.state["command"]) for runs in cases.values() for run in runs]},
     }  # fmt: skip
     work.book.write_plan(jobs=[plan.entry(job, work.place.folder, work.done) for job in work.agenda.jobs])
     work.book.finish(found, status="finished", message="")
+
+
+def _pictures(
+    work: Work, cases: dict[str, list[RunRecord]], met: list[str], told: dict[str, Any], pairs: tuple[tuple[str, str], ...]
+) -> None:
+    """Write the images that the report shows: those on which the cases disagree most clearly."""
+    answers = {"validation": gather(cases, "validation")}
+    if told["split"] == "test":
+        answers["test"] = gather({name: cases[name] for name in met}, "test")
+    wanted: dict[str, dict[tuple[int, ...], None]] = {split: {} for split in answers}
+    for split, (a, b), most in judging.shown(answers, told, pairs):
+        for kind in disagreements(answers[split], a, b, most):
+            wanted[split].update(dict.fromkeys(map(tuple, answers[split].ids[kind.rows].tolist())))
+    task = {"do": "pictures", "path": str(next(iter(cases.values()))[0].path), "out": str(work.book.path / PICTURES),
+            "ids": {split: list(ids) for split, ids in wanted.items()}}  # fmt: skip
+    work.pool.resize(max(1, len(work.pool.workers)))
+    list(work.pool.ask([task]))
 
 
 def _looks(work: Work, jobs: list[Job]) -> Iterator[Event]:

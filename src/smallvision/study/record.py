@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from smallvision.answers import Answers, gather
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, load_study
-from smallvision.runs import evidence
-from smallvision.runs.files import FORMAT_VERSION, VALIDATION_EVIDENCE
+from smallvision.runs import pictures
+from smallvision.runs.files import FORMAT_VERSION
 from smallvision.runs.read import LARGEST_TEXT, RunRecord, read_run
 from smallvision.runs.shapes import NUMBER, SHARE, TEXT, WHOLE, check, damaged
 
 _JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT}
 _SCORES = {"loss": NUMBER, "accuracy": SHARE}
+_VERDICT = {"pair": [TEXT], "split": TEXT, "names": [TEXT], "accuracies": [SHARE], "difference": NUMBER, "interval": [NUMBER],
+            "confidence": SHARE, "p": SHARE, "adjusted_p": SHARE, "comparisons": WHOLE, "level": SHARE, "verdict": TEXT, "kind": TEXT,
+            "sentence": TEXT, "differing": [TEXT], "confound": TEXT, "notes": [TEXT]}
 _TRY = {"case": TEXT, "try": WHOLE, "seed": WHOLE, "hash": TEXT, "settings": {}, "validation": (_SCORES, None)}
 SHAPES: dict[str, Any] = {
     "plan.json": {"format_version": WHOLE, "workers": WHOLE, "threads": (WHOLE, None), "why": TEXT,
@@ -25,9 +29,13 @@ SHAPES: dict[str, Any] = {
     "state.json": {"format_version": WHOLE, "status": TEXT, "pid": WHOLE, "heartbeat": NUMBER, "started": NUMBER,
                    "study": TEXT, "command": TEXT, "message?": TEXT},
     "study.json": {"format_version": WHOLE, "name": TEXT, "hash": TEXT, "baseline": TEXT, "pairs": [[TEXT]],
+                   "answer?": {"sentence": TEXT, "pair": ([TEXT], None), "split": TEXT}, "verdicts?": [_VERDICT],
                    "choice": ({"winner": TEXT, "met_test": [TEXT]}, None),
                    "table": [{"case": TEXT, "hash": TEXT, "runs": [{"seed": WHOLE, "path": TEXT}]}]},
 }  # fmt: skip
+
+
+PICTURES = "pictures.npz"                  # the images that the report shows
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,28 @@ class StudyRecord:
     def table(self) -> list[dict[str, Any]]:
         """A dict for each case: its scores over the seeds, its size, its runs."""
         return list(self.result.get("table", []))
+
+    @property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """A dict for each comparison, as `verdicts.verdicts` gives them; empty until all runs stand."""
+        return list(self.result.get("verdicts", []))
+
+    @property
+    def pictures(self) -> dict[pictures.Id, np.ndarray]:
+        """The images on which cases disagree most clearly: id -> uint8 (C, H, W). Raises BadInput when the file is damaged."""
+        return pictures.read(self.path / PICTURES)
+
+    def answers(self) -> dict[str, Answers]:
+        """What every case answered, image by image: of the validation split, and of the test split those that met it.
+
+        Raises
+        ------
+        BadInput : a run is gone or damaged.
+        """
+        cases = {row["case"]: self.runs(row["case"]) for row in self.table}
+        out = {"validation": gather(cases, "validation")} if cases else {}
+        met = {name: runs for name, runs in cases.items() if all((run.result or {}).get("test") for run in runs)}
+        return {**out, "test": gather(met, "test")} if met else out
 
     def runs(self, case: str) -> list[RunRecord]:
         """The runs of a case, in the order of the study's seeds. Raises BadInput."""
@@ -77,20 +107,6 @@ def read_study(path: str | Path) -> StudyRecord:
     study = load_study(str(path / "study.toml"))
     result = _json(path / "study.json") if (path / "study.json").is_file() else {}
     return StudyRecord(path, study, _json(path / "plan.json"), _json(path / "state.json"), result)
-
-
-def validation_evidence(run: RunRecord) -> dict[str, np.ndarray] | None:
-    """The arrays of a run's evidence on validation images, whether or not it has met the test split since.
-
-    Returns
-    -------
-    dict : as evidence.npz; None where there is none of the validation split.
-    """
-    file = run.path / VALIDATION_EVIDENCE
-    if file.is_file():
-        return evidence.read(file, len(run.result["classes"]) if run.result else None)
-    found = run.evidence
-    return found if found is not None and str(found["split"]) == "validation" else None
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -112,6 +112,8 @@ class Start:
         """The finished study, when everything that it says still stands; else None."""
         if self.before is None or self.before.state["status"] != "finished" or self.pending or self.agenda.later:
             return None
+        if "answer" not in self.before.result:                # of a smallvision that did not compare yet
+            return None
         paths = [self.place.folder / run["path"] for row in self.before.table for run in row["runs"]]
         return self.before if paths and all((path / "result.json").is_file() for path in paths) else None
 

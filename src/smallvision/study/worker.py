@@ -21,15 +21,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 
 from smallvision import lab, look, rehearsal
-from smallvision.data import images
+from smallvision.data import find, images
 from smallvision.data.images import Splits
 from smallvision.errors import BadInput, Interrupted, RunFailed, SmallvisionError
 from smallvision.experiment import Experiment, build
 from smallvision.experiment.data import DataSpec
-from smallvision.runs import where
+from smallvision.runs import pictures, where
 from smallvision.runs.read import read_run
 from smallvision.study import match
 from smallvision.train import device, engine
@@ -140,13 +141,22 @@ class Desk:
             look.look(path, self.root, self.device_name, self.trust_code, splits)
         yield {"said": "done", "test": splits.test is not None}
 
+    def pictures(self, task: Answer) -> Iterator[Answer]:
+        """Write images of a run's splits, by their ids, to a file."""
+        splits = self.splits(read_run(Path(task["path"])).experiment.data).named()
+        found: dict[pictures.Id, np.ndarray] = {}
+        for name, ids in task["ids"].items():
+            found |= find.by_id(splits[name], [(first, second) for first, second in ids])
+        pictures.write(Path(task["out"]), found)
+        yield {"said": "done"}
+
     def _settle(self, experiment: Experiment, threads: int | None) -> None:
         device.settle(self.where, threads, experiment.recipe.precision, experiment.recipe.deterministic)
 
 
 TASKS = {
     "check": Desk.check, "match": Desk.match, "warm": Desk.warm, "time": Desk.time, "estimate": Desk.estimate,
-    "run": Desk.run, "look": Desk.look,
+    "run": Desk.run, "look": Desk.look, "pictures": Desk.pictures,
 }  # fmt: skip
 
 

@@ -1,0 +1,190 @@
+"""What the committed studies say, as Markdown: their tables in docs/results.md, the examples of docs/comparing.md."""
+
+import json
+import statistics
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from smallvision.stats.verdict import compare_published, judge
+from smallvision.stats.wording import points
+
+HERE = Path(__file__).parent
+STUDIES = ("digits-smoke", "mnist-mlp-vs-cnn", "mnist-augmentation", "mnist-resolution", "cifar10-activations")
+
+# What the reference systems conclude, from one run each: the claim, their figures, and the study and pair that put it to the test.
+CLAIMS = (
+    ("A CNN beats an MLP on MNIST, with fewer parameters (R3.4)", "98.46 against 96.4 %", "mnist-mlp-vs-cnn", ("cnn", "mlp")),
+    ("Rotations help on MNIST, by \"almost 1 %\" (R4.9)", "99.07 against 98.93 %", "mnist-augmentation", ("rotation", "none")),
+    ("Global max pooling is worse than mean pooling (R4.16)", "86.00 against 86.26 %", "mnist-resolution",
+     ("true sizes, max", "true sizes, mean")),
+    ("Resizing is better than true sizes (R4.17)", "95.07 against 85.87 %", "mnist-resolution",
+     ("true sizes, mean", "resized to 28, R4.8's network")),
+)  # fmt: skip
+PUBLISHED = (("R4.9", ("rotation", "none"), "99.07", "98.93"), ("R4.16", ("mean pooling", "max pooling"), "86.26", "86.00"),
+             ("R4.17", ("resized", "true sizes"), "95.07", "85.87"), ("R3.4", ("CNN", "MLP"), "98.46", "96.4"))  # fmt: skip
+
+
+def read(name: str) -> dict[str, Any] | None:
+    file = HERE / "results" / "studies" / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def percent(scores: dict[str, Any] | None) -> str:
+    if not scores:
+        return ""
+    spread = f" ± {100 * scores['accuracy_sd']:.2f}" if scores["accuracy_sd"] is not None else ""
+    return f"{100 * scores['accuracy']:.2f}{spread}"
+
+
+def whole(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
+
+
+def rows(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The table of a study: header and rows."""
+    searched = any(row["settings"] for row in found["table"])
+    header = ["case", "validation %", "test %", "seeds", "parameters", "multiply-adds", "kB", "training s"] + ["found by search"] * searched
+    out = []
+    for row in found["table"]:
+        marks = [word for word, case in (("baseline", found["baseline"]), ("best", found["choice"]["winner"])) if case == row["case"]]
+        cells = [
+            row["case"] + (f" ({', '.join(marks)})" if marks else ""),
+            percent(row["validation"]), percent(row.get("test")), str(len(row["runs"])),
+            whole(row["parameters"]), whole(row["multiply_adds"]), f"{row['bytes'] / 1000:.0f}", f"{row['seconds']:.3g}",
+        ]  # fmt: skip
+        out.append(cells + [", ".join(f"{key.rpartition('.')[2]} {value:g}" for key, value in row["settings"].items())] * searched)
+    return header, out
+
+
+def verdicts(found: dict[str, Any]) -> str:
+    lines = []
+    for one in found["verdicts"]:
+        beside = f" **Confounded:** {one['confound']}." if one["confound"] else ""
+        lines.append(f"- {one['split']}: {one['sentence']}{beside}\n")
+    return "".join(lines)
+
+
+def sizes(found: dict[str, Any]) -> str:
+    """Accuracy by the size of the images, means over seeds, where they have several."""
+    some = [row for row in found["table"] if row.get("by_size")]
+    if not some:
+        return ""
+    names = ["×".join(map(str, one["size"])) for one in some[0]["by_size"][0]]
+    lines = ["\nAccuracy by size of the image, % (mean over seeds; of the split that the case met last):\n\n"]
+    lines += ["| case | " + " | ".join(names) + " |\n", "| --- |" + " ---: |" * len(names) + "\n"]
+    for row in some:
+        means = [statistics.fmean(run[place]["accuracy"] for run in row["by_size"]) for place in range(len(names))]
+        lines.append(f"| {row['case']} | " + " | ".join(f"{100 * mean:.2f}" for mean in means) + " |\n")
+    return "".join(lines)
+
+
+def studies(table: Any, machine: Any) -> str:
+    """The section of docs/results.md."""
+    every = [found for name in STUDIES if (found := read(name))]
+    if not every:
+        return ""
+    text = (
+        "\n## Studies: the references' claims put to the test\n\n`python benchmarks/studies.py NAME` (`smallvision run NAME`, then what is "
+        "below). Every case trains with the seeds given and chooses nothing by the test split: all comparisons that a study declares are "
+        "judged together on validation images (Holm), then the best on validation and the baseline meet the test split, once. ± is the "
+        "standard deviation over seeds. Seconds are of runs that shared the machine. docs/comparing.md says how to read a verdict.\n\n"
+    )
+    text += table(["claim", "reported", "our verdict"], list(claims()))
+    for found in every:
+        plan = found["plan"]
+        split = f"{plan['workers']} workers of {plan['threads']} thread(s)"
+        looks = max(run["looks"] for row in found["table"] for run in row["runs"])
+        text += f"\n### `{found['name']}`\n\n{found['question']}\n\n**{found['answer']['sentence']}**\n\n" + table(*rows(found)) + "\n"
+        text += verdicts(found) + sizes(found)
+        text += f"\n{split}; the test split was met {looks} time(s) by a run. " + machine(found["environment"])
+    return text + resolution(table, machine)
+
+
+def claims() -> Any:
+    for claim, reported, name, pair in CLAIMS:
+        found = read(name)
+        if found is None:
+            continue
+        about = [one for one in found["verdicts"] if set(one["pair"]) == set(pair)]
+        best = next((one for one in about if one["split"] == "test"), about[0])
+        a, b = best["names"]
+        n = best["images"][0]
+        low, high = (points(end, n) for end in best["interval"])
+        said = best["verdict"].replace("A is", f"{a} is").replace("B is", f"{b} is")
+        shares = " against ".join(points(share, n) for share in best["accuracies"])
+        gap = f"{points(best['difference'], n)} points ({low} to {high})"
+        yield [claim, reported, f"{said}: {a} against {b} {shares} %, {gap}, {best['split']} images"]
+
+
+def resolution(table: Any, machine: Any) -> str:
+    """R4.13 and R4.14, from the study and from what the sizes cost."""
+    file = HERE / "results" / "resolution.json"
+    found = read("mnist-resolution")
+    if not file.exists() or found is None:
+        return ""
+    cost = json.loads(file.read_text())
+    by = {one["arm"]: one for one in cost["arms"]}
+    small, large = by["all at 28"], by["all at 64"]
+    boxes, largest, alone = (by[f"own sizes, {how}"] for how in ("in buckets, masked", "all padded to the largest", "one size a batch"))
+    lines = [
+        [one["arm"], str(one["sizes"]), whole(one["batches"]), f"{100 * one['padding']:.1f}", whole(round(one["images_per_second"])),
+         f"{one['cpu_microseconds']:.0f}"] for one in cost["arms"]
+    ]  # fmt: skip
+    cases = {row["case"]: row for row in found["table"]}
+    upscaled, true = cases["resized to 64, mean"], cases["true sizes, mean"]
+    pair = next(one for one in found["verdicts"] if one["pair"] == ["resized to 64, mean", "true sizes, mean"])
+    rate = {name: whole(round(one["images_per_second"])) for name, one in by.items()}
+    return (
+        f"\n### What several sizes cost\n\n`python benchmarks/resolution.py`: R4.15's network, {whole(cost['digits'])} digits, batches of "
+        f"{cost['batch_size']}, fp32; {len(cost['rounds'])} rounds, arms in turn, medians.\n\n"
+        + table(["images", "sizes", "batches an epoch", "padding %", "images/s", "CPU us an image"], lines)
+        + "\n**R4.13, why not resize all to 64?** An image of 64x64 has 5.2 times the pixels of one of 28x28, and the network takes "
+        f"{small['images_per_second'] / large['images_per_second']:.1f} times as long over it ({rate['all at 28']} against "
+        f"{rate['all at 64']} images/s); enlarging adds no information to the smaller ones. On validation images all at 64 reach "
+        f"{percent(upscaled['validation'])} %, the true sizes {percent(true['validation'])} %: {pair['sentence'][:1].lower()}"
+        f"{pair['sentence'][1:]}\n\n**R4.14, one tensor for each resolution; and what if nearly every image has its own size?** With "
+        f"three sizes, one size a batch does {rate['32, 48 and 64, one size a batch']} images/s. With {whole(alone['sizes'])} sizes for "
+        f"{whole(cost['digits'])} images, one size a batch makes {whole(alone['batches'])} batches and does "
+        f"{rate['own sizes, one size a batch']}; padding all to the largest wastes {100 * largest['padding']:.0f} % of the pixels and does "
+        f"{rate['own sizes, all padded to the largest']}; buckets, padded and masked, waste {100 * boxes['padding']:.0f} % and do "
+        f"{rate['own sizes, in buckets, masked']}, and give the answers of the unpadded images.\n\n" + machine(cost["environment"])
+    )
+
+
+def published() -> str:
+    """The published figures of the references, for docs/comparing.md."""
+    out = ""
+    for where, names, a, b in PUBLISHED:
+        (one,) = judge([compare_published(Decimal(a) / 100, Decimal(b) / 100, 10_000, names=names)])
+        out += f"- {where}. {one.sentence}\n"
+    return out
+
+
+def singles() -> str:
+    """What one run a side would have said, seed by seed, where five seeds say something else."""
+    found = read("mnist-augmentation")
+    if not found:
+        return ""
+    pair = ["rotation", "none"]
+    whole_study = next(one for one in found["verdicts"] if one["pair"] == pair and one["split"] == "validation")
+    lines = "| seed | rotation % | none % | difference | p (McNemar) | verdict on these two networks |\n"
+    lines += "| --- | ---: | ---: | ---: | ---: | --- |\n"
+    names = {"A is better": "rotation is better", "B is better": "none is better", "not distinguishable": "not distinguishable"}
+    for one in found["singles"]:
+        if one["pair"] == pair:
+            a, b = (f"{100 * share:.2f}" for share in one["accuracies"])
+            lines += f"| {one['seed']} | {a} | {b} | {100 * one['difference']:+.2f} | {one['p']:.3g} | {names[one['verdict']]} |\n"
+    return lines + f"\nAnd all five together: {whole_study['sentence']}\n"
+
+
+def quoted(name: str, pair: tuple[str, str], split: str) -> str:
+    """One verdict of a study, as a quotation."""
+    found = read(name)
+    if not found:
+        return ""
+    one = next(one for one in found["verdicts"] if one["pair"] == list(pair) and one["split"] == split)
+    kinds = next(one for one in found["disagreements"] if one["pair"] == list(pair) and one["split"] == split)
+    text = f"> `{name}`, {split} images. {one['sentence']}\n"
+    counts = ", ".join(f"{title}: {whole(total)}" for title, total in kinds["kinds"].items())
+    return text + f">\n> Of {whole(kinds['images'])} images. {counts[:1].upper()}{counts[1:]}.\n"

@@ -1,0 +1,129 @@
+"""What finished runs answered, image by image and in one order for all of them, from their files alone. No torch.
+
+Images are known by their ids, so runs may have met them in another order, or at another size.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallvision.errors import BadInput
+from smallvision.runs import evidence
+from smallvision.runs.files import VALIDATION_EVIDENCE
+from smallvision.runs.read import RunRecord
+
+Evidence = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of several sides, each one run or more, to the same images."""
+
+    split: str                                               # "test" or "validation"
+    ids: NDArray[np.int64]                                   # (N, 2), ascending
+    labels: NDArray[np.int64]                                # (N,)
+    classes: tuple[str, ...]
+    predictions: dict[str, NDArray[np.int64]] = field(repr=False)      # side -> (runs, N)
+
+    def right(self, side: str) -> NDArray[np.bool_]:
+        """Which images each run of a side got right, bool (runs, N)."""
+        found: NDArray[np.bool_] = self.predictions[side] == self.labels
+        return found
+
+
+def gather(sides: Mapping[str, Sequence[RunRecord]], split: str) -> Answers:
+    """The answers of all runs to the images of a split.
+
+    Parameters
+    ----------
+    sides : name -> runs, at least one each, finished and scored on the split (see `common`).
+    split : "test" or "validation".
+
+    Raises
+    ------
+    BadInput : a run without answers to that split, runs on other images or other labels, damaged evidence.
+    """
+    first: Answers | None = None
+    predictions: dict[str, list[NDArray[np.int64]]] = {side: [] for side in sides}
+    where = Path()
+    for side, runs in sides.items():
+        for run in runs:
+            ids, labels, answered = _sorted(scored(run, split))
+            if first is None:
+                first, where = Answers(split, ids, labels, tuple((run.result or {})["classes"]), {}), run.path
+            _refuse_others(run.path, ids, labels, first, where)
+            predictions[side].append(answered)
+    if first is None:
+        raise BadInput("compare: got no runs")
+    return Answers(split, first.ids, first.labels, first.classes, {side: np.stack(rows) for side, rows in predictions.items()})
+
+
+def scored(run: RunRecord, split: str) -> Evidence:
+    """The evidence of a run on a split, whether or not it met another since.
+
+    Returns
+    -------
+    dict : as evidence.npz.
+
+    Raises
+    ------
+    BadInput : it was never scored on that split.
+    """
+    if split not in _splits(run):
+        raise BadInput(f"{run.path}: has no answers to {split} images")
+    if run.evidence is not None and str(run.evidence["split"]) == split:
+        return run.evidence
+    return evidence.read(run.path / VALIDATION_EVIDENCE, len((run.result or {})["classes"]))
+
+
+def common(runs: Iterable[RunRecord]) -> str:
+    """The split that all runs were scored on, the test split if there is a choice.
+
+    A run that met the test split after its study keeps what it said of the validation images beside it.
+
+    Raises
+    ------
+    BadInput : there is none.
+    """
+    paths: dict[str, list[Path]] = {"test": [], "validation": []}
+    count = 0
+    for run in runs:
+        count += 1
+        for split in _splits(run):
+            paths[split].append(run.path)
+    for split, there in paths.items():
+        if len(there) == count:
+            return split
+    raise BadInput(
+        f"{paths['validation'][0]}: was scored on validation images, {paths['test'][0]} on test images; compare runs scored on the same"
+    )
+
+
+def _splits(run: RunRecord) -> list[str]:
+    if run.evidence is None:
+        raise BadInput(f"{run.path / 'evidence.npz'}: missing, so nothing is known of single images; run it again")
+    main = str(run.evidence["split"])
+    if main not in ("test", "validation"):
+        raise BadInput(f"{run.path}: was scored on the images it was trained on alone; give it validation images (data.validation = 0.1)")
+    kept = main == "test" and (run.path / VALIDATION_EVIDENCE).is_file()
+    return [main, "validation"] if kept else [main]
+
+
+def _sorted(found: Evidence) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Ids (N, 2) in ascending order, with labels (N,) and predictions (N,)."""
+    order = np.lexsort(found["ids"].T)
+    ids, labels, predictions = (np.asarray(found[key][order], np.int64) for key in ("ids", "labels", "predictions"))
+    return ids, labels, predictions
+
+
+def _refuse_others(path: Path, ids: NDArray[np.int64], labels: NDArray[np.int64], first: Answers, where: Path) -> None:
+    """Raise BadInput for another set of images than the first run's, or other labels."""
+    if not np.array_equal(ids, first.ids):
+        shared = len(set(map(tuple, ids.tolist())) & set(map(tuple, first.ids.tolist())))
+        raise BadInput(f"{path}: {len(ids):,} images, {where} has {len(first.ids):,}, and {shared:,} are the same; "
+                       "accuracies on different images cannot be compared")  # fmt: skip
+    if not np.array_equal(labels, first.labels):
+        raise BadInput(f"{path}: the same images as {where} with other labels; compare runs on the same labels")

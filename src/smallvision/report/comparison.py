@@ -1,0 +1,79 @@
+"""Finished runs compared, as one HTML page that needs nothing else: verdicts, and the images on which they disagree."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smallvision.report import cases, study_figures, template, verdicts
+from smallvision.report.cases import Case, Run
+
+if TYPE_CHECKING:
+    from smallvision.answers import Answers
+    from smallvision.compared import Compared
+    from smallvision.report.verdicts import Pictures
+
+
+def page(compared: "Compared", answers: "Answers", images: "Pictures") -> str:
+    """What a comparison found, as HTML. The same runs give the same bytes.
+
+    Parameters
+    ----------
+    compared : of `smallvision.compared.compare`.
+    answers : of its sides on its split, which is `compared.answers`.
+    images : id -> uint8 (C, H, W); any may be missing.
+    """
+    first, *others = compared.sides
+    sides = [Case(side.name, tuple(_runs(side.name, side.runs, side.accuracies, compared.split))) for side in compared.sides]
+    runs = [run for side in sides for run in side.runs]
+    found = verdicts.listed(_entries(compared))
+    galleries = [verdicts.gallery(answers, (side.name, first.name), images, only_disputes=number > 0) for number, side in enumerate(others)]
+    values = {
+        "title": f"{others[0].name} against {first.name}" if len(others) == 1 else f"{len(sides)} experiments compared",
+        "against": first.name, "split": compared.split, "images": compared.images, "cases": sides, "runs": runs, "verdicts": found,
+        "together": verdicts.together(found), "forest": verdicts.forest(found), "forest_most": study_figures.FOREST,
+        "galleries": [one for one in galleries if one is not None], "environment": cases.environments(runs),
+    }  # fmt: skip
+    every = (("top", "Comparison"), ("cases", "What was compared"), ("verdicts", "Verdicts"), ("images", "Where they disagree"),
+             ("runs", "Runs"), ("environment", "Environment"))  # fmt: skip
+    there = {"images": values["galleries"], "environment": values["environment"]}
+    return template.render("comparison.html", **values, sections=[one for one in every if there.get(one[0], True)])
+
+
+def write(compared: "Compared", answers: "Answers", images: "Pictures", out: str | Path) -> Path:
+    """Write the page of a comparison; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    compared, answers, images : as for `page`.
+    out : the .html file; a former report is replaced, anything else is not.
+
+    Returns
+    -------
+    Path : `out`.
+
+    Raises
+    ------
+    BadInput : `out` is something else, or in no folder.
+    RunFailed : the disk is full or refuses.
+    """
+    out = Path(out)
+    template.refuse_to_overwrite(out, own=False)
+    return template.save(page(compared, answers, images), out)
+
+
+def _runs(side: str, records: Sequence[Any], accuracies: Sequence[float], split: str) -> list[Run]:
+    return [
+        Run(side, int(record.state["seed"]), str(record.path), record, {**(record.result or {}), split: {"accuracy": accuracy}})
+        for record, accuracy in zip(records, accuracies, strict=True)
+    ]
+
+
+def _entries(compared: "Compared") -> list[dict[str, Any]]:
+    """The verdicts as a study writes them."""
+    rows = zip(compared.verdicts, compared.differing, compared.confounds, strict=True)
+    return [
+        {**asdict(one), "sentence": one.sentence, "pair": list(one.names), "split": compared.split,
+         "differing": list(differing), "confound": confound}
+        for one, differing, confound in rows
+    ]  # fmt: skip

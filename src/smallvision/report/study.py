@@ -1,0 +1,201 @@
+"""A study as one HTML page that needs nothing else: the question, the answer, and everything that the answer rests on."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smallvision.errors import BadInput
+from smallvision.experiment import study_to_toml
+from smallvision.report import cases, figures, pictures, study_figures, template, verdicts, words
+from smallvision.report.cases import Case, Run
+from smallvision.runs.read import read_run, status
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from smallvision.answers import Answers
+    from smallvision.report.verdicts import Pictures
+    from smallvision.study.record import StudyRecord
+
+NO_CASE = re.compile(r"(, try \d+$)|(^needed by )")          # what the plan calls a run that is no case's own
+
+
+def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictures") -> str:
+    """The report of a study as HTML; of an unfinished one what there is so far, with a banner that says so.
+
+    The same record gives the same bytes, unless the study is still going on.
+
+    Parameters
+    ----------
+    record : of a study directory.
+    answers : by split, "validation" of all cases and "test" of those that met it; may be empty, then no image is shown.
+    images : id -> uint8 (C, H, W); any may be missing.
+    """
+    result, plan = record.result, record.plan
+    every = _cases(record)
+    runs = [run for case in every for run in case.runs]
+    found = verdicts.listed(result.get("verdicts", []))
+    told = result.get("answer") or {}
+    split = str(told.get("split", "validation"))
+    pair = tuple(told["pair"]) if told.get("pair") else None
+    planned = [run for run in _planned(record) if not NO_CASE.search(run.case)]
+    values = {
+        "title": record.study.name, "about": record.study.about, "question": result.get("question", record.study.question),
+        "status": status(record.state), "message": record.state.get("message", ""),
+        "done": sum(run.status == "finished" for run in planned), "planned": len(planned),
+        "waiting": [] if result else [run for run in planned if run.status != "finished"],
+        "missing": _missing(record, every), "answer": told, "split": split,
+        "verdict": next((one for one in found if (tuple(one["pair"]), one["split"]) == (pair, split)), None),
+        "choice": result.get("choice"), "looks": _looks(result, runs), "cases": every, "baseline": result.get("baseline"),
+        "tested": any("test" in case.scores for case in every), "searched": record.study.search is not None,
+        "seeds": sorted({len(case.runs) for case in every}), "verdicts": found, "together": verdicts.together(found),
+        "forest": verdicts.forest(found), "forest_most": study_figures.FOREST, "galleries": _galleries(result, answers, images),
+        "tries": _tries(plan, every), "search": record.study.search, "sampler": plan["search"]["sampler"],
+        "matched": plan["match"], "match": record.study.match, "plan": plan, "toml": study_to_toml(record.study).strip(),
+        "runs": runs, "environment": cases.environments(runs), "command": record.state["command"], "hash": record.state["study"],
+        "started": record.state.get("started"), "finished": record.state.get("finished"), "trained": _seconds(runs),
+        **_drawn(record, every),
+    }  # fmt: skip
+    return template.render("study.html", **values, sections=_sections(values))
+
+
+def write(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictures", out: str | Path | None = None) -> Path:
+    """Write the report of a study; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    record, answers, images : as for `page`.
+    out : the .html file, by default report.html in the study's directory; a former report is replaced, anything else is not.
+
+    Returns
+    -------
+    Path : where it was written.
+
+    Raises
+    ------
+    BadInput : `out` is something else, or in no folder.
+    RunFailed : the disk is full or refuses.
+    """
+    own = record.path / "report.html"
+    path = own if out is None else Path(out)
+    template.refuse_to_overwrite(path, own=path == own)
+    return template.save(page(record, answers, images), path)
+
+
+def _cases(record: "StudyRecord") -> list[Case]:
+    """The table's cases; before there is a table, those of which a run is finished, as far as they are."""
+    if record.table:
+        marks = {"baseline": record.result.get("baseline"), "best on validation": (record.result.get("choice") or {}).get("winner")}
+        return [
+            Case(row["case"], tuple(_run(record, row["case"], run["seed"], run["path"], run) for run in row["runs"]), row,
+                 tuple(mark for mark, case in marks.items() if case == row["case"]))
+            for row in record.table if row["runs"]
+        ]  # fmt: skip
+    finished = [run for run in _planned(record) if run.result and not NO_CASE.search(run.case)]
+    names = dict.fromkeys(run.case for run in finished)
+    return [Case(name, tuple(run for run in finished if run.case == name)) for name in names]
+
+
+def _planned(record: "StudyRecord") -> list[Run]:
+    return [_run(record, job["case"], job["seed"], job["path"]) for job in record.plan["jobs"]] if not record.result else []
+
+
+def _run(record: "StudyRecord", case: str, seed: int, path: str, stated: Mapping[str, Any] | None = None) -> Run:
+    where = record.folder / path
+    if not (where / "state.json").exists():
+        gone = "its directory is gone" if stated else ""
+        return Run(case, seed, path, stated=stated or {}, problem=gone)
+    try:
+        return Run(case, seed, path, read_run(where), stated or {})
+    except BadInput as error:
+        return Run(case, seed, path, stated=stated or {}, problem=str(error))
+
+
+def _missing(record: "StudyRecord", every: Sequence[Case]) -> list[str]:
+    """Cases that the study names and of which there is no finished run."""
+    asked = [case.name for case in record.study.case] or [job["case"] for job in record.plan["jobs"] if not NO_CASE.search(job["case"])]
+    known = {case.name for case in every}
+    return [name for name in dict.fromkeys(asked) if name not in known]
+
+
+def _looks(result: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
+    """Who met the test split, and how often it was looked at."""
+    met = list((result.get("choice") or {}).get("met_test", []))
+    mine = [run for run in runs if run.looks]
+    times = [run.looks or 0 for run in mine]
+    return {"met": met, "runs": len(mine), "total": sum(times), "most": max(times, default=0),
+            "later": [run for run in mine if run.later or run.case not in met]}  # fmt: skip
+
+
+def _galleries(result: Mapping[str, Any], answers: Mapping[str, "Answers"], images: "Pictures") -> list[verdicts.Gallery]:
+    """Of the answer's pair all kinds of disagreement, of every other declared pair who alone is right."""
+    told = result.get("answer") or {}
+    first = (str(told["split"]), (told["pair"][0], told["pair"][1])) if told.get("pair") else None
+    out = [verdicts.gallery(answers[first[0]], first[1], images)] if first and first[0] in answers else []
+    for a, b in result.get("pairs", []):
+        if "validation" in answers and ("validation", (a, b)) != first:
+            out.append(verdicts.gallery(answers["validation"], (a, b), images, only_disputes=True))
+    return [one for one in out if one is not None]
+
+
+def _tries(plan: Mapping[str, Any], every: Sequence[Case]) -> list[dict[str, Any]]:
+    """The search of each case: its tries in their order, the settings it went on with marked."""
+    taken = {case.name: case.row.get("settings") for case in every}
+    out = []
+    for name in dict.fromkeys(one["case"] for one in plan["search"]["tries"]):
+        rows = [
+            {"number": one["try"] + 1, "settings": cases.written(one["settings"]), "seed": one["seed"],
+             "validation": one["validation"], "taken": one["settings"] == taken.get(name)}
+            for one in plan["search"]["tries"] if one["case"] == name
+        ]  # fmt: skip
+        out.append({"case": name, "rows": rows, "best": next((row for row in rows if row["taken"]), None)})
+    return out
+
+
+def _seconds(runs: Sequence[Run]) -> float:
+    return sum(float(run.result["seconds"]) for run in runs if run.result)
+
+
+def _drawn(record: "StudyRecord", every: Sequence[Case]) -> dict[str, "Markup | None"]:
+    """Inline SVG of the curves and of accuracy against cost, None where there is nothing to draw."""
+    from markupsafe import Markup
+
+    asked = record.study.base.task.loss
+    loss = figures.CROSS_ENTROPY if asked == "cross-entropy" else f"loss ({asked.removeprefix('custom:')})"
+    trained = [(case.name, case.curves) for case in every]
+    curves = scatter = None
+    if any(runs for _, runs in trained):
+        ends = ", ".join(f"{case.name} {case.scores['validation'].text} %" for case in every if "validation" in case.scores)
+        alt = f"Training loss, validation loss and validation accuracy per epoch of {len(every)} cases; scored on validation images: {ends}"
+        curves = Markup(pictures.svg(study_figures.curves(trained, loss), alt, "curves"))
+    points = [_point(case) for case in every if "validation" in case.scores]
+    if points:
+        said = "; ".join(f"{one.name} {one.accuracy:.2f} % with {_costs(one.costs)}" for one in points)
+        scatter = Markup(pictures.svg(study_figures.scatter(points), f"Validation accuracy against what it costs: {said}", "scatter"))
+    return {"curves": curves, "scatter": scatter}
+
+
+def _point(case: Case) -> study_figures.Point:
+    score = case.scores["validation"]
+    low, high = (100 * end for end in score.interval or (score.accuracy, score.accuracy))
+    costs = {**{key: case.size(key) for key in cases.SIZES}, "seconds": case.seconds}
+    known = {key: float(value) for key, value in costs.items() if value is not None}
+    return study_figures.Point(case.name, 100 * score.accuracy, low, high, known)
+
+
+def _costs(costs: Mapping[str, float]) -> str:
+    said = [f"{words.whole(round(costs[key]))} {key.replace('_', '-')}" for key in ("parameters", "multiply_adds") if key in costs]
+    return ", ".join(said + ([f"{words.seconds(costs['seconds'])} of training"] if "seconds" in costs else []))
+
+
+def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Anchors and titles of what the page holds, in its order."""
+    every = [
+        ("top", "Answer", True), ("cases", "Cases", values["cases"]), ("verdicts", "Verdicts", values["verdicts"]),
+        ("curves", "Curves", values["curves"]), ("cost", "Accuracy and cost", values["scatter"]),
+        ("images", "Where they disagree", values["galleries"]), ("search", "Search", values["searched"]),
+        ("match", "Matched sizes", values["matched"]), ("machine", "Machine", True), ("runs", "Runs", values["runs"] or values["waiting"]),
+        ("asked", "What was asked", True), ("environment", "Environment", values["environment"]), ("repeat", "How to repeat it", True),
+    ]  # fmt: skip
+    return [(anchor, title) for anchor, title, there in every if there]
