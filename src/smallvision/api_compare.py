@@ -43,12 +43,10 @@ def compare(
 def _pictures(found: "Compared", root: Path | str | None) -> "dict[tuple[int, int], np.ndarray]":
     """The images that the page shows, from the first side's data: of every other side those on which the two disagree most clearly."""
     from smallvision.data import find, images
-    from smallvision.disagreements import disagreements
 
-    first, *others = found.sides
-    kinds = [kind for side in others for kind in disagreements(found.answers, side.name, first.name)]
+    kinds = [kind for side in range(1, len(found.sides)) for kind in found.disagreements(side)]
     ids = [(one, other) for kind in kinds for one, other in found.answers.ids[kind.rows].tolist()]
-    splits = images.load(first.runs[0].experiment.data, Path(root) if root is not None else None)
+    splits = images.load(found.sides[0].runs[0].experiment.data, Path(root) if root is not None else None)
     return find.by_id(splits.named()[found.split], dict.fromkeys(ids))
 
 

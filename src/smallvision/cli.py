@@ -163,6 +163,8 @@ def compare(
             raise BadInput("compare: give runs of at least two experiments, or --published A B --of IMAGES")
         found = api.compare(*paths, question=question or (), out=out, root=root)
         console.print(display.compared_table(found))
+        for line in display.differing_lines(found):
+            console.print(line, highlight=False, markup=False, style="dim")
         verdicts, confounds = [*found.verdicts], [line for line in found.confounds if line]
     for one in verdicts:
         console.print(one.sentence, highlight=False, markup=False)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from smallvision.answers import Answers, common, gather
 from smallvision.confounds import confound, differing
+from smallvision.disagreements import MOST, Disagreement, disagreements
 from smallvision.errors import BadInput
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.runs.where import flat
@@ -46,6 +47,10 @@ class Compared:
     differing: tuple[tuple[str, ...], ...]                  # "recipe.epochs: 3 against 2" where the experiments differ, the first's last
     confounds: tuple[str, ...]                              # one line each, empty where only the question differs
     verdicts: tuple[Verdict, ...]
+
+    def disagreements(self, side: int = 1, most: int = MOST) -> tuple[Disagreement, ...]:
+        """The images on which `sides[side]` and the first side disagree, see `disagreements.disagreements`."""
+        return disagreements(self.answers, self.sides[side].name, self.sides[0].name, most)
 
 
 def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> Compared:

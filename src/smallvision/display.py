@@ -112,6 +112,15 @@ def compared_table(found: "Compared") -> Table:
     return rows_table(rows, f"{found.images:,} {found.split} images")
 
 
+def differing_lines(found: "Compared", shown: int = 6) -> list[str]:
+    """For each side what its experiment differs in from the first side's, a line each."""
+    first, *others = found.sides
+    return [
+        f"{side.name} differs from {first.name} in {'; '.join(texts[:shown])}{f'; and {len(texts) - shown} more' if len(texts) > shown else ''}"
+        for side, texts in zip(others, found.differing, strict=True)
+    ]
+
+
 def layers_table(layers: dict[str, Any]) -> Table:
     """The layer table, narrow enough for 80 columns, with the totals below it."""
     rows = [

@@ -60,7 +60,7 @@ def look(
         model = rehearsal.placed(loaded.model, where)
         task = TASKS[experiment.task.kind](experiment.task, None)
         with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-            scores = {"test": task.score(model, splits.test, task.fit(model, splits.train, splits.validation))}  # type: ignore[func-returns-value]
+            scores = {"test": task.score(model, splits.test, task.fit(model, splits.train, splits.validation))}
             found = outcome.evidence(model, splits, experiment, scores)
         counts = {**result["counts"], "test": scores["test"].count}
         test = outcome.in_full(scores["test"], loaded.classes)

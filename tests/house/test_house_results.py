@@ -1,10 +1,14 @@
 """docs/results.md and the README's table say what the committed result files say, and nothing else."""
 
 import json
+import statistics
 import sys
 from pathlib import Path
 
-from smallvision.experiment import catalog, load
+import pytest
+
+from smallvision.experiment import catalog, load, load_study, studies
+from smallvision.study.expand import expand
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -24,6 +28,19 @@ def test_every_catalog_entry_has_a_row_of_the_experiment_as_it_is():
         for run in found["runs"]:
             correct = run["test"]["accuracy"] * run["test"]["count"]
             assert abs(correct - round(correct)) < 1e-6, "an accuracy is a whole number of images over their number"
+
+
+@pytest.mark.parametrize("name", [name for name in studies() if name != "digits-smoke"])
+def test_every_study_of_the_catalog_has_its_figures(name):
+    found = json.loads((ROOT / "benchmarks" / "results" / "studies" / f"{name}.json").read_text())
+    study = load_study(name)
+    assert found["hash"] == study.hash(), f"{name}.json is of an older {name}; run benchmarks/studies.py {name}"
+    assert [row["case"] for row in found["table"]] == list(expand(study).cases)
+    for row in found["table"]:
+        assert [run["seed"] for run in row["runs"]] == list(study.seeds)
+        assert ("test" in row) == (row["case"] in found["choice"]["met_test"])
+        assert statistics.fmean(run["validation"] for run in row["runs"]) == row["validation"]["accuracy"]
+        assert len({run["looks"] for run in row["runs"]}) == 1, "a look at the test split beside the study's own"
 
 
 def test_every_try_of_a_recipe_was_on_validation_images_alone():

@@ -110,6 +110,7 @@ def test_declared_pairs_are_judged_on_validation_and_the_winner_on_the_test_spli
     # damaged files of a study, one line each
     for name, content, text in (
         ("study.json", json.dumps({**old, "verdicts": [{"pair": ["cnn"]}]}), 'has no "split"'),
+        ("study.json", json.dumps({**old, "verdicts": [{**old["verdicts"][0], "interval": [0.1]}]}), "interval has 1 entries"),
         ("pictures.npz", "no archive", "not a readable"),
     ):
         (record.path / name).write_text(content)

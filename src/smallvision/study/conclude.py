@@ -61,8 +61,9 @@ def _pictures(
     if told["split"] == "test":
         answers["test"] = gather({name: cases[name] for name in met}, "test")
     wanted: dict[str, dict[tuple[int, ...], None]] = {split: {} for split in answers}
-    for split, (a, b), most in judging.shown(answers, told, pairs):
-        for kind in disagreements(answers[split], a, b, most):
+    for place, (split, (a, b), most) in enumerate(judging.shown(answers, told, pairs)):
+        kinds = disagreements(answers[split], a, b, most)
+        for kind in kinds if place == 0 and told["pair"] else kinds[:2]:             # of other pairs, whom each image speaks for
             wanted[split].update(dict.fromkeys(map(tuple, answers[split].ids[kind.rows].tolist())))
     task = {"do": "pictures", "path": str(next(iter(cases.values()))[0].path), "out": str(work.book.path / PICTURES),
             "ids": {split: list(ids) for split, ids in wanted.items()}}  # fmt: skip

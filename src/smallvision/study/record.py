@@ -18,7 +18,7 @@ from smallvision.runs.shapes import NUMBER, SHARE, TEXT, WHOLE, check, damaged
 _JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT}
 _SCORES = {"loss": NUMBER, "accuracy": SHARE}
 _VERDICT = {"pair": [TEXT], "split": TEXT, "names": [TEXT], "accuracies": [SHARE], "difference": NUMBER, "interval": [NUMBER],
-            "confidence": SHARE, "p": SHARE, "adjusted_p": SHARE, "comparisons": WHOLE, "level": SHARE, "verdict": TEXT, "kind": TEXT,
+            "images": [WHOLE], "runs": [WHOLE], "confidence": SHARE, "p": SHARE, "adjusted_p": SHARE, "comparisons": WHOLE, "level": SHARE, "verdict": TEXT, "kind": TEXT,
             "sentence": TEXT, "differing": [TEXT], "confound": TEXT, "notes": [TEXT]}
 _TRY = {"case": TEXT, "try": WHOLE, "seed": WHOLE, "hash": TEXT, "settings": {}, "validation": (_SCORES, None)}
 SHAPES: dict[str, Any] = {
@@ -124,5 +124,9 @@ def _json(file: Path) -> dict[str, Any]:
     if type(found) is int and found > FORMAT_VERSION:
         raise BadInput(f"{file}: format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}; update smallvision")
     check(value, SHAPES[file.name], file)
+    for one in value.get("verdicts", []) if file.name == "study.json" else []:
+        for key in ("pair", "names", "accuracies", "interval", "images", "runs"):
+            if len(one[key]) != 2:
+                raise damaged(file, f"verdicts: {key} has {len(one[key])} entries, expected one for each of two cases")
     table: dict[str, Any] = value
     return table
