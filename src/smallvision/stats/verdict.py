@@ -6,11 +6,12 @@ What is compared depends on what there is (`compare_runs`, `compare_published`):
     one run a side               these two trained networks: exact McNemar, Tango's interval      stats/paired.py
     anything in between          these trained networks, averaged; too few seeds for recipes      stats/networks.py
     two published figures        unpaired score test and interval                                 stats/published.py
+    another score than accuracy  the same three by seeds, over a number for each image            stats/values.py
 
 Then (`judge`), over all comparisons that a study declared beforehand:
 
     1. p-values are adjusted by Holm's method.
-    2. Adjusted p <= level: the side with the higher accuracy is better. Else: not distinguishable.
+    2. Adjusted p <= level: the side with the higher accuracy (or lower error) is better. Else: not distinguishable.
     3. The interval is shown at confidence 1 - level / f, f being the factor by which Holm multiplied this p-value: 95 %
        for a single comparison, more in a family. Every interval here is one with its test, so it leaves zero out
        exactly if the verdict is "better". Verdict, p-value and interval cannot contradict one another.
@@ -24,7 +25,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, SupportsFloat
 
 from smallvision.errors import BadInput
-from smallvision.stats import wording
+from smallvision.runs.measures import Measure
+from smallvision.stats import values, wording
 from smallvision.stats.arguments import correctness, inside, same_images
 from smallvision.stats.corrections import holm, holm_factors
 from smallvision.stats.networks import networks
@@ -57,6 +59,7 @@ class Comparison:
     interval: Callable[[float], tuple[float, float]]              # confidence -> (low, high)
     needed: Callable[[float, float], Needed]                      # power, level -> what would tell `difference`
     notes: tuple[str, ...] = ()
+    measure: Measure | None = None                                # what `accuracies` are, where they are none
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Verdict:
     power: float
     needed: Needed | None                                         # None where the verdict is "better"
     notes: tuple[str, ...]
+    measure: Measure | None                                       # what `accuracies` are, where they are none
 
     @property
     def sentence(self) -> str:
@@ -129,6 +133,43 @@ def compare_runs(a_right: "np.ndarray", b_right: "np.ndarray", names: tuple[str,
         some.p, some.interval,
         lambda power, level: Needed(None, mean_images(some.variance, some.difference, power, level, n), None),
     )  # fmt: skip
+
+
+def compare_values(
+    a_values: "np.ndarray", b_values: "np.ndarray", measure: Measure, names: tuple[str, str] = ("A", "B")
+) -> Comparison:
+    """Compares two recipes, or the networks that there are, from a number for each run and image.
+
+    Parameters
+    ----------
+    a_values, b_values : float (runs, N) or (N,), the same test images in the same order, at least 2.
+    measure : what the numbers are, and whether more of them is better.
+    names : what to call the sides, two different names.
+
+    Returns
+    -------
+    Comparison : of kind "recipes", "these two trained networks" or "these trained networks"; its `accuracies` are means.
+
+    Raises
+    ------
+    BadInput : other shapes or values, two different numbers of images, names alike.
+    """
+    import numpy as np
+
+    _different(names)
+    a, b = np.atleast_2d(a_values), np.atleast_2d(b_values)
+    runs, n = (a.shape[0], b.shape[0]), a.shape[1]
+    enough = min(runs) >= ENOUGH_SEEDS
+    found = values.recipes(a, b) if enough else values.networks(a, b)
+    kind: Kind = "recipes" if enough else "these two trained networks" if runs == (1, 1) else "these trained networks"
+
+    def needed(power: float, level: float) -> Needed:
+        if found.spread is not None:
+            return recipe_needed(found.spread, found.difference, *runs, n, power, level)
+        return Needed(None, mean_images(found.variance, found.difference, power, level, n), None)
+
+    means = found.mean_a, found.mean_b
+    return Comparison(kind, names, means, found.difference, runs, (n, n), None, found.p, found.interval, needed, measure=measure)
 
 
 def compare_published(
@@ -197,12 +238,13 @@ def judge(comparisons: Sequence[Comparison], level: float = 0.05, power: float =
 def _verdict(c: Comparison, adjusted: float, factor: float, family: int, level: float, power: float) -> Verdict:
     outcome: Outcome = "not distinguishable"
     if adjusted <= level:
-        outcome = "A is better" if c.difference > 0 else "B is better"
+        more = c.measure is None or c.measure.higher
+        outcome = "A is better" if (c.difference > 0) == more else "B is better"
     needed = c.needed(power, level / factor) if outcome == "not distinguishable" else None
     confidence = 1 - level / factor
     return Verdict(
         c.kind, c.names, c.accuracies, c.difference, c.interval(confidence), confidence, c.p, adjusted, family, level,
-        outcome, c.runs, c.images, c.only_right, power, needed, c.notes,
+        outcome, c.runs, c.images, c.only_right, power, needed, c.notes, c.measure,
     )  # fmt: skip
 
 

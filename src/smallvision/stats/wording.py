@@ -9,6 +9,7 @@ from math import floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from smallvision.runs.measures import Measure
     from smallvision.stats.verdict import Verdict
 
 
@@ -91,9 +92,8 @@ def _claim(v: "Verdict") -> str:
 
 
 def _figures(v: "Verdict") -> str:
-    n = min(v.images)
     low, high = v.interval
-    parts = [f"{100 * v.confidence:.4g} % interval {points(low, n)} to {points(high, n)}", probability(v.p, v.level)]
+    parts = [f"{100 * v.confidence:.4g} % interval {_gap(v, low)} to {_gap(v, high)}", probability(v.p, v.level)]
     if v.comparisons > 1:
         adjusted = probability(v.adjusted_p, v.level)
         parts.append(f"{adjusted} after Holm's correction for {v.comparisons} comparisons")
@@ -102,9 +102,27 @@ def _figures(v: "Verdict") -> str:
         parts.append(f"{only_a} images right by {v.names[0]} alone, {only_b} by {v.names[1]} alone")
     runs = f"{v.runs[0]} and {v.runs[1]} {'seeds' if v.kind == 'recipes' else 'runs'} on " if max(v.runs) > 1 else ""
     images = count(v.images[0]) if v.images[0] == v.images[1] else f"{count(v.images[0])} and {count(v.images[1])}"
-    a, b = (points(accuracy, n) for accuracy in v.accuracies)
-    gap = f"a difference of {points(v.difference, n)} points"
-    return f"{a} % against {b} % over {runs}{images} images, {gap} ({'; '.join(parts)})"
+    if v.measure is None:
+        a, b = (f"{points(accuracy, min(v.images))} %" for accuracy in v.accuracies)
+        gap = f"{_gap(v, v.difference)} points"
+    else:
+        a, b = (_gap(v, mean) for mean in v.accuracies)
+        a, gap = f"{v.measure.name} {a}", _gap(v, v.difference)
+    return f"{a} against {b} over {runs}{images} images, a difference of {gap} ({'; '.join(parts)})"
+
+
+def _gap(v: "Verdict", value: float) -> str:
+    """A difference, or the score itself, with the digits that both need."""
+    return points(value, min(v.images)) if v.measure is None else amount(value, v.measure, v.interval)
+
+
+def amount(value: float, measure: "Measure", beside: tuple[float, float] = (0.0, 0.0)) -> str:
+    """A score or a difference of scores: the measure's digits, or more where an end of the interval would print as zero."""
+    digits, ends = measure.digits, [abs(end) for end in (*beside, value) if end]
+    while digits < 15 and any(round(measure.scale * end, digits) == 0 for end in ends):
+        digits += 1
+    text = f"{measure.scale * value:.{digits}f}"
+    return text.removeprefix("-") if not float(text) else text
 
 
 def _outlook(v: "Verdict") -> str:
