@@ -4,8 +4,9 @@ Images are known by their ids, so runs may have met them in another order, or at
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from smallvision.errors import BadInput
 from smallvision.runs import evidence
 from smallvision.runs.files import VALIDATION_EVIDENCE
+from smallvision.runs.measures import MEASURES, Measure, measure
 from smallvision.runs.read import RunRecord
 
-Evidence = Mapping[str, NDArray[np.generic]]
+Evidence = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,14 @@ class Answers:
     ids: NDArray[np.int64]                                   # (N, 2), ascending
     labels: NDArray[np.int64]                                # (N,)
     classes: tuple[str, ...]
-    predictions: dict[str, NDArray[np.int64]] = field(repr=False)      # side -> (runs, N)
+    predictions: dict[str, NDArray[np.int64]] = field(repr=False)      # side -> (runs, N); empty where nothing is classified
+    measure: Measure = MEASURES["classify"]                  # what runs are judged by
+    values: dict[str, NDArray[np.float64]] | None = field(repr=False, default=None)        # side -> (runs, N), a number for each image
+
+    def scores(self, side: str) -> tuple[float, ...]:
+        """Of each run of a side, the mean over the images."""
+        each = self.right(side) if self.values is None else self.values[side]
+        return tuple(float(mean) for mean in each.mean(1))
 
     def right(self, side: str) -> NDArray[np.bool_]:
         """Which images each run of a side got right, bool (runs, N)."""
@@ -47,18 +56,23 @@ def gather(sides: Mapping[str, Sequence[RunRecord]], split: str) -> Answers:
     BadInput : a run without answers to that split, runs on other images or other labels, damaged evidence.
     """
     first: Answers | None = None
-    predictions: dict[str, list[NDArray[np.int64]]] = {side: [] for side in sides}
+    found: dict[str, list[NDArray[Any]]] = {side: [] for side in sides}
     where = Path()
     for side, runs in sides.items():
         for run in runs:
-            ids, labels, answered = _sorted(scored(run, split))
+            arrays = scored(run, split)
+            order = np.lexsort(arrays["ids"].T)
+            ids, labels = (np.asarray(arrays[key][order], np.int64) for key in ("ids", "labels"))
             if first is None:
-                first, where = Answers(split, ids, labels, tuple((run.result or {})["classes"]), {}), run.path
+                first, where = Answers(split, ids, labels, tuple((run.result or {})["classes"]), {}, measure(run.experiment)), run.path
             _refuse_others(run.path, ids, labels, first, where)
-            predictions[side].append(answered)
+            found[side].append(arrays["predictions" if "predictions" in arrays else first.measure.key][order])
     if first is None:
         raise BadInput("compare: got no runs")
-    return Answers(split, first.ids, first.labels, first.classes, {side: np.stack(rows) for side, rows in predictions.items()})
+    stacked = {side: np.stack(rows) for side, rows in found.items()}
+    if first.measure.key == "accuracy":
+        return replace(first, predictions={side: rows.astype(np.int64) for side, rows in stacked.items()})
+    return replace(first, values={side: rows.astype(np.float64) for side, rows in stacked.items()})
 
 
 def scored(run: RunRecord, split: str) -> Evidence:
@@ -110,13 +124,6 @@ def _splits(run: RunRecord) -> list[str]:
         raise BadInput(f"{run.path}: was scored on the images it was trained on alone; give it validation images (data.validation = 0.1)")
     kept = main == "test" and (run.path / VALIDATION_EVIDENCE).is_file()
     return [main, "validation"] if kept else [main]
-
-
-def _sorted(found: Evidence) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Ids (N, 2) in ascending order, with labels (N,) and predictions (N,)."""
-    order = np.lexsort(found["ids"].T)
-    ids, labels, predictions = (np.asarray(found[key][order], np.int64) for key in ("ids", "labels", "predictions"))
-    return ids, labels, predictions
 
 
 def _refuse_others(path: Path, ids: NDArray[np.int64], labels: NDArray[np.int64], first: Answers, where: Path) -> None:

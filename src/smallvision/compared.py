@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from smallvision.answers import Answers, common, gather
 from smallvision.confounds import confound, differing
 from smallvision.disagreements import MOST, Disagreement, disagreements
 from smallvision.errors import BadInput
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.runs.where import flat
-from smallvision.stats.verdict import Verdict, compare_runs, judge
+from smallvision.stats.verdict import Comparison, Verdict, compare_runs, compare_values, judge
 
 __all__ = ["Compared", "Side", "compare"]
 
@@ -28,12 +25,7 @@ class Side:
 
     name: str
     runs: tuple[RunRecord, ...]
-    right: NDArray[np.bool_]                                # (runs, N): which images each got right, in one order for all sides
-
-    @property
-    def accuracies(self) -> list[float]:
-        """Of each run, 0 to 1."""
-        return [float(share) for share in self.right.mean(1)]
+    scores: tuple[float, ...]                               # of each run: accuracy from 0 to 1, or the task's own score
 
 
 @dataclass(frozen=True)
@@ -75,11 +67,18 @@ def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> Compar
         raise BadInput(f"compare: got runs of one experiment alone ({records[0].experiment.name}); give runs of at least two")
     named = dict(zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True))
     answers = gather(named, common(records))
-    first, *others = [Side(name, tuple(runs), answers.right(name)) for name, runs in named.items()]
+    first, *others = [Side(name, tuple(runs), answers.scores(name)) for name, runs in named.items()]
     differ = tuple(differing(side.runs[0], first.runs[0]) for side in others)
     beside = tuple(confound((side.name, first.name), (side.runs[0], first.runs[0]), question) for side in others)
-    verdicts = judge([compare_runs(side.right, first.right, (side.name, first.name)) for side in others])
+    verdicts = judge([compare_sides(answers, side.name, first.name) for side in others])
     return Compared(answers.split, len(answers.labels), (first, *others), answers, differ, beside, verdicts)
+
+
+def compare_sides(answers: Answers, a: str, b: str) -> Comparison:
+    """Two sides before the verdict: by what each run got right, or by the task's own number for each image."""
+    if answers.values is None:
+        return compare_runs(answers.right(a), answers.right(b), (a, b))
+    return compare_values(answers.values[a], answers.values[b], answers.measure, (a, b))
 
 
 def _check(records: Sequence[RunRecord]) -> None:

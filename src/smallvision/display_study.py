@@ -1,7 +1,7 @@
 """What a study looks like on a terminal or in a notebook: one table of all runs while they run, and what was found. rich only."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smallvision.experiment import Study
+from smallvision.runs.measures import measured
 
 if TYPE_CHECKING:
     from smallvision.study.events import Estimated, Event, Moved, Planned, Row
@@ -33,7 +34,7 @@ class _Line:
     state: str = "waiting"
     epoch: int = 0
     share: float = 0.0
-    accuracy: float | None = None
+    score: str = ""                        # on validation images
     touched: int = 0                       # the later, the larger
 
 
@@ -62,7 +63,7 @@ class _Board:
         line.state, line.touched = event.state, self.moves
         line.epoch, line.share = max(line.epoch, event.epoch), max(line.share, event.share)
         if event.validation:
-            line.accuracy = event.validation["accuracy"]
+            line.score = measured(event.validation).text(event.validation[measured(event.validation).key])
 
     def __rich__(self) -> Group:
         """The table: runs under way and the latest that ended; all, when they are few. Below it, how far the study is."""
@@ -75,10 +76,9 @@ class _Board:
             latest = sorted(shown, key=lambda line: (-rank.get(line.state, 0), -line.touched))[:MOST_ROWS]
             shown = [line for line in shown if any(line is one for one in latest)]
         for line in shown:
-            accuracy = f"{100 * line.accuracy:.2f} %" if line.accuracy is not None else ""
             state = WORDS.get(line.state, line.state)
             style = STYLES.get(line.state, "yellow")
-            table.add_row(escape(line.case), str(line.seed), f"{line.epoch}/{line.epochs}", accuracy, f"[{style}]{state}[/]")
+            table.add_row(escape(line.case), str(line.seed), f"{line.epoch}/{line.epochs}", line.score, f"[{style}]{state}[/]")
         return Group(table, Text(self.summary(), style="dim"))
 
     def summary(self) -> str:
@@ -129,8 +129,8 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
                         console.print(text, highlight=False, soft_wrap=True)
                 case Looked():
                     if live is None:
-                        accuracy = f"accuracy {event.test['accuracy']:.2%}" if event.test else "there is no test split"
-                        console.print(f"test       {escape(event.job.what)}, seed {event.job.seed}: {accuracy}", highlight=False)
+                        said = _score(event.test) if event.test else "there is no test split"
+                        console.print(f"test       {escape(event.job.what)}, seed {event.job.seed}: {said}", highlight=False)
                 case Finished():
                     record = event.record
     finally:
@@ -154,8 +154,7 @@ def _ended(event: "Moved", was: str) -> str:
     """A line for a run that has ended or was disturbed; "" for everything else."""
     name = f"{escape(event.job.what)}, seed {event.job.seed}"
     if event.state == "done" and was != "done" and event.validation:
-        scores = f"validation accuracy {event.validation['accuracy']:.2%}, loss {event.validation['loss']:.4f}"
-        return f"done       {name}: {scores}, {duration(event.seconds)}"
+        return f"done       {name}: validation {_score(event.validation)}, loss {event.validation['loss']:.4f}, {duration(event.seconds)}"
     if event.state in ("failed", "again"):
         what = "again" if event.state == "again" else "[red]failed[/]"
         why = f"its worker died ({event.message})" if event.state == "again" else event.message
@@ -168,11 +167,13 @@ def result_table(record: "StudyRecord") -> Group:
     choice, baseline = record.result["choice"], record.result["baseline"]
     table = Table(title=f"{escape(record.study.name)}: best on validation images is {escape(choice['winner'])}", title_justify="left",
                   box=box.SIMPLE_HEAD, pad_edge=False)  # fmt: skip
-    for column in ("case", "runs", "valid. %", "test %", "params", "mult-adds", "seconds"):
+    one = measured(record.table[0]["validation"])
+    unit = one.unit or one.key
+    for column in ("case", "runs", f"valid. {unit}", f"test {unit}", "params", "mult-adds", "seconds"):
         table.add_column(column, justify="left" if column == "case" else "right", no_wrap=column != "case")
     for row in record.table:
         name = escape(row["case"]) + (" [dim](baseline)[/]" if row["case"] == baseline else "")
-        scores = [_percent(row.get(split)) for split in ("validation", "test")]
+        scores = [_spread(row.get(split)) for split in ("validation", "test")]
         table.add_row(name, str(len(row["runs"])), *scores, f"{row['parameters']:,}", f"{row['multiply_adds']:,}", f"{row['seconds']:.1f}")
     looks = max(run["looks"] for row in record.table for run in row["runs"])
     several = "; ± is the standard deviation over seeds" if any(len(row["runs"]) > 1 for row in record.table) else ""
@@ -219,8 +220,15 @@ def _settings(settings: dict[str, Any]) -> str:
     return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in settings.items())
 
 
-def _percent(scores: dict[str, Any] | None) -> str:
+def _score(scores: Mapping[str, Any]) -> str:
+    one = measured(scores)
+    return f"{one.name} {one.text(scores[one.key])}"
+
+
+def _spread(scores: dict[str, Any] | None) -> str:
+    """The mean over seeds and its standard deviation, without a unit."""
     if not scores:
         return ""
-    spread = scores["accuracy_sd"]
-    return f"{100 * scores['accuracy']:.2f}" + (f" ± {100 * spread:.2f}" if spread is not None else "")
+    one = measured(scores)
+    spread = scores[f"{one.key}_sd"]
+    return one.number(scores[one.key]) + (f" ± {one.number(spread)}" if spread is not None else "")

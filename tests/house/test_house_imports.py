@@ -31,7 +31,7 @@ ALLOWED = {
     "lab": {"rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
     "infer": {"train", "tasks", "evaluate", "data", "nn"},
     "look": {"infer", "rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
-    "study": {"answers", "disagreements", "confounds", "lab", "look", "rehearsal", "train", "data", "nn", "passed"},
+    "study": {"answers", "disagreements", "confounds", "compared", "lab", "look", "rehearsal", "train", "data", "nn", "passed"},
     "report": {"answers", "disagreements", "compared", "study"},         # reads run files only
     "display": {"lab", "compared"},
     "display_study": {"study", "display"},

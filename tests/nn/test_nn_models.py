@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from smallvision.errors import BadInput
 from smallvision.experiment.model import MODEL_SPECS, ModelSpec
-from smallvision.nn import MODELS, build
+from smallvision.nn import MODELS, Autoencoder, build
 from smallvision.nn.classifier import parameter_groups
 from smallvision.nn.layers import ACTIVATIONS, GlobalMax, GlobalMean, PadTo, Standardize
 
@@ -32,6 +32,16 @@ EXAMPLES = [
     {"kind": "cnn", "head": "global-max", "dense": [6], "dense_activation": "none", "blocks": [{"channels": 5}]},
     {"kind": "lenet5"},
     {"kind": "lenet5", "activation": "relu", "pool_kind": "max", "init": "he"},
+    {"kind": "mlp-autoencoder"},
+    {"kind": "mlp-autoencoder", "widths": [30, 20], "representation": 8, "tied": True, "normalization": "batch", "init": "he",
+     "representation_activation": "relu", "output": "tanh"},
+    {"kind": "mlp-autoencoder", "depth": 2, "representation": 600, "overcomplete": True, "tied": True, "variational": True},
+    {"kind": "conv-autoencoder", "depth": 1, "output": "linear"},
+    {"kind": "conv-autoencoder", "depth": 5, "init": "xavier", "activation": "gelu", "variational": True},
+    {"kind": "conv-autoencoder", "channels": [20, 30], "kernel": 5, "down": "pool", "up": "upsample", "overcomplete": True,
+     "normalization": "batch", "output": "relu"},
+    {"kind": "combo-autoencoder", "init": "he"},
+    {"kind": "combo-autoencoder", "depth": 4, "dense": [], "channels": [8], "down": "pool", "activation": "none"},
 ]
 MEAN, STD = (0.3, 0.5, 0.1), (0.2, 0.3, 0.25)
 
@@ -50,17 +60,23 @@ def test_models_and_their_specs_keep_step():
 
 @pytest.mark.parametrize("values", EXAMPLES, ids=str)
 class TestEveryModel:
-    def test_gives_logits_from_what_its_last_layer_sees(self, values):
+    def test_gives_logits_or_an_image_from_what_it_encodes(self, values):
         model = make(values).eval()
         pixels = torch.rand(3, 3, 14, 12)
         features = model.encode(pixels)
         assert features.ndim == 2
-        assert model(pixels).shape == (3, 5)
-        assert torch.equal(model.output(features), model(pixels))
+        if isinstance(model, Autoencoder):
+            assert features.shape == (3, values.get("representation", 32))
+            assert model(pixels).shape == pixels.shape
+            assert torch.equal(model.decode(features), model(pixels))
+        else:
+            assert model(pixels).shape == (3, 5)
+            assert torch.equal(model.output(features), model(pixels))
 
     def test_learns_with_every_parameter(self, values):
-        model = make(values)
-        F.cross_entropy(model(torch.rand(4, 3, 14, 12)), torch.arange(4)).backward()
+        model, pixels = make(values), torch.rand(4, 3, 14, 12)
+        loss = F.mse_loss(model(pixels), pixels) if isinstance(model, Autoencoder) else F.cross_entropy(model(pixels), torch.arange(4))
+        loss.backward()
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
     def test_channels_last_changes_the_layout_and_nothing_else(self, values):

@@ -183,7 +183,7 @@ def _first(error: ValidationError) -> str:
 
 def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:
     """pydantic puts a union's tag into the location (model, cnn, blocks): take the tags out again."""
-    unions = {"model", "schedule"}
+    unions = {"model", "task", "schedule"}
     out: list[int | str] = []
     for position, part in enumerate(location):
         previous = location[position - 1] if position else None

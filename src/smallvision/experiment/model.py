@@ -4,12 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from smallvision.experiment.autoencoders import ComboAutoencoderSpec, ConvAutoencoderSpec, MlpAutoencoderSpec
 from smallvision.experiment.base import BelowOne, Count, Spec, Text, Whole, Width
+from smallvision.experiment.words import Activation, Convolution, Initialization, Normalization
 
-Activation = Literal["relu", "leaky-relu", "gelu", "silu", "elu", "tanh", "sigmoid", "none"]
-Normalization = Literal["none", "batch", "group", "layer"]
-Initialization = Literal["default", "he", "xavier"]
-Convolution = Literal["torch", "by-hand"]
+__all__ = ["MODEL_SPECS", "Activation", "Block", "CnnSpec", "Convolution", "CustomSpec", "Initialization", "Lenet5Spec", "MlpSpec",
+           "ModelSpec", "Normalization"]
 
 
 class MlpSpec(Spec):
@@ -92,7 +92,14 @@ class CustomSpec(Spec):
         return kind
 
 
-MODEL_SPECS: dict[str, type[Spec]] = {"mlp": MlpSpec, "cnn": CnnSpec, "lenet5": Lenet5Spec}
+MODEL_SPECS: dict[str, type[Spec]] = {
+    "mlp": MlpSpec,
+    "cnn": CnnSpec,
+    "lenet5": Lenet5Spec,
+    "mlp-autoencoder": MlpAutoencoderSpec,
+    "conv-autoencoder": ConvAutoencoderSpec,
+    "combo-autoencoder": ComboAutoencoderSpec,
+}
 
 
 def _which(value: Any) -> str:
@@ -106,6 +113,9 @@ ModelSpec = Annotated[
     Annotated[MlpSpec, Tag("mlp")]
     | Annotated[CnnSpec, Tag("cnn")]
     | Annotated[Lenet5Spec, Tag("lenet5")]
+    | Annotated[MlpAutoencoderSpec, Tag("mlp-autoencoder")]
+    | Annotated[ConvAutoencoderSpec, Tag("conv-autoencoder")]
+    | Annotated[ComboAutoencoderSpec, Tag("combo-autoencoder")]
     | Annotated[CustomSpec, Tag("custom")],
     Discriminator(_which),
 ]

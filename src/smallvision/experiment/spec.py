@@ -11,7 +11,8 @@ from smallvision.experiment.base import NonNegative, Spec, Text
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.model import ModelSpec
 from smallvision.experiment.recipe import ProtocolSpec, RecipeSpec
-from smallvision.experiment.task import TaskSpec
+from smallvision.experiment.reconstruction import refuse_contradictions
+from smallvision.experiment.task import ClassifySpec, TaskSpec
 
 
 class Experiment(Spec):
@@ -22,7 +23,7 @@ class Experiment(Spec):
     minutes: NonNegative = 0.0                        # measured on 2 cores; for `smallvision list`
     data: DataSpec
     model: ModelSpec
-    task: TaskSpec = TaskSpec(kind="classify")
+    task: TaskSpec = ClassifySpec(kind="classify")
     recipe: RecipeSpec = RecipeSpec()
     protocol: ProtocolSpec = ProtocolSpec()
 
@@ -40,6 +41,11 @@ class Experiment(Spec):
             for key, value, off in (("select", self.recipe.select, "last"), ("patience", self.recipe.patience, 0)):
                 if value != off:
                     raise ValueError(f"recipe.{key} = {value} needs validation images; set data.validation, say 0.1")
+        return self
+
+    @model_validator(mode="after")
+    def _network_and_task_agree(self) -> "Experiment":
+        refuse_contradictions(self.data, self.model, self.task)
         return self
 
     def canonical(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Networks: from a spec and a seed to a module that takes pixels in [0, 1] and gives logits."""
+"""Networks: from a spec and a seed to a module that takes pixels in [0, 1] and gives logits, or an image."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,16 +7,27 @@ import torch
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.model import CustomSpec, ModelSpec
 from smallvision.nn import custom
+from smallvision.nn.autoencoder import Autoencoder
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.cnn import Cnn
+from smallvision.nn.combo_autoencoder import ComboAutoencoder
+from smallvision.nn.conv_autoencoder import ConvAutoencoder
 from smallvision.nn.custom import adopt
 from smallvision.nn.lenet5 import Lenet5
 from smallvision.nn.mlp import Mlp
+from smallvision.nn.mlp_autoencoder import MlpAutoencoder
 from smallvision.nn.shapes import Shape
 
-__all__ = ["MODELS", "Classifier", "adopt", "build"]
+__all__ = ["MODELS", "Autoencoder", "Classifier", "adopt", "build"]
 
-MODELS: dict[str, Callable[..., Classifier]] = {"mlp": Mlp, "cnn": Cnn, "lenet5": Lenet5}
+MODELS: dict[str, Callable[..., Classifier | Autoencoder]] = {
+    "mlp": Mlp,
+    "cnn": Cnn,
+    "lenet5": Lenet5,
+    "mlp-autoencoder": MlpAutoencoder,
+    "conv-autoencoder": ConvAutoencoder,
+    "combo-autoencoder": ComboAutoencoder,
+}
 
 
 def build(
@@ -27,21 +38,21 @@ def build(
     std: Sequence[float],
     seed: int,
     trust_code: bool = False,
-) -> Classifier:
+) -> Classifier | Autoencoder:
     """A fresh network. The same arguments give the same bits, whatever was drawn before, and nothing else is disturbed.
 
     Parameters
     ----------
     spec : one of the kinds in MODELS, or a person's own.
     shape : (C, H, W) of the images.
-    classes : number of classes, K.
+    classes : number of classes, K; an autoencoder has no use for it.
     mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
     seed : decides the initial weights alone; torch's global random state is left as it was.
     trust_code : whether the file of `kind = "file.py:Net"` may be executed.
 
     Returns
     -------
-    Classifier : on the CPU, in training mode, float32.
+    Classifier or Autoencoder : on the CPU, in training mode, float32.
 
     Raises
     ------

@@ -24,7 +24,7 @@ def page(compared: "Compared", answers: "Answers", images: "Pictures") -> str:
     images : id -> uint8 (C, H, W); any may be missing.
     """
     first, *others = compared.sides
-    sides = [Case(side.name, tuple(_runs(side.name, side.runs, side.accuracies, compared.split))) for side in compared.sides]
+    sides = [Case(side.name, tuple(_runs(side.name, side.runs, side.scores, compared.split))) for side in compared.sides]
     runs = [run for side in sides for run in side.runs]
     found = verdicts.listed(_entries(compared))
     galleries = [verdicts.gallery(answers, (side.name, first.name), images, only_disputes=number > 0) for number, side in enumerate(others)]

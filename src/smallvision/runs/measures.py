@@ -45,3 +45,8 @@ MEASURES = {
 def measure(experiment: Experiment) -> Measure:
     """What runs of an experiment are judged by."""
     return MEASURES[experiment.task.kind]
+
+
+def measured(scores: Mapping[str, Any]) -> Measure:
+    """What a split's scores are judged by: the measure whose key they have."""
+    return next(one for one in MEASURES.values() if one.key in scores)

@@ -44,7 +44,7 @@ def conclude(work: Work, baseline: str, pairs: tuple[tuple[str, str], ...]) -> I
     found = {
         "name": work.study.name, "hash": work.study.hash(), "question": work.study.question, "baseline": baseline,
         "pairs": [list(pair) for pair in pairs],
-        "choice": {"winner": winner, "by": "highest mean validation accuracy, then lowest loss", "met_test": met},
+        "choice": {"winner": winner, "by": choice.reason(table), "met_test": met},
         "answer": told, "verdicts": judged, "table": table,
         "commands": {"study": shlex.join(work.place.command),
                      "runs": [str(run.state["command"]) for runs in cases.values() for run in runs]},

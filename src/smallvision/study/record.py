@@ -16,10 +16,10 @@ from smallvision.runs.read import LARGEST_TEXT, RunRecord, read_run
 from smallvision.runs.shapes import NUMBER, SHARE, TEXT, WHOLE, check, damaged
 
 _JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT}
-_SCORES = {"loss": NUMBER, "accuracy": SHARE}
-_VERDICT = {"pair": [TEXT], "split": TEXT, "names": [TEXT], "accuracies": [SHARE], "difference": NUMBER, "interval": [NUMBER],
-            "images": [WHOLE], "runs": [WHOLE], "confidence": SHARE, "p": SHARE, "adjusted_p": SHARE, "comparisons": WHOLE, "level": SHARE, "verdict": TEXT, "kind": TEXT,
-            "sentence": TEXT, "differing": [TEXT], "confound": TEXT, "notes": [TEXT]}
+_SCORES = {"loss": NUMBER, "accuracy?": SHARE, "mse?": NUMBER}
+_VERDICT = {"pair": [TEXT], "split": TEXT, "names": [TEXT], "accuracies": [NUMBER], "difference": NUMBER, "interval": [NUMBER],
+            "images": [WHOLE], "runs": [WHOLE], "confidence": SHARE, "p": SHARE, "adjusted_p": SHARE, "comparisons": WHOLE,
+            "level": SHARE, "verdict": TEXT, "kind": TEXT, "sentence": TEXT, "differing": [TEXT], "confound": TEXT, "notes": [TEXT]}
 _TRY = {"case": TEXT, "try": WHOLE, "seed": WHOLE, "hash": TEXT, "settings": {}, "validation": (_SCORES, None)}
 SHAPES: dict[str, Any] = {
     "plan.json": {"format_version": WHOLE, "workers": WHOLE, "threads": (WHOLE, None), "why": TEXT,

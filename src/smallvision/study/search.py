@@ -19,8 +19,10 @@ from typing import Any
 from smallvision.errors import BadInput
 from smallvision.experiment import Study
 from smallvision.experiment.study import Range
+from smallvision.runs.measures import measured
 
 DIGITS = 3                                 # significant digits of a number drawn: it is written down and read by people
+WORST = -1.0                               # what Optuna is told of a try that failed: no accuracy and no squared error of pixels is worse
 ATTEMPTS = 100                             # to draw settings of which no two are alike
 
 
@@ -34,8 +36,8 @@ class Tried:
 
     @property
     def merit(self) -> tuple[float, float]:
-        """Accuracy first, then a lower loss; a try that failed is the worst there is."""
-        return (self.scores["accuracy"], -self.scores["loss"]) if self.scores else (-1.0, -math.inf)
+        """The task's score first, then a lower loss; a try that failed is the worst there is."""
+        return measured(self.scores).merit(self.scores) if self.scores else (-math.inf, -math.inf)
 
 
 def sampler(recorded: str | None) -> str:
@@ -142,8 +144,8 @@ def _optuna(over: Mapping[str, Range | tuple[Any, ...]], case: str, history: Seq
     spaces = {key: _space(optuna.distributions, values) for key, values in over.items()}
     for tried in history:
         told = {key: values.index(value) if isinstance(values := over[key], tuple) else value for key, value in tried.settings.items()}
-        accuracy, loss = (tried.scores["accuracy"], tried.scores["loss"]) if tried.scores else (0.0, 0.0)
-        value = accuracy - 1e-6 * min(loss, 1e3)               # the loss decides between equals
+        merit, loss = tried.merit if tried.scores else (WORST, 0.0)
+        value = merit + 1e-6 * max(loss, -1e3)                 # the loss decides between equals
         study.add_trial(optuna.trial.create_trial(params=told, distributions=spaces, value=value))
     drawn = study.ask(spaces).params
     return {key: _value(values, drawn[key]) for key, values in over.items()}

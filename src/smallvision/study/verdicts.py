@@ -9,10 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 from smallvision.answers import Answers, gather
+from smallvision.compared import compare_sides
 from smallvision.confounds import confound, differing
 from smallvision.experiment import Study
+from smallvision.runs.measures import measured
 from smallvision.runs.read import RunRecord
-from smallvision.stats.verdict import Verdict, compare_runs, judge
+from smallvision.stats.verdict import Verdict, judge
 
 Runs = Sequence[RunRecord]
 Pair = tuple[str, str]
@@ -39,7 +41,7 @@ def verdicts(study: Study, cases: Mapping[str, Runs], pairs: Sequence[Pair], spl
         return []
     wanted = {name: cases[name] for name in dict.fromkeys(name for pair in pairs for name in pair)}
     answers = gather(wanted, split)
-    judged = judge([compare_runs(answers.right(a), answers.right(b), (a, b)) for a, b in pairs])
+    judged = judge([compare_sides(answers, a, b) for a, b in pairs])
     return [_entry(study, cases, pair, split, verdict) for pair, verdict in zip(pairs, judged, strict=True)]
 
 
@@ -59,7 +61,7 @@ def answer(table: Sequence[Mapping[str, Any]], winner: str, baseline: str, found
     met = [one for one in found if one["split"] == "test"]
     if met:
         return _said(met[-1], "On the test images: ")
-    order = sorted(table, key=lambda row: (-row["validation"]["accuracy"], row["validation"]["loss"]))
+    order = sorted(table, key=lambda row: measured(row["validation"]).merit(row["validation"]), reverse=True)
     rank = {row["case"]: place for place, row in enumerate(order)}
     best = f"The best on validation images is {winner}{', the baseline' if winner == baseline else ''}"
     with_best = [one for one in found if winner in one["pair"]]

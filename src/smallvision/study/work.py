@@ -11,6 +11,7 @@ from smallvision.errors import BadInput, Interrupted, RunFailed
 from smallvision.experiment import Study
 from smallvision.runs import where
 from smallvision.runs.directory import unlocked
+from smallvision.runs.measures import measure
 from smallvision.runs.read import read_run
 from smallvision.study import plan, timing
 from smallvision.study.agenda import Agenda
@@ -163,7 +164,7 @@ class Work:
             return
         self.done[job.key] = path
         yield Moved(job, "done", result["epochs"], 1.0, scores, result["seconds"])
-        yield from self._known(job, {"accuracy": scores["accuracy"], "loss": scores["loss"]})
+        yield from self._known(job, {key: scores[key] for key in (measure(job.experiment).key, "loss")})
 
     def _not_taken(self, job: Job, why: str) -> Iterator[Event]:
         self.failed[job.key] = job, why

@@ -1,8 +1,11 @@
 """What is learned. A task gives `step`, `fit` and `score`; one loop serves every task."""
 
+from collections.abc import Callable
+
 from smallvision.tasks.base import Scores, Step
 from smallvision.tasks.classify import Classify
+from smallvision.tasks.reconstruct import Reconstruct
 
-TASKS = {"classify": Classify}
+TASKS: dict[str, Callable[..., Classify | Reconstruct]] = {"classify": Classify, "reconstruct": Reconstruct}
 
-__all__ = ["TASKS", "Classify", "Scores", "Step"]
+__all__ = ["TASKS", "Classify", "Reconstruct", "Scores", "Step"]
