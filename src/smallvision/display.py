@@ -103,21 +103,22 @@ def result_table(result: dict[str, Any], title: str) -> Table:
 
 def compared_table(found: "Compared") -> Table:
     """The sides of a comparison: runs, seeds, accuracy on the images they were compared on."""
-    rows = []
+    measure, rows = found.answers.measure, []
     for side in found.sides:
-        shares = [100 * share for share in side.accuracies]
-        spread = f" ± {stdev(shares):.2f}" if len(shares) > 1 else ""
+        spread = f" ± {measure.number(stdev(side.scores))}" if len(side.scores) > 1 else ""
         seeds = ", ".join(str(run.state["seed"]) for run in side.runs)
-        rows.append({"experiment": side.name, "runs": len(shares), "seeds": seeds, f"{found.split} %": f"{fmean(shares):.2f}{spread}"})
+        row = {"experiment": side.name, "runs": len(side.scores), "seeds": seeds}
+        rows.append({**row, f"{found.split} {measure.unit or measure.key}": f"{measure.number(fmean(side.scores))}{spread}"})
     return rows_table(rows, f"{found.images:,} {found.split} images")
 
 
 def differing_lines(found: "Compared", shown: int = 6) -> list[str]:
     """For each side what its experiment differs in from the first side's, a line each."""
     first, *others = found.sides
+    more = [f"; and {len(texts) - shown} more" if len(texts) > shown else "" for texts in found.differing]
     return [
-        f"{side.name} differs from {first.name} in {'; '.join(texts[:shown])}{f'; and {len(texts) - shown} more' if len(texts) > shown else ''}"
-        for side, texts in zip(others, found.differing, strict=True)
+        f"{side.name} differs from {first.name} in {'; '.join(texts[:shown])}{rest}"
+        for side, texts, rest in zip(others, found.differing, more, strict=True)
     ]
 
 
