@@ -189,6 +189,10 @@ BAD = {
         HEAD + '[[case]]\nname = "a"\n[[case]]\nname = "b"\nset = { "recipe.batch_size" = 32 }\n',
         '"a" and "b" are alike',
     ),
+    "cases of two tasks": (
+        HEAD + '[[case]]\nname = "a"\n[[case]]\nname = "b"\nset = { model.kind = "mlp-autoencoder", task.kind = "reconstruct" }\n',
+        'case "a" is to classify, case "b" to reconstruct',
+    ),
     "two cases of one name": (HEAD + CASES.replace('"b"', '"a"'), 'two cases are named "a"'),
     "a case without a name": (HEAD + '[[case]]\nname = ""\n', "case.0.name"),
     "cases and axes": (HEAD + CASES + AXIS, "keep one"),

@@ -40,6 +40,7 @@ def expand(study: Study) -> Expanded:
     _refuse_overwritten(study, settings)
     cases = {name: _experiment(study, name, own) for name, own in settings.items()}
     refuse_alike(study.name, cases)
+    _refuse_other_tasks(study.name, cases)
     _refuse_search_outside(study, cases)
     baseline = study.baseline if study.baseline is not None else next(iter(cases))
     if baseline not in cases:
@@ -54,6 +55,15 @@ def refuse_alike(name: str, cases: Mapping[str, Experiment]) -> None:
         other = first.setdefault(experiment.hash(), case)
         if other != case:
             raise BadInput(f'{name}: the cases "{other}" and "{case}" are alike, key for key; leave one out')
+
+
+def _refuse_other_tasks(name: str, cases: Mapping[str, Experiment]) -> None:
+    """Raise BadInput when the cases learn different things, whose scores cannot be compared."""
+    (first, one), *others = cases.items()
+    for case, experiment in others:
+        if experiment.task.kind != one.task.kind:
+            both = f'case "{first}" is to {one.task.kind}, case "{case}" to {experiment.task.kind}'
+            raise BadInput(f"{name}: {both}; compare cases of one task")
 
 
 def changed(experiment: Experiment, settings: Mapping[str, Any], where: str) -> Experiment:
