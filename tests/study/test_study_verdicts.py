@@ -169,3 +169,15 @@ def test_what_is_meant_to_vary_is_keys_of_an_experiment(tmp_path, text):
     file.write_text(f'name = "s"\nbase = "digits"\n{text}\n[axes]\n"recipe.epochs" = [1, 2]\n')
     with pytest.raises(BadInput, match="varies"):
         load_study(str(file))
+
+
+def test_cases_with_other_validation_images_are_told_so_and_nothing_is_lost(lent, tiny, finish, tmp_path):
+    study = tiny(seeds=1, epochs=1)
+    first, second = study.case
+    study = study.model_copy(update={"case": (first, second.model_copy(update={"set": {**second.set, "data.seed": 5}}))})
+    record, _ = finish(study, tmp_path / "runs", workers=1)
+    assert record.state["status"] == "finished"
+    assert record.verdicts == []
+    assert record.answers() == record.pictures == {}
+    assert "nothing was compared with it" in record.result["answer"]["sentence"]
+    assert "accuracies on different images cannot be compared" in record.result["answer"]["sentence"]

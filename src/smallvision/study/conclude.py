@@ -36,11 +36,16 @@ def conclude(work: Work, baseline: str, pairs: tuple[tuple[str, str], ...]) -> I
     met = list(dict.fromkeys((winner, baseline)))
     yield from _looks(work, [job for name in met for job in work.agenda.final(name)])
     table, cases = _table(work), {name: _runs(work, name) for name in work.agenda.cases}
-    judged = judging.verdicts(work.study, cases, pairs, "validation")
-    if len(met) > 1 and all("test" in row for row in table if row["case"] in met):
-        judged += judging.verdicts(work.study, cases, [(winner, baseline)], "test")
-    told = judging.answer(table, winner, baseline, judged)
-    _pictures(work, cases, met, told, pairs)
+    try:
+        gather(cases, "validation")
+    except BadInput as error:                                  # trained they are; what was found is written all the same
+        judged, told = [], judging.nothing_compared(winner, str(error))
+    else:
+        judged = judging.verdicts(work.study, cases, pairs, "validation")
+        if len(met) > 1 and all("test" in row for row in table if row["case"] in met):
+            judged += judging.verdicts(work.study, cases, [(winner, baseline)], "test")
+        told = judging.answer(table, winner, baseline, judged)
+        _pictures(work, cases, met, told, pairs)
     found = {
         "name": work.study.name, "hash": work.study.hash(), "question": work.study.question, "baseline": baseline,
         "pairs": [list(pair) for pair in pairs],

@@ -71,12 +71,16 @@ class StudyRecord:
     def answers(self) -> dict[str, Answers]:
         """What every case answered, image by image: of the validation split, and of the test split those that met it.
 
+        Empty where nothing was compared, as the cases had other validation images.
+
         Raises
         ------
         BadInput : a run is gone or damaged.
         """
+        if not self.verdicts:
+            return {}
         cases = {row["case"]: self.runs(row["case"]) for row in self.table}
-        out = {"validation": gather(cases, "validation")} if cases else {}
+        out = {"validation": gather(cases, "validation")}
         met = {name: runs for name, runs in cases.items() if all((run.result or {}).get("test") for run in runs)}
         return {**out, "test": gather(met, "test")} if met else out
 

@@ -66,9 +66,15 @@ def answer(table: Sequence[Mapping[str, Any]], winner: str, baseline: str, found
     best = f"The best on validation images is {winner}{', the baseline' if winner == baseline else ''}"
     with_best = [one for one in found if winner in one["pair"]]
     if not with_best:
-        return {"sentence": f"{best}, and nothing was compared with it.", "pair": None, "split": "validation"}
+        return nothing_compared(winner)
     nearest = min(with_best, key=lambda one: sum(rank[name] for name in one["pair"]))
     return _said(nearest, f"{best}. Beside the next best that it was compared with, on the validation images: ")
+
+
+def nothing_compared(winner: str, why: str = "") -> dict[str, Any]:
+    """The answer of a study in which nothing was compared with the winner, or nothing could be, and why."""
+    sentence = f"The best on validation images is {winner}, and nothing was compared with it{f': {why}' if why else ''}."
+    return {"sentence": sentence, "pair": None, "split": "validation"}
 
 
 def shown(answers: Mapping[str, Answers], told: Mapping[str, Any], pairs: Sequence[Pair]) -> list[tuple[str, Pair, int]]:

@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -220,9 +221,14 @@ def main() -> None:
         except SmallvisionError as error:
             hello = {"said": "failed", "kind": "BadInput", "message": str(error)}
         out.write(json.dumps(hello).encode() + b"\n")
-        while hello["said"] == "hello":
-            for answer in _answers(desk, tasks.get()):
-                out.write(json.dumps(answer).encode() + b"\n")
+        try:
+            while hello["said"] == "hello":
+                for answer in _answers(desk, tasks.get()):
+                    out.write(json.dumps(answer).encode() + b"\n")
+        except Exception:                                      # a fault of ours: its last line is what the study tells
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)                                        # the reading thread would have the interpreter abort, and say nothing
 
 
 if __name__ == "__main__":
