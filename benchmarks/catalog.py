@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import smallvision as sv
+from smallvision.runs.measures import measured
 
 RESULTS = Path(__file__).parent / "results" / "catalog"
 
@@ -45,7 +46,7 @@ def measure(name: str, seeds: int, root: Path | None) -> dict:
         "multiply_adds": first.result["multiply_adds"],
         "bytes": first.result["bytes"],
         "precision": first.result["precision"],
-        "watched": [epoch["test"]["accuracy"] for epoch in first.metrics if "test" in epoch],
+        "watched": [epoch["test"][measured(epoch["test"]).key] for epoch in first.metrics if "test" in epoch],
         "environment": {key: environment[key] for key in WHERE},
         "runs": rows,
     }
@@ -61,8 +62,8 @@ def main() -> None:
     for name in asked.names or [row["name"] for row in sv.catalog() if row["kind"] == "experiment"]:
         found = measure(name, asked.seeds, asked.root)
         (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-        accuracies = [row["test"]["accuracy"] for row in found["runs"]]
-        print(f"{name}: test accuracy {', '.join(f'{value:.2%}' for value in accuracies)}", file=sys.stderr)
+        judged = measured(found["runs"][0]["test"])
+        print(f"{name}: test {judged.name} {', '.join(judged.text(row['test'][judged.key]) for row in found['runs'])}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ CLAIMS = (
     ("A CNN beats an MLP on MNIST, with fewer parameters (R3.4)", "98.46 against 96.4 %", "mnist-mlp-vs-cnn", ("cnn", "mlp")),
     ("Rotations help on MNIST, by \"almost 1 %\" (R4.9)", "99.07 against 98.93 %", "mnist-augmentation", ("rotation", "none")),
     ("Global max pooling is worse than mean pooling (R4.16)", "86.00 against 86.26 %", "mnist-resolution",
-     ("true sizes, max", "true sizes, mean")),
+     ("true sizes with max pooling", "true sizes with mean pooling")),
     ("Resizing is better than true sizes (R4.17)", "95.07 against 85.87 %", "mnist-resolution",
-     ("true sizes, mean", "resized to 28, R4.8's network")),
+     ("true sizes with mean pooling", "28 pixels with R4.8's network")),
 )  # fmt: skip
 PUBLISHED = (("R4.9", ("rotation", "none"), "99.07", "98.93"), ("R4.16", ("mean pooling", "max pooling"), "86.26", "86.00"),
              ("R4.17", ("resized", "true sizes"), "95.07", "85.87"), ("R3.4", ("CNN", "MLP"), "98.46", "96.4"))  # fmt: skip
@@ -98,7 +98,30 @@ def studies(table: Any, machine: Any) -> str:
         text += f"\n### `{found['name']}`\n\n{found['question']}\n\n**{found['answer']['sentence']}**\n\n" + table(*rows(found)) + "\n"
         text += verdicts(found) + sizes(found)
         text += f"\n{split}; the test split was met {looks} time(s) by a run. " + machine(found["environment"])
-    return text + resolution(table, machine)
+    return text + resolution(table, machine) + speed(table)
+
+
+def speed(table: Any) -> str:
+    """What a study costs beside its runs one by one, in docs/results.md."""
+    file = HERE / "results" / "study.json"
+    if not file.exists():
+        return ""
+    found = json.loads(file.read_text())
+    ways = {"study": "the study, its split measured", "one at a time": "the study, one worker, all threads",
+            "all cores": "the study, a worker a core, one thread each", "one by one": "eight commands in a row"}  # fmt: skip
+    out = []
+    for name, what in found["studies"].items():
+        for way, words in ways.items():
+            times = what["seconds"][way]
+            spread = f"{min(times):.1f} to {max(times):.1f}"
+            out.append([name, words, f"{what['median'][way]:.1f}", spread, f"{what['to_study'][way]:.2f}"])
+    turns = len(next(iter(found["studies"].values()))["seconds"]["study"])
+    return (
+        "\n### What a study costs\n\n`python benchmarks/study.py`: eight small runs in four ways, whole processes, start-up and reports "
+        f"included; {turns} turns, ways in turn; medians, and medians of each turn's ratio to the study.\n\n"
+        + table(["eight runs", "how", "seconds", "least to most", "times the study"], out)
+        + f"\nMachine: {found['processor']}, {found['cores']} cores.\n"
+    )
 
 
 def claims() -> Any:
@@ -108,13 +131,13 @@ def claims() -> Any:
             continue
         about = [one for one in found["verdicts"] if set(one["pair"]) == set(pair)]
         best = next((one for one in about if one["split"] == "test"), about[0])
-        a, b = best["names"]
+        (a, b), (x, y), (low, high) = best["names"], best["accuracies"], best["interval"]
+        if best["verdict"] == "B is better":
+            a, b, x, y, low, high = b, a, y, x, -high, -low
         n = best["images"][0]
-        low, high = (points(end, n) for end in best["interval"])
-        said = best["verdict"].replace("A is", f"{a} is").replace("B is", f"{b} is")
-        shares = " against ".join(points(share, n) for share in best["accuracies"])
-        gap = f"{points(best['difference'], n)} points ({low} to {high})"
-        yield [claim, reported, f"{said}: {a} against {b} {shares} %, {gap}, {best['split']} images"]
+        said = "not distinguishable" if best["verdict"] == "not distinguishable" else f"{a} is better"
+        gap = f"{points(x - y, n)} points ({points(low, n)} to {points(high, n)})"
+        yield [claim, reported, f"{said}: {a} {points(x, n)} %, {b} {points(y, n)} %, {gap}, {best['split']} images"]
 
 
 def resolution(table: Any, machine: Any) -> str:
@@ -132,8 +155,8 @@ def resolution(table: Any, machine: Any) -> str:
          f"{one['cpu_microseconds']:.0f}"] for one in cost["arms"]
     ]  # fmt: skip
     cases = {row["case"]: row for row in found["table"]}
-    upscaled, true = cases["resized to 64, mean"], cases["true sizes, mean"]
-    pair = next(one for one in found["verdicts"] if one["pair"] == ["resized to 64, mean", "true sizes, mean"])
+    upscaled, true = cases["64 pixels with mean pooling"], cases["true sizes with mean pooling"]
+    pair = next(one for one in found["verdicts"] if one["pair"] == ["64 pixels with mean pooling", "true sizes with mean pooling"])
     rate = {name: whole(round(one["images_per_second"])) for name, one in by.items()}
     return (
         f"\n### What several sizes cost\n\n`python benchmarks/resolution.py`: R4.15's network, {whole(cost['digits'])} digits, batches of "

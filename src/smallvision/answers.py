@@ -90,7 +90,7 @@ def scored(run: RunRecord, split: str) -> Evidence:
         raise BadInput(f"{run.path}: has no answers to {split} images")
     if run.evidence is not None and str(run.evidence["split"]) == split:
         return run.evidence
-    return evidence.read(run.path / VALIDATION_EVIDENCE, len((run.result or {})["classes"]))
+    return evidence.read(run.path / VALIDATION_EVIDENCE, len((run.result or {})["classes"]), run.experiment.task.kind)
 
 
 def common(runs: Iterable[RunRecord]) -> str:

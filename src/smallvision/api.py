@@ -15,11 +15,15 @@ from smallvision.finished import Run
 from smallvision.passed import Arrays, arrays_by_name, with_digests
 from smallvision.runs import where
 from smallvision.runs.read import list_runs, read_run
+from smallvision.study import plan
+from smallvision.study.plan import Job
 from smallvision.study.record import StudyRecord, read_study
 
 if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor, nn
+
+    from smallvision.data.images import Splits
 
 __all__ = [
     "Run",
@@ -76,6 +80,8 @@ def run(
 ) -> Run | StudyRecord:
     """Run an experiment or a study to its end; what is finished already is shown, not repeated.
 
+    An experiment that takes over the encoder of another one runs that first, unless a run of it stands in the folder of runs.
+
     Parameters
     ----------
     what : a catalog name, a TOML file, an Experiment or a Study.
@@ -127,13 +133,40 @@ def run(
         passed_in = any(part is not None for part in (data, model, loss))
         words = (what, *overrides) if isinstance(what, str) else (str(path / "experiment.toml"),)
         command = () if passed_in else _command(words, options)
-        place = lab.Place(path, seed, device, threads, where_data, trust_code, command)
+        where_run = {"device": device, "threads": threads, "root": root, "trust_code": trust_code, "console": console}
+        encoder = _needed(asked, seed, path, splits, **where_run)
+        place = lab.Place(path, seed, device, threads, where_data, trust_code, command, encoder)
         events = lab.run(asked, place, standing == "unfinished", lab.Passed(splits, model, loss))
         display.follow(events, console or display.Console())
     done = Run(path, model)
     if standing != "finished" or not (path / "report.html").exists():
         done.report()                                          # a report made while the run was unfinished is out of date
     return done
+
+
+def _needed(asked: Experiment, seed: int, path: Path, splits: "Splits | None", **options: Any) -> Path | None:
+    """The finished run that an experiment begins with, run now if there is none yet; None where it needs none (any more)."""
+    if (path / "checkpoint.safetensors").exists():             # it has all weights already
+        return None
+    needs = Job(asked.name, asked, seed).needs
+    if not needs:
+        return None
+    job = needs[0]
+    there = plan.finished(where.folder(), needs).get(job.key)
+    if there is not None:
+        return there
+    from smallvision import display, rehearsal
+    from smallvision.nn.encoder_classifier import refuse_other_shape
+
+    folder = Path(options["root"]) if options["root"] is not None else None
+    ours = splits.train.largest if splits is not None else rehearsal.shape(asked, folder)[0]
+    refuse_other_shape(rehearsal.shape(job.experiment, folder)[0], ours, job.experiment.name)     # before it takes its time
+    options["console"] = options["console"] or display.Console()
+    begins = f"{asked.name} begins with the encoder of {job.experiment.name}, seed {job.seed}, which is run first"
+    options["console"].print(begins, highlight=False, markup=False)
+    done = run(job.experiment, seed=job.seed, resume=True, **options)
+    assert isinstance(done, Run)
+    return done.path
 
 
 def find_runs(folder: Path | str | None = None) -> list[dict[str, Any]]:
@@ -189,6 +222,7 @@ def layers(asked: Experiment, root: Path | str | None = None, trust_code: bool =
     """
     from smallvision import rehearsal
 
+    asked = with_digests(asked, None, None, None)              # whose encoder it takes over is looked up
     return rehearsal.layers(asked, *rehearsal.shape(asked, Path(root) if root else None), trust_code)
 
 

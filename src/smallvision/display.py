@@ -10,15 +10,21 @@ from rich.console import Console as Console
 from rich.markup import escape
 from rich.table import Table
 
+from smallvision.runs.beside import against_pca
+from smallvision.runs.measures import measured
+
 if TYPE_CHECKING:
     from smallvision.compared import Compared
     from smallvision.lab import Event
 
-COLUMNS = (("loss", "{:.4f}"), ("accuracy", "{:.2%}"))
+COLUMNS = (("loss", "{:.4f}"), ("accuracy", "{:.2%}"), ("mse", "{:.5f}"), ("kl", "{:.2f}"))
+# an autoencoder's further columns: key, header, format; shown where there are such figures, in place of the loss, which is one of them
+RECONSTRUCTED = (("psnr", "PSNR dB", "{:.2f}"), ("ssim", "SSIM", "{:.3f}"), ("noisy_mse", "noisy MSE", "{:.5f}"), ("kl", "KL", "{:.2f}"),
+                 ("elbo", "ELBO", "{:.1f}"))
 
 
 def follow(events: "Iterable[Event]", console: Console) -> Path:
-    """Show a run while it runs: a bar with loss, accuracy, images/s and time left, and a line per epoch.
+    """Show a run while it runs: a bar with loss, the task's score, images/s and time left, and a line per epoch.
 
     Returns
     -------
@@ -83,17 +89,25 @@ def _figures(values: dict[str, float]) -> str:
 
 
 def result_table(result: dict[str, Any], title: str) -> Table:
-    """The scores of a finished run, a row per split, and what they cost."""
+    """The scores of a finished run, a row per split, and what they cost; of an autoencoder, how far it is from PCA."""
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("split", "images", "loss", "accuracy", "95 % interval"):
+    rows = {split: result[split] for split in ("train", "validation", "test") if split in result}
+    measure, beside = measured(next(iter(rows.values()))), ""
+    more = [(key, header, form) for key, header, form in RECONSTRUCTED if any(key in row for row in rows.values())]
+    loss = measure.key == "accuracy"
+    score = measure.name if loss else measure.key.upper()
+    known = ("split", "images", "loss", score, "95 % interval") if loss else ("split", "images", score, "± (95 %)")
+    for column in (*known, *(header for _, header, _ in more)):
         table.add_column(column, justify="left" if column == "split" else "right")
-    for split in ("train", "validation", "test"):
-        if split in result:
-            row = result[split]
-            interval = row.get("accuracy_interval")
-            shown = f"{100 * interval[0]:.2f} - {100 * interval[1]:.2f} %" if interval else ""
-            table.add_row(split, f"{row['count']:,}", f"{row['loss']:.4f}", f"{100 * row['accuracy']:.2f} %", shown)
-    table.caption = (
+    for split, row in rows.items():
+        interval = row.get(f"{measure.key}_interval")
+        ends = f"{measure.number(interval[0])} - {measure.text(interval[1])}" if interval else ""
+        if interval and not loss:                                # Student's t: symmetric, and narrower so
+            ends = measure.number((interval[1] - interval[0]) / 2)
+        figures = [*([f"{row['loss']:.4f}"] if loss else []), measure.text(row[measure.key]), ends]
+        table.add_row(split, f"{row['count']:,}", *figures, *(form.format(row[key]) for key, _, form in more))
+        beside = f"{split} {score} is {against_pca(row)}\n" if "pca" in row else beside
+    table.caption = beside + (
         f"{result['parameters']:,} parameters ({result['bytes'] / 1e6:.2f} MB), {result['epochs']} epochs of "
         f"{result['seconds_per_epoch']:.2f} s, {result['images_per_second']:,.0f} images/s, {result['precision']}, seed {result['seed']}"
     )

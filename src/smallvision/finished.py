@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
+from smallvision.runs.measures import measure
 from smallvision.runs.read import RunRecord, read_run
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Run:
 
     def __repr__(self) -> str:
         state = f"{self.record.state['status']}"
-        score = next((f", {s} accuracy {self.result[s]['accuracy']:.2%}" for s in ("test", "validation") if s in self.result), "")
+        key, shown = (of := measure(self.experiment)).key, [split for split in ("test", "validation") if split in self.result]
+        score = f", {shown[0]} {of.name} {of.number(self.result[shown[0]][key])}{of.unit}" if shown else ""
         return f"Run({str(self.path)!r}: {state}{score})"
 
     @property
@@ -62,22 +64,22 @@ class Run:
         return self.record.layers["rows"] if self.record.layers else []
 
     def curves(self) -> "Figure":
-        """Loss and accuracy over epochs."""
+        """Loss and score (accuracy, or mean squared error) over epochs."""
         from smallvision.report import figures
 
-        return figures.curves(self.record.metrics)
+        return figures.curves(self.record.metrics, figures.loss_name(self.experiment), measure(self.experiment))
 
     def confusion(self) -> "Figure":
         """The confusion matrix of the test split (of the validation split where there is no test split)."""
         from smallvision.report import figures
 
-        return figures.confusion(self._evidence["confusion"], self.result["classes"])
+        return figures.confusion(self._of("classify")["confusion"], self.result["classes"])
 
     def mistakes(self, n: int = 20, confident: bool = False) -> "Figure":
         """The first `n` images (at most 20) that were taken for another class, or the `n` most confident of these."""
         from smallvision.report import figures, galleries
 
-        tiles = galleries.tiles(self._evidence, self.result["classes"], "confident" if confident else "mistake")[:n]
+        tiles = galleries.tiles(self._of("classify"), self.result["classes"], "confident" if confident else "mistake")[:n]
         if not tiles:
             raise BadInput(f"{self.path}: there are no mistakes to show")
         return figures.gallery([tile.pixels for tile in tiles], [tile.caption for tile in tiles])
@@ -86,7 +88,16 @@ class Run:
         """A dict for each pair of classes that was confused, most often first."""
         from smallvision.report import tables
 
-        return tables.confused(self._evidence["confusion"], self.result["classes"])
+        return tables.confused(self._of("classify")["confusion"], self.result["classes"])
+
+    def reconstructions(self, n: int = 10, worst: bool = False) -> "Figure":
+        """Of an autoencoder: the first `n` images (at most 20) above what it makes of them, or the `n` it does worst."""
+        from smallvision.report import figures, reconstruction
+
+        found = reconstruction.stacks(self._of("reconstruct"), self.result["classes"], "worst" if worst else "first")[:n]
+        parts = list(zip(*([part for _, part in stack.parts] for stack in found), strict=True))                # a row of images each
+        captions = [*[""] * (len(parts) - 1) * len(found), *(stack.caption for stack in found)]
+        return figures.gallery([pixels for row in parts for pixels in row], captions, columns=len(found))
 
     def predict(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> Any:
         """Probabilities (N, K) for pixels (N, C, H, W), uint8 or float in [0, 1]; a list of dicts for image files."""
@@ -95,10 +106,28 @@ class Run:
 
         from smallvision import infer
 
+        self._refuse_unless("classify", "predict")
         loaded = infer.load(self.record, self._module, trust_code)
         if isinstance(images, torch.Tensor | np.ndarray):
             return infer.predict(loaded, torch.as_tensor(images))
         return infer.predict_files(loaded, [Path(image) for image in images])
+
+    def encode(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> "np.ndarray":
+        """Representations float32 (N, D) of pixels (N, C, H, W), uint8 or float in [0, 1], or of image files; of a classifier,
+        what its last layer sees."""
+        from smallvision import infer
+
+        loaded = infer.load(self.record, self._module, trust_code)
+        return infer.encode(loaded, infer.pixels(loaded, images))
+
+    def reconstruct(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> "np.ndarray":
+        """What an autoencoder makes of pixels (N, C, H, W), uint8 or float in [0, 1], or of image files: float32 (N, C, H, W) for
+        pixels in [0, 1], not clamped. Nothing is added to them, whatever the task's noise."""
+        from smallvision import infer
+
+        self._refuse_unless("reconstruct", "reconstruct")
+        loaded = infer.load(self.record, self._module, trust_code)
+        return infer.reconstruct(loaded, infer.pixels(loaded, images), self.experiment.task)
 
     def report(self, out: Path | str | None = None) -> Path:
         """Write the report, by default to `report.html` in the run directory, and return its path."""
@@ -106,8 +135,15 @@ class Run:
 
         return page.write(self.record, Path(out) if out else self.path / "report.html")
 
-    @property
-    def _evidence(self) -> "dict[str, np.ndarray]":
+    def _of(self, task: str) -> "dict[str, np.ndarray]":
+        """The evidence of a run of that task."""
+        self._refuse_unless(task, "this figure")
         if self.record.evidence is None:
             raise BadInput(f"{self.path}: the run is not finished, so there is no evidence yet; go on with it by --resume")
         return self.record.evidence
+
+    def _refuse_unless(self, task: str, what: str) -> None:
+        if self.experiment.task.kind != task:
+            has = {"classify": "predict, confusion, mistakes, encode", "reconstruct": "reconstruct, reconstructions, encode"}
+            own = self.experiment.task.kind
+            raise BadInput(f'{self.path}: {what} is for runs of task.kind = "{task}", and this one is "{own}"; it has {has[own]}')

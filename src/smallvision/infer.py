@@ -17,7 +17,9 @@ from smallvision import nn as networks
 from smallvision.data import readers
 from smallvision.errors import BadInput
 from smallvision.experiment.model import CustomSpec
+from smallvision.experiment.task import TaskSpec
 from smallvision.runs.read import RunRecord
+from smallvision.tasks import TASKS, Reconstruct
 
 BATCH = 256
 
@@ -92,23 +94,91 @@ def predict(loaded: Loaded, pixels: Tensor) -> np.ndarray:
     ------
     BadInput : other shapes, other integers, floats outside [0, 1].
     """
-    own = loaded.shape[:1] if loaded.any_size else loaded.shape
-    if pixels.ndim != 4 or tuple(pixels.shape[1:])[: len(own)] != own:
-        wanted = f"{own[0]}, height, width" if loaded.any_size else ", ".join(map(str, own))
-        raise BadInput(f"predict: got pixels of shape {tuple(pixels.shape)}; the model takes (N, {wanted})")
-    if pixels.dtype == torch.uint8:
-        pixels = pixels.float() / 255
-    elif not pixels.is_floating_point() or not bool(((pixels >= 0) & (pixels <= 1)).all()):
-        raise BadInput(f"predict: got {pixels.dtype} pixels; expected uint8, or floats from 0 to 1")
-    pixels = pixels.to("cpu", torch.float32)
+    pixels = _in_unit(loaded, pixels, "predict")
     try:
         parts = [loaded.model(part).float().softmax(1) for part in torch.split(pixels, BATCH)]
     except (RuntimeError, ValueError) as error:
-        if not loaded.any_size or isinstance(error, torch.OutOfMemoryError):
-            raise
-        high, wide = pixels.shape[2:]
-        raise BadInput(f"predict: images of {high}x{wide} are too small for this network ({str(error).splitlines()[0]})") from None
+        raise _too_small(loaded, pixels, error, "predict") from None
     return torch.cat(parts).numpy() if parts else np.zeros((0, len(loaded.classes)), np.float32)
+
+
+@torch.inference_mode()
+def encode(loaded: Loaded, pixels: Tensor) -> np.ndarray:
+    """Representations of images: of an autoencoder what it describes an image by, of a classifier what its last layer sees
+    (of a person's own network without a dense layer, its logits).
+
+    Parameters
+    ----------
+    pixels : as of `predict`, at least one image.
+
+    Returns
+    -------
+    np.ndarray : float32 (N, D).
+
+    Raises
+    ------
+    BadInput : as `predict`; no image.
+    """
+    pixels = _in_unit(loaded, pixels, "encode")
+    if not len(pixels):
+        raise BadInput("encode: got no image; give at least one")
+    try:
+        parts = [loaded.model.encode(part).float() for part in torch.split(pixels, BATCH)]  # type: ignore[operator]
+    except (RuntimeError, ValueError) as error:
+        raise _too_small(loaded, pixels, error, "encode") from None
+    return torch.cat(parts).numpy()
+
+
+def reconstruct(loaded: Loaded, pixels: Tensor, spec: TaskSpec) -> np.ndarray:
+    """What an autoencoder makes of images.
+
+    Parameters
+    ----------
+    pixels : as of `predict`.
+    spec : the task that it was trained for, which says in what space its output is.
+
+    Returns
+    -------
+    np.ndarray : float32 (N, C, H, W), for pixels in [0, 1], not clamped.
+
+    Raises
+    ------
+    BadInput : other shapes, other integers, floats outside [0, 1]; the network is none.
+    """
+    task = TASKS["reconstruct"](spec)
+    assert isinstance(task, Reconstruct)
+    pixels = _in_unit(loaded, pixels, "reconstruct")
+    return torch.cat([task.reconstruct(loaded.model, part) for part in torch.split(pixels, BATCH)]).numpy()
+
+
+def pixels(loaded: Loaded, images: Tensor | np.ndarray | Sequence[str | Path]) -> Tensor:
+    """Pixels (N, C, H, W) as they are, or those of image files, brought to the model's channels and size. Raises BadInput."""
+    if isinstance(images, Tensor | np.ndarray):
+        return torch.as_tensor(images)
+    if not images:
+        return torch.zeros(0, *loaded.shape, dtype=torch.uint8)
+    return torch.cat([_image(loaded, Path(image), loaded.shape[1:]) for image in images])
+
+
+def _in_unit(loaded: Loaded, pixels: Tensor, what: str) -> Tensor:
+    """float32 pixels in [0, 1] on the CPU, once their shape is one that the model takes."""
+    own = loaded.shape[:1] if loaded.any_size else loaded.shape
+    if pixels.ndim != 4 or tuple(pixels.shape[1:])[: len(own)] != own:
+        wanted = f"{own[0]}, height, width" if loaded.any_size else ", ".join(map(str, own))
+        raise BadInput(f"{what}: got pixels of shape {tuple(pixels.shape)}; the model takes (N, {wanted})")
+    if pixels.dtype == torch.uint8:
+        pixels = pixels.float() / 255
+    elif not pixels.is_floating_point() or not bool(((pixels >= 0) & (pixels <= 1)).all()):
+        raise BadInput(f"{what}: got {pixels.dtype} pixels; expected uint8, or floats from 0 to 1")
+    return pixels.to("cpu", torch.float32)
+
+
+def _too_small(loaded: Loaded, pixels: Tensor, error: Exception, what: str) -> Exception:
+    """The line for images that a network of any size has no room for; what has another cause stays as it is."""
+    if not loaded.any_size or isinstance(error, torch.OutOfMemoryError):
+        return error
+    high, wide = pixels.shape[2:]
+    return BadInput(f"{what}: images of {high}x{wide} are too small for this network ({str(error).splitlines()[0]})")
 
 
 def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -125,12 +195,7 @@ def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]
     """
     if not paths:
         return []
-    channels, height, width = loaded.shape
-    if channels not in (1, 3):
-        raise BadInput(f"the model takes images of {channels} channels; image files give 1 or 3")
-    color: Literal["gray", "rgb"] = "gray" if channels == 1 else "rgb"
-    size = None if loaded.any_size else (height, width)
-    images = [torch.from_numpy(readers.read_image(path, color, size))[None] for path in paths]            # (1, C, H, W) each
+    images = [_image(loaded, path, None if loaded.any_size else loaded.shape[1:]) for path in paths]
     probabilities = np.concatenate([predict(loaded, some) for some in (images if loaded.any_size else [torch.cat(images)])])
     rows = []
     for path, row in zip(paths, probabilities, strict=True):
@@ -145,3 +210,12 @@ def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]
             }
         )
     return rows
+
+
+def _image(loaded: Loaded, path: Path, size: tuple[int, int] | None) -> Tensor:
+    """uint8 (1, C, H, W) of an image file, in the model's channels, resized unless `size` is None."""
+    channels = loaded.shape[0]
+    if channels not in (1, 3):
+        raise BadInput(f"the model takes images of {channels} channels; image files give 1 or 3")
+    color: Literal["gray", "rgb"] = "gray" if channels == 1 else "rgb"
+    return torch.from_numpy(readers.read_image(path, color, size))[None]

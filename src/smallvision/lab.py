@@ -31,6 +31,7 @@ from smallvision.train.engine import Progress as Progress
 from smallvision.train.signals import Signals
 from smallvision.train.state import TrainState, begin
 
+CHECKPOINT = "checkpoint.safetensors"
 SAVE_SECONDS = 30.0                        # within an epoch; when a checkpoint is written decides no bits
 
 
@@ -45,6 +46,7 @@ class Place:
     root: Path | None = None               # where the data sets are
     trust_code: bool = False               # whether `kind = "file.py:Net"` may be executed
     command: tuple[str, ...] = ()          # repeats the run
+    encoder: Path | None = None            # the finished run of the experiment whose encoder is taken over
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,17 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
         threads = device.settle(where, place.threads, recipe.precision, recipe.deterministic)
         now = environments.describe(where.type, device.name_of(where), threads, recipe.precision, recipe.deterministic)
         before = _unfinished(place.path, now) if resume else None
-        prepared = rehearsal.ready(experiment, place.seed, where, place.root, place.trust_code, passed)
+        begun = (place.path / CHECKPOINT).exists()                    # which has all weights already
+        giver = None if begun else rehearsal.giver(experiment, place.seed, place.encoder)
+        prepared = rehearsal.ready(experiment, place.seed, where, place.root, place.trust_code, passed, giver)
         splits, task, layers = prepared.splits, prepared.task, prepared.layers
         state = begin(prepared.model, recipe)
-        directory = _open(experiment, place, now, layers, state, before, rehearsal.digest(splits))
+        taken = rehearsal.taken(giver, place.path.parent) if giver is not None else (before or {}).get("encoder")
+        directory = _open(experiment, place, now, layers, state, before, rehearsal.digest(splits), taken)
         try:
             with Signals() as signals, torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
                 counts = {name: len(split) for name, split in splits.named().items()}
-                notes = (*splits.notes, *getattr(prepared.model, "notes", ()))
+                notes = (*splits.notes, *getattr(prepared.model, "notes", ()), *rehearsal.told(taken))
                 yield Prepared(place.path, counts, layers, notes, where.type, threads, state.epoch)
                 yield from _train(state, task, splits, experiment, place, directory, signals)
                 yield from _score(state, task, splits, experiment, place, directory, signals, layers, notes)
@@ -143,14 +148,16 @@ def _open(
     state: TrainState,
     before: dict[str, Any] | None,
     data: str,
+    taken: dict[str, Any] | None,
 ) -> RunDirectory:
     """A new run directory; or the unfinished one, with `state` filled from its checkpoint if it came that far."""
     if before is None:
         first = {"experiment": experiment.hash(), "seed": place.seed, "data": data, "command": shlex.join(place.command)}
+        first |= {"encoder": taken} if taken is not None else {}
         return RunDirectory.create(place.path, experiment, first, now, layers)
     if before.get("data", data) != data:
         raise BadInput(f"{place.path}: the images or labels are not those this run began with; start anew in another --out")
-    saved = place.path / "checkpoint.safetensors"
+    saved = place.path / CHECKPOINT
     lengths: dict[str, int] = {}
     if saved.exists():
         belongs = checkpoint.load(state, saved)
@@ -190,7 +197,7 @@ def _train(
 
 def _save(state: TrainState, experiment: Experiment, place: Place, directory: RunDirectory) -> None:
     belongs = {"experiment": experiment.hash(), "seed": place.seed, "lengths": directory.lengths()}
-    checkpoint.save(state, place.path / "checkpoint.safetensors", belongs)
+    checkpoint.save(state, place.path / CHECKPOINT, belongs)
 
 
 def _stop(signal_number: int, place: Place) -> NoReturn:

@@ -63,7 +63,7 @@ def look(
             scores = {"test": task.score(model, splits.test, task.fit(model, splits.train, splits.validation))}
             found = outcome.evidence(model, splits, experiment, scores)
         counts = {**result["counts"], "test": scores["test"].count}
-        test = outcome.in_full(scores["test"], loaded.classes)
+        test = outcome.in_full(experiment, splits, scores)
         result = {**result, "counts": counts, "looks": result["looks"] + 1, "test": test}
         before = record.evidence
         if before is not None and str(before["split"]) == "validation":

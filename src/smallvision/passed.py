@@ -1,4 +1,7 @@
-"""What a person passes in from Python: its content goes into the experiment's hash, so that two never share a run."""
+"""What an experiment has beside its own words: what a person passes in from Python, or whose encoder it takes over.
+
+Its content goes into the experiment's hash, so that two never share a run.
+"""
 
 import functools
 import hashlib
@@ -8,10 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smallvision.errors import BadInput
-from smallvision.experiment import Experiment
+from smallvision.experiment import Experiment, load
 from smallvision.experiment.data import DataSpec
+from smallvision.experiment.encoder import EncoderClassifierSpec, protocol_aside
+from smallvision.experiment.files import located
 from smallvision.experiment.model import CustomSpec
 from smallvision.experiment.task import ClassifySpec
+from smallvision.experiment.text import expanded, writable
+from smallvision.runs.read import read_run
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,7 +38,23 @@ def arrays_by_name(data: Arrays) -> dict[str, Any]:
 def with_digests(
     asked: Experiment, data: Arrays | None, model: "nn.Module | None", loss: "Callable[[Tensor, Tensor], Tensor] | None"
 ) -> Experiment:
-    """The experiment as it is with what was passed in: its content goes into the hash, so that two never share a run."""
+    """The experiment as it is with what was passed in, and with the network and digest of the encoder that it takes over.
+
+    Raises
+    ------
+    BadInput : a file that cannot be read; an encoder of something that is not there, cannot give one, or needs itself.
+    """
+    return _with_digests(asked, data, model, loss, {})
+
+
+def _with_digests(
+    asked: Experiment,
+    data: Arrays | None,
+    model: "nn.Module | None",
+    loss: "Callable[[Tensor, Tensor], Tensor] | None",
+    needing: dict[Path, str],
+) -> Experiment:
+    """`needing`: the files, and the names, of the experiments that need this one, the outermost first."""
     changes: dict[str, Any] = {}
     if data is not None:
         keep = asked.data.model_dump(exclude={"source", "path", "digest", "size", "color", "skip_bad"})
@@ -43,10 +66,69 @@ def with_digests(
 
         file = asked.model.kind.rpartition(":")[0]
         changes["model"] = asked.model.model_copy(update={"digest": custom.source_digest(Path(file))})
+    elif isinstance(asked.model, EncoderClassifierSpec):
+        changes["model"] = _with_encoder(asked.model, needing)
     if loss is not None:
         named = {"loss": f"custom:{getattr(loss, '__name__', type(loss).__name__)}", "loss_digest": _digest(loss)}
         changes["task"] = ClassifySpec(**{**asked.task.model_dump(), **named})
     return asked.model_copy(update=changes)
+
+
+def _with_encoder(model: EncoderClassifierSpec, needing: dict[Path, str]) -> EncoderClassifierSpec:
+    """The spec with the network and the digest of the encoder filled in, as they are now.
+
+    Where these are known already (from a run's experiment.toml), what they were taken from need not be there any more.
+    """
+    encoder = model.encoder
+    try:
+        found = _of_run(encoder.run) if encoder.run is not None else _of_experiment(str(encoder.experiment), needing)
+    except FileNotFoundError as error:
+        if encoder.digest is None or encoder.model is None:
+            raise BadInput(str(error)) from None
+        return model
+    if model.weights == "fresh":                               # its layers are all that matters then
+        found = {**found, "digest": None}
+    return model.model_copy(update={"encoder": encoder.model_copy(update=found)})
+
+
+def _of_experiment(name: str, needing: dict[Path, str]) -> dict[str, Any]:
+    """Network and digest of an experiment. Raises FileNotFoundError where there is no such experiment, BadInput."""
+    where = f"model.encoder.experiment: {writable(name)}"
+    try:
+        file = located(name).resolve()
+    except BadInput as error:
+        raise FileNotFoundError(f"model.encoder.experiment: {error}") from None
+    if file in needing:
+        names = list(needing.values())[list(needing).index(file) :]
+        raise BadInput(f"model.encoder: needs go in a circle: {' needs '.join([*names, name])}; break it")
+    if not file.exists():
+        raise FileNotFoundError(f"{where}: no such file")
+    try:
+        other = load(name)
+    except BadInput as error:
+        raise BadInput(f"model.encoder.experiment: {error}") from None
+    other = _with_digests(other, None, None, None, {**needing, file: name})
+    return {"digest": protocol_aside(other), "model": other.model}
+
+
+def _of_run(folder: str) -> dict[str, Any]:
+    """Network and digest of a finished run. Raises FileNotFoundError where there is none, BadInput."""
+    path = expanded(folder)
+    if not path.exists():
+        raise FileNotFoundError(f"model.encoder.run: {path}: no such run; make one with smallvision run, or name an experiment instead")
+    try:
+        record = read_run(path)
+    except BadInput as error:
+        raise BadInput(f"model.encoder.run: {error}") from None
+    if record.result is None:
+        from smallvision.nn.encoder_classifier import resuming
+
+        raise BadInput(f"model.encoder.run: {path}: is not finished, so it has no encoder to take over; finish it: {resuming(record)}")
+    other = record.experiment.model
+    if isinstance(other, CustomSpec) and other.kind == "custom":
+        raise BadInput(f"model.encoder.run: {path}: its network was passed in from Python, so its encoder cannot be built again; "
+                       'make it a file (model.kind = "file.py:Net")')
+    return {"digest": record.result["model_sha256"], "model": other}
 
 
 def _digest_of_arrays(arrays: dict[str, Any]) -> str:

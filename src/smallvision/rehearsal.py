@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,12 @@ from smallvision.data import augment, batches, buckets, images, sources
 from smallvision.data.images import Splits
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
+from smallvision.experiment.encoder import EncoderClassifierSpec
+from smallvision.experiment.text import expanded
 from smallvision.nn import resolution, summary
+from smallvision.nn.encoder_classifier import take_over
 from smallvision.nn.shapes import Shape
+from smallvision.runs.read import RunRecord, read_run
 from smallvision.tasks import TASKS
 from smallvision.train import engine
 
@@ -41,7 +46,13 @@ class Ready:
 
 
 def ready(
-    experiment: Experiment, seed: int, where: torch.device, root: Path | None = None, trust_code: bool = False, passed: Passed | None = None
+    experiment: Experiment,
+    seed: int,
+    where: torch.device,
+    root: Path | None = None,
+    trust_code: bool = False,
+    passed: Passed | None = None,
+    encoder: RunRecord | None = None,
 ) -> Ready:
     """Load the data, build the network, and try one step on a copy of it.
 
@@ -53,19 +64,65 @@ def ready(
     root : where the data sets are.
     trust_code : whether `kind = "file.py:Net"` may be executed.
     passed : a person's own data, network or loss.
+    encoder : the finished run whose encoder is taken over; without it the encoder has fresh weights.
 
     Raises
     ------
-    BadInput : data or network cannot be used, or not with each other.
+    BadInput : data or network cannot be used, or not with each other; or not with the encoder.
     """
     passed = passed or Passed()
     splits = _splits(experiment, root, passed, where)
     model = _model(experiment, seed, trust_code, passed, splits)
+    if encoder is not None and isinstance(experiment.model, EncoderClassifierSpec) and isinstance(model, networks.EncoderClassifier):
+        take_over(model, experiment.model.encoder, encoder, splits.train.largest)
     task = TASKS[experiment.task.kind](experiment.task, passed.loss)
     table = summary.table(model, splits.train.largest)
     model = placed(model, where)
     _rehearse(model, task, splits, experiment, where)
     return Ready(splits, model, task, table)
+
+
+def giver(experiment: Experiment, seed: int, encoder: Path | None) -> RunRecord | None:
+    """The run whose encoder an experiment takes over, None where it takes over none.
+
+    Parameters
+    ----------
+    experiment : what is to be run.
+    seed : of its run.
+    encoder : the finished run of the experiment that it names; of no meaning where it names a run itself.
+
+    Raises
+    ------
+    BadInput : there is no such run; the command that makes it is said.
+    """
+    model = experiment.model
+    if not isinstance(model, EncoderClassifierSpec) or model.weights == "fresh":
+        return None
+    asked = model.encoder
+    where = expanded(asked.run) if asked.run is not None else encoder
+    if where is None:
+        number = seed if asked.seed is None else asked.seed
+        raise BadInput(f"model.encoder: there is no finished run of {asked.experiment} with seed {number}; make it first: "
+                       f"smallvision run {asked.experiment} --seed {number}")
+    try:
+        return read_run(where)
+    except BadInput as error:
+        raise BadInput(f"model.encoder: {error}") from None
+
+
+def taken(run: RunRecord, folder: Path) -> dict[str, Any]:
+    """What `state.json` records of a run whose encoder was taken over; its path as seen from `folder`, where the new run stands."""
+    assert run.result is not None
+    path = Path(os.path.relpath(run.path, folder)).as_posix()
+    return {"run": path, **{key: run.result[key] for key in ("experiment", "seed", "model_sha256")}}
+
+
+def told(found: dict[str, Any] | None) -> tuple[str, ...]:
+    """What `taken` gave, as a note that people read."""
+    if found is None:
+        return ()
+    of = f"experiment {found['experiment']}, seed {found['seed']}, sha256 of its weights {found['model_sha256']}"
+    return (f"the encoder was taken over from the run {found['run']} ({of}), with the standardisation of its images",)
 
 
 def placed(model: nn.Module, where: torch.device) -> nn.Module:

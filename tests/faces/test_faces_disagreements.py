@@ -1,5 +1,7 @@
 """The images behind a difference, by brute force over every image; what confounds two runs; pictures kept by id."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from smallvision.answers import Answers
 from smallvision.disagreements import disagreements
 from smallvision.errors import BadInput
 from smallvision.runs import pictures
+from smallvision.runs.measures import MEASURES
 
 CLASSES = ("a", "b", "c")
 
@@ -58,6 +61,24 @@ def test_with_one_run_a_side_they_are_the_discordant_images():
     x, y = (answers.right(side)[0] for side in ("x", "y"))
     totals = [kind.total for kind in disagreements(answers, "x", "y")]
     assert totals == [(x & ~y).sum(), (y & ~x).sum(), (~x & ~y).sum()]
+
+
+@given(st.integers(0, 10_000), st.sampled_from((1, 2, 4)), st.sampled_from((1, 2, 4)), st.integers(0, 12), st.booleans())
+def test_of_numbers_the_furthest_apart_by_brute_force(seed, runs_a, runs_b, most, higher):
+    draw = np.random.default_rng(seed)
+    count = 40
+    values = {name: draw.integers(0, 6, (runs, count)) / 8 for name, runs in (("x", runs_a), ("y", runs_b))}       # exact, and with ties
+    judged = dataclasses.replace(MEASURES["reconstruct"], higher=higher)
+    ids = np.stack([np.arange(count), np.zeros(count, int)], 1)
+    answers = Answers("test", ids, draw.integers(0, 3, count), CLASSES, {}, judged, values)
+    found = disagreements(answers, "x", "y", most)
+    assert [kind.title for kind in found] == ["x better", "y better"]
+    means = {name: [sum(row[image] for row in rows) / len(rows) for image in range(count)] for name, rows in values.items()}
+    for kind, one, other in zip(found, "xy", "yx", strict=True):
+        ahead = {image: (means[one][image] - means[other][image]) * (1 if higher else -1) for image in range(count)}
+        better = sorted((image for image in ahead if ahead[image] > 1e-12), key=lambda image: (-round(ahead[image], 9), image))
+        assert kind.total == len(better)
+        assert kind.rows.tolist() == better[:most]
 
 
 def test_pictures_come_back_by_id_in_their_own_size(tmp_path):

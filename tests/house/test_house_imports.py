@@ -26,7 +26,7 @@ ALLOWED = {
     "evaluate": {"data"},
     "tasks": {"evaluate", "data", "nn"},
     "train": {"tasks", "evaluate", "data", "nn"},
-    "outcome": {"train", "tasks", "evaluate", "data"},
+    "outcome": {"train", "tasks", "evaluate", "data", "nn"},
     "rehearsal": {"train", "tasks", "evaluate", "data", "nn"},
     "lab": {"rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
     "infer": {"train", "tasks", "evaluate", "data", "nn"},

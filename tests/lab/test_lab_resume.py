@@ -23,6 +23,7 @@ EVERYTHING = [
     "data.augment=[{kind='crop', padding=1}, {kind='noise'}]", "data.limit=600", "protocol.test=watched",
 ]  # fmt: skip
 ADAM = ["recipe.epochs=2", "recipe.optimizer=adamw", "recipe.precision=bf16", "data.limit=600"]
+NOISY = ["recipe.epochs=2", "data.limit=600", "model.variational=true", "task.denoise.amount=0.1"]          # two draws in every step
 
 
 @pytest.fixture(autouse=True)
@@ -50,16 +51,20 @@ def content(path):
     result = json.loads((path / "result.json").read_text())
     for key in ("seconds", "seconds_per_epoch", "images_per_second"):
         del result[key]
-    return (path / "model.safetensors").read_bytes(), logs, result
+    return (path / "model.safetensors").read_bytes(), (path / "evidence.npz").read_bytes(), logs, result
 
 
-@pytest.mark.parametrize("overrides", [EVERYTHING, ADAM], ids=["everything", "adamw bf16"])
-def test_abandoned_after_any_event_and_resumed_it_ends_with_the_same_bits(overrides, tmp_path, monkeypatch):
-    experiment = load("digits", overrides)
+@pytest.mark.parametrize(
+    ("name", "overrides"),
+    [("digits", EVERYTHING), ("digits", ADAM), ("digits-autoencoder", NOISY)],
+    ids=["everything", "adamw bf16", "noisy"],
+)
+def test_abandoned_after_any_event_and_resumed_it_ends_with_the_same_bits(name, overrides, tmp_path, monkeypatch):
+    experiment = load(name, overrides)
     finish(experiment, tmp_path / "whole")
     whole = content(tmp_path / "whole")
     monkeypatch.setattr(lab, "SAVE_SECONDS", 0.0)                     # a checkpoint at every event: also within epochs
-    total = 1 + len(whole[1]["metrics.jsonl"]) + len(whole[1]["steps.jsonl"]) + 3
+    total = 1 + len(whole[2]["metrics.jsonl"]) + len(whole[2]["steps.jsonl"]) + 3
     for events in range(1, total, 2):
         path = tmp_path / f"after-{events}"
         finish(experiment, path, events=events)

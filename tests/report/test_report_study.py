@@ -18,9 +18,10 @@ from test_report_page import Page, check_self_contained
 
 from smallvision.compared import Compared, Side
 from smallvision.errors import BadInput
-from smallvision.report import cases, comparison, pictures, study, study_figures, template, verdicts, words
+from smallvision.report import cases, comparison, pictures, study, study_costs, study_figures, template, verdicts, words
 from smallvision.report import page as run_page
-from smallvision.report.study_figures import Difference, Point
+from smallvision.report.study_costs import Point
+from smallvision.report.study_figures import Difference
 from smallvision.stats.verdict import compare_runs, judge
 from smallvision.study.record import StudyRecord, read_study
 
@@ -40,8 +41,8 @@ def seen(made: fake_study.Made) -> Page:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without figures, where the test is of something else: drawing takes the most time."""
-    for name in ("forest", "curves", "scatter"):
-        monkeypatch.setattr(study_figures, name, lambda *_: None)
+    for room, name in ((study_figures, "forest"), (study_figures, "curves"), (study_costs, "scatter")):
+        monkeypatch.setattr(room, name, lambda *_: None)
     monkeypatch.setattr(pictures, "svg", lambda _, alt, prefix: f"<p>{prefix}</p>")
 
 
@@ -213,6 +214,7 @@ def test_the_better_side_comes_first_in_words() -> None:
     one = {"names": ["a", "b"], "verdict": "B is better", "difference": -0.02, "interval": [-0.0312, -0.0104], "images": [1000, 1000]}
     (told,) = verdicts.listed([one])
     assert [told[key] for key in ("badge", "minus", "points", "between")] == ["b is better", "b minus a", "+2.00", "1.04 to 3.12"]
+    assert told["unit"] == "points"
     (same,) = verdicts.listed([{**one, "verdict": "not distinguishable", "interval": [-0.05, 0.01]}])
     assert [same[key] for key in ("badge", "minus", "points", "between")] == ["not distinguishable", "a minus b", "−2.00", "−5.00 to 1.00"]
 
@@ -265,8 +267,8 @@ def test_no_label_is_clipped_or_on_another(count: int) -> None:
               {"parameters": 1000 * (1 + i % 6), "multiply_adds": 10.0 ** rng.integers(3, 7), "seconds": 3 + i / 9, "bytes": 4000})
         for i in range(count)
     ]  # fmt: skip
-    points = [point._replace(low=point.accuracy - 0.2, high=point.accuracy + 0.2) for point in points]
-    figure = study_figures.scatter(points)
+    points = [point._replace(low=point.value - 0.2, high=point.value + 0.2) for point in points]
+    figure = study_costs.scatter(points)
     figure.draw_without_rendering()
     named = [[text for text in axes.texts if text.get_text().startswith("a case")] for axes in figure.axes]
     assert all(len(texts) == count for texts in named)
@@ -279,8 +281,8 @@ def test_no_label_is_clipped_or_on_another(count: int) -> None:
             assert inside.y0 - 3 <= box.y0
             assert box.y1 <= inside.y1 + 3
             assert not any(box.overlaps(other) for other in boxes[:place])
-        for point, x in [(p, axes.transData.transform((p.costs[key], p.accuracy))) for p, key in
-                         [(p, study_figures.COSTS[figure.axes.index(axes)][0]) for p in points]]:  # fmt: skip
+        for point, x in [(p, axes.transData.transform((p.costs[key], p.value))) for p, key in
+                         [(p, study_costs.COSTS[figure.axes.index(axes)][0]) for p in points]]:  # fmt: skip
             assert inside.contains(*x), point
     assert (figure.axes[1].get_xscale() == "log") == (count > 1 and max(p.costs["multiply_adds"] for p in points) >
                                                      10 * min(p.costs["multiply_adds"] for p in points))  # fmt: skip
@@ -290,7 +292,7 @@ def test_without_room_there_is_a_legend() -> None:
     wall = [Point(f"no room beside {i}", 50 + i / 9, 10, 90, {"parameters": 5.0 + i}) for i in range(12)]
     many = [Point(f"n{i}", 50 + i, 49, 90, {"parameters": 5.0 + i}) for i in range(30)]
     for points in (wall, many):
-        figure = study_figures.scatter(points)
+        figure = study_costs.scatter(points)
         assert [text.get_text() for text in figure.legends[0].get_texts()] == [point.name for point in points]
         assert not any(axes.texts for axes in figure.axes)
 
@@ -310,8 +312,8 @@ def test_a_report_replaces_a_report_only(made: fake_study.Made, tmp_path: Path) 
 
 def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None:
     found = made.answers["validation"]
-    sides = tuple(Side(name, tuple(made.record.runs(name)), found.right(name)) for name in ("mlp", "cnn", "mlp, wide"))
-    judged = judge([compare_runs(side.right, sides[0].right, (side.name, "mlp")) for side in sides[1:]])
+    sides = tuple(Side(name, tuple(made.record.runs(name)), found.scores(name)) for name in ("mlp", "cnn", "mlp, wide"))
+    judged = judge([compare_runs(found.right(side.name), found.right("mlp"), (side.name, "mlp")) for side in sides[1:]])
     keys = (("model.kind: cnn against mlp",), ())
     compared = Compared("validation", 400, sides, found, keys, ("cnn and mlp differ in <more>", ""), judged)
     out = comparison.write(compared, found, made.pictures, tmp_path / "page.html")
@@ -327,7 +329,7 @@ def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None
     low, high = stats.t.interval(0.95, 4, found.right("cnn").mean(), stats.sem(found.right("cnn").mean(1)))
     assert f"{100 * low:.2f} to {100 * high:.2f}" in cells(seen, "cnn", "case,seeds")[2]
     pair = dataclasses.replace(compared, sides=sides[:2], differing=keys[:1], confounds=("",), verdicts=judge([
-        compare_runs(sides[1].right, sides[0].right, ("cnn", "mlp"))]))  # fmt: skip
+        compare_runs(found.right("cnn"), found.right("mlp"), ("cnn", "mlp"))]))  # fmt: skip
     alone = Page(comparison.page(pair, found, made.pictures))
     assert "cnn against mlp" in alone.text
     assert "Holm" not in alone.text

@@ -11,6 +11,7 @@ from smallvision.data.images import ImageSet
 
 SHOWN = 20
 FILTERS = 64
+PANEL = 10                                # images of each kind in the panel of an expanded training set
 LARGEST_SIDE = 256                        # of an image among others of other sizes; larger ones are kept smaller
 
 
@@ -87,6 +88,12 @@ def _images(images: ImageSet, rows: Sequence[int] | np.ndarray) -> list[Tensor]:
     ends = np.cumsum([len(group) for group in images.groups])
     owner = np.searchsorted(ends, rows, side="right")
     return [images.groups[g][int(row - ends[g] + len(images.groups[g]))] for g, row in zip(owner, rows, strict=True)]
+
+
+def panel(train: ImageSet, kinds: int) -> Tensor:
+    """The first images of each kind that an expanded training set consists of, uint8 (kinds, n, C, H, W)."""
+    group = max(train.groups, key=len)
+    return group.reshape(kinds, -1, *group.shape[1:])[:, :PANEL]
 
 
 def filters(model: nn.Module, shape: tuple[int, int, int]) -> np.ndarray:

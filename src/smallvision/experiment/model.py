@@ -6,10 +6,11 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from smallvision.experiment.autoencoders import ComboAutoencoderSpec, ConvAutoencoderSpec, MlpAutoencoderSpec
 from smallvision.experiment.base import BelowOne, Count, Spec, Text, Whole, Width
+from smallvision.experiment.encoder import EncoderClassifierSpec, EncoderSpec
 from smallvision.experiment.words import Activation, Convolution, Initialization, Normalization
 
-__all__ = ["MODEL_SPECS", "Activation", "Block", "CnnSpec", "Convolution", "CustomSpec", "Initialization", "Lenet5Spec", "MlpSpec",
-           "ModelSpec", "Normalization"]
+__all__ = ["MODEL_SPECS", "Activation", "Block", "CnnSpec", "Convolution", "CustomSpec", "EncoderClassifierSpec", "EncoderSpec",
+           "Initialization", "Lenet5Spec", "MlpSpec", "ModelSpec", "Normalization"]
 
 
 class MlpSpec(Spec):
@@ -99,6 +100,7 @@ MODEL_SPECS: dict[str, type[Spec]] = {
     "mlp-autoencoder": MlpAutoencoderSpec,
     "conv-autoencoder": ConvAutoencoderSpec,
     "combo-autoencoder": ComboAutoencoderSpec,
+    "encoder-classifier": EncoderClassifierSpec,
 }
 
 
@@ -116,6 +118,10 @@ ModelSpec = Annotated[
     | Annotated[MlpAutoencoderSpec, Tag("mlp-autoencoder")]
     | Annotated[ConvAutoencoderSpec, Tag("conv-autoencoder")]
     | Annotated[ComboAutoencoderSpec, Tag("combo-autoencoder")]
+    | Annotated[EncoderClassifierSpec, Tag("encoder-classifier")]
     | Annotated[CustomSpec, Tag("custom")],
     Discriminator(_which),
 ]
+
+EncoderSpec.model_rebuild(_types_namespace={"ModelSpec": ModelSpec})          # a network within a network's spec
+EncoderClassifierSpec.model_rebuild(force=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from smallvision.errors import BadInput, nearest
+from smallvision.experiment.encoder import EncoderClassifierSpec
 from smallvision.experiment.model import CustomSpec, ModelSpec
 from smallvision.nn import custom
 from smallvision.nn.autoencoder import Autoencoder
@@ -13,12 +14,13 @@ from smallvision.nn.cnn import Cnn
 from smallvision.nn.combo_autoencoder import ComboAutoencoder
 from smallvision.nn.conv_autoencoder import ConvAutoencoder
 from smallvision.nn.custom import adopt
+from smallvision.nn.encoder_classifier import EncoderClassifier
 from smallvision.nn.lenet5 import Lenet5
 from smallvision.nn.mlp import Mlp
 from smallvision.nn.mlp_autoencoder import MlpAutoencoder
 from smallvision.nn.shapes import Shape
 
-__all__ = ["MODELS", "Autoencoder", "Classifier", "adopt", "build"]
+__all__ = ["MODELS", "Autoencoder", "Classifier", "EncoderClassifier", "adopt", "build"]
 
 MODELS: dict[str, Callable[..., Classifier | Autoencoder]] = {
     "mlp": Mlp,
@@ -27,6 +29,7 @@ MODELS: dict[str, Callable[..., Classifier | Autoencoder]] = {
     "mlp-autoencoder": MlpAutoencoder,
     "conv-autoencoder": ConvAutoencoder,
     "combo-autoencoder": ComboAutoencoder,
+    "encoder-classifier": EncoderClassifier,
 }
 
 
@@ -56,14 +59,25 @@ def build(
 
     Raises
     ------
-    BadInput : for sizes that do not fit, or a person's own module that cannot be used.
+    BadInput : for sizes that do not fit, a person's own module that cannot be used, an encoder whose network is not filled in.
     """
     if len(mean) != shape[0]:
         raise BadInput(f"data.normalize: {len(mean)} numbers for images of {shape[0]} channel(s); give one per channel")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)           # the CPU's alone: CUDA's state is nobody's here
-        if isinstance(spec, CustomSpec):
-            return custom.load(spec, shape, classes, mean, std, trust_code)
-        if spec.kind not in MODELS:
-            raise BadInput(f'model.kind: no model "{spec.kind}"; {nearest(spec.kind, MODELS)}')
-        return MODELS[spec.kind](spec, shape, classes, mean, std)
+        return _drawn(spec, shape, classes, mean, std, trust_code)
+
+
+def _drawn(
+    spec: ModelSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float], trust_code: bool
+) -> Classifier | Autoencoder:
+    """The network, its weights drawn from torch's generator as it stands; one on another's encoder draws after that one."""
+    if isinstance(spec, CustomSpec):
+        return custom.load(spec, shape, classes, mean, std, trust_code)
+    if isinstance(spec, EncoderClassifierSpec):
+        if spec.encoder.model is None:
+            raise BadInput("model.encoder: whose network it is has not been looked up; smallvision.run does, and passed.with_digests")
+        return EncoderClassifier(spec, shape, classes, _drawn(spec.encoder.model, shape, classes, mean, std, trust_code))
+    if spec.kind not in MODELS:
+        raise BadInput(f'model.kind: no model "{spec.kind}"; {nearest(spec.kind, MODELS)}')
+    return MODELS[spec.kind](spec, shape, classes, mean, std)

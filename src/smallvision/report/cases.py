@@ -6,50 +6,78 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from smallvision.answers import scored
+from smallvision.errors import BadInput
+from smallvision.report.words import SPACE
+from smallvision.runs.measures import MEASURES, Measure, measure, measured
 from smallvision.runs.read import RunRecord, status
 from smallvision.stats.intervals import wilson
 
+if TYPE_CHECKING:
+    import numpy as np
+
+ACCURACY = MEASURES["classify"]
 SPLITS = ("validation", "test")
 SIZES = ("parameters", "multiply_adds", "bytes")
 
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracy over the seeds, 0 to 1.
+    """What a case is judged by, over the seeds.
 
     The interval is Student's t over seeds: how far the mean of these seeds can be from that of endlessly many, on these images.
-    A single seed says nothing about others; its interval is Wilson's over images, for this one network.
+    A single seed says nothing about others; its interval is over images, for this one network: Wilson's of an accuracy, Student's t
+    of any other score.
     """
 
-    accuracy: float
+    value: float                          # the mean; of an accuracy 0 to 1
     sd: float | None                      # over seeds; None with one
-    interval: tuple[float, float] | None  # 95 %, within 0 and 1; None for one seed on an unknown number of images
+    interval: tuple[float, float] | None  # 95 %, no end that the score cannot have; None for one seed on images not known
     seeds: int
+    measure: Measure = ACCURACY
 
     @property
     def text(self) -> str:
-        """Percent: "98.13 ± 0.06", or "98.13" with one seed."""
-        return f"{100 * self.accuracy:.2f}" + ("" if self.sd is None else f" ± {100 * self.sd:.2f}")
+        """Without the unit: "98.13 ± 0.06", or "98.13" with one seed."""
+        return self.measure.number(self.value) + ("" if self.sd is None else f" ± {self.measure.number(self.sd)}")
+
+    @property
+    def between(self) -> str:
+        """The interval, "97.90 to 98.36"; "" where there is none."""
+        return " to ".join(map(self.measure.number, self.interval)) if self.interval else ""
 
 
-def score(accuracies: Sequence[float], images: int | None = None) -> Score:
-    """The mean accuracy of a case's runs on one split, with its 95 % interval.
+def score(
+    values: Sequence[float], images: int | None = None, one: Measure = ACCURACY, each: "np.ndarray | None" = None
+) -> Score:
+    """The mean score of a case's runs on one split, with its 95 % interval.
 
     Parameters
     ----------
-    accuracies : one for each seed, at least one, 0 to 1.
-    images : of the split; asked for with one seed alone.
+    values : one for each seed, at least one; an accuracy 0 to 1.
+    images : of the split; asked for with one seed alone, and an accuracy.
+    one : what the values are.
+    each : (N,), the value of every image; asked for with one seed alone, and another score.
     """
+    mean, seeds = statistics.fmean(values), len(values)
+    most = 1.0 if one is ACCURACY else float("inf")
+    if seeds > 1:
+        sd = statistics.stdev(values)
+        return Score(mean, sd, _student(mean, sd, seeds, most), seeds, one)
+    if one is ACCURACY:
+        return Score(mean, None, wilson(round(mean * images), images) if images else None, 1, one)
+    if each is None or len(each) < 2:
+        return Score(mean, None, None, 1, one)
+    return Score(mean, None, _student(mean, float(each.std(ddof=1, dtype="float64")), len(each), most), 1, one)
+
+
+def _student(mean: float, sd: float, count: int, most: float) -> tuple[float, float]:
     from scipy.stats import t
 
-    mean, seeds = statistics.fmean(accuracies), len(accuracies)
-    if seeds == 1:
-        return Score(mean, None, wilson(round(mean * images), images) if images else None, 1)
-    sd = statistics.stdev(accuracies)
-    half = float(t.isf(0.025, seeds - 1)) * sd / sqrt(seeds)
-    return Score(mean, sd, (max(mean - half, 0.0), min(mean + half, 1.0)), seeds)
+    half = float(t.isf(0.025, count - 1)) * sd / sqrt(count)
+    return max(mean - half, 0.0), min(mean + half, most)
 
 
 @dataclass(frozen=True)
@@ -95,10 +123,31 @@ class Run:
         now = self.looks or 0
         return now - int(self.stated.get("looks", now))
 
-    def accuracy(self, split: str) -> float | None:
-        """On a split, 0 to 1; what the study saw, though the run may have been scored since."""
+    @property
+    def measure(self) -> Measure:
+        """What it is judged by."""
+        if self.record:
+            return measure(self.record.experiment)
+        return next((measured(self.stated[split]) for split in SPLITS if self.stated.get(split)), ACCURACY)
+
+    def score(self, split: str) -> float | None:
+        """On a split, an accuracy 0 to 1; what the study saw, though the run may have been scored since."""
         found = (self.stated or self.result).get(split)
-        return found["accuracy"] if found else None
+        return float(found[self.measure.key]) if found else None
+
+    def shown(self, split: str) -> str:
+        """The score with its unit, "98.46 %"; "" where there is none."""
+        value, one = self.score(split), self.measure
+        return "" if value is None else one.number(value) + (SPACE + one.unit if one.unit else "")
+
+    def evidence(self, split: str) -> "Mapping[str, np.ndarray]":
+        """The arrays of evidence.npz on a split; empty where there are none, or damaged ones."""
+        if self.record is None or not self.result:
+            return {}
+        try:
+            return scored(self.record, split)
+        except BadInput:
+            return {}
 
 
 @dataclass(frozen=True)
@@ -110,16 +159,29 @@ class Case:
     row: Mapping[str, Any] = field(default_factory=dict, repr=False)         # of study.json's table; empty before there is one
     marks: tuple[str, ...] = ()                                              # "baseline", "best on validation"
 
+    @property
+    def measure(self) -> Measure:
+        """What it is judged by."""
+        return self.runs[0].measure if self.runs else ACCURACY
+
     @cached_property
     def scores(self) -> dict[str, Score]:
         """By split, those that all its runs were scored on."""
         out = {}
         for split in SPLITS:
-            found = [run.accuracy(split) for run in self.runs]
-            known = [accuracy for accuracy in found if accuracy is not None]
+            found = [run.score(split) for run in self.runs]
+            known = [value for value in found if value is not None]
             if known and len(known) == len(found):
-                out[split] = score(known, (self.runs[0].result.get(split) or {}).get("count"))
+                alone = len(known) == 1 and self.measure is not ACCURACY
+                each = self.runs[0].evidence(split).get(self.measure.key) if alone else None
+                out[split] = score(known, (self.runs[0].result.get(split) or {}).get("count"), self.measure, each)
         return out
+
+    def mean(self, split: str, key: str) -> float | None:
+        """Of another of a split's scores ("psnr"), over its runs; None where one of them does not have it."""
+        found = [(run.result.get(split) or {}).get(key) for run in self.runs]
+        known = [float(value) for value in found if value is not None]
+        return statistics.fmean(known) if known and len(known) == len(found) else None
 
     def size(self, which: str) -> int | None:
         """One of SIZES, the same for all its runs."""
@@ -132,6 +194,12 @@ class Case:
         found = [run.result["seconds"] for run in self.runs if run.result]
         mean = self.row.get("seconds", statistics.fmean(found) if found else None)
         return None if mean is None else float(mean)
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """Of training, the mean over its runs."""
+        found = [run.result["seconds_per_epoch"] for run in self.runs if run.result]
+        return statistics.fmean(found) if found else None
 
     @property
     def settings(self) -> str:

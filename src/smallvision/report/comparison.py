@@ -5,8 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smallvision.report import cases, study_figures, template, verdicts
-from smallvision.report.cases import Case, Run
+from smallvision.report import cases, study_figures, study_reconstructions, template, verdicts
+from smallvision.report.cases import ACCURACY, Case, Run
+from smallvision.runs.measures import Measure
 
 if TYPE_CHECKING:
     from smallvision.answers import Answers
@@ -24,7 +25,8 @@ def page(compared: "Compared", answers: "Answers", images: "Pictures") -> str:
     images : id -> uint8 (C, H, W); any may be missing.
     """
     first, *others = compared.sides
-    sides = [Case(side.name, tuple(_runs(side.name, side.runs, side.scores, compared.split))) for side in compared.sides]
+    measure = compared.answers.measure
+    sides = [Case(side.name, tuple(_runs(side.name, side.runs, side.scores, compared.split, measure))) for side in compared.sides]
     runs = [run for side in sides for run in side.runs]
     found = verdicts.listed(_entries(compared))
     galleries = [verdicts.gallery(answers, (side.name, first.name), images, only_disputes=number > 0) for number, side in enumerate(others)]
@@ -32,11 +34,14 @@ def page(compared: "Compared", answers: "Answers", images: "Pictures") -> str:
         "title": f"{others[0].name} against {first.name}" if len(others) == 1 else f"{len(sides)} experiments compared",
         "against": first.name, "split": compared.split, "images": compared.images, "cases": sides, "runs": runs, "verdicts": found,
         "together": verdicts.together(found), "forest": verdicts.forest(found), "forest_most": study_figures.FOREST,
+        "measure": measure, "rows": study_reconstructions.rows(sides, (compared.split,)) if measure is not ACCURACY else [],
+        "sheets": study_reconstructions.sheets(sides, (compared.split,)) if measure is not ACCURACY else [],
         "galleries": [one for one in galleries if one is not None], "environment": cases.environments(runs),
     }  # fmt: skip
-    every = (("top", "Comparison"), ("cases", "What was compared"), ("verdicts", "Verdicts"), ("images", "Where they disagree"),
+    every = (("top", "Comparison"), ("cases", "What was compared"), ("reconstructions", "Reconstructions"),
+             ("verdicts", "Verdicts"), ("images", "Where they disagree"),
              ("runs", "Runs"), ("environment", "Environment"))  # fmt: skip
-    there = {"images": values["galleries"], "environment": values["environment"]}
+    there = {"reconstructions": values["sheets"], "images": values["galleries"], "environment": values["environment"]}
     return template.render("comparison.html", **values, sections=[one for one in every if there.get(one[0], True)])
 
 
@@ -62,10 +67,10 @@ def write(compared: "Compared", answers: "Answers", images: "Pictures", out: str
     return template.save(page(compared, answers, images), out)
 
 
-def _runs(side: str, records: Sequence[Any], accuracies: Sequence[float], split: str) -> list[Run]:
+def _runs(side: str, records: Sequence[Any], scores: Sequence[float], split: str, measure: Measure) -> list[Run]:
     return [
-        Run(side, int(record.state["seed"]), str(record.path), record, {**(record.result or {}), split: {"accuracy": accuracy}})
-        for record, accuracy in zip(records, accuracies, strict=True)
+        Run(side, int(record.state["seed"]), str(record.path), record, {**(record.result or {}), split: {measure.key: score}})
+        for record, score in zip(records, scores, strict=True)
     ]
 
 

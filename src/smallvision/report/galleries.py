@@ -70,12 +70,15 @@ def training(evidence: Mapping[str, np.ndarray], classes: Sequence[str]) -> list
 
 
 def panel(evidence: Mapping[str, np.ndarray]) -> list[tuple[str, list[Tile]]]:
-    """A row of images for each kind of which an expanded training set was built."""
+    """A row of images for each kind of which an expanded training set was built; under it, what an autoencoder made of them."""
     if "panel_pixels" not in evidence:
         return []
-    kinds = [str(kind) for kind in evidence["panel_kinds"]]
-    rows = zip(kinds, evidence["panel_pixels"], strict=True)
-    return [(kind, [Tile(pixels, kind) for pixels in row]) for kind, row in rows]
+    out = []
+    for place, kind in enumerate(str(kind) for kind in evidence["panel_kinds"]):
+        for array, name in (("panel_pixels", kind), ("panel_reconstructions", f"{kind}, reconstructed")):
+            if array in evidence:
+                out.append((name, [Tile(pixels, name) for pixels in evidence[array][place]]))
+    return out
 
 
 def _own(evidence: Mapping[str, np.ndarray], which: str) -> list[np.ndarray]:

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 
 from smallvision.errors import BadInput
-from smallvision.report import figures, galleries, pictures, resolution, tables, words
-from smallvision.report.series import per_step
+from smallvision.report import classification, figures, galleries, reconstruction, tables
+from smallvision.report.drawn import inline
+from smallvision.report.series import panels, per_step
 from smallvision.report.template import GENERATOR, refuse_to_overwrite, render, save
 from smallvision.runs.evidence import SPLITS
+from smallvision.runs.measures import measure
 from smallvision.runs.read import RunRecord, status
 
 __all__ = ["GENERATOR", "page", "page_of_many", "write"]
 
-PAIRS = 20                    # confused pairs that are listed
+PARTS = {"classify": classification.parts, "reconstruct": reconstruction.parts}
 
 
 def page(record: RunRecord) -> str:
@@ -28,7 +30,7 @@ def page(record: RunRecord) -> str:
     BadInput : evidence.npz is damaged.
     """
     run = _run(record, "")
-    return render("page.html", title=f"{run['name']}, seed {run['seed']}", runs=[run], many=False)
+    return render("page.html", title=f"{run['name']}, seed {run['seed']}", runs=[run], many=False, score=run["score"])
 
 
 def page_of_many(records: Sequence[RunRecord]) -> str:
@@ -41,7 +43,8 @@ def page_of_many(records: Sequence[RunRecord]) -> str:
     if not records:
         raise BadInput("report: got no run; give at least one run directory")
     runs = [_run(record, f"r{number}-") for number, record in enumerate(records, start=1)]
-    return render("page.html", title=f"{len(runs)} runs", runs=runs, many=True)
+    judged = {run["score"] for run in runs}                              # of several tasks: each by its own
+    return render("page.html", title=f"{len(runs)} runs", runs=runs, many=True, score=judged.pop() if len(judged) == 1 else "score")
 
 
 def write(records: RunRecord | Sequence[RunRecord], out: str | Path) -> Path:
@@ -84,21 +87,13 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
         "last": record.metrics[-1] if record.metrics else None,
     }  # fmt: skip
     run["judged"] = next((row for row in run["scores"] if row["split"] == split), None)
-    size = record.layers["input"][1:] if record.layers and not (result or {}).get("sizes") else []
-    run["by_size"] = resolution.by_size(result[split].get("by_size") or []) if result and split else []
-    run["by_scale"] = resolution.by_scale(evidence, size) if evidence else []
-    run["several"], run["several_training"] = ("first_sizes" in evidence, "train_sizes" in evidence) if evidence else (False, False)
-    run.update(_figures(record, prefix), **_resolution(run, prefix))
-    classes = result["classes"] if result else [str(i) for i in range(len(evidence["confusion"]))] if evidence else []
-    run["per_class"] = (result[split].get("per_class") or []) if result and split else []
-    run["pairs"] = tables.confused(evidence["confusion"], classes) if evidence else []
-    run["listed"] = PAIRS
     shown = str(evidence["split"]) if evidence else split or ""
     run["shown"] = "training" if shown == "train" else shown
-    run["scores_are_probabilities"] = galleries.are_probabilities(evidence["probabilities"]) if evidence else True
-    for which in ("first", "mistake", "confident"):
-        run[which] = galleries.tiles(evidence, classes, which) if evidence else []
-    run["mistakes"] = int((evidence["labels"] != evidence["predictions"]).sum()) if evidence else None
+    judge = measure(record.experiment)
+    run["task"], run["score"] = record.experiment.task.kind, judge.name
+    run["ends"] = [(name, tables.written(judge, run["last"][name][judge.key])) for name in SPLITS if run["last"] and run["last"].get(name)]
+    run.update(_figures(record, prefix), **PARTS[run["task"]](record, prefix, run["shown"]))
+    classes = result["classes"] if result else []
     run["training"] = galleries.training(evidence, classes) if evidence else []
     run["panel"] = galleries.panel(evidence) if evidence else []
     run["sections"] = _sections(run)
@@ -107,52 +102,27 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
 
 def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
     """Inline SVG of each figure that there is something to draw for, else None."""
-    from markupsafe import Markup
-
-    def inline(figure: Any, name: str, alt: str) -> Markup:
-        return Markup(pictures.svg(figure, alt, prefix + name))
-
-    result, evidence, split = record.result, record.evidence, tables.judged(record)
-    out: dict[str, Any] = dict.fromkeys(("loss", "curves", "confusion", "classes", "filters"))
-    asked = record.experiment.task.loss
-    loss = figures.CROSS_ENTROPY if asked == "cross-entropy" else f"loss ({asked.removeprefix('custom:')})"
+    result, evidence, split = record.result or {}, record.evidence, tables.judged(record)
+    out: dict[str, Any] = dict.fromkeys(("loss", "curves", "filters"))
+    loss, judge = figures.loss_name(record.experiment), measure(record.experiment)
     losses = per_step(record.steps)[1]
     if len(losses):
         alt = f"Training loss over {len(losses)} steps, from {losses[0]:.3g} to {losses[-1]:.3g}"
-        out["loss"] = inline(figures.loss_curve(record.steps, record.metrics, loss), "loss", alt)
+        out["loss"] = inline(figures.loss_curve(record.steps, record.metrics, loss), alt, prefix + "loss")
     if record.metrics:
         last = record.metrics[-1]
-        ends = [f"{name} {words.percent(last[name]['accuracy'])}" for name in SPLITS if last.get(name)]
-        alt = f"Loss and accuracy over {last['epoch']} epochs; accuracy at the end: {', '.join(ends)}"
-        out["curves"] = inline(figures.curves(record.metrics, loss), "curves", alt)
-    if evidence and result:
-        matrix = evidence["confusion"]
-        right = f"{int(np.trace(matrix))} of {int(matrix.sum())} images"
-        alt = f"Confusion matrix of {len(matrix)} classes; {right} on the diagonal"
-        out["confusion"] = inline(figures.confusion(matrix, result["classes"]), "confusion", alt)
-    if result and split and result[split].get("per_class"):
-        alt = "Precision, recall and F1 of each class as bars; the numbers are in the table beside it"
-        out["classes"] = inline(figures.per_class(result[split]["per_class"]), "classes", alt)
+        ends = [f"{name} {tables.written(judge, last[name][judge.key])}" for name in SPLITS if last.get(name)]
+        drawn = f"Loss and {judge.name}" if len(panels(record.metrics, judge)) > 1 else judge.name
+        alt = f"{drawn} over {last['epoch']} epochs; {judge.name} at the end: {', '.join(ends)}"
+        pca = result[split].get("pca") if split else None
+        mark = (pca["mse"], f"PCA, {pca['components']} components ({split})") if pca else None
+        out["curves_drawn"] = drawn
+        out["curves"] = inline(figures.curves(record.metrics, loss, judge, mark), alt, prefix + "curves")
     if evidence and evidence.get("filters", np.zeros(0)).size:
         weights = evidence["filters"]
         alt = f"The first layer's weights: {len(weights)} pictures of {weights.shape[2]} by {weights.shape[3]} weights"
-        out["filters"] = inline(figures.filters(weights), "filters", alt)
+        out["filters"] = inline(figures.filters(weights), alt, prefix + "filters")
         out["filter_channels"] = weights.shape[1]
-    return out
-
-
-def _resolution(run: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Inline SVG of accuracy over size and over scale, else None."""
-    from markupsafe import Markup
-
-    asked = (("by_size", "square root of height × width (pixels)", None), ("by_scale", "scale", 1.0))
-    out: dict[str, Any] = {}
-    for name, label, mark in asked:
-        rows = run[name]
-        points = ", ".join(f"{row['text']} {words.percent(row['accuracy'])}" for row in rows)
-        alt = f"Accuracy over {label}: {points}"
-        drawn = pictures.svg(resolution.curve(rows, label, mark), alt, prefix + name) if rows else None
-        out[f"{name}_figure"] = drawn and Markup(drawn)
     return out
 
 
@@ -160,9 +130,7 @@ def _sections(run: dict[str, Any]) -> list[tuple[str, str]]:
     """Anchors and titles of what the page holds, in its order."""
     every = [
         ("asked", "What was asked", True), ("training", "Training", True), ("scores", "Scores", run["scores"]),
-        ("confusion", "Confusion", run["confusion"]), ("classes", "Classes", run["per_class"]),
-        ("resolution", "Accuracy by resolution", run["by_size"] or run["by_scale"]),
-        ("mistakes", "Mistakes", run["mistakes"] is not None), ("images", f"First {run['shown']} images", run["first"]),
+        *run["middle"],
         ("data", "Training images", run["training"] or run["panel"]), ("layers", "Layers", run["layers"]),
         ("filters", "First-layer filters", run["filters"]), ("notes", "Notes", True),
         ("environment", "Environment", True), ("repeat", "How to repeat it", True),

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from smallvision.runs.evidence import SPLITS
+from smallvision.runs.measures import Measure
+
 
 def per_step(steps: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
     """The training loss of each step, over the training images seen so far.
@@ -62,3 +65,11 @@ def per_epoch(
     points = [(record[over], record[split][score]) for record in metrics if record.get(split)]
     array = np.array(points, np.float64).reshape(-1, 2)
     return array[:, 0], array[:, 1]
+
+
+def panels(metrics: Sequence[Mapping[str, Any]], score: Measure) -> tuple[str, ...]:
+    """Which figures of the epochs are to be drawn: loss and score, or the score alone where the two are the same."""
+    records = [record[split] for record in metrics for split in SPLITS if record.get(split)]
+    pairs = np.array([(one["loss"], one[score.key]) for one in records]).reshape(-1, 2)
+    same = not score.higher and np.allclose(pairs[:, 0], pairs[:, 1], rtol=1e-6, atol=0)
+    return (score.key,) if same else ("loss", score.key)

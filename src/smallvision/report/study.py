@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from smallvision.errors import BadInput
 from smallvision.experiment import study_to_toml
-from smallvision.report import cases, figures, pictures, study_figures, template, verdicts, words
-from smallvision.report.cases import Case, Run
+from smallvision.report import cases, study_along_figures, study_drawn, study_figures, study_reconstructions, template, verdicts, words
+from smallvision.report.cases import ACCURACY, Case, Run
+from smallvision.runs.measures import Measure, measure, measured
 from smallvision.runs.read import read_run, status
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from smallvision.answers import Answers
     from smallvision.report.verdicts import Pictures
     from smallvision.study.record import StudyRecord
@@ -34,6 +33,7 @@ def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictu
     """
     result, plan = record.result, record.plan
     every = _cases(record)
+    one = every[0].measure if every else measure(record.study.base)
     runs = [run for case in every for run in case.runs]
     found = verdicts.listed(result.get("verdicts", []))
     told = result.get("answer") or {}
@@ -46,16 +46,17 @@ def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictu
         "done": sum(run.status == "finished" for run in planned), "planned": len(planned),
         "waiting": [] if result else [run for run in planned if run.status != "finished"],
         "missing": _missing(record, every), "answer": told, "split": split,
-        "verdict": next((one for one in found if (tuple(one["pair"]), one["split"]) == (pair, split)), None),
+        "verdict": next((row for row in found if (tuple(row["pair"]), row["split"]) == (pair, split)), None),
         "choice": result.get("choice"), "looks": _looks(result, runs), "cases": every, "baseline": result.get("baseline"),
         "tested": any("test" in case.scores for case in every), "searched": record.study.search is not None,
         "seeds": sorted({len(case.runs) for case in every}), "verdicts": found, "together": verdicts.together(found),
         "forest": verdicts.forest(found), "forest_most": study_figures.FOREST, "galleries": _galleries(result, answers, images),
         "tries": _tries(plan, every), "search": record.study.search, "sampler": plan["search"]["sampler"],
         "matched": plan["match"], "match": record.study.match, "plan": plan, "toml": study_to_toml(record.study).strip(),
-        "runs": runs, "environment": cases.environments(runs), "command": record.state["command"], "hash": record.state["study"],
+        "measure": one, "short": study_figures.short(one), "runs": runs, "environment": cases.environments(runs),
+        "command": record.state["command"], "hash": record.state["study"],
         "started": record.state.get("started"), "finished": record.state.get("finished"), "trained": _seconds(runs),
-        **_drawn(record, every),
+        **study_drawn.drawn(record, every, one), **_reconstructed(every, one),
     }  # fmt: skip
     return template.render("study.html", **values, sections=_sections(values))
 
@@ -146,54 +147,40 @@ def _tries(plan: Mapping[str, Any], every: Sequence[Case]) -> list[dict[str, Any
     for name in dict.fromkeys(one["case"] for one in plan["search"]["tries"]):
         rows = [
             {"number": one["try"] + 1, "settings": cases.written(one["settings"]), "seed": one["seed"],
-             "validation": one["validation"], "taken": one["settings"] == taken.get(name)}
+             "validation": one["validation"], "score": _score(one["validation"]), "taken": one["settings"] == taken.get(name)}
             for one in plan["search"]["tries"] if one["case"] == name
         ]  # fmt: skip
         out.append({"case": name, "rows": rows, "best": next((row for row in rows if row["taken"]), None)})
     return out
 
 
+def _score(found: Mapping[str, Any] | None) -> str:
+    """A try's score with its unit; "" where it failed."""
+    if not found:
+        return ""
+    one = measured(found)
+    return one.number(found[one.key]) + (words.SPACE + one.unit if one.unit else "")
+
+
 def _seconds(runs: Sequence[Run]) -> float:
     return sum(float(run.result["seconds"]) for run in runs if run.result)
 
 
-def _drawn(record: "StudyRecord", every: Sequence[Case]) -> dict[str, "Markup | None"]:
-    """Inline SVG of the curves and of accuracy against cost, None where there is nothing to draw."""
-    from markupsafe import Markup
-
-    asked = record.study.base.task.loss
-    loss = figures.CROSS_ENTROPY if asked == "cross-entropy" else f"loss ({asked.removeprefix('custom:')})"
-    trained = [(case.name, case.curves) for case in every]
-    curves = scatter = None
-    if any(runs for _, runs in trained):
-        ends = ", ".join(f"{case.name} {case.scores['validation'].text} %" for case in every if "validation" in case.scores)
-        alt = f"Training loss, validation loss and validation accuracy per epoch of {len(every)} cases; scored on validation images: {ends}"
-        curves = Markup(pictures.svg(study_figures.curves(trained, loss), alt, "curves"))
-    points = [_point(case) for case in every if "validation" in case.scores]
-    if points:
-        said = "; ".join(f"{one.name} {one.accuracy:.2f} % with {_costs(one.costs)}" for one in points)
-        scatter = Markup(pictures.svg(study_figures.scatter(points), f"Validation accuracy against what it costs: {said}", "scatter"))
-    return {"curves": curves, "scatter": scatter}
-
-
-def _point(case: Case) -> study_figures.Point:
-    score = case.scores["validation"]
-    low, high = (100 * end for end in score.interval or (score.accuracy, score.accuracy))
-    costs = {**{key: case.size(key) for key in cases.SIZES}, "seconds": case.seconds}
-    known = {key: float(value) for key, value in costs.items() if value is not None}
-    return study_figures.Point(case.name, 100 * score.accuracy, low, high, known)
-
-
-def _costs(costs: Mapping[str, float]) -> str:
-    said = [f"{words.whole(round(costs[key]))} {key.replace('_', '-')}" for key in ("parameters", "multiply_adds") if key in costs]
-    return ", ".join(said + ([f"{words.seconds(costs['seconds'])} of training"] if "seconds" in costs else []))
+def _reconstructed(every: Sequence[Case], one: Measure) -> dict[str, Any]:
+    """What a study of autoencoders has besides: scores beside PCA's, reconstructions, figures over representation size and depth."""
+    if one is ACCURACY:
+        return {"rows": [], "sheets": [], "size": None, "depth": None}
+    return {"rows": study_reconstructions.rows(every), "sheets": study_reconstructions.sheets(every),
+            "size": study_along_figures.of_representation(every), "depth": study_along_figures.of_depth(every)}  # fmt: skip
 
 
 def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Anchors and titles of what the page holds, in its order."""
     every = [
-        ("top", "Answer", True), ("cases", "Cases", values["cases"]), ("verdicts", "Verdicts", values["verdicts"]),
-        ("curves", "Curves", values["curves"]), ("cost", "Accuracy and cost", values["scatter"]),
+        ("top", "Answer", True), ("cases", "Cases", values["cases"]),
+        ("reconstructions", "Reconstructions", values["sheets"]), ("verdicts", "Verdicts", values["verdicts"]),
+        ("curves", "Curves", values["curves"]), ("cost", f"{values['short'][0].upper()}{values['short'][1:]} and cost", values["scatter"]),
+        ("size", "Representation size", values["size"]), ("depth", "Depth", values["depth"]),
         ("images", "Where they disagree", values["galleries"]), ("search", "Search", values["searched"]),
         ("match", "Matched sizes", values["matched"]), ("machine", "Machine", True), ("runs", "Runs", values["runs"] or values["waiting"]),
         ("asked", "What was asked", True), ("environment", "Environment", values["environment"]), ("repeat", "How to repeat it", True),

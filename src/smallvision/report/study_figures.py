@@ -1,12 +1,14 @@
-"""The figures of a study: differences with their intervals, curves of all cases, accuracy against cost. Never colour alone."""
+"""The figures of a study: differences with their intervals, curves of all cases. Never colour alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from smallvision.report import figures, labels, style, words
+from smallvision.report import figures, style
 from smallvision.report.series import per_epoch
+from smallvision.runs.measures import MEASURES, Measure
+from smallvision.stats.wording import amount
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,15 +18,14 @@ WIDTH = 9.2                   # inches: as wide as the page's column
 COLORS = (style.BLUE, style.VERMILION, style.GREEN, style.ORANGE, style.PURPLE, style.INK, "#56B4E9", "#8C8C8C")
 LINES, MARKERS = ("-", "--", "-.", ":"), ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
 BANDS = 8                     # cases up to which the range over seeds is drawn: beyond, bands lie on one another
-LABELLED = 12                 # points up to which each has its name beside it
 FOREST = 60                   # differences that one figure has room for
-WIDE = 10                     # times that a cost varies before its axis becomes logarithmic
-PANELS = (("train", "loss", 1), ("validation", "loss", 1), ("validation", "accuracy", 100))
+FALLS = 5                     # times that an error falls before its axis becomes logarithmic
+ACCURACY = MEASURES["classify"]
 Curves = Sequence[tuple[str, Sequence[Sequence[Mapping[str, Any]]]]]
 
 
 class Difference(NamedTuple):
-    """A line of the forest plot, in percentage points."""
+    """A line of the forest plot, in the measure's unit; of accuracies in percentage points."""
 
     label: str
     value: float
@@ -34,36 +35,19 @@ class Difference(NamedTuple):
     test: bool                # on the test split, not on validation
 
 
-class Point(NamedTuple):
-    """A case in the scatter plots: accuracy in percent with its interval, and what it cost."""
-
-    name: str
-    accuracy: float
-    low: float
-    high: float
-    costs: Mapping[str, float]                 # "parameters", "multiply_adds", "seconds", "bytes"
-
-
-COSTS: tuple[tuple[str, str, Callable[..., str]], ...] = (
-    ("parameters", "parameters", style.count),
-    ("multiply_adds", "multiply-adds for an image", style.count),
-    ("seconds", "training time, mean over seeds (s)", style.count),
-    ("bytes", "size of the weights", lambda value, _=None: words.size(round(value)).replace(words.SPACE, " ")),
-)
-
-
 def look(number: int) -> dict[str, Any]:
     """Colour, line and marker of a case by its number; no two of the first 88 are alike, and neighbours differ in all three."""
     return {"color": COLORS[number % 8], "linestyle": LINES[(number + number // 8) % 4], "marker": MARKERS[number % 11]}
 
 
 @style.styled
-def forest(differences: Sequence[Difference]) -> "Figure":
+def forest(differences: Sequence[Difference], measure: Measure = ACCURACY) -> "Figure":
     """Each difference as a point with its interval, in the order given from above; a line where there is none.
 
     Parameters
     ----------
     differences : at least one, those on the test split last.
+    measure : what they are differences in.
     """
     from matplotlib.ticker import FuncFormatter
 
@@ -80,23 +64,34 @@ def forest(differences: Sequence[Difference]) -> "Figure":
     if count > 1 and differences[-1].test and not differences[0].test:
         axes.axhline(sum(not one.test for one in differences) - 0.5, color="#999999", linewidth=0.8, linestyle=":")
     axes.set_yticks(range(count), [one.label for one in differences])
-    axes.set(ylim=(count - 0.45, -0.55), xlabel="difference in accuracy, the first minus the second (percentage points)")
+    unit = " (percentage points)" if measure is ACCURACY else f" ({measure.unit})" if measure.unit else ""
+    axes.set(ylim=(count - 0.45, -0.55), xlabel=f"difference in {measure.name}, the first minus the second{unit}")
     axes.margins(x=0.06)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.4g}".replace("-", "−") if value else "0"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value) if value else "0"))
     right = axes.secondary_yaxis("right")
-    right.set_yticks(range(count), [_signed(one) for one in differences])
+    right.set_yticks(range(count), [_signed(one, measure) for one in differences])
     right.tick_params(length=0, labelsize=8.5)
     right.spines["right"].set_visible(False)
-    for at, side, text in ((0.0, "left", "← the second is better"), (1.0, "right", "the first is better →")):
+    below, above = ("second", "first") if measure.higher else ("first", "second")
+    for at, side, text in ((0.0, "left", f"← the {below} is better"), (1.0, "right", f"the {above} is better →")):
         axes.text(at, 1.01, text, transform=axes.transAxes, ha=side, va="bottom", fontsize=8.5, color="#555555")
     figure.legend(handles=_kinds(differences), loc="outside lower center", ncols=4)
     return figure
 
 
-def _signed(one: Difference) -> str:
-    return f"{one.value:+.2f}  [{one.low:.2f}, {one.high:.2f}]".replace("-", "−")
+def _plain(value: float) -> str:
+    """+0.5, −0.00002: never with an exponent."""
+    return str(np.format_float_positional(value, 4, fractional=False, trim="-", sign=True)).replace("-", "−")
+
+
+def _signed(one: Difference, measure: Measure) -> str:
+    if measure is ACCURACY:
+        return f"{one.value:+.2f}  [{one.low:.2f}, {one.high:.2f}]".replace("-", "−")
+    gap, low, high = (value / measure.scale for value in (one.value, one.low, one.high))
+    said = [amount(value, measure, (low, high)) for value in (gap, low, high)]
+    return f"{'+' * (gap > 0)}{said[0]}  [{said[1]}, {said[2]}]".replace("-", "−")
 
 
 def _kinds(differences: Sequence[Difference]) -> list[Any]:
@@ -113,23 +108,28 @@ def _kinds(differences: Sequence[Difference]) -> list[Any]:
 
 
 @style.styled
-def curves(cases: Curves, loss: str = figures.CROSS_ENTROPY) -> "Figure":
-    """Training loss, validation loss and validation accuracy over epochs: each case's mean over its runs, with their range as a band.
+def curves(cases: Curves, loss: str = figures.CROSS_ENTROPY, measure: Measure = ACCURACY, losses: bool = True) -> "Figure":
+    """Training loss, validation loss and the measure on validation over epochs: each case's mean over its runs, their range as a band.
 
     Parameters
     ----------
     cases : (name, the records of metrics.jsonl of each of its runs); at least one record in all.
     loss : which loss it is, with its unit, for the axes.
+    measure : what runs are judged by.
+    losses : whether the loss says something that the measure does not; if not, there is the measure on both splits and no loss.
     """
     from matplotlib.ticker import MaxNLocator
 
     names = style.distinct([name for name, _ in cases], 36)
-    columns = _columns(names)
-    figure = style.blank(WIDTH, 3.1 + 0.21 * -(-len(cases) // columns))
-    shown: list[np.ndarray] = [np.zeros(0)]
+    side = columns(names)
+    figure = style.blank(WIDTH, 3.1 + 0.21 * -(-len(cases) // side))
     figure.set_layout_engine("constrained", w_pad=0.1)
-    every = figure.subplots(1, 3)
-    for axes, (split, scored, scale) in zip(every, PANELS, strict=True):
+    panels = [("train", "loss"), ("validation", "loss"), ("validation", measure.key)]
+    panels = panels if losses else [("train", measure.key), ("validation", measure.key)]
+    every = figure.subplots(1, len(panels))
+    shown: dict[str, list[np.ndarray]] = {"loss": [np.zeros(0)], measure.key: [np.zeros(0)]}
+    for axes, (split, scored) in zip(every, panels, strict=True):
+        scale = measure.scale if scored == measure.key else 1.0
         for number, (_, runs) in enumerate(cases):
             epochs, mean, low, high = over_runs(runs, split, scored)
             if not len(epochs):
@@ -137,13 +137,22 @@ def curves(cases: Curves, loss: str = figures.CROSS_ENTROPY) -> "Figure":
             if len(runs) > 1 and len(cases) <= BANDS:
                 axes.fill_between(epochs, scale * low, scale * high, color=look(number)["color"], alpha=0.16, linewidth=0)
             axes.plot(epochs, scale * mean, **look(number), markevery=max(len(epochs) // 8, 1), linewidth=1.4)
-            shown += [mean, high] if scored == "loss" else []
-        axes.set(xlabel="epoch", title=f"{'training' if split == 'train' else split} {scored}")
+            shown[scored] += [scale * mean, scale * high]
+        name = short(measure) if scored == measure.key else scored
+        axes.set(xlabel="epoch", title=f"{'training' if split == 'train' else split} {name}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1))
-        axes.set_ylabel("accuracy (%)" if scored == "accuracy" else loss)
-    _loss_axes(every[:2], np.concatenate(shown), loss)
-    _legend(figure, names, columns)
+        axes.set_ylabel(measure.axis if scored == measure.key else loss)
+    if losses:
+        _falling(every[:2], np.concatenate(shown["loss"]), loss)
+    if not measure.higher:
+        _falling(every[2:] if losses else every, np.concatenate(shown[measure.key]), measure.axis, FALLS)
+    legend(figure, names, side)
     return figure
+
+
+def short(measure: Measure) -> str:
+    """Its name where there is little room: "accuracy", "MSE"."""
+    return measure.name.partition(" of ")[0]
 
 
 def over_runs(
@@ -160,80 +169,33 @@ def over_runs(
     return np.array(epochs), mean, low, high
 
 
-def _loss_axes(every: Sequence["Axes"], values: np.ndarray, loss: str) -> None:
-    """Both losses on one scale, from 0 up; logarithmic where they fall far."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+def _falling(every: Sequence["Axes"], values: np.ndarray, label: str, times: float = figures.FAR) -> None:
+    """What falls, all on one scale from 0 up; logarithmic where it falls so many times."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     highest, lowest = values.max(initial=0.0), values.min(initial=np.inf)
-    far = 0 < lowest * figures.FAR < highest
+    far = 0 < lowest * times < highest
     for axes in every:
         if far:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(FuncFormatter(style.count))
             axes.yaxis.set_minor_formatter(NullFormatter())
-            axes.set_ylabel(f"{loss}, log scale")
+            axes.set_ylabel(f"{label}, log scale")
+        if far and highest < figures.FAR * lowest:              # within so little there may be no power of ten
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.set_ylim(lowest / 1.5 if far else 0, highest * (1.5 if far else 1.06) or 1)
 
 
-@style.styled
-def scatter(points: Sequence[Point]) -> "Figure":
-    """Accuracy with its interval against each of COSTS; names beside the points while there is room, else a legend.
-
-    Parameters
-    ----------
-    points : at least one; a cost that is not known to all of them is left out where it is not.
-    """
-    names = style.distinct([point.name for point in points], 30)
-    columns = _columns(names)
-    figure = style.blank(WIDTH, 6.8)
-    figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
-    every = figure.subplots(2, 2)
-    for axes, (key, label, formatter) in zip(every.flat, COSTS, strict=True):
-        for number, point in enumerate(points):
-            if key in point.costs:
-                how = {**look(number), "linestyle": ""}
-                bars = np.maximum([[point.accuracy - point.low], [point.high - point.accuracy]], 0)
-                axes.errorbar(point.costs[key], point.accuracy, bars, **how, markersize=6, elinewidth=1.2, capsize=3)
-        _cost_axis(axes, [point.costs[key] for point in points if key in point.costs], label, formatter)
-        axes.set_ylabel("accuracy (%)")
-        axes.margins(y=0.14)
-    placed = len(points) <= LABELLED and labels.place(
-        figure, [(axes, [(name, p.costs[key], p.accuracy, p.low, p.high) for name, p in zip(names, points, strict=True) if key in p.costs])
-                 for axes, (key, _, _) in zip(every.flat, COSTS, strict=True)])  # fmt: skip
-    if not placed:
-        figure.set_figheight(6.8 + 0.21 * -(-len(points) // columns))
-        _legend(figure, names, columns, lines=False)
-    return figure
-
-
-def _cost_axis(axes: "Axes", values: Sequence[float], label: str, formatter: Callable[..., str]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-
-    low, high = min(values, default=1.0), max(values, default=1.0)
-    far = 0 < low * WIDE < high
-    axes.set_xlabel(f"{label}, log scale" if far else label)
-    if far:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if high / low > 300 else (1.0, 2.0, 5.0)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        stretch = (high / low) ** 0.14
-        axes.set_xlim(low / stretch, high * stretch)
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-        room = 0.16 * (high - low) or 0.5 * high or 1.0
-        axes.set_xlim(low - room if low - room >= 0 else min(0.0, low) - 0.04 * high, high + room)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formatter(value) if value >= 0 else ""))
-
-
-def _columns(names: Sequence[str]) -> int:
+def columns(names: Sequence[str]) -> int:
     """How many entries of a legend stand side by side."""
     fitting = max(1, min(len(names), int(WIDTH / (0.62 + 0.078 * max(map(len, names))))))
     return -(-len(names) // -(-len(names) // fitting))           # as few as give no more rows
 
 
-def _legend(figure: "Figure", names: Sequence[str], columns: int, lines: bool = True) -> None:
+def legend(figure: "Figure", names: Sequence[str], side: int, lines: bool = True) -> None:
+    """Below a figure, every case with its look; so many side by side."""
     from matplotlib.lines import Line2D
 
     looks = [look(number) if lines else {**look(number), "linestyle": ""} for number in range(len(names))]
     handles = [Line2D([], [], **how, label=name) for how, name in zip(looks, names, strict=True)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=3.2 if lines else 1.2)
+    figure.legend(handles=handles, loc="outside lower center", ncols=side, handlelength=3.2 if lines else 1.2)

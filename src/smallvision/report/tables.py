@@ -7,17 +7,34 @@ import numpy as np
 
 from smallvision.report import words
 from smallvision.runs.evidence import SPLITS
+from smallvision.runs.measures import Measure, measure
 from smallvision.runs.read import RunRecord
 
 
 def scores(record: RunRecord) -> list[dict[str, Any]]:
-    """Each split scored with the selected weights: `split`, `count`, `right`, `accuracy`, `interval`, `loss`."""
-    result = record.result or {}
-    return [
-        {"split": split, "count": row["count"], "right": round(row["accuracy"] * row["count"]),
-         "accuracy": row["accuracy"], "interval": row.get("accuracy_interval"), "loss": row["loss"]}
-        for split in SPLITS if (row := result.get(split))
-    ]  # fmt: skip
+    """Each split scored with the selected weights: `split`, `count`, `loss`, the task's scores by their keys, `interval` (or None).
+
+    Of a classification also `right`. `text` and `range` are the score that the task is judged by and its interval, as people read them.
+    """
+    result, judge = record.result or {}, measure(record.experiment)
+    out = []
+    for split in SPLITS:
+        if row := result.get(split):
+            ends = row.get(f"{judge.key}_interval")
+            shown = {"text": written(judge, row[judge.key]), "range": ranged(judge, ends) if ends else ""}
+            right = {"right": round(row["accuracy"] * row["count"])} if "accuracy" in row else {}
+            out.append({**row, "split": split, "interval": ends, **right, **shown})
+    return out
+
+
+def written(judge: Measure, value: float) -> str:
+    """A score as a page has it: 98.46 %, 0.01185."""
+    return judge.text(value).replace(" ", words.SPACE)
+
+
+def ranged(judge: Measure, ends: Sequence[float]) -> str:
+    """An interval of a score as a page has it: 97.68 to 99.57 %, 0.01169 to 0.01201."""
+    return f"{judge.number(ends[0])} to {written(judge, ends[1])}"
 
 
 def judged(record: RunRecord) -> str | None:

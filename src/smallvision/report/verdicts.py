@@ -9,13 +9,15 @@ import numpy as np
 from smallvision.disagreements import disagreements
 from smallvision.report import pictures, study_figures, style
 from smallvision.report.study_figures import FOREST, Difference
-from smallvision.stats.wording import points
+from smallvision.runs.measures import MEASURES, Measure
+from smallvision.stats.wording import amount, points
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from smallvision.answers import Answers
 
+ACCURACY = MEASURES["classify"]
 Pictures = Mapping[tuple[int, int], np.ndarray]
 MOST, OTHERS = 20, 10         # images of each kind: of the answer's pair, of any other
 SHORT = 9                     # characters of a name that fits under a picture; longer ones are A and B there
@@ -40,12 +42,21 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """The number that a side has for an image: the mean over its runs."""
+
+    side: str
+    text: str                             # "0.00412"
+    better: bool                          # than the other side's
+
+
+@dataclass(frozen=True)
 class Disputed:
     """An image that sides disagree on; `pixels` uint8 (C, H, W), None where the image was not kept."""
 
     pixels: np.ndarray | None
     label: str
-    said: tuple[Said, ...]
+    said: tuple[Said, ...] | tuple[Measured, ...]
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,7 @@ class Gallery:
     several: bool                         # whether a side has several runs
     images: int                           # of the split
     kinds: tuple[Kind, ...]
+    measure: Measure | None = None        # of the number that each image has; None where answers are right or wrong
 
     @property
     def missing(self) -> int:
@@ -84,7 +96,8 @@ def gallery(answers: "Answers", pair: tuple[str, str], images: Pictures, only_di
     images : by id; those that are missing are told without a picture.
     only_disputes : no more than which images one side alone gets right, and fewer of them.
     """
-    if not set(pair) <= set(answers.predictions):
+    every = answers.predictions if answers.values is None else answers.values
+    if not set(pair) <= set(every):
         return None
     found = disagreements(answers, *pair, OTHERS if only_disputes else MOST)
     short = all(len(name) <= SHORT for name in pair)
@@ -93,11 +106,25 @@ def gallery(answers: "Answers", pair: tuple[str, str], images: Pictures, only_di
         Kind(one.title, one.total, tuple(_disputed(answers, pair, letters, int(row), images) for row in one.rows))
         for one in (found[:2] if only_disputes else found)
     )
-    several = max(len(answers.predictions[name]) for name in pair) > 1
-    return Gallery(pair, answers.split, letters, several, len(answers.labels), kinds)
+    several = max(len(every[name]) for name in pair) > 1
+    measure = None if answers.values is None else answers.measure
+    return Gallery(pair, answers.split, letters, several, len(answers.labels), kinds, measure)
 
 
 def _disputed(answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int, images: Pictures) -> Disputed:
+    say = _said if answers.values is None else _measured
+    first, second = answers.ids[row].tolist()
+    return Disputed(images.get((first, second)), _name(answers.classes, int(answers.labels[row])), say(answers, pair, letters, row))
+
+
+def _measured(answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int) -> tuple[Measured, ...]:
+    assert answers.values is not None
+    means = [float(answers.values[name][:, row].mean()) for name in pair]
+    best = (max if answers.measure.higher else min)(means)
+    return tuple(Measured(letter, answers.measure.text(mean), mean == best) for letter, mean in zip(letters, means, strict=True))
+
+
+def _said(answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int) -> tuple[Said, ...]:
     label = int(answers.labels[row])
     said = []
     for name, letter in zip(pair, letters, strict=True):
@@ -106,8 +133,7 @@ def _disputed(answers: "Answers", pair: tuple[str, str], letters: tuple[str, str
         values, counts = np.unique(wrong, return_counts=True)
         common = _name(answers.classes, int(values[counts.argmax()])) if len(values) else ""
         said.append(Said(letter, len(predicted) - len(wrong), len(predicted), common))
-    first, second = answers.ids[row].tolist()
-    return Disputed(images.get((first, second)), _name(answers.classes, label), tuple(said))
+    return tuple(said)
 
 
 def _name(classes: Sequence[str], index: int) -> str:
@@ -123,8 +149,9 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict : the same with `number` (from 1), `told` (whether one is better), `badge`; and in points, the better side first as in
-        the sentence, `minus` ("cnn minus mlp"), `points` ("+2.55") and `between` ("2.21 to 2.89").
+    list of dict : the same with `number` (from 1), `told` (whether one is better), `badge`, `measure` (a Measure); and, the better side
+        first as in the sentence, `minus` ("cnn minus mlp"), `points` ("+2.55", or in the measure's own unit "−0.00041"), `unit`
+        ("points", "" of other measures) and `between` ("2.21 to 2.89").
     """
     out = []
     for number, one in enumerate(found, start=1):
@@ -133,14 +160,25 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         first, second = reversed(one["names"]) if turned else one["names"]
         low, high = (-end for end in reversed(one["interval"])) if turned else one["interval"]
         badge = f"{first} is better" if told else "not distinguishable"
-        out.append({**one, "number": number, "told": told, "badge": badge, "minus": f"{first} minus {second}",
-                    **_written(-one["difference"] if turned else one["difference"], low, high, min(one["images"]))})  # fmt: skip
+        measure = _measure(one)
+        written = _written(-one["difference"] if turned else one["difference"], low, high, min(one["images"]), measure)
+        out.append({**one, "number": number, "told": told, "badge": badge, "minus": f"{first} minus {second}", "measure": measure,
+                    **written})  # fmt: skip
     return out
 
 
-def _written(difference: float, low: float, high: float, images: int) -> dict[str, str]:
-    gap, *ends = (points(value, images).replace("-", "−") for value in (difference, low, high))
-    return {"points": f"+{gap}" if difference > 0 else gap, "between": " to ".join(ends)}
+def _measure(one: Mapping[str, Any]) -> Measure:
+    """What a verdict of study.json is about: accuracy unless it says something else."""
+    key = (one.get("measure") or {}).get("key")
+    return next((measure for measure in MEASURES.values() if measure.key == key), ACCURACY)
+
+
+def _written(difference: float, low: float, high: float, images: int, measure: Measure) -> dict[str, str]:
+    ends = (difference, low, high)
+    said = [points(value, images) if measure is ACCURACY else amount(value, measure, (low, high)) for value in ends]
+    gap, *between = (text.replace("-", "−") for text in said)
+    unit = "points" if measure is ACCURACY else ""
+    return {"points": f"+{gap}" if difference > 0 else gap, "between": " to ".join(between), "unit": unit}
 
 
 def forest(verdicts: Sequence[Mapping[str, Any]]) -> "Markup | None":
@@ -149,13 +187,14 @@ def forest(verdicts: Sequence[Mapping[str, Any]]) -> "Markup | None":
 
     if not verdicts:
         return None
+    measure: Measure = verdicts[0]["measure"]
     lines = []
     for one in verdicts[:FOREST]:
-        low, high = (100 * end for end in one["interval"])
-        lines.append(Difference(_label(one), 100 * one["difference"], low, high, one["told"], one["split"] == "test"))
+        low, high = (measure.scale * end for end in one["interval"])
+        lines.append(Difference(_label(one), measure.scale * one["difference"], low, high, one["told"], one["split"] == "test"))
     told = "; ".join(f"{one['minus']} on {one['split']} images {one['points']} ({one['between']})" for one in verdicts)
-    alt = f"Differences in accuracy in percentage points, with their intervals: {told}"
-    return Markup(pictures.svg(study_figures.forest(lines), alt, "forest"))
+    alt = f"Differences in {measure.name}{' in percentage points' if measure is ACCURACY else ''}, with their intervals: {told}"
+    return Markup(pictures.svg(study_figures.forest(lines, measure), alt, "forest"))
 
 
 def _label(one: Mapping[str, Any]) -> str:

@@ -12,31 +12,63 @@ from smallvision.runs.shapes import damaged
 
 LARGEST_EVIDENCE = 1024**3                # bytes of all arrays together, unpacked
 
+SPLITS = ("train", "validation", "test")
+
+Table = dict[str, tuple[str, tuple[str, ...]]]
+
 # arrays of evidence.npz: kind of dtype and axes; equal letters are equal lengths, N images of K classes
-EVIDENCE: dict[str, tuple[str, tuple[str, ...]]] = {
-    "split": ("U", ()), "probabilities": ("f", ("N", "K")), "labels": ("i", ("N",)), "predictions": ("i", ("N",)),
-    "confusion": ("i", ("K", "K")), "ids": ("iu", ("N", "2")),
+_OF_ALL: Table = {
+    "split": ("U", ()), "labels": ("i", ("N",)), "ids": ("iu", ("N", "2")),
     "first_index": ("i", ("first",)), "first_pixels": ("u", ("first", "C", "H", "W")),
-    "mistake_index": ("i", ("mistakes",)), "mistake_pixels": ("u", ("mistakes", "C", "H", "W")),
-    "confident_index": ("i", ("confident",)), "confident_pixels": ("u", ("confident", "C", "H", "W")),
     "train_labels": ("i", ("shown",)), "train_pixels": ("u", ("shown", "C", "train H", "train W")),
     "filters": ("f", ("F", "c", "h", "w")),
     "panel_kinds": ("U", ("kinds",)), "panel_pixels": ("u", ("kinds", "n", "C", "panel H", "panel W")),
+}
+_CLASSIFY: Table = {
+    "probabilities": ("f", ("N", "K")), "predictions": ("i", ("N",)), "confusion": ("i", ("K", "K")),
+    "mistake_index": ("i", ("mistakes",)), "mistake_pixels": ("u", ("mistakes", "C", "H", "W")),
+    "confident_index": ("i", ("confident",)), "confident_pixels": ("u", ("confident", "C", "H", "W")),
     "sizes": ("i", ("N", "2")), "first_sizes": ("i", ("first", "2")), "mistake_sizes": ("i", ("mistakes", "2")),
     "confident_sizes": ("i", ("confident", "2")), "train_sizes": ("i", ("shown", "2")),
     "scales": ("f", ("scales",)), "scaled_index": ("i", ("scaled",)), "scaled_predictions": ("i", ("scales", "scaled")),
 }
-ALWAYS = ("split", "probabilities", "labels", "predictions", "confusion")
-SPLITS = ("train", "validation", "test")
-INDICES = ("labels", "predictions", "train_labels", "scaled_predictions")
+_RECONSTRUCT: Table = {
+    "mse": ("f", ("N",)), "psnr": ("f", ("N",)), "ssim": ("f", ("N",)), "representation": ("f", ("N", "D")),
+    "first_reconstructions": ("u", ("first", "C", "H", "W")), "first_noisy": ("u", ("first", "C", "H", "W")),
+    "worst_index": ("i", ("worst",)), "worst_pixels": ("u", ("worst", "C", "H", "W")),
+    "worst_reconstructions": ("u", ("worst", "C", "H", "W")), "worst_noisy": ("u", ("worst", "C", "H", "W")),
+    "panel_reconstructions": ("u", ("kinds", "n", "C", "panel H", "panel W")),
+    "pca_components": ("i", ("ladder",)), "pca_mse": ("f", ("ladder",)), "spectrum": ("f", ("directions",)),
+    "traversals": ("u", ("walked", "steps", "C", "H", "W")), "traversal_dimensions": ("i", ("walked",)),
+    "samples": ("u", ("drawn", "C", "H", "W")),
+    "interpolations": ("u", ("pairs", "between", "C", "H", "W")), "interpolation_index": ("i", ("pairs", "2")),
+}
+EVIDENCE: dict[str, Table] = {"classify": _CLASSIFY | _OF_ALL, "reconstruct": _RECONSTRUCT | _OF_ALL}
+ALWAYS = {
+    "classify": ("split", "probabilities", "labels", "predictions", "confusion"),
+    "reconstruct": ("split", "labels", "mse", "psnr", "ssim", "representation"),
+}
+# arrays whose values are indices, and the axis that they point into; a class where K is not known is any number from 0
+POINTS = {
+    **dict.fromkeys(("labels", "predictions", "train_labels", "scaled_predictions"), "K"),
+    **dict.fromkeys(("first_index", "mistake_index", "confident_index", "scaled_index", "worst_index", "interpolation_index"), "N"),
+    "traversal_dimensions": "D",
+}
 TOGETHER = (("first_index", "first_pixels"), ("mistake_index", "mistake_pixels"), ("train_labels", "train_pixels"),
             ("confident_index", "confident_pixels"), ("panel_kinds", "panel_pixels"),
-            ("scales", "scaled_index"), ("scales", "scaled_predictions"))
+            ("scales", "scaled_index"), ("scales", "scaled_predictions"), ("first_reconstructions", "worst_reconstructions"),
+            ("worst_index", "worst_pixels"), ("worst_index", "worst_reconstructions"), ("first_noisy", "worst_noisy"),
+            ("pca_components", "pca_mse"), ("traversals", "traversal_dimensions"), ("interpolations", "interpolation_index"))
 
 
-def read(file: Path, classes: int | None) -> dict[str, np.ndarray]:
-    """All arrays of an evidence.npz of so many classes (None: not known). Raises BadInput."""
-    return _consistent(file, unpacked(file), classes)
+def read(file: Path, classes: int | None, task: str = "classify") -> dict[str, np.ndarray]:
+    """All arrays of an evidence.npz of so many classes (None: not known) and of a task. Raises BadInput."""
+    arrays = unpacked(file)
+    sizes = _consistent(file, arrays, classes, task)
+    (_classified if task == "classify" else _reconstructed)(file, arrays, sizes)
+    if str(arrays["split"]) not in SPLITS:
+        raise damaged(file, f"split is {short(str(arrays['split']))}, expected one of {', '.join(SPLITS)}")
+    return arrays
 
 
 def unpacked(file: Path) -> dict[str, np.ndarray]:
@@ -64,27 +96,33 @@ def unpacked(file: Path) -> dict[str, np.ndarray]:
         raise damaged(file, f"not a readable .npz: {reason}") from None
 
 
-def _consistent(file: Path, arrays: dict[str, np.ndarray], classes: int | None) -> dict[str, np.ndarray]:
-    """The arrays, once kinds, lengths and ranges agree with each other and with the number of classes."""
+def _consistent(file: Path, arrays: dict[str, np.ndarray], classes: int | None, task: str) -> dict[str, int]:
+    """The length of each axis, once kinds, lengths and ranges agree with each other and with the number of classes."""
     sizes = {"2": 2} if classes is None else {"2": 2, "K": classes}
-    missing = [name for name in ALWAYS if name not in arrays]
-    missing += [b for pair in TOGETHER for a, b in (pair, pair[::-1]) if a in arrays and b not in arrays]
+    table = EVIDENCE[task]
+    missing = [name for name in ALWAYS[task] if name not in arrays]
+    missing += [b for pair in TOGETHER for a, b in (pair, pair[::-1]) if {a, b} <= set(table) and a in arrays and b not in arrays]
     if missing:
         raise damaged(file, f"has no array {missing[0]}")
-    for name, (kinds, axes) in EVIDENCE.items():
-        if name not in arrays:
-            continue
+    known = {name: one for name, one in table.items() if name in arrays}
+    for name, (kinds, axes) in known.items():
         array = arrays[name]
         if array.dtype.kind not in kinds or array.ndim != len(axes) or (kinds == "u" and array.dtype != np.uint8):
             raise damaged(file, f"{name} is {array.dtype} with {array.ndim} axes, expected {len(axes)}")
         for axis, length in zip(axes, array.shape, strict=True):
             if sizes.setdefault(axis, length) != length:
                 raise damaged(file, f"{name} is {array.shape}, expected {axis} = {sizes[axis]}")
-        limit = sizes["N"] if name.endswith("_index") else sizes["K"] if name in INDICES else None
-        if limit is not None and array.size and not (array.min() >= 0 and array.max() < limit):
-            raise damaged(file, f"{name} has values outside 0 to {limit - 1}")
         if kinds == "f" and not np.isfinite(array).all():
             raise damaged(file, f"{name} has values that are no finite numbers")
+    for name in [name for name in known if name in POINTS]:
+        array, limit = arrays[name], sizes.get(POINTS[name], np.iinfo(np.int64).max)
+        if array.size and not (array.min() >= 0 and array.max() < limit):
+            raise damaged(file, f"{name} has values outside 0 to {limit - 1}")
+    return sizes
+
+
+def _classified(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, int]) -> None:
+    """Sizes lie within their pixels, the confusion matrix counts the answers, mistakes are mistakes."""
     for name in ("first", "mistake", "confident", "train"):
         shown, pixels = arrays.get(f"{name}_sizes"), arrays.get(f"{name}_pixels")
         if shown is not None and (pixels is None or (shown < 1).any() or (shown > pixels.shape[2:]).any()):
@@ -96,6 +134,18 @@ def _consistent(file: Path, arrays: dict[str, np.ndarray], classes: int | None) 
         index = arrays.get(name, np.zeros(0, np.int64))
         if (labels[index] == predictions[index]).any():
             raise damaged(file, f"{name} points at images that are no mistakes")
-    if str(arrays["split"]) not in SPLITS:
-        raise damaged(file, f"split is {short(str(arrays['split']))}, expected one of {', '.join(SPLITS)}")
-    return arrays
+
+
+def _reconstructed(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, int]) -> None:
+    """Errors are no less than 0, the worst are the worst, more components leave no more error."""
+    error, worst = arrays["mse"], arrays.get("worst_index", np.zeros(0, np.int64))
+    for name in ("mse", "pca_mse", "spectrum"):
+        if (arrays.get(name, error) < 0).any():
+            raise damaged(file, f"{name} has values below 0")
+    if len(np.unique(worst)) != len(worst) or not np.array_equal(error[worst], np.sort(error)[::-1][: len(worst)]):
+        raise damaged(file, "worst_index does not point at the images of highest mse")
+    counts, left = (arrays.get(name, np.zeros(0)) for name in ("pca_components", "pca_mse"))
+    if (np.diff(counts, prepend=0) < 1).any() or (np.diff(left) > 0).any():
+        raise damaged(file, "pca_components do not grow from 1 on, or pca_mse grows with them")
+    if len(arrays.get("spectrum", ())) > sizes["D"]:
+        raise damaged(file, f"spectrum has {len(arrays['spectrum'])} values, more than D = {sizes['D']}")

@@ -20,7 +20,8 @@ from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, build
 from smallvision.runs import evidence
 from smallvision.runs.files import FORMAT_VERSION
-from smallvision.runs.shapes import SHAPES, check, damaged
+from smallvision.runs.measures import measure
+from smallvision.runs.shapes import check, damaged, shapes
 
 LARGEST_TEXT = 512 * 1024**2              # bytes of one .json, .jsonl or .toml
 STALE_SECONDS = 600.0                     # where no process can be asked: with an older heartbeat a run has stopped
@@ -47,7 +48,7 @@ class RunRecord:
         if not _there(path):
             return None
         classes = None if self.result is None else len(self.result["classes"])
-        return evidence.read(path, classes)
+        return evidence.read(path, classes, self.experiment.task.kind)
 
 
 def read_run(path: str | Path) -> RunRecord:
@@ -67,11 +68,13 @@ def read_run(path: str | Path) -> RunRecord:
     """
     path = Path(path)
     text = _begin(path)
+    experiment = _experiment(path, text)
+    own = shapes(experiment.task.kind)
     record = RunRecord(
-        path=path, experiment=_experiment(path, text), experiment_toml=text, state=_json(path / "state.json"),
-        environment=_json(path / "environment.json", missing={}), metrics=_lines(path / "metrics.jsonl"),
-        steps=_lines(path / "steps.jsonl"), layers=_json(path / "layers.json", missing=None),
-        result=_json(path / "result.json", missing=None))
+        path=path, experiment=experiment, experiment_toml=text, state=_json(path / "state.json", own),
+        environment=_json(path / "environment.json", own, missing={}), metrics=_lines(path / "metrics.jsonl", own),
+        steps=_lines(path / "steps.jsonl", own), layers=_json(path / "layers.json", own, missing=None),
+        result=_json(path / "result.json", own, missing=None))
     if record.state["status"] == "finished" and record.result is None:
         raise damaged(path / "result.json", "missing, though state.json says finished")
     return record
@@ -82,9 +85,9 @@ def list_runs(folder: str | Path) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict : `name`, `hash`, `seed`, `status`, `epochs` (finished), `test_accuracy` (0 to 1), `seconds`, `path`,
-        `problem`. What is not known yet is None. A run that cannot be read has the status "broken", and its `problem`
-        says why; it is "" otherwise.
+    list of dict : `name`, `hash`, `seed`, `status`, `epochs` (finished), `test_accuracy` (0 to 1; of a classification),
+        `test_score` (as text, with what it is), `seconds`, `path`, `problem`. What is not known yet is None. A run that cannot
+        be read has the status "broken", and its `problem` says why; it is "" otherwise.
 
     Raises
     ------
@@ -100,20 +103,23 @@ def list_runs(folder: str | Path) -> list[dict[str, Any]]:
             if _there(path / "state.json") or _there(path / "experiment.toml"):
                 rows.append(_row(path))
         except BadInput as error:
-            unknown = dict.fromkeys(("hash", "seed", "epochs", "test_accuracy", "seconds"))
+            unknown = dict.fromkeys(("hash", "seed", "epochs", "test_accuracy", "test_score", "seconds"))
             rows.append({"name": path.name, **unknown, "status": "broken", "path": path, "problem": str(error)})
     return rows
 
 
 def _row(path: Path) -> dict[str, Any]:
     experiment = _experiment(path, _begin(path))
-    state, result = _json(path / "state.json"), _json(path / "result.json", missing=None)
-    metrics = [] if result else _lines(path / "metrics.jsonl")
+    own, score = shapes(experiment.task.kind), measure(experiment)
+    state, result = _json(path / "state.json", own), _json(path / "result.json", own, missing=None)
+    metrics = [] if result else _lines(path / "metrics.jsonl", own)
     last: dict[str, Any] = metrics[-1] if metrics else {"epoch": 0}
+    test = (result or last).get("test") or {}
     return {
         "name": experiment.name, "hash": state["experiment"], "seed": state["seed"], "status": status(state),
         "epochs": result["epochs"] if result else last["epoch"],
-        "test_accuracy": ((result or last).get("test") or {}).get("accuracy"),
+        "test_accuracy": test.get("accuracy"),
+        "test_score": f"{score.key} {score.text(test[score.key])}" if test else None,
         "seconds": result["seconds"] if result else last.get("seconds"),
         "path": path, "problem": "",
     }
@@ -184,8 +190,8 @@ def _bytes(file: Path) -> bytes:
         raise BadInput(f"{file}: cannot be read ({error.strerror or error}); restore it from a copy") from None
 
 
-def _json(file: Path, **default: Any) -> Any:
-    """A checked JSON file; what `missing` says when it is not there."""
+def _json(file: Path, own: Mapping[str, Any], **default: Any) -> Any:
+    """A JSON file, checked against its shape in `own`; what `missing` says when it is not there."""
     if default and not _there(file):
         return default["missing"]
     try:
@@ -198,18 +204,18 @@ def _json(file: Path, **default: Any) -> Any:
     if type(found) is int and found > FORMAT_VERSION:
         what = f"format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}"
         raise BadInput(f"{file}: {what}; update smallvision")
-    check(value, SHAPES[file.name], file)
+    check(value, own[file.name], file)
     return value
 
 
-def _lines(file: Path) -> list[dict[str, Any]]:
+def _lines(file: Path, own: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The records of a .jsonl; a last line that was cut off while it was written is left out."""
     *whole, torn = _bytes(file).split(b"\n") if _there(file) else [b""]
     records = []
     for number, line in enumerate([*whole, torn] if torn else whole, start=1):
         try:
             value = json.loads(line)
-            check(value, SHAPES[file.name], file, f"line {number}")
+            check(value, own[file.name], file, f"line {number}")
             records.append(value)
         except (RecursionError, ValueError) as error:
             if number > len(whole):

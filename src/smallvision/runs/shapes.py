@@ -7,13 +7,10 @@ from smallvision.errors import BadInput
 from smallvision.experiment.text import short
 
 WHOLE, NUMBER, SHARE, TEXT = "a whole number >= 0", "a number", "a number from 0 to 1", "text"
-_SCORES = {"loss": NUMBER, "accuracy": SHARE}
-_SCORED = {**_SCORES, "count": WHOLE}
-_FULL = {**_SCORED, "accuracy_interval?": [SHARE],
-         "per_class?": [{"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}],
-         "by_size?": [{"smallest": [WHOLE], "largest": [WHOLE], "count": WHOLE, "accuracy": SHARE, "accuracy_interval": [SHARE]}]}
+AMOUNT = "a number >= 0"
 _SIZES = {"parameters": WHOLE, "multiply_adds": WHOLE, "parameter_bytes": WHOLE, "output_bytes": WHOLE}
-# a shape: a leaf above, {key: shape} ("key?" may be absent), [shape] for a list of any length, alternatives in a tuple
+# a shape: a leaf above, {key: shape} ("key?" may be absent), [shape] for a list of any length, [shape, shape] for one of two,
+# alternatives in a tuple
 SHAPES: dict[str, Any] = {
     "state.json": {"format_version": WHOLE, "status": TEXT, "pid?": (WHOLE, None), "heartbeat?": (NUMBER, None),
                    "started?": (NUMBER, TEXT, None), "finished?": (NUMBER, TEXT, None), "experiment": TEXT,
@@ -22,16 +19,39 @@ SHAPES: dict[str, Any] = {
     "layers.json": {"format_version": WHOLE, "input": [WHOLE], "totals": _SIZES,
                     "rows": [{"name": TEXT, "type": TEXT, "output": [WHOLE], "receptive_field": (WHOLE, None),
                               **_SIZES}]},
-    "result.json": {"format_version": WHOLE, "name": TEXT, "experiment": TEXT, "seed": WHOLE, "parameters": WHOLE,
-                    "bytes": WHOLE, "multiply_adds": WHOLE, "epochs": WHOLE, "seconds": NUMBER,
-                    "seconds_per_epoch": NUMBER, "images_per_second": NUMBER, "precision": TEXT,
-                    "selected": {"epoch": WHOLE, "by": TEXT}, "classes": [TEXT], "counts": {"train": WHOLE},
-                    "mean": [NUMBER], "std": [NUMBER], "notes": [TEXT], "model_sha256": TEXT,
-                    "looks": WHOLE, "sizes?": WHOLE, "train?": _FULL, "validation?": (_FULL, None), "test?": (_FULL, None)},
-    "metrics.jsonl": {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "learning_rate": NUMBER, "seconds": NUMBER,
-                      "train": _SCORES, "validation?": (_SCORES, None), "test?": (_SCORES, None)},
     "steps.jsonl": {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "loss": [NUMBER], "seconds": NUMBER},
 }
+_RESULT = {"format_version": WHOLE, "name": TEXT, "experiment": TEXT, "seed": WHOLE, "parameters": WHOLE,
+           "bytes": WHOLE, "multiply_adds": WHOLE, "epochs": WHOLE, "seconds": NUMBER,
+           "seconds_per_epoch": NUMBER, "images_per_second": NUMBER, "precision": TEXT,
+           "selected": {"epoch": WHOLE, "by": TEXT}, "classes": [TEXT], "counts": {"train": WHOLE},
+           "mean": [NUMBER], "std": [NUMBER], "notes": [TEXT], "model_sha256": TEXT, "looks": WHOLE, "sizes?": WHOLE}
+_EPOCH = {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "learning_rate": NUMBER, "seconds": NUMBER}
+
+# what a split's scores are, by task: those of every epoch, and what the result has beside them
+_SCORES: dict[str, dict[str, Any]] = {
+    "classify": {"loss": NUMBER, "accuracy": SHARE},
+    "reconstruct": {"loss": NUMBER, "mse": AMOUNT, "psnr?": NUMBER, "ssim?": NUMBER, "noisy_mse?": AMOUNT, "kl?": NUMBER,
+                    "elbo?": NUMBER},
+}
+_FULL: dict[str, dict[str, Any]] = {
+    "classify": {"accuracy_interval?": [SHARE, SHARE],
+                 "per_class?": [{"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}],
+                 "by_size?": [{"smallest": [WHOLE, WHOLE], "largest": [WHOLE, WHOLE], "count": WHOLE, "accuracy": SHARE,
+                               "accuracy_interval": [SHARE, SHARE]}]},
+    "reconstruct": {"mse_interval?": [NUMBER, NUMBER], "pca?": {"components": WHOLE, "mse": AMOUNT},
+                    "per_class?": [{"class": TEXT, "support": WHOLE, "mse": (AMOUNT, None), "psnr": (NUMBER, None),
+                                    "ssim": (NUMBER, None)}],
+                    "dimensions?": {"dead": WHOLE, "duplicates": WHOLE, "effective_rank": AMOUNT}},
+}
+
+
+def shapes(task: str) -> dict[str, Any]:
+    """Of every file of a run of a task, by its name."""
+    scores, scored = _SCORES[task], {**_SCORES[task], "count": WHOLE, **_FULL[task]}
+    result = {**_RESULT, "train?": scored, "validation?": (scored, None), "test?": (scored, None)}
+    epoch = {**_EPOCH, "train": scores, "validation?": (scores, None), "test?": (scores, None)}
+    return {**SHAPES, "result.json": result, "metrics.jsonl": epoch}
 
 
 def damaged(file: Path, what: str) -> BadInput:
@@ -51,6 +71,8 @@ def check(value: Any, shape: Any, file: Path, at: str = "") -> None:
                     raise damaged(file, f'{at or "its table"} has no "{name}"')
             return
         if isinstance(option, list) and isinstance(value, list):
+            if len(option) > 1 and len(value) != len(option):
+                raise damaged(file, f"{at} has {len(value)} values, expected {len(option)}")
             for position, item in enumerate(value):
                 check(item, option[0], file, f"{at}[{position}]")
             return
@@ -67,4 +89,4 @@ def _fits(value: Any, leaf: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:      # nor NaN
         return False
     whole = isinstance(value, int) and value >= 0
-    return leaf == NUMBER or (leaf == SHARE and 0 <= value <= 1) or (leaf == WHOLE and whole)
+    return leaf == NUMBER or (leaf == SHARE and 0 <= value <= 1) or (leaf == AMOUNT and value >= 0) or (leaf == WHOLE and whole)

@@ -123,7 +123,8 @@ class Agenda:
         self._tries[name, number] = job
         self._history[name].append(Tried(settings, equal[0].scores, equal[0].done) if equal else Tried(settings, done=False))
         if not equal:
-            self.jobs.append(job)
+            known = {one.key for one in self.jobs}
+            self.jobs += [one for one in plan.with_needs([job]) if one is job or one.key not in known]
 
     def _try(self, name: str, number: int, settings: Mapping[str, Any]) -> Job:
         experiment = changed(self._plain[name], settings, f'{self._study.name}: case "{name}"')

@@ -8,6 +8,7 @@ from typing import Any
 
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Experiment, Study, build
+from smallvision.experiment.encoder import EncoderClassifierSpec
 from smallvision.experiment.files import assign
 from smallvision.experiment.model import CustomSpec
 from smallvision.experiment.study import LONGEST_NAME, Range
@@ -69,6 +70,8 @@ def _refuse_other_tasks(name: str, cases: Mapping[str, Experiment]) -> None:
 def changed(experiment: Experiment, settings: Mapping[str, Any], where: str) -> Experiment:
     """The experiment with some keys set anew; in the order of keys, so that a table comes before what is inside it.
 
+    Whose encoder is taken over, if one is, is looked up anew.
+
     Raises
     ------
     BadInput : an unknown key, a value of wrong type or range; `where` comes first in its text.
@@ -79,7 +82,16 @@ def changed(experiment: Experiment, settings: Mapping[str, Any], where: str) -> 
             assign(table, key, settings[key])
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from None
-    return build(table, where)
+    found = build(table, where)
+    return _looked_up(found, where) if isinstance(found.model, EncoderClassifierSpec) else found
+
+
+def _looked_up(experiment: Experiment, where: str) -> Experiment:
+    """With what else decides it: the source of a person's own network, the encoder that is taken over."""
+    try:
+        return with_digests(experiment, None, None, None)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from None
 
 
 def _experiment(study: Study, case: str, own: dict[str, Any]) -> Experiment:
@@ -94,10 +106,7 @@ def _experiment(study: Study, case: str, own: dict[str, Any]) -> Experiment:
         )
     if not data.validation and data.source not in BRING_VALIDATION:
         raise BadInput(f'{where}: has no validation images, and a study chooses by them; add set."data.validation" = 0.1')
-    try:
-        return with_digests(experiment, None, None, None)      # of the source of a person's own network
-    except BadInput as error:
-        raise BadInput(f"{where}: {error}") from None
+    return _looked_up(experiment, where)
 
 
 def _settings(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,29 +7,57 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, load
 from smallvision.experiment.data import DataSpec
+from smallvision.experiment.encoder import EncoderClassifierSpec, protocol_aside
+from smallvision.experiment.recipe import ProtocolSpec
+from smallvision.passed import with_digests
 from smallvision.runs import where
 from smallvision.runs.read import read_run
 
 Key = tuple[str, int]                      # an experiment's hash and a seed: equal keys are one run
+PROTOCOLS: tuple[Literal["never", "once", "watched"], ...] = ("never", "once", "watched")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a study. `what`: its case, or which try of its case's search, or what needs it."""
+    """One run of a study. `what`: its case, or which try of its case's search, or what needs it.
+
+    `needed`: it is there for others to begin with; it need not have validation images, and when it met the test split is all one.
+    """
 
     what: str
     experiment: Experiment
     seed: int
+    needed: bool = False
 
     @cached_property
     def key(self) -> Key:
         """Equal experiments with equal seeds are one run."""
         return self.experiment.hash(), self.seed
+
+    @cached_property
+    def keys(self) -> tuple[Key, ...]:
+        """Of the runs that will do, the best first: of one that is needed, also those that met the test split at other times."""
+        if not self.needed:
+            return (self.key,)
+        others = [self.experiment.model_copy(update={"protocol": ProtocolSpec(test=test)}).hash() for test in PROTOCOLS]
+        return tuple(dict.fromkeys([self.key, *((other, self.seed) for other in others)]))
+
+    @cached_property
+    def needs(self) -> tuple["Job", ...]:
+        """The runs that have to be there before it. Raises BadInput, see `needs`."""
+        seed = getattr(getattr(self.experiment.model, "encoder", None), "seed", None)
+        own = self.seed if seed is None else seed
+        return tuple(Job(f"{other.name}, needed by {self.what}", other, own, True) for other in needs(self.experiment))
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return f"{self.what}, seed {self.seed}" if self.needed else f'case "{self.what}", seed {self.seed}'
 
     @cached_property
     def images(self) -> DataSpec:
@@ -64,9 +92,24 @@ class Timing:
 
 
 def needs(experiment: Experiment) -> list[Experiment]:
-    """The experiments whose results this one begins with: that of `encoder = { experiment = NAME }` in its network, if it has one."""
-    name = getattr(getattr(experiment.model, "encoder", None), "experiment", None)
-    return [load(name)] if name else []
+    """The experiments whose runs this one begins with: that whose encoder it takes over, if it does.
+
+    Where this one trains without the test split, as all do in a study, so does what it needs.
+
+    Raises
+    ------
+    BadInput : the other experiment is not there, or is no longer what it was when this one was written.
+    """
+    model = experiment.model
+    if not isinstance(model, EncoderClassifierSpec) or model.weights == "fresh" or model.encoder.experiment is None:
+        return []
+    name = model.encoder.experiment
+    other = with_digests(load(name), None, None, None)
+    if model.encoder.digest not in (None, protocol_aside(other)):
+        found = f"hash {protocol_aside(other)}, expected {model.encoder.digest}"
+        raise BadInput(f"model.encoder.experiment: {name} has changed since {experiment.name} was written ({found}); "
+                       "bring the old one back, or leave model.encoder.digest and .model out")
+    return [other.model_copy(update={"protocol": experiment.protocol})] if experiment.protocol.test == "never" else [other]
 
 
 def ordered(graph: Mapping[Key, Iterable[Key]], names: Mapping[Key, str]) -> list[Key]:
@@ -105,17 +148,26 @@ def jobs(cases: Mapping[str, Experiment], seeds: Sequence[int]) -> list[Job]:
     ------
     BadInput : needs that go in a circle.
     """
+    return with_needs([Job(case, experiment, seed) for seed in seeds for case, experiment in cases.items()])
+
+
+def with_needs(wanted: Iterable[Job]) -> list[Job]:
+    """These jobs and all that they need, once, in order of need; else in their own order.
+
+    Raises
+    ------
+    BadInput : needs that go in a circle.
+    """
     found: dict[Key, Job] = {}
     graph: dict[Key, list[Key]] = {}
-    waiting = [Job(case, experiment, seed) for seed in seeds for case, experiment in cases.items()]
+    waiting = list(wanted)
     while waiting:
         job = waiting.pop(0)
         if job.key in found:
             continue
         found[job.key] = job
-        required = [Job(f"needed by {job.what}", other, job.seed) for other in needs(job.experiment)]
-        graph[job.key] = [other.key for other in required]
-        waiting += required
+        graph[job.key] = [other.key for other in job.needs]
+        waiting += job.needs
     return [found[key] for key in ordered(graph, {key: job.what for key, job in found.items()})]
 
 
@@ -155,10 +207,16 @@ def finished(folder: Path, wanted: Iterable[Job]) -> dict[Key, Path]:
         else:
             missing[job.key] = job
     if missing and folder.is_dir():
+        sought = {key for job in missing.values() for key in job.keys}
+        there: dict[Key, Path] = {}
         for state in sorted(folder.glob("[!.]*/state.json")):
             key = _finished_key(state)
-            if key in missing and key not in out and _readable(state.parent):
-                out[key] = state.parent
+            if key in sought and key not in there and _readable(state.parent):
+                there[key] = state.parent
+        for job in missing.values():
+            will_do = [there[key] for key in job.keys if key in there]
+            if will_do:
+                out[job.key] = will_do[0]
     return out
 
 

@@ -163,7 +163,7 @@ class Start:
         distinct = {job.key[0]: job for job in self.pending}
         self._fetch([job.experiment for job in self.pending])
         self.pool.resize(min(len(self.pending) + len(self.agenda.later), self.place.workers or _at_first(self.place.device)))
-        asked = [timing.task("check", job, hash=key) for key, job in distinct.items()]
+        asked = [timing.task("check", job, hash=key, needed=job.needed) for key, job in distinct.items()]
         return {task["hash"]: answer for task, answer in self.pool.ask(asked)}
 
     def _fetch(self, experiments: Iterable[Experiment]) -> None:

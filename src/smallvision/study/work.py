@@ -76,7 +76,7 @@ class Work:
                 self.stop(self.signals.caught)
             self.book.heartbeat()
         fatal = [(job, why) for job, why in self.failed.values() if not self.agenda.is_try(job)]
-        texts = [f'case "{job.what}", seed {job.seed}: {why}' for job, why in fatal]
+        texts = [f"{job.title}: {why}" for job, why in fatal]
         texts += [f'case "{name}": {why}' for name, why in self.agenda.failed.items()]
         if texts:
             more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
@@ -93,9 +93,9 @@ class Work:
                 return
             self._queue.remove(job)
             path = plan.path_of(job, self.place.folder, self.done)
-            needed = [self.failed[key] for key in self._needs(job) if key in self.failed]
-            if needed:
-                yield from self._not_taken(job, f"needs {needed[0][0].what}, which failed")
+            failed = [other for other in job.needs if other.key in self.failed]
+            if failed:
+                yield from self._not_taken(job, f"needs {failed[0].experiment.name}, which failed")
             elif where.standing(path, job.experiment, job.seed) == "finished":
                 yield from self._taken(job)
             elif busy(path):
@@ -110,12 +110,9 @@ class Work:
                 yield Moved(job, "running")
 
     def _next(self, worker: Worker) -> Job | None:
-        """The job for a worker: one whose data it has in memory, before others; the largest; the first."""
-        free = [job for job in self._queue if all(key in self.done or key in self.failed for key in self._needs(job))]
-        return max(free, key=lambda job: (job.images == worker.kept, plan.size(job, self.sizes)), default=None)
-
-    def _needs(self, job: Job) -> list[Key]:
-        return [(other.hash(), job.seed) for other in plan.needs(job.experiment)]
+        """The job for a worker: one that others need, before others; one whose data it has in memory; the largest; the first."""
+        free = [job for job in self._queue if all(other.key in self.done or other.key in self.failed for other in job.needs)]
+        return max(free, key=lambda job: (job.needed, job.images == worker.kept, plan.size(job, self.sizes)), default=None)
 
     def _heard(self, worker: Worker, task: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[Event]:
         """What an answer means for its job."""
@@ -159,12 +156,12 @@ class Work:
             yield from self._not_taken(job, str(error))
             return
         scores = result.get("validation")
-        if not scores:
+        if not scores and not job.needed:
             yield from self._not_taken(job, f"{path} is finished, but was never scored on validation images")
             return
         self.done[job.key] = path
         yield Moved(job, "done", result["epochs"], 1.0, scores, result["seconds"])
-        yield from self._known(job, {key: scores[key] for key in (measure(job.experiment).key, "loss")})
+        yield from self._known(job, {key: scores[key] for key in (measure(job.experiment).key, "loss")} if scores else None)
 
     def _not_taken(self, job: Job, why: str) -> Iterator[Event]:
         self.failed[job.key] = job, why

@@ -31,14 +31,17 @@ from smallvision.data.images import Splits
 from smallvision.errors import BadInput, Interrupted, RunFailed, SmallvisionError
 from smallvision.experiment import Experiment, build
 from smallvision.experiment.data import DataSpec
+from smallvision.nn.encoder_classifier import refuse_other_shape
 from smallvision.runs import pictures, where
 from smallvision.runs.read import read_run
-from smallvision.study import match
+from smallvision.study import match, plan
+from smallvision.study.plan import Job
 from smallvision.train import device, engine
 from smallvision.train.state import begin
 
 PROGRESS_SECONDS = 0.2                     # between two messages about progress: a person reads no faster
 ENDLESS = 1_000_000                        # epochs of a run that is only timed
+SCORED = 1000                              # images, to time scoring where there are no validation images
 TIMED_STEPS = 4                            # of such an epoch: where threads wait for a busy machine, a step may take a second
 
 Answer = dict[str, Any]
@@ -64,16 +67,18 @@ class Desk:
         return self._kept[1]
 
     def ready(self, experiment: Experiment) -> rehearsal.Ready:
-        """Data, network and task of an experiment. Raises BadInput, also where there is nothing to choose by."""
+        """Data, network and task of an experiment; an encoder that it takes over has fresh weights here. Raises BadInput."""
         passed = rehearsal.Passed(self.splits(experiment.data))
-        found = rehearsal.ready(experiment, 0, self.where, self.root, self.trust_code, passed)
-        if found.splits.validation is None:
-            raise BadInput('data: has no validation images, and a study chooses by them; add set."data.validation" = 0.1')
-        return found
+        return rehearsal.ready(experiment, 0, self.where, self.root, self.trust_code, passed)
 
     def check(self, task: Answer) -> Iterator[Answer]:
-        """Whether an experiment can be run, and how large it is."""
-        found = self.ready(build(task["experiment"], task["where"]))
+        """Whether an experiment can be run, and how large it is. Unless it is only needed by others, there must be what to choose by."""
+        experiment = build(task["experiment"], task["where"])
+        found = self.ready(experiment)
+        if found.splits.validation is None and not task["needed"]:
+            raise BadInput('data: has no validation images, and a study chooses by them; add set."data.validation" = 0.1')
+        for other in plan.needs(experiment):
+            refuse_other_shape(rehearsal.shape(other, self.root)[0], found.splits.train.largest, other.name)
         counts = {name: len(split) for name, split in found.splits.named().items()}
         sizes = {key: found.layers["totals"][key] for key in ("parameters", "multiply_adds")}
         yield {"said": "done", "counts": counts, **sizes}
@@ -116,12 +121,13 @@ class Desk:
         self._timed = None
         found = self.ready(asked)
         train, validation = found.splits.train, found.splits.validation
-        assert validation is not None
+        some = validation or train.take(torch.arange(min(len(train), SCORED), device=self.where))
         began = time.perf_counter()
-        found.task.score(found.model, validation, found.task.fit(found.model, train, validation))
-        an_image = (time.perf_counter() - began) / len(validation)
-        an_epoch = len(train) / timed["images_per_second"] + len(validation) * an_image
-        yield {"said": "done", "seconds": asked.recipe.epochs * an_epoch + (len(train) + len(validation)) * an_image}
+        found.task.score(found.model, some, found.task.fit(found.model, train, validation))
+        an_image = (time.perf_counter() - began) / len(some)
+        watched = len(validation) if validation is not None else 0
+        an_epoch = len(train) / timed["images_per_second"] + watched * an_image
+        yield {"said": "done", "seconds": asked.recipe.epochs * an_epoch + (len(train) + watched) * an_image}
 
     def run(self, task: Answer) -> Iterator[Answer]:
         """Run an experiment, or go on with it, to its end."""
@@ -129,7 +135,9 @@ class Desk:
         experiment, path, seed = build(task["experiment"], task["where"]), Path(task["path"]), int(task["seed"])
         standing = where.standing(path, experiment, seed)
         if standing != "finished":
-            place = lab.Place(path, seed, self.device_name, task["threads"], self.root, self.trust_code, tuple(task["command"]))
+            needs = Job(experiment.name, experiment, seed).needs
+            encoder = next(iter(plan.finished(path.parent, needs).values()), None)               # it stands where all runs do
+            place = lab.Place(path, seed, self.device_name, task["threads"], self.root, self.trust_code, tuple(task["command"]), encoder)
             passed = rehearsal.Passed(self.splits(experiment.data))
             yield from _told(lab.run(experiment, place, standing == "unfinished", passed))
         yield {"said": "done"}

@@ -20,6 +20,7 @@ from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import Experiment
 from smallvision.experiment.recipe import RecipeSpec
 from smallvision.tasks.base import Scores, Step
+from smallvision.train.optimisers import set_rate
 from smallvision.train.schedules import rate
 from smallvision.train.state import Best, TrainState
 
@@ -109,8 +110,7 @@ def train(
             if spatial:
                 batch = replace(batch, pixels=batch.pixels.contiguous(memory_format=torch.channels_last))
             learning_rate = rate(recipe, state.step, steps_per_epoch)
-            for group in state.optimizer.param_groups:
-                group["lr"] = learning_rate
+            set_rate(state.optimizer, learning_rate)
             with autocast(device, recipe.precision):
                 step = task.step(state.model, batch, generator)
             short = parts is not None and step.count < recipe.batch_size

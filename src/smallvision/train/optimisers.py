@@ -14,6 +14,7 @@ FUSED = ("cpu", "cuda")              # device types on which torch fuses all thr
 def build(recipe: RecipeSpec, model: nn.Module) -> Optimizer:
     """The recipe's optimiser over the model's own parameter groups (no weight decay on norms and biases).
 
+    A group's `rate`, 1 unless it has one, is its learning rate in terms of the recipe's; see `set_rate`.
     In Adam weight decay is L2 regularisation (Kingma & Ba 2014); in AdamW it is decoupled (Loshchilov & Hutter 2017).
     """
     groups: list[dict[str, Any]] = model.parameter_groups(recipe.weight_decay)  # type: ignore[operator]
@@ -23,3 +24,9 @@ def build(recipe: RecipeSpec, model: nn.Module) -> Optimizer:
         return SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=recipe.nesterov, fused=fused)
     kind: type[Adam] = AdamW if recipe.optimizer == "adamw" else Adam                  # in torch AdamW is an Adam
     return kind(groups, recipe.learning_rate, recipe.betas, fused=fused)
+
+
+def set_rate(optimizer: Optimizer, learning_rate: float) -> None:
+    """Give every group its share of a step's learning rate, as the schedule has it."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate * group.get("rate", 1.0)

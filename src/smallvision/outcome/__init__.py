@@ -1,4 +1,4 @@
-"""What a finished run has to say: `result.json` as a dict, and the arrays of `evidence.npz`."""
+"""What a finished run has to say: `result.json` as a dict, and the arrays of `evidence.npz`. What they are is the task's."""
 
 from typing import Any
 
@@ -8,14 +8,13 @@ from torch import nn
 from smallvision.data import augment
 from smallvision.data.images import Splits
 from smallvision.evaluate import evidence as chosen
-from smallvision.evaluate import metrics, scales
-from smallvision.evaluate.sizes import by_size
 from smallvision.experiment import Experiment
-from smallvision.stats.intervals import wilson
+from smallvision.outcome import classify, reconstruct
 from smallvision.tasks import Scores
 from smallvision.train.state import TrainState
 
-PANEL = 10                                 # images of each kind in the panel of an expanded training set
+IN_FULL = {"classify": classify.in_full, "reconstruct": reconstruct.in_full}
+EVIDENCE = {"classify": classify.evidence, "reconstruct": reconstruct.evidence}
 
 
 def shown(scores: dict[str, Scores]) -> str:
@@ -40,7 +39,6 @@ def result(
     scores : of every split, scored by the selected weights.
     selected : the epoch that these weights are of, and what chose it.
     """
-    classes = splits.train.classes
     out: dict[str, Any] = {
         "name": experiment.name,
         "experiment": experiment.hash(),
@@ -53,7 +51,7 @@ def result(
         "images_per_second": state.examples / state.seconds if state.seconds else 0.0,
         "precision": experiment.recipe.precision,
         "selected": selected,
-        "classes": list(classes),
+        "classes": list(splits.train.classes),
         "counts": {name: score.count for name, score in scores.items()},
         "mean": list(splits.mean),
         "std": list(splits.std),
@@ -63,19 +61,15 @@ def result(
         out["sizes"] = len(splits.train.groups)
     for name, score in scores.items():
         out[name] = {**score.values, "count": score.count}
-    out[shown(scores)] = in_full(scores[shown(scores)], classes)
+    out[shown(scores)] = in_full(experiment, splits, scores)
     return out
 
 
-def in_full(score: Scores, classes: tuple[str, ...]) -> dict[str, Any]:
-    """A split's scores with the interval of its accuracy, the figures of each class and of each image size, as in `result.json`."""
-    labels, predictions = score.evidence["labels"], score.evidence["predictions"]
-    interval = wilson(int((labels == predictions).sum()), score.count)
-    per_class = metrics.per_class(labels, predictions, classes)
-    out = {**score.values, "count": score.count, "accuracy_interval": list(interval), "per_class": per_class}
-    if "sizes" in score.evidence:
-        out["by_size"] = by_size(labels, predictions, score.evidence["sizes"])
-    return out
+def in_full(experiment: Experiment, splits: Splits, scores: dict[str, Scores]) -> dict[str, Any]:
+    """The shown split's scores with their interval, the figures of each class and all else that `result.json` has of it."""
+    name = shown(scores)
+    score = scores[name]
+    return {**score.values, "count": score.count, **IN_FULL[experiment.task.kind](splits, name, score)}
 
 
 def looks(experiment: Experiment, splits: Splits, epochs: int) -> int:
@@ -86,28 +80,18 @@ def looks(experiment: Experiment, splits: Splits, epochs: int) -> int:
 
 
 def evidence(model: nn.Module, splits: Splits, experiment: Experiment, scores: dict[str, Scores]) -> dict[str, np.ndarray]:
-    """What `evidence.npz` holds: every answer on the shown split, chosen images, the first layer's weights.
-
-    Of a network that takes any size also its answers to the shown split's images at several scales: no further look at
-    a test split, since nothing can select by it.
-    """
+    """What `evidence.npz` holds: every answer on the shown split, chosen images, the first layer's weights."""
     name, train = shown(scores), splits.train
-    found = scores[name].evidence
     some = chosen.first(train)
     out = {
         "split": np.array(name),
-        **found,
-        "confusion": metrics.confusion(found["labels"], found["predictions"], len(train.classes)),
-        **chosen.chosen(splits.named()[name], found["predictions"], found["probabilities"]),
+        **scores[name].evidence,
+        **EVIDENCE[experiment.task.kind](model, splits, experiment, name, scores[name]),
         **{f"train_{key}": value for key, value in chosen.stacked(train, some).items()},
         "train_labels": train.labels.cpu().numpy()[some],
         "filters": chosen.filters(model, train.largest),
     }
-    if getattr(model, "any_size", False):
-        out |= scales.by_scale(model, splits.named()[name])
     if experiment.data.expand is not None:
         kinds = augment.kinds(experiment.data.expand)
-        group = max(train.groups, key=len)
-        panel = group.reshape(len(kinds), -1, *group.shape[1:])[:, :PANEL]                       # (kinds, n, C, H, W)
-        out |= {"panel_pixels": panel.cpu().numpy(), "panel_kinds": np.array(kinds)}
+        out |= {"panel_pixels": chosen.panel(train, len(kinds)).cpu().numpy(), "panel_kinds": np.array(kinds)}
     return out

@@ -1,0 +1,287 @@
+"""The report of an autoencoder, and its run directory read back: complete, self-contained, and refused where it contradicts itself."""
+
+import base64
+import io
+import json
+import random
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import fake_run
+import numpy as np
+import pytest
+import torch
+from matplotlib import colormaps
+from PIL import Image
+from test_report_page import Page, check_self_contained
+
+import smallvision as sv
+from smallvision import lab
+from smallvision.errors import BadInput
+from smallvision.experiment import load
+from smallvision.lab import Place
+from smallvision.report import figures, reconstruction, reconstruction_figures
+from smallvision.report.page import page, page_of_many
+from smallvision.runs.beside import against_pca
+from smallvision.runs.measures import MEASURES
+from smallvision.runs.read import RunRecord, list_runs, read_run
+
+SHORT = ["recipe.epochs=2", "data.limit=200"]
+KINDS = {
+    "plain": ["data.expand.noise=0.1"],
+    "denoise": ["task.denoise.amount=0.2", "data.validation=0", "protocol.test=watched"],
+    "variational": ["model.variational=true", "task.loss=bce"],
+}
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunRecord]:
+    before, folder, out = torch.get_num_threads(), tmp_path_factory.mktemp("runs"), {}
+    for kind, overrides in KINDS.items():
+        place = Place(folder / kind, device="cpu", threads=1, command=("smallvision",))
+        list(lab.run(load("digits-autoencoder", [*SHORT, *overrides]), place))
+        out[kind] = read_run(folder / kind)
+    torch.set_num_threads(before)
+    return out
+
+
+@pytest.fixture
+def run(records: dict[str, RunRecord], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(records["variational"].path, tmp_path / "run"))
+
+
+def scored(record: RunRecord) -> dict[str, Any]:
+    assert record.result is not None
+    return dict(record.result["test"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_is_whole_and_says_what_was_measured(records: dict[str, RunRecord], kind: str) -> None:
+    record = records[kind]
+    text, test = page(record), scored(record)
+    seen = Page(text)
+    check_self_contained(seen, text)
+    if kind == "plain":
+        assert page(read_run(record.path)) == text
+    low, high = test["mse_interval"]
+    expected = [
+        f"{test['mse']:.5f} is the mean squared error of 360", f"(95 % interval {low:.5f} to {high:.5f})", f"SSIM {test['ssim']:.3f}",
+        f"The error is {against_pca(test)}", "learned less than that", "First test images", "Worst reconstructions", "Representation",
+        f"effective rank is {test['dimensions']['effective_rank']:.1f}", "encoder", "decoder", "PCA, 8 components (test)", "Student's t",
+    ]  # fmt: skip
+    if kind == "denoise":
+        expected += [f"left as they are have an MSE of {test['noisy_mse']:.5f}", "noisy MSE", "test (watched)", "PCA is given the clean"]
+    if kind == "variational":
+        expected += ["Samples", "Between two images", "ELBO (nats)", f"{test['kl']:.2f}", "cross-entropy + β KL per pixel (nats)"]
+    if kind == "plain":
+        expected += ["flipped and noisy, reconstructed"]
+    for words in expected:
+        assert words in seen.text, words
+    assert "accuracy" not in seen.text.replace("(accuracy", "")
+    rows = {row[0]: row for row in seen.rows if row}
+    for one in test["per_class"]:
+        assert rows[one["class"]][1:3] == [f"{one['mse']:.5f}", f"{one['psnr']:.2f}"]
+    assert float(rows["test"][1]) == pytest.approx(test["mse"], abs=5e-6)
+
+
+def pictures(text: str, alt: str) -> list[np.ndarray]:
+    """The pictures whose description matches, decoded by Pillow."""
+    found = [one for one in Page(text).find("img") if re.fullmatch(alt, one["alt"])]
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(one["src"].partition(",")[2])))) for one in found]
+
+
+def test_each_picture_is_the_image_it_is_said_to_be(records: dict[str, RunRecord]) -> None:
+    record = records["denoise"]
+    evidence, text = record.evidence, page(record)
+    assert evidence is not None
+    for which, n in (("image", "pixels"), ("with noise", "noisy"), ("reconstruction", "reconstructions")):
+        found = pictures(text, rf"test image \d+, \d: {which}")
+        np.testing.assert_array_equal(found, np.concatenate([evidence[f"first_{n}"], evidence[f"worst_{n}"]])[:, 0])
+    off = np.abs(evidence["worst_pixels"] / 255 - evidence["worst_reconstructions"] / 255)[:, 0]
+    np.testing.assert_array_equal(pictures(text, r"test image \d+, \d: error"), colormaps["magma"](off / off.max(), bytes=True)[..., :3])
+    assert f"from 0 (black) to {off.max():.2f}" in text
+    np.testing.assert_array_equal(pictures(text, "traversal, .*"), evidence["traversals"].reshape(-1, 8, 8))
+
+
+def test_the_network_stands_among_pcas_errors() -> None:
+    counts, errors = [1, 2, 4, 8, 16, 64], [0.06, 0.05, 0.04, 0.03, 0.02, 0.0]
+    figure = reconstruction_figures.beside(counts, errors, 4, 0.025)
+    for axes, some in zip(figure.axes, (slice(0, 5), slice(0, 5)), strict=True):            # 16 = 4 * 4; on a log axis no 0
+        curve, mark = axes.lines
+        np.testing.assert_array_equal(curve.get_xydata(), list(zip(counts[some], errors[some], strict=True)))
+        np.testing.assert_array_equal(mark.get_xydata(), [[4, 0.025]])
+        assert axes.get_xlim()[0] <= 1
+        assert axes.get_ylim()[0] < 0.02
+        assert axes.get_ylim()[1] > 0.06
+
+
+@pytest.mark.parametrize(("mse", "worth"), [(0.07, "1"), (0.05, "2"), (0.049, "3 to 4"), (0.021, "9 to 16"), (0.001, "more than 16")])
+def test_how_many_components_an_error_is_worth(mse: float, worth: str) -> None:
+    evidence = {"pca_components": np.array([1, 2, 4, 8, 16]), "pca_mse": np.array([0.06, 0.05, 0.04, 0.03, 0.02]),
+                "representation": np.zeros((3, 4), np.float32), "mse": np.zeros(3)}  # fmt: skip
+    assert reconstruction._beside(evidence, {"mse": mse}, "")["same_as_pca"] == worth
+
+
+@pytest.mark.parametrize(
+    ("mse", "pca", "words"),
+    [
+        (0.0135, 0.02, "32.5 % below exact PCA with 8 components (0.02000)"), (0.021, 0.02, "5.0 % above exact PCA"),
+        (0.05, 0.02, "2.5 times that of exact PCA"), (0.020001, 0.02, "equal to that of exact PCA"),
+        (0.01, 0.0, "above exact PCA with 8 components (0.00000), which loses nothing"), (0.0, 0.0, "equal to that of exact PCA"),
+    ],
+)  # fmt: skip
+def test_pca_in_words(mse: float, pca: float, words: str) -> None:
+    assert against_pca({"mse": mse, "pca": {"components": 8, "mse": pca}}).startswith(words)
+    assert against_pca({"mse": mse}) == ""
+    assert "1 component (" in against_pca({"mse": mse, "pca": {"components": 1, "mse": pca}})
+
+
+def test_curves_have_one_panel_where_loss_and_score_are_the_same(records: dict[str, RunRecord]) -> None:
+    score = MEASURES["reconstruct"]
+    same, both = (figures.curves(records[kind].metrics, "loss", score, (0.5, "PCA")) for kind in ("plain", "variational"))
+    assert [axes.get_ylabel() for axes in same.axes] == [score.name]
+    assert [axes.get_ylabel() for axes in both.axes] == ["loss", score.name]
+    for line, split in zip(both.axes[1].lines[:2], ("train", "validation"), strict=True):
+        assert line.get_ydata().tolist() == [record[split]["mse"] for record in records["variational"].metrics]
+    assert both.axes[1].lines[2].get_ydata() == [0.5, 0.5]
+    assert both.axes[1].get_ylim()[1] > 0.5
+
+
+def test_many_classes_show_those_of_highest_error() -> None:
+    rows = [{"class": f"c{i}", "mse": i / 100} for i in range(30)]
+    figure = reconstruction_figures.per_class([*rows, {"class": "none", "mse": None}], 0.15)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [f"c{i}" for i in range(29, 9, -1)]
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [i / 100 for i in range(29, 9, -1)]
+
+
+def test_an_unfinished_run_and_runs_of_two_tasks_side_by_side(records: dict[str, RunRecord], run: Path, tmp_path: Path) -> None:
+    for name in ("result.json", "evidence.npz", "model.safetensors"):
+        (run / name).unlink()
+    change(run / "state.json", status="interrupted")
+    unfinished = read_run(run)
+    text = page(unfinished)
+    check_self_contained(Page(text), text)
+    last = unfinished.metrics[-1]["validation"]["mse"]
+    assert f"validation MSE of pixels in [0, 1] {last:.5f}" in Page(text).text
+    other = read_run(fake_run.make(tmp_path / "other", epochs=2, steps_per_epoch=20, count=100, shape=(1, 8, 8)))
+    both = page_of_many([unfinished, other])
+    seen = Page(both)
+    check_self_contained(seen, both)
+    assert seen.rows[0][5] == "score"
+    assert seen.rows[1][5] == ""
+    assert seen.rows[2][5].startswith(f"{100 * scored(other)['accuracy']:.2f}")
+    alike = Page(page_of_many([records["plain"], unfinished]))
+    assert alike.rows[0][5] == "MSE of pixels in [0, 1]"
+    assert alike.rows[1][5] == f"{scored(records['plain'])['mse']:.5f}"
+
+
+def test_the_notebook_draws_reconstructions_and_curves(records: dict[str, RunRecord]) -> None:
+    done = sv.open_run(records["denoise"].path)
+    drawn = done.reconstructions(5)
+    assert len([axes for axes in drawn.axes if axes.images]) == 15
+    evidence = done.record.evidence
+    assert evidence is not None
+    np.testing.assert_array_equal(drawn.axes[12].images[0].get_array(), evidence["first_reconstructions"][2, 0])
+    assert len(done.reconstructions(worst=True).axes) == 30
+    assert done.curves().axes[0].get_ylabel() == "MSE of pixels in [0, 1]"
+    assert f"test MSE of pixels in [0, 1] {scored(done.record)['mse']:.5f}" in repr(done)
+
+
+def test_runs_are_listed_by_their_own_score(records: dict[str, RunRecord]) -> None:
+    rows = list_runs(records["plain"].path.parent)
+    assert [row["test_accuracy"] for row in rows] == [None] * 3
+    for row, kind in zip(rows, sorted(KINDS), strict=True):
+        assert row["test_score"] == f"mse {scored(records[kind])['mse']:.5f}"
+
+
+def change(path: Path, **values: object) -> None:
+    table = json.loads(path.read_text())
+    path.write_text(json.dumps({**table, **values}))
+
+
+def refused(path: Path, *words: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        _ = read_run(path).evidence
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
+    file = run / "evidence.npz"
+    good = file.read_bytes()
+    with np.load(file) as old:
+        arrays = dict(old)
+    mse, worst, count = arrays["mse"], arrays["worst_index"], len(arrays["mse"])
+    cases: list[tuple[dict[str, np.ndarray | None], str]] = [
+        ({"mse": None}, "mse"), ({"representation": None}, "representation"), ({"mse": -mse}, "mse has values below 0"),
+        ({"mse": mse.astype(int)}, "mse"), ({"mse": mse[:-1]}, "expected N ="), ({"psnr": arrays["psnr"] * np.nan}, "psnr"),
+        ({"labels": arrays["labels"] + 9}, "labels"), ({"labels": arrays["labels"][:-1]}, "labels"), ({"ids": arrays["ids"][:5]}, "ids"),
+        ({"worst_index": worst[::-1]}, "worst_index"), ({"worst_index": worst + count}, "worst_index"),
+        ({"worst_index": np.argsort(mse)[:20]}, "worst_index"), ({"worst_index": worst[:1].repeat(20)}, "worst_index"),
+        ({"worst_pixels": None}, "worst_pixels"), ({"first_reconstructions": None}, "first_reconstructions"),
+        ({"first_reconstructions": arrays["first_reconstructions"][:, :, :4]}, "expected H = 4"),
+        ({"first_noisy": arrays["first_pixels"]}, "worst_noisy"), ({"first_index": arrays["first_index"] - 1}, "first_index"),
+        ({"pca_mse": arrays["pca_mse"][::-1].copy()}, "pca_mse"), ({"pca_mse": arrays["pca_mse"] - 1}, "pca_mse"),
+        ({"pca_components": arrays["pca_components"] - 1}, "pca_components"), ({"pca_components": None}, "pca_components"),
+        ({"spectrum": np.full(8, np.inf)}, "spectrum"), ({"spectrum": np.zeros(9)}, "spectrum"), ({"split": np.array("tset")}, "split"),
+        ({"traversals": arrays["traversals"].astype(np.float32)}, "traversals"), ({"traversals": None}, "traversals"),
+        ({"traversal_dimensions": arrays["traversal_dimensions"] + 1}, "traversal_dimensions"),
+        ({"interpolation_index": arrays["interpolation_index"] + count}, "interpolation_index"), ({"samples": mse}, "samples"),
+        ({"interpolations": arrays["interpolations"][:2]}, "interpolation"), ({"representation": mse}, "representation"),
+    ]  # fmt: skip
+    for changed, word in cases:
+        new = {name: array for name, array in {**arrays, **changed}.items() if array is not None}
+        np.savez_compressed(file, **new)
+        refused(run, "evidence.npz", word)
+    file.write_bytes(good)
+    assert read_run(run).evidence is not None
+
+
+WRONG = [
+    ({"mse": "0.1"}, "test.mse"), ({"mse": -0.1}, "test.mse"), ({"mse_interval": [0.1]}, "test.mse_interval has 1 values"),
+    ({"pca": {"mse": 0.1}}, "test.pca"), ({"pca": {"components": 8, "mse": float("nan")}}, "test.pca.mse"),
+    ({"per_class": [{"class": "0", "support": 1}]}, "test.per_class[0]"), ({"psnr": None}, "test.psnr"),
+    ({"dimensions": {"dead": 0}}, "test.dimensions"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "place"), WRONG)
+def test_wrong_scores_are_named(run: Path, values: dict[str, object], place: str) -> None:
+    test = json.loads((run / "result.json").read_text())["test"]
+    change(run / "result.json", test={**test, **values})
+    refused(run, "result.json", place)
+
+
+def test_scores_of_another_task_are_refused(run: Path, tmp_path: Path) -> None:
+    scores = {"loss": 0.1, "accuracy": 0.9, "count": 360}
+    change(run / "result.json", test=scores)
+    refused(run, 'test has no "mse"')
+    other = fake_run.make(tmp_path / "other", epochs=1, count=40, shape=(1, 6, 6), classes=("a", "b"))
+    change(other / "result.json", test={"loss": 0.1, "mse": 0.1, "count": 40})
+    refused(other, 'test has no "accuracy"')
+
+
+def test_bytes_changed_at_random_are_refused_or_make_a_page(run: Path) -> None:
+    chance, pages, messages = random.Random(0), 0, []
+    for trial in range(75):
+        file = run / ("result.json", "metrics.jsonl", "evidence.npz")[trial % 3]
+        good = file.read_bytes()
+        bad = bytearray(good)
+        for _ in range(chance.choice([1, 1, 4, 30])):
+            bad[chance.randrange(len(bad))] = chance.choice([chance.randrange(256), ord(chance.choice('0129"{}[],.-eE'))])
+        file.write_bytes(bad)
+        try:
+            record = read_run(run)
+            _ = record.evidence
+            if pages < 1:
+                pages += 1
+                page(record)
+        except BadInput as error:
+            messages.append(str(error))
+        file.write_bytes(good)
+    assert pages == 1
+    assert len(messages) > 25
+    assert not [text for text in messages if "\n" in text]

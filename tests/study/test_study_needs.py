@@ -1,0 +1,196 @@
+"""Runs that begin with another's encoder, in a study: what they need is run first, once for each seed, and taken over to the bit."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from smallvision import lab
+from smallvision.errors import BadInput, RunFailed
+from smallvision.experiment import load, load_study
+from smallvision.runs.read import read_run
+from smallvision.study import plan
+from smallvision.study.events import Moved, Place
+from smallvision.study.expand import expand
+from smallvision.study.plan import Job
+from smallvision.study.run import preview, run
+from smallvision.study.worker import Desk
+
+GIVER = """
+name = "giver"
+[data]
+source = "digits"
+limit = 150
+[model]
+kind = "mlp"
+widths = [16, 8]
+[recipe]
+epochs = 2
+learning_rate = {rate}
+"""
+BASE = """
+name = "taker"
+[data]
+source = "digits"
+limit = 150
+validation = 0.2
+[model]
+kind = "encoder-classifier"
+encoder = {encoder}
+[recipe]
+epochs = 2
+optimizer = "adam"
+"""
+STUDY = """
+name = "encoders"
+question = "Is an encoder that was trained before worth more than a fresh one?"
+base = "base.toml"
+seeds = {seeds}
+{search}
+[[case]]
+name = "fresh"
+set = {{ "model.weights" = "fresh" }}
+[[case]]
+name = "taken over"
+set = {{ }}
+[[case]]
+name = "frozen"
+set = {{ "model.rate" = 0.0 }}
+"""
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """The study, its base and the experiment that it needs, as files; paths in full, since lent workers were started elsewhere."""
+
+    def write(seeds=2, rate=0.05, search="", encoder=None):
+        giver = tmp_path / "giver.toml"
+        giver.write_text(GIVER.format(rate=rate))
+        (tmp_path / "base.toml").write_text(BASE.format(encoder=encoder or f'{{ experiment = "{giver}" }}'))
+        (tmp_path / "encoders.toml").write_text(STUDY.format(seeds=seeds, search=search))
+        return load_study(str(tmp_path / "encoders.toml"))
+
+    return write
+
+
+def runs(folder):
+    """(experiment's name, seed) of all runs in a folder, and the givers by seed."""
+    found = [read_run(path.parent) for path in sorted(folder.glob("[!.]*/state.json"))]
+    givers = {record.state["seed"]: record for record in found if record.experiment.name == "giver"}
+    return sorted((record.experiment.name, record.state["seed"]) for record in found), givers
+
+
+def weights(path):
+    return safetensors.torch.load((path / "model.safetensors").read_bytes())
+
+
+def test_needs_come_first_once_for_each_seed_and_fresh_weights_have_none(written):
+    cases = expand(written()).cases
+    assert plan.needs(cases["fresh"]) == []
+    (other,) = plan.needs(cases["frozen"])
+    assert (other.name, other.protocol.test) == ("giver", "never")
+    found = plan.jobs(cases, [4, 9])
+    assert [(job.what.split(",")[0], job.seed) for job in found] == [
+        ("fresh", 4), ("fresh", 9), ("giver", 4), ("taken over", 4), ("frozen", 4), ("giver", 9), ("taken over", 9), ("frozen", 9)
+    ]
+    assert [job.needed for job in found if job.experiment == other] == [True, True]
+    both = plan.jobs({"taken over": cases["taken over"], "itself": other}, [4])
+    assert [(job.what, job.needed) for job in both] == [("itself", False), ("taken over", False)], "equal experiments are one run"
+    as_asked = Job("one", load(str(Path(cases["frozen"].model.encoder.experiment).parent / "base.toml"), ["model.encoder.seed=7"]), 4)
+    assert [(job.seed, job.experiment.protocol.test) for job in as_asked.needs] == [(7, "once")]
+
+
+def test_a_study_runs_what_it_needs_once_for_each_seed_and_never_again(lent, written, finish, tmp_path):
+    folder = tmp_path / "runs"
+    record, events = finish(written(), folder, workers=2)
+    names, givers = runs(folder)
+    assert names == [("giver", 0), ("giver", 1), *[("taker", seed) for seed in (0, 0, 0, 1, 1, 1)]]
+    assert [row["case"] for row in record.table] == ["fresh", "taken over", "frozen"]
+    for seed, other in givers.items():
+        taken, frozen = weights(other.path), weights(record.runs("frozen")[seed].path)
+        kept = [name for name in frozen if name.startswith("encoder.")]
+        assert len(kept) == 6
+        assert all(torch.equal(frozen[name], taken[name.removeprefix("encoder.")]) for name in kept)
+        assert other.experiment.protocol.test == "never"
+        assert other.result["looks"] == 0
+        assert {"validation", "test"}.isdisjoint(other.result), "it needs none: nothing is chosen by it"
+        for case in ("frozen", "taken over"):
+            expected = {key: other.result[key] for key in ("experiment", "seed", "model_sha256")}
+            assert record.runs(case)[seed].state["encoder"] == {"run": other.path.name, **expected}
+    begun = [event.job.what.split(",")[0] for event in events if isinstance(event, Moved) and event.state == "running" and not event.epoch]
+    assert begun.index("giver") < begun.index("frozen")
+
+    for seed in (0, 1):                                               # the same bits as one run after the other
+        alone = expand(written()).cases["taken over"]
+        place = lab.Place(tmp_path / "alone" / str(seed), seed, "cpu", 1, encoder=givers[seed].path)
+        list(lab.run(alone, place))
+        assert (place.path / "model.safetensors").read_bytes() == (record.runs("taken over")[seed].path / "model.safetensors").read_bytes()
+
+    stamps = {path: path.stat().st_mtime_ns for path in folder.glob("giver*/model.safetensors")}
+    shutil.move(givers[1].path, folder / "elsewhere")                 # another study, other cases, the same needs
+    text = (tmp_path / "encoders.toml").read_text().replace('"model.rate" = 0.0', '"model.rate" = 0.1').replace('"encoders"', '"more"')
+    (tmp_path / "more.toml").write_text(text)
+    finish(load_study(str(tmp_path / "more.toml")), folder, workers=1)
+    names, givers = runs(folder)
+    assert names.count(("giver", 0)) == names.count(("giver", 1)) == 1
+    assert names.count(("taker", 0)) == names.count(("taker", 1)) == 4
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items() if path.exists())
+
+
+def test_a_need_that_met_the_test_split_elsewhere_will_do(lent, written, finish, tmp_path):
+    folder, study = tmp_path / "runs", written(seeds=1)
+    list(lab.run(load(str(tmp_path / "giver.toml")), lab.Place(folder / "mine", 0, "cpu", 1)))
+    record, _ = finish(study, folder, workers=1)
+    assert runs(folder)[0].count(("giver", 0)) == 1
+    assert record.runs("frozen")[0].state["encoder"]["run"] == "mine"
+
+
+def test_what_needs_a_run_that_failed_is_told_and_the_others_finish(lent, written, tmp_path):
+    folder, events = tmp_path / "runs", []
+    study = written(seeds=1, rate=1e30)
+    with pytest.raises(RunFailed) as found:
+        events.extend(one for one in run(study, Place(folder, device="cpu", workers=1)) if events.append(one) or False)
+    failed = {event.job.what: event.message for event in events if isinstance(event, Moved) and event.state == "failed"}
+    assert "recipe.learning_rate" in failed.pop("giver, needed by taken over")
+    assert failed == dict.fromkeys(("taken over", "frozen"), "needs giver, which failed")
+    assert "3 of 4 runs failed" in str(found.value)
+    assert "giver, needed by taken over, seed 0: the " in str(found.value)
+    assert [json.loads(path.read_text())["status"] for path in folder.glob("taker*/state.json")] == ["finished"]
+
+
+SEARCH = """
+[search]
+tries = 2
+over = { "recipe.learning_rate" = [0.001, 0.01] }
+"""
+
+
+def test_tries_of_a_search_have_their_needs_too(lent, written, finish, tmp_path):
+    study, folder = written(seeds=1, search=SEARCH), tmp_path / "runs"
+    estimated = preview(study, Place(folder, device="cpu", workers=1))
+    assert not folder.exists()
+    assert estimated.total > 0
+    finish(study, folder, workers=1)
+    assert [one for one in runs(folder)[0] if one[0] == "giver"] == [("giver", 0), ("giver", 1)], "of the study's seed, and of the search's"
+
+
+def test_a_study_refuses_what_cannot_be_taken_over_before_its_first_run(lent, written, tmp_path):
+    folder = tmp_path / "runs"
+    with pytest.raises(BadInput, match=r'^encoders: case "fresh": model\.encoder: needs go in a circle: .*base\.toml needs .*; break it$'):
+        list(run(written(encoder=f'{{ experiment = "{tmp_path / "base.toml"}" }}'), Place(folder, device="cpu", workers=1)))
+    asked = expand(written(encoder='{ experiment = "mnist-mlp" }')).cases["frozen"]
+    task = {"experiment": asked.model_dump(mode="json", exclude_none=True), "where": "frozen", "needed": False}
+    with pytest.raises(BadInput, match=r"^model\.encoder: mnist-mlp is for images of 1x28x28, and these are of 1x8x8"):
+        list(Desk({"device": "cpu", "root": None, "trust_code": False}).check(task))
+    assert not folder.exists()
