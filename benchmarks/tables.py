@@ -431,10 +431,10 @@ These rows are not the first look at every test split, nor the first measurement
   microseconds an image for `mnist-cnn`) and were then made to do, step for step, what torchvision's ToTensor and Normalize do, which
   slows that arm. The run before the one shown had a floor over 100 batches again and again, which can stay in the cache:
   (engine − augment) / floor was then 1.23 and 1.08 (R3, fp32 and bf16), 1.11 and 1.06 (R5). The floor now sees each batch once.
-- The test split of `mnist-varres` was met once, by a network trained on 6 000 of its images for four epochs while the code for several
-  sizes was tried (91.7 %); nothing was chosen by it. Epochs, rates to be tried and comparisons of the studies were
-  written down before the first of their runs, but for what follows. Two epochs for `mnist-resolution` and four for `cifar10-activations` are what
-  time allowed: a network that learns slowly is judged by how far it has come then.
+- The test split of `mnist-varres` was met once, by a network trained on 6 000 of its images for four epochs while the code for
+  several sizes was tried (91.7 %); nothing was chosen by it. Epochs, rates to be tried and comparisons of the studies were written
+  down before the first of their runs, but for what follows. Two epochs for `mnist-resolution` and four for `cifar10-activations`
+  are what time allowed: a network that learns slowly is judged by how far it has come then.
 - `mnist-resolution` was begun once before, with a cosine from the full rate and three rates searched. At 1e-2, which the search's one
   seed chose, mean pooling at true sizes came to 11, 93, 92, 43 and 11 % on validation images with five seeds. It was stopped before any
   run met the test split; for all cases alike a warm-up and a limit on the gradient's norm were added, and two rates are searched.

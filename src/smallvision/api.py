@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from smallvision import api_study
 from smallvision import experiment as experiments
 from smallvision.api_compare import compare, compare_published
+from smallvision.api_data import data_get, data_info, data_sets
 from smallvision.api_study import preview
-from smallvision.errors import BadInput, nearest
+from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, Study
 from smallvision.finished import Run
 from smallvision.passed import Arrays, arrays_by_name, with_digests
@@ -235,63 +236,6 @@ def cases(study: Study) -> list[dict[str, Any]]:
         {"case": name, "experiment": experiment.hash(), "sets": ", ".join(f"{key} = {value}" for key, value in own.get(name, {}).items())}
         for name, experiment in expand(study).cases.items()
     ]
-
-
-def data_sets(root: Path | str | None = None) -> list[dict[str, Any]]:
-    """A dict for each public data set: name, whether its files are here, what it is."""
-    from smallvision.data import sources
-
-    folder = Path(root) if root else sources.default_root()
-    return [
-        {
-            "name": entry.name,
-            "here": not sources.missing(entry, sources.present(entry, folder)),
-            "about": entry.about,
-        }
-        for entry in sources.SOURCES.values()
-    ]
-
-
-def data_get(name: str, root: Path | str | None = None) -> list[Path]:
-    """The files of a public data set, downloaded and verified where they are missing. Raises BadInput."""
-    from smallvision.data import sources
-
-    return list(sources.locate(name, Path(root) if root else None).values())
-
-
-def data_info(name: str, root: Path | str | None = None, picture: Path | str | None = None) -> dict[str, Any]:
-    """What is in a data set, or in the data of an experiment; and a labelled grid of its first images as a PNG.
-
-    Parameters
-    ----------
-    name : a public data set; an experiment's catalog name or file; a folder of images or an .npz file.
-    root : where the data sets are.
-    picture : the PNG to write; by default <name>.png in the current folder.
-
-    Returns
-    -------
-    dict : as data.describe gives it, and `picture`, the path written.
-    """
-    from smallvision.data import describe, images, sources
-
-    if name in sources.SOURCES:
-        spec = experiments.files.build_data({"source": name}, name)
-    elif Path(name).is_dir() or name.endswith(".npz"):
-        spec = experiments.files.build_data({"source": "npz" if name.endswith(".npz") else "folder", "path": name}, name)
-    elif name in experiments.files.entries() or name.endswith(".toml"):
-        asked = experiments.load_any(name)
-        spec = (asked.base if isinstance(asked, Study) else asked).data
-    else:
-        raise BadInput(f'no data set named "{name}"; {nearest(name, sources.SOURCES)}')
-    splits = images.load(spec, Path(root) if root else None)
-    out = Path(picture) if picture else Path(f"{Path(name).stem}.png")
-    if out.exists() and not describe.is_grid(out):
-        raise BadInput(f"{out}: something else is there already, and nothing is overwritten; give --picture FILE.png")
-    try:
-        describe.grid(splits.train).savefig(out, dpi=120, format="png", metadata={"Software": "smallvision"})
-    except OSError as error:
-        raise BadInput(f"{out}: the picture cannot be written: {error.strerror or error}; give --picture FILE.png") from None
-    return {**describe.describe(splits), "picture": out}
 
 
 def _changed(asked: Experiment | Study, overrides: Sequence[str]) -> Experiment | Study:

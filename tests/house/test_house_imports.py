@@ -48,13 +48,15 @@ ALLOWED = {
     "cli_conv": {"conv", "display", "display_conv", "display_ladder", "report"},
     "cli_varres": {"data", "train", "display"},
     "api_compare": {"compared", "report", "data"},
+    "api_data": {"data"},
     "api_study": {"study", "report", "display", "display_study"},
-    "api": {"api_compare", "api_study", "study", "finished", "report", "lab", "rehearsal", "display", "passed", "data", "nn"},
+    "api": {"api_compare", "api_data", "api_study", "study", "finished", "report", "lab", "rehearsal", "display", "passed", "data", "nn"},
     "cli": {"api", "display", "display_study", "cli_assign", "cli_conv", "cli_varres"},
 }
-WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli", "answers", "disagreements", "confounds", "compared", "assign",
+WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli", "answers", "disagreements",
+                 "confounds", "compared", "assign",
                  "cli_assign", "cli_conv",
-                 "cli_varres", "display_conv", "api_study", "display_study"}
+                 "cli_varres", "display_conv", "api_data", "api_study", "display_study"}
 SIZES = {HOUSE / "conv" / name for name in ("__init__.py", "sizes.py", "geometry.py", "receptive.py", "layers.py", "settings.py",
                                             "windows.py", "notation.py", "stack.py", "solve.py", "mirror.py")}
 
