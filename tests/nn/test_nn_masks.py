@@ -150,11 +150,15 @@ def test_every_layer_that_a_block_can_have_is_known():
 
 
 def test_only_a_global_head_takes_any_size():
-    for values in ({"kind": "mlp"}, {"kind": "lenet5"}, {"kind": "cnn", "blocks": [block(4)]}):
+    kinds = ("mlp", "lenet5", "mlp-autoencoder", "conv-autoencoder", "combo-autoencoder")
+    given = {"experiment": "any", "model": {"kind": "cnn", "head": "global-mean", "blocks": [block(4)]}}
+    one_size = [{"kind": kind} for kind in kinds]
+    one_size += [{"kind": "cnn", "blocks": [block(4)]}, {"kind": "encoder-classifier", "encoder": given}]
+    for values in one_size:
         model = build(SPEC.validate_python(values), (3, 14, 12), 5, MEAN, STD, 3)
         assert not model.any_size
     assert network([block(4)]).any_size
-    assert set(MODELS) == {"mlp", "cnn", "lenet5"}, "a new network says whether it takes any size, and gets a line here"
+    assert set(MODELS) == {values["kind"] for values in one_size}, "a new network says whether it takes any size, and gets a line here"
     pixels, mask = together(pictures())
     flat = build(CnnSpec(kind="cnn", blocks=[block(4)]), (3, *pixels.shape[2:]), 5, MEAN, STD, 3)
     with pytest.raises(TypeError, match="Flatten"):

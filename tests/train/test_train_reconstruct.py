@@ -135,7 +135,7 @@ def test_the_loss_of_a_variational_autoencoder_is_the_bound(loss, beta):
     made = model.decode(drawn)
     bounds = (Independent(Normal(made, math.sqrt(beta / 2)), 3).log_prob(pixels) if loss == "mse"
               else -F.binary_cross_entropy(made, pixels, reduction="none").sum((1, 2, 3)))
-    assert scores.values["elbo"] == pytest.approx(float(bounds.mean()) - scores.values["kl"], rel=1e-4)
+    assert scores.values["elbo"] == pytest.approx(bounds.mean().item() - scores.values["kl"], rel=1e-4)
 
 
 @pytest.mark.parametrize("overrides", [
