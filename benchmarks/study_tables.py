@@ -93,8 +93,10 @@ def studies(table: Any, machine: Any) -> str:
     text += table(["claim", "reported", "our verdict"], list(claims()))
     for found in every:
         plan = found["plan"]
-        split = f"{plan['workers']} workers of {plan['threads']} thread(s)" if plan["workers"] else "The runs stood already, one thread each"
-        looks = {0: "never", 1: "once"}[max(run["looks"] for row in found["table"] for run in row["runs"])]
+        made = f"{plan['workers']} workers of {plan['threads']} thread(s)"
+        split = made if plan["workers"] else "The runs stood already, one thread each"
+        most = max(run["looks"] for row in found["table"] for run in row["runs"])
+        looks = {0: "never", 1: "once"}.get(most, f"up to {most} times")
         text += f"\n### `{found['name']}`\n\n{found['question']}\n\n**{found['answer']['sentence']}**\n\n" + table(*rows(found)) + "\n"
         text += verdicts(found) + sizes(found)
         text += f"\n{split}; the test split was met {looks} by a run that met it. " + machine(found["environment"])
