@@ -166,24 +166,29 @@ def result_table(record: "StudyRecord") -> Group:
     """A finished study: a row for each case, what was best on validation, who met the test split; the answer, all verdicts, confounds."""
     choice, baseline = record.result["choice"], record.result["baseline"]
     table = Table(title=f"{escape(record.study.name)}: best on validation images is {escape(choice['winner'])}", title_justify="left",
-                  box=box.SIMPLE_HEAD, pad_edge=False)  # fmt: skip
+                  box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # fmt: skip
     one = measured(record.table[0]["validation"])
     unit = one.unit or one.key
-    for column in ("case", "runs", f"valid. {unit}", f"test {unit}", "params", "mult-adds", "seconds"):
-        table.add_column(column, justify="left" if column == "case" else "right", no_wrap=column != "case")
+    table.add_column("case", min_width=14, overflow="fold")
+    # so that 80 columns do; a score of five digits takes the room of the multiply-adds, which the report has
+    costs = {"params": "parameters", "mult-adds": "multiply_adds"} if one.digits < 4 else {"params": "parameters"}
+    for column in ("runs", f"valid. {unit}", f"test {unit}", *costs, "seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
     for row in record.table:
         name = escape(row["case"]) + (" [dim](baseline)[/]" if row["case"] == baseline else "")
         scores = [_spread(row.get(split)) for split in ("validation", "test")]
-        table.add_row(name, str(len(row["runs"])), *scores, f"{row['parameters']:,}", f"{row['multiply_adds']:,}", f"{row['seconds']:.1f}")
+        table.add_row(name, str(len(row["runs"])), *scores, *(f"{row[key]:,}" for key in costs.values()), f"{row['seconds']:.1f}")
     looks = max(run["looks"] for row in record.table for run in row["runs"])
     several = "; ± is the standard deviation over seeds" if any(len(row["runs"]) > 1 for row in record.table) else ""
     met = " and ".join(dict.fromkeys(["the best", "the baseline"] if len(choice["met_test"]) > 1 else ["the best, which is the baseline,"]))
     times = "once" if looks == 1 else f"up to {looks} times"
     said = f"only {met} met the test split, {times}{several}" if looks else f"there is no test split{several}"
     searched = [f"searched: {row['case']} with {_settings(row['settings'])}" for row in record.table if row["settings"]]
-    verdicts = [Text(f"{one['split']}: {one['sentence']}") for one in record.verdicts if one["pair"] != record.result["answer"]["pair"]]
+    told = record.result["answer"]
+    others = [one for one in record.verdicts if (one["pair"], one["split"]) != (told["pair"], told["split"])]
+    verdicts = [Text(f"{one['split']}: {one['sentence']}") for one in others]
     confounds = [Text(f"confounded: {line}", style="yellow") for line in dict.fromkeys(one["confound"] for one in record.verdicts) if line]
-    answer = Text(record.result["answer"]["sentence"], style="bold")
+    answer = Text(told["sentence"], style="bold")
     return Group(table, *(Text(line, style="dim") for line in [*searched, said, ""]), answer, *verdicts, *confounds)
 
 
