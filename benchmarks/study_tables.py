@@ -88,7 +88,8 @@ def studies(table: Any, machine: Any) -> str:
         "\n## Studies: the references' claims put to the test\n\n`python benchmarks/studies.py NAME` (`smallvision run NAME`, then what is "
         "below). Every case trains with the seeds given and chooses nothing by the test split: all comparisons that a study declares are "
         "judged together on validation images (Holm), then the best on validation and the baseline meet the test split, once. ± is the "
-        "standard deviation over seeds. Seconds are of runs that shared the machine. docs/comparing.md says how to read a verdict.\n\n"
+        "standard deviation over seeds; multiply-adds are of one image, of several sizes the "
+        "largest. Seconds are of runs that shared the machine. docs/comparing.md says how to read a verdict.\n\n"
     )
     text += table(["claim", "reported", "our verdict"], list(claims()))
     for found in every:

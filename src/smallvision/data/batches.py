@@ -13,6 +13,7 @@ from torch import Tensor
 
 from smallvision.data.images import ImageSet
 
+SCORED, SCORED_PIXELS = 1000, 2**22                  # images scored at a time, fewer when they are larger than 64x64 gray
 GATHERED = 2**19                                     # pixels gathered at once, at least: 2 MB as floats
 
 
@@ -46,6 +47,18 @@ def epoch(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
     rows : int64 indices, one tensor per batch, as from `orders`.
     """
     return _of_one_size(images, rows) if len(images.groups) == 1 else _of_several(images, rows)
+
+
+def in_order(images: ImageSet) -> list[Tensor]:
+    """Rows for scoring: all images in order, SCORED at a time, those of one size together; of several sizes on the CPU, see `epoch`."""
+    rows: list[Tensor] = []
+    start = 0
+    device = images.labels.device if len(images.groups) == 1 else None
+    for group in images.groups:
+        at_once = max(1, min(SCORED, SCORED_PIXELS // group[0].numel()))
+        rows += torch.split(torch.arange(start, start + len(group), device=device), at_once)
+        start += len(group)
+    return rows
 
 
 def _of_one_size(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:

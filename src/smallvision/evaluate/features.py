@@ -7,13 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from smallvision.data.batches import epoch
+from smallvision.data.batches import epoch, in_order
 from smallvision.data.images import ImageSet
 from smallvision.errors import BadInput
 
 KINDS = ("representation", "pixels")
-AT_ONCE = 1000                            # images, fewer when they are larger than 64x64 gray
-PIXELS = 2**22
 LARGEST = 1e150                           # a feature whose square is still a double
 
 
@@ -46,7 +44,7 @@ def features(model: nn.Module | None, images: ImageSet, what: str = "representat
         raise BadInput(f"a representation needs a model with encode(pixels) -> (B, D); got {name}, which has none; pixels need no model")
     assert model is not None
     with torch.inference_mode(), _evaluating(model):
-        parts = [_encoded(model, batch.pixels) for batch in epoch(images, _rows(images))]
+        parts = [_encoded(model, batch.pixels) for batch in epoch(images, in_order(images))]
     widths = sorted({part.shape[1] for part in parts})
     if len(widths) > 1:
         raise BadInput(f"{type(model).__name__}.encode: gives {widths[0]} to {widths[-1]} features for images of several sizes; "
@@ -106,13 +104,3 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes:
             part.training = mode
-
-
-def _rows(images: ImageSet) -> Iterator[Tensor]:
-    """All images in order, some at a time, those of one size together; of several sizes on the CPU, see `epoch`."""
-    start = 0
-    device = images.labels.device if len(images.groups) == 1 else None
-    for group in images.groups:
-        at_once = max(1, min(AT_ONCE, PIXELS // group[0].numel()))
-        yield from torch.arange(start, start + len(group), device=device).split(at_once)  # type: ignore[no-untyped-call]
-        start += len(group)

@@ -1,6 +1,5 @@
 """What a finished autoencoder has to say of the shown split: its error beside PCA's, what became of chosen images, its latent space."""
 
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from smallvision.data import augment
-from smallvision.data.batches import epoch
+from smallvision.data.batches import epoch, in_order
 from smallvision.data.images import ImageSet, Splits
 from smallvision.data.seeds import mix
 from smallvision.evaluate import dimensions
@@ -17,7 +16,6 @@ from smallvision.experiment import Experiment
 from smallvision.nn.autoencoder import Autoencoder
 from smallvision.outcome import beside, latent
 from smallvision.tasks import TASKS, Reconstruct, Scores
-from smallvision.tasks.classify import SCORING_BATCH, SCORING_PIXELS
 from smallvision.tasks.reconstruct import SCORING_SEED
 
 MEANS = ("mse", "psnr", "ssim")
@@ -95,8 +93,8 @@ def restored(task: Reconstruct, model: Autoencoder, images: ImageSet, index: np.
     The noise of an image depends on its place among those that are scored at once, so whole batches are drawn again.
     """
     generator = torch.Generator(images.labels.device)
-    at_once = max(1, min(SCORING_BATCH, SCORING_PIXELS // prod(images.shape)))
-    rows = torch.arange(len(images), device=images.labels.device).split(at_once)  # type: ignore[no-untyped-call]
+    rows = in_order(images)
+    at_once = len(rows[0])
     wanted = torch.from_numpy(np.asarray(index, np.int64)).to(images.labels.device)
     given = torch.empty(len(wanted), *images.shape, device=images.labels.device)
     made = torch.empty_like(given)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LABELLED = 12                 # points up to which each has its name beside it
+ALIKE = 0.02                   # of a cost: closer than that (matched sizes) is drawn as one place, not as a trend
 WIDE = 10                     # times that a cost varies before its axis becomes logarithmic
 
 
@@ -101,6 +102,7 @@ def _cost_axis(axes: "Axes", values: Sequence[float], label: str, formatter: Cal
         axes.set_xlim(low / stretch, high * stretch)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-        room = 0.16 * (high - low) or 0.5 * high or 1.0
+        apart = high - low > ALIKE * high
+        room = (0.16 * (high - low) if apart else 0.5 * high) or 1.0
         axes.set_xlim(low - room if low - room >= 0 else min(0.0, low) - 0.04 * high, high + room)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: formatter(value) if value >= 0 else ""))

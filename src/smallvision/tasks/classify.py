@@ -7,16 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smallvision.data.batches import Batch, epoch
+from smallvision.data.batches import Batch, epoch, in_order
 from smallvision.data.images import ImageSet
 from smallvision.errors import BadInput
 from smallvision.experiment.task import ClassifySpec
 from smallvision.tasks.base import Scores, Step
 
 Loss = Callable[[Tensor, Tensor], Tensor]         # (B, K) logits, (B,) labels -> scalar, a mean over the batch
-
-SCORING_BATCH = 1000                              # images at a time, fewer when they are larger than 64x64 gray
-SCORING_PIXELS = 2**22
 
 
 class Classify:
@@ -64,7 +61,7 @@ class Classify:
         model.eval()
         sums = {"loss": 0.0, "correct": 0.0}
         logits = []
-        for batch in epoch(images, _rows(images)):
+        for batch in epoch(images, in_order(images)):
             answer = model(batch.pixels).float()                                                   # (B, K)
             mean = self.loss(answer, batch.labels) if self.loss else F.cross_entropy(answer, batch.labels)
             sums["loss"] += mean.item() * len(answer)
@@ -82,15 +79,3 @@ class Classify:
         if len(images.groups) > 1:
             evidence["sizes"] = np.repeat(np.array(images.sizes, np.int64), [len(group) for group in images.groups], axis=0)
         return Scores(self.reported(sums, len(images)), len(images), evidence)
-
-
-def _rows(images: ImageSet) -> list[Tensor]:
-    """All images in order, some at a time, those of one size together; of several sizes on the CPU, see `epoch`."""
-    rows: list[Tensor] = []
-    start = 0
-    device = images.labels.device if len(images.groups) == 1 else None
-    for group in images.groups:
-        at_once = max(1, min(SCORING_BATCH, SCORING_PIXELS // group[0].numel()))
-        rows += torch.split(torch.arange(start, start + len(group), device=device), at_once)
-        start += len(group)
-    return rows

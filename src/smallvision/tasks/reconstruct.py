@@ -14,7 +14,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from smallvision.data import augment
-from smallvision.data.batches import Batch, epoch
+from smallvision.data.batches import Batch, epoch, in_order
 from smallvision.data.images import ImageSet
 from smallvision.data.seeds import mix
 from smallvision.errors import BadInput
@@ -24,7 +24,7 @@ from smallvision.experiment.task import ReconstructSpec
 from smallvision.nn.autoencoder import Autoencoder
 from smallvision.nn.variational import divergence, sample
 from smallvision.tasks.base import Scores, Step
-from smallvision.tasks.classify import SCORING_BATCH, SCORING_PIXELS, Loss
+from smallvision.tasks.classify import Loss
 
 SCORING_SEED = 0                                  # noise and samples of a scoring are the same for every network, epoch and run
 
@@ -86,11 +86,9 @@ class Reconstruct:
         was_training = network.training
         network.eval()
         generator = Generator(images.labels.device)
-        at_once = max(1, min(SCORING_BATCH, SCORING_PIXELS // images.pixels[0].numel()))
-        rows = torch.arange(len(images), device=images.labels.device).split(at_once)  # type: ignore[no-untyped-call]
         sums: dict[str, float] = {}
         found: dict[str, list[Tensor]] = {name: [] for name in ("mse", "psnr", "ssim", "representation")}
-        for number, batch in enumerate(epoch(images, rows)):
+        for number, batch in enumerate(epoch(images, in_order(images))):
             noisy = self.corrupt(batch, generator.manual_seed(mix(SCORING_SEED, number))).pixels
             made = self._pixels(network, network(noisy).float())
             error, similar = squared_error(made, batch.pixels), ssim(made, batch.pixels)
