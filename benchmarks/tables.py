@@ -12,6 +12,7 @@ from pathlib import Path
 import study_tables
 
 from smallvision.conv.bench import unsteady
+from smallvision.runs.measures import measured
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -34,7 +35,7 @@ ORDER = ("digits", "digits-encoder-classifier", "mnist-mlp", "mnist-cnn", "mnist
          "mnist-cnn3-fast",
          "fashion-cnn", "fashion-cnn-fast", "cifar10-cnn", "cifar10-cnn-fast")  # fmt: skip
 
-AUTOENCODERS = ("digits-autoencoder", "fashion-autoencoder", "cifar10-autoencoder")
+AUTOENCODERS = ("digits-autoencoder", "fashion-autoencoder", "cifar10-autoencoder-10", "cifar10-autoencoder", "cifar10-autoencoder-100")
 
 INTRODUCTION = """# Results
 
@@ -228,21 +229,23 @@ def tuning() -> str:
     found = read("tuning")
     if not found:
         return ""
-    rows = [
-        [
-            f"`{one['name']}`",
-            f"`{' '.join(one['overrides'])}`",
-            f"{100 * one['validation']['accuracy']:.2f}",
-            f"{one['validation']['loss']:.4f}",
-            f"{100 * one['train']['accuracy']:.2f}",
-            str(one["epochs"]),
-        ]
-        for one in found["tries"]
-    ]
+    rows = []
+    for one in found["tries"]:
+        score = measured(one["validation"])
+        rows.append(
+            [
+                f"`{one['name']}`",
+                f"`{' '.join(one['overrides'])}`",
+                score.text(one["validation"][score.key]),
+                f"{one['validation']['loss']:.{4 if score.higher else 5}f}",
+                score.text(one["train"][score.key]),
+                str(one["epochs"]),
+            ]
+        )
     return (
-        "\n## What was tried for the fast recipes\n\n`python benchmarks/tune.py`: validation images only, seed 0, one try each, so "
-        "differences of a few tenths of a per cent are noise.\n\n"
-        + table(["entry", "overrides", "validation %", "loss", "train %", "epochs"], rows)
+        "\n## What was tried for the recipes\n\n`python benchmarks/tune.py`: validation images only, seed 0, one try each, so "
+        "differences of a few tenths of a per cent are noise. Accuracies, and of autoencoders mean squared errors.\n\n"
+        + table(["entry", "overrides", "validation", "loss", "train", "epochs"], rows)
     )
 
 

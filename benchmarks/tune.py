@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import smallvision as sv
+from smallvision.runs.measures import measure
 
 RESULT = Path(__file__).parent / "results" / "tuning.json"
 
@@ -53,6 +54,20 @@ TRIED: dict[str, dict[str, list]] = {
         "always": ["data.validation=5000"],
         "tries": [["recipe.learning_rate=1e-3"], ["recipe.learning_rate=3e-3"]],
     },
+    "cifar10-autoencoder": {
+        "always": [],
+        "tries": [
+            *([f"model.representation={size}", "model.kernel=3", "recipe.learning_rate=2e-3"] for size in (10, 100, 1000)),
+            ["model.representation=10", "model.kernel=3", "recipe.weight_decay=0.0"],
+            ["model.representation=10", "model.kernel=3", "recipe.epochs=20"],
+            ["model.representation=10", "model.kernel=3", "model.normalization=batch"],
+            ["model.representation=10", "model.kernel=3", "model.depth=4"],
+            *([f"model.representation={size}", "model.kernel=5"] for size in (10, 32, 100)),
+            ["model.representation=10", "model.kernel=7"],
+            ["model.depth=1", "model.kernel=3", "recipe.learning_rate=2e-3"],
+            *([f"model.depth={depth}", "model.kernel=3", "recipe.learning_rate=2e-3", "recipe.epochs=6"] for depth in (5, 10)),
+        ],
+    },
 }  # fmt: skip
 
 
@@ -60,7 +75,7 @@ def attempt(name: str, overrides: list[str], root: Path | None) -> dict:
     """One try in a directory that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
         done = sv.run(name, *overrides, "protocol.test=never", out=Path(folder) / "run", root=root)
-        keys = ("accuracy", "loss")
+        keys = (measure(done.experiment).key, "loss")
         return {
             "name": name,
             "experiment": done.result["experiment"],
