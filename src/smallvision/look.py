@@ -60,11 +60,13 @@ def look(
         model = rehearsal.placed(loaded.model, where)
         task = TASKS[experiment.task.kind](experiment.task, None)
         with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-            scores = {"test": task.score(model, splits.test, task.fit(model, splits.train, splits.validation))}
+            fitted = task.fit(model, splits.train, splits.validation)
+            met = {"test": splits.test, "unseen": splits.unseen}
+            scores = {name: task.score(model, split, fitted) for name, split in met.items() if split is not None}
             found = outcome.evidence(model, splits, experiment, scores)
-        counts = {**result["counts"], "test": scores["test"].count}
-        test = outcome.in_full(experiment, splits, scores)
-        result = {**result, "counts": counts, "looks": result["looks"] + 1, "test": test}
+        counts = {**result["counts"], **{name: score.count for name, score in scores.items()}}
+        met_now = {**outcome.splits_of(experiment, splits, scores), "looks": result["looks"] + 1}
+        result = {**result, "counts": counts, **met_now}
         before = record.evidence
         if before is not None and str(before["split"]) == "validation":
             write_bytes(path / VALIDATION_EVIDENCE, (path / "evidence.npz").read_bytes())
@@ -77,5 +79,5 @@ def look(
 
 def _refuse_other_data(path: Path, splits: Splits, recorded: str | None) -> None:
     """A run that never met the test split was recorded without it; one that did, with it."""
-    if recorded not in (None, rehearsal.digest(splits), rehearsal.digest(replace(splits, test=None))):
+    if recorded not in (None, rehearsal.digest(splits), rehearsal.digest(replace(splits, test=None, unseen=None))):
         raise BadInput(f"{path}: the images or labels are not those this run was trained on, so its test score would be of something else")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, load
 from smallvision.experiment.data import DataSpec
-from smallvision.experiment.encoder import EncoderClassifierSpec, protocol_aside
+from smallvision.experiment.encoder import OnEncoderSpec, protocol_aside
 from smallvision.experiment.files import located
 from smallvision.experiment.model import CustomSpec
 from smallvision.experiment.task import ClassifySpec
@@ -66,7 +66,7 @@ def _with_digests(
 
         file = asked.model.kind.rpartition(":")[0]
         changes["model"] = asked.model.model_copy(update={"digest": custom.source_digest(Path(file))})
-    elif isinstance(asked.model, EncoderClassifierSpec):
+    elif isinstance(asked.model, OnEncoderSpec):
         changes["model"] = _with_encoder(asked.model, needing)
     if loss is not None:
         named = {"loss": f"custom:{getattr(loss, '__name__', type(loss).__name__)}", "loss_digest": _digest(loss)}
@@ -74,7 +74,7 @@ def _with_digests(
     return asked.model_copy(update=changes)
 
 
-def _with_encoder(model: EncoderClassifierSpec, needing: dict[Path, str]) -> EncoderClassifierSpec:
+def _with_encoder(model: OnEncoderSpec, needing: dict[Path, str]) -> OnEncoderSpec:
     """The spec with the network and the digest of the encoder filled in, as they are now.
 
     Where these are known already (from a run's experiment.toml), what they were taken from need not be there any more.
@@ -121,7 +121,7 @@ def _of_run(folder: str) -> dict[str, Any]:
     except BadInput as error:
         raise BadInput(f"model.encoder.run: {error}") from None
     if record.result is None:
-        from smallvision.nn.encoder_classifier import resuming
+        from smallvision.nn.encoders import resuming
 
         raise BadInput(f"model.encoder.run: {path}: is not finished, so it has no encoder to take over; finish it: {resuming(record)}")
     other = record.experiment.model

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from smallvision.data import augment, batches, buckets, images, sources
 from smallvision.data.images import Splits
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
-from smallvision.experiment.encoder import EncoderClassifierSpec
+from smallvision.experiment.encoder import OnEncoderSpec
+from smallvision.experiment.recipe import RecipeSpec
 from smallvision.experiment.text import expanded
 from smallvision.nn import resolution, summary
-from smallvision.nn.encoder_classifier import take_over
+from smallvision.nn.encoders import take_over
 from smallvision.nn.shapes import Shape
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.tasks import TASKS
@@ -73,8 +74,9 @@ def ready(
     passed = passed or Passed()
     splits = _splits(experiment, root, passed, where)
     model = _model(experiment, seed, trust_code, passed, splits)
-    if encoder is not None and isinstance(experiment.model, EncoderClassifierSpec) and isinstance(model, networks.EncoderClassifier):
-        take_over(model, experiment.model.encoder, encoder, splits.train.largest)
+    on_encoder = isinstance(model, networks.EncoderClassifier | networks.Siamese)
+    if encoder is not None and isinstance(experiment.model, OnEncoderSpec) and on_encoder:
+        take_over(model.get_submodule("encoder"), experiment.model.encoder, encoder, splits.train.largest)
     task = TASKS[experiment.task.kind](experiment.task, passed.loss)
     table = summary.table(model, splits.train.largest)
     model = placed(model, where)
@@ -96,7 +98,7 @@ def giver(experiment: Experiment, seed: int, encoder: Path | None) -> RunRecord 
     BadInput : there is no such run; the command that makes it is said.
     """
     model = experiment.model
-    if not isinstance(model, EncoderClassifierSpec) or model.weights == "fresh":
+    if not isinstance(model, OnEncoderSpec) or model.weights == "fresh":
         return None
     asked = model.encoder
     where = expanded(asked.run) if asked.run is not None else encoder
@@ -165,14 +167,17 @@ def _splits(experiment: Experiment, root: Path | None, passed: Passed, where: to
     """The data on the device, checked against what the experiment asks of it."""
     splits = passed.splits.to(where) if passed.splits else images.load(experiment.data, root, where)
     if experiment.protocol.test == "never":
-        splits = replace(splits, test=None)
+        splits = replace(splits, test=None, unseen=None)
     sizes = sorted({size for split in splits.named().values() for size in split.sizes})
     own = None if passed.model is not None else experiment.model
     resolution.require(own, splits.train.largest[0], sizes, splits.train.name.rpartition(" ")[0])
-    engine.steps(experiment.recipe, len(splits.train), buckets.assign(splits.train, experiment.recipe.batch_size))
+    engine.rows(experiment.recipe, splits.train, 0, 0, buckets.assign(splits.train, experiment.recipe.batch_size))
     splits = replace(splits, notes=(*splits.notes, *buckets.note(splits.train, experiment.recipe.batch_size)))
     if splits.validation is None and (experiment.recipe.select != "last" or experiment.recipe.patience):
         raise BadInput("recipe.select and recipe.patience need validation images, and this data has none; set data.validation, say 0.1")
+    if splits.validation is None and experiment.task.kind == "verify":
+        raise BadInput("a verifier's threshold and calibration are fitted on validation pairs, and this data has no validation images; "
+                       "set data.validation, say 0.1")
     return splits
 
 
@@ -188,11 +193,18 @@ def _model(experiment: Experiment, seed: int, trust_code: bool, passed: Passed, 
         raise BadInput(f"model: cannot be built ({str(error).splitlines()[0]}); make its layers smaller") from None
 
 
+def _rehearsals(splits: Splits, recipe: RecipeSpec) -> Iterable[tuple[Tensor, int]]:
+    """Rows of the batches to be tried, and of how many images each is."""
+    if recipe.order == "classes":
+        return [(engine.rows(recipe, splits.train, 0, 0)[0], recipe.batch_size)]
+    return buckets.rehearsals(splits.train, recipe.batch_size, recipe.drop_last)
+
+
 def _rehearse(model: nn.Module, task: engine.Task, splits: Splits, experiment: Experiment, where: torch.device) -> None:
     """One step on a copy, with the smallest batch there will be; with images of several sizes, with up to three."""
     recipe = experiment.recipe
     vary, generator = augment.build(experiment.data.augment), torch.Generator(where)
-    for rows, count in buckets.rehearsals(splits.train, recipe.batch_size, recipe.drop_last):
+    for rows, count in _rehearsals(splits, recipe):
         actor = copy.deepcopy(model).train()
         with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
             batch = vary(next(batches.epoch(splits.train, [rows])), generator.manual_seed(0))

@@ -16,7 +16,7 @@ from smallvision.data.orders import ORDERS
 from smallvision.errors import BadInput
 from smallvision.experiment import build, load
 from smallvision.lab import Place
-from smallvision.nn.encoder_classifier import take_over
+from smallvision.nn.encoders import take_over
 from smallvision.passed import with_digests
 from smallvision.report import page
 from smallvision.runs.read import read_run
@@ -317,7 +317,7 @@ def test_images_of_another_shape_are_refused_before_anything_is_run():
     assert not Path("runs").exists()
     other = run("giver.toml")
     with pytest.raises(BadInput, match=r"^model\.encoder: .*giver-\w+-s0 is for images of 1x8x8, and these are of 3x8x8"):
-        take_over(rehearsal.ready(resolved(), 0, torch.device("cpu")).model, resolved().model.encoder, read_run(other.path), (3, 8, 8))
+        take_over(rehearsal.ready(resolved(), 0, torch.device("cpu")).model.encoder, resolved().model.encoder, read_run(other.path), (3, 8, 8))
 
 
 def test_without_the_run_the_lab_says_which_command_makes_it():

@@ -13,7 +13,7 @@ from smallvision.errors import BadInput
 from smallvision.experiment.model import ModelSpec
 from smallvision.experiment.recipe import RecipeSpec
 from smallvision.nn import MODELS, adopt, build
-from smallvision.nn.encoder_classifier import encoding
+from smallvision.nn.encoders import encoding
 from smallvision.nn.init import GAINS
 from smallvision.nn.summary import table
 from smallvision.train.optimisers import set_rate

@@ -103,6 +103,7 @@ class Splits:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     notes: tuple[str, ...]
+    unseen: ImageSet | None = None                    # test images of classes that no other split has; `classes` are theirs
     source: str = ""                                  # of the spec; a person's own folder may be called "mnist" too
 
     def to(self, device: str | torch.device) -> "Splits":
@@ -110,8 +111,8 @@ class Splits:
         return replace(self, **{name: split.to(device) for name, split in self.named().items()})  # type: ignore[arg-type]
 
     def named(self) -> dict[str, ImageSet]:
-        """The splits that there are, by name: train, validation, test."""
-        every = {"train": self.train, "validation": self.validation, "test": self.test}
+        """The splits that there are, by name: train, validation, test, unseen."""
+        every = {"train": self.train, "validation": self.validation, "test": self.test, "unseen": self.unseen}
         return {name: split for name, split in every.items() if split is not None}
 
 
@@ -170,6 +171,7 @@ def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Spl
     """
     from smallvision.data.expand import expand, kinds
 
+    unseen = _unseen(raw, spec)
     raw, notes = _subset(raw, spec)
     rows = np.flatnonzero(raw.train.labels >= 0)
     counts = np.bincount(raw.train.labels[rows], minlength=len(raw.classes))
@@ -183,7 +185,7 @@ def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Spl
 
     copies = 1 + len(kinds(spec.expand)) if spec.expand else 1
     needed = size_bytes(raw.train, rows) * copies + (size_bytes(raw.train, validation) if validation is not None else 0)
-    for part in (raw.validation, raw.test):
+    for part in (raw.validation, raw.test, unseen and unseen.test):
         needed += size_bytes(part, np.flatnonzero(part.labels >= 0)) if part else 0
     memory.require(needed, raw.name, "give a smaller data.limit" + (" or data.size" if spec.source == "folder" else ""))
 
@@ -192,6 +194,8 @@ def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Spl
     for name, part in (("validation", raw.validation), ("test", raw.test)):
         if part is not None:
             sets.update(_read(raw, part, [(name, np.flatnonzero(part.labels >= 0))]))
+    if unseen is not None and unseen.test is not None:
+        sets.update(_read(unseen, unseen.test, [("unseen", np.flatnonzero(unseen.test.labels >= 0))]))
     if spec.expand:
         sets["train"] = expand(sets["train"], spec.expand, spec.seed)
     mean, std, measured = statistics(spec.normalize, sets["train"].groups)
@@ -203,15 +207,42 @@ def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Spl
         mean=mean,
         std=std,
         notes=(*raw.notes, *notes, *limited, *measured),
+        unseen=on_device.get("unseen"),
         source=spec.source,
     )
 
 
 def _subset(raw: Raw, spec: DataSpec) -> tuple[Raw, tuple[str, ...]]:
     """The source with labels of the chosen classes only (-1: left out), and a note that remembers the old labels."""
-    if spec.classes is None:
+    hidden = select.class_indices(raw.classes, spec.unseen_classes, raw.name, "data.unseen_classes")
+    if spec.classes is None and not hidden:
         return raw, ()
-    indices = select.class_indices(raw.classes, spec.classes, raw.name)
+    others = tuple(index for index in range(len(raw.classes)) if index not in hidden)
+    indices = select.class_indices(raw.classes, spec.classes if spec.classes is not None else others, raw.name)
+    pairs = ", ".join(f"{new} is {old} ({raw.classes[old]})" for new, old in enumerate(indices))
+    return _of_classes(raw, indices), (f"{len(indices)} of {len(raw.classes)} classes; label {pairs}",)
+
+
+def _unseen(raw: Raw, spec: DataSpec) -> Raw | None:
+    """The source with labels of the classes that training never sees, None where there are none. Raises BadInput."""
+    if not spec.unseen_classes:
+        return None
+    indices = select.class_indices(raw.classes, spec.unseen_classes, raw.name, "data.unseen_classes")
+    seen = select.class_indices(raw.classes, spec.classes or (), raw.name)
+    both = [raw.classes[index] for index in indices if index in seen]
+    if both:
+        raise BadInput(f'data.unseen_classes: "{both[0]}" is among data.classes, too; a class is either seen or not')
+    if len(raw.classes) - len(indices) < 2:
+        raise BadInput(f"data.unseen_classes: leaves {len(raw.classes) - len(indices)} of {len(raw.classes)} classes to train on; "
+                       "leave at least two")
+    unseen = _of_classes(raw, indices)
+    if unseen.test is None:
+        raise BadInput(f"data.unseen_classes: {raw.name} has no test split, whose images of these classes would be scored")
+    return unseen
+
+
+def _of_classes(raw: Raw, indices: list[int]) -> Raw:
+    """The source with labels of these classes only, in this order; -1 for images of others."""
 
     def chosen(part: RawSplit | None) -> RawSplit | None:
         return part and replace(part, labels=select.remap(part.labels, indices, len(raw.classes)))
@@ -219,9 +250,7 @@ def _subset(raw: Raw, spec: DataSpec) -> tuple[Raw, tuple[str, ...]]:
     train = chosen(raw.train)
     assert train is not None
     classes = tuple(raw.classes[index] for index in indices)
-    pairs = ", ".join(f"{new} is {old} ({raw.classes[old]})" for new, old in enumerate(indices))
-    subset = replace(raw, classes=classes, train=train, validation=chosen(raw.validation), test=chosen(raw.test))
-    return subset, (f"{len(indices)} of {len(raw.classes)} classes; label {pairs}",)
+    return replace(raw, classes=classes, train=train, validation=chosen(raw.validation), test=chosen(raw.test))
 
 
 def _read(raw: Raw, part: RawSplit, wanted: list[tuple[str, Rows]]) -> dict[str, ImageSet]:

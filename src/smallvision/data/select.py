@@ -11,8 +11,8 @@ from smallvision.errors import BadInput, nearest
 _VALIDATION, _LIMIT = 1, 2                            # numbers that keep the two draws from one seed apart
 
 
-def class_indices(known: Sequence[str], wanted: Sequence[int | str], source: str) -> list[int]:
-    """Indices of the classes of a subset, given by name or index.
+def class_indices(known: Sequence[str], wanted: Sequence[int | str], source: str, key: str = "data.classes") -> list[int]:
+    """Indices of the classes of a subset, given by name or index; `key` is what messages call it.
 
     Raises
     ------
@@ -22,14 +22,14 @@ def class_indices(known: Sequence[str], wanted: Sequence[int | str], source: str
     for item in wanted:
         if isinstance(item, str):
             if item not in known:
-                raise BadInput(f'data.classes: {source} has no class "{item}"; {nearest(item, known)}')
+                raise BadInput(f'{key}: {source} has no class "{item}"; {nearest(item, known)}')
             index = list(known).index(item)
         elif 0 <= item < len(known):
             index = item
         else:
-            raise BadInput(f"data.classes: {source} has no class {item}; expected 0 to {len(known) - 1}")
+            raise BadInput(f"{key}: {source} has no class {item}; expected 0 to {len(known) - 1}")
         if index in indices:
-            raise BadInput(f'data.classes: "{known[index]}" is given twice (by name and by index); keep one')
+            raise BadInput(f'{key}: "{known[index]}" is given twice (by name and by index); keep one')
         indices.append(index)
     return indices
 

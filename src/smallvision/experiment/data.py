@@ -100,6 +100,7 @@ class DataSpec(Spec):
     color: Literal["auto", "gray", "rgb"] = "auto"            # folder: auto is gray when every image is
     skip_bad: Bool = False                                    # folder: leave out files that are no readable image
     classes: tuple[Class, ...] | None = None                  # a subset, by index or by name, in the order given
+    unseen_classes: tuple[Class, ...] = ()                    # of those: kept out of training; a verifier is also scored on them alone
     limit: Share | None = None                                # training images kept, seeded, classes in proportion
     limit_per_class: Count | None = None                      # training images kept of each class
     validation: Share = 0                                     # taken from the training images, stratified
@@ -139,4 +140,6 @@ class DataSpec(Spec):
             raise ValueError("limit and limit_per_class are both given; keep one")
         if self.classes is not None and len(set(self.classes)) < max(len(self.classes), 2):
             raise ValueError("classes needs at least two different classes")
+        if self.unseen_classes and len(set(self.unseen_classes)) < max(len(self.unseen_classes), 2):
+            raise ValueError("unseen_classes needs at least two different classes, which make pairs of both kinds")
         return self

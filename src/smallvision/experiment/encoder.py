@@ -1,10 +1,10 @@
-"""What is asked of a classifier on the encoder of another experiment, and which experiment, or which run, that is."""
+"""What is asked of a network on the encoder of another experiment, and which experiment, or which run, that is."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
-from smallvision.experiment.base import BelowOne, NonNegative, Spec, Text, Width
+from smallvision.experiment.base import BelowOne, Bool, NonNegative, Spec, Text, Width
 from smallvision.experiment.recipe import ProtocolSpec
 from smallvision.experiment.words import Activation, Initialization
 
@@ -33,17 +33,48 @@ class EncoderSpec(Spec):
         return self
 
 
-class EncoderClassifierSpec(Spec):
+class OnEncoderSpec(Spec):
+    """What every network has that begins with the part of another one that encodes."""
+
+    encoder: EncoderSpec
+    weights: Literal["taken-over", "fresh"] = "taken-over"        # "fresh": the same layers, trained from the start
+
+
+class EncoderClassifierSpec(OnEncoderSpec):
     """The part of another network that encodes, dense layers, one output per class."""
 
     kind: Literal["encoder-classifier"]
-    encoder: EncoderSpec
-    weights: Literal["taken-over", "fresh"] = "taken-over"        # "fresh": the same layers, trained from the start
     rate: NonNegative = 1.0                           # the encoder's learning rate in terms of the recipe's; 0 freezes it
     dense: tuple[Width, ...] = ()
     dense_activation: Activation = "relu"
     dense_dropout: BelowOne = 0.0
     init: Initialization = "default"                  # of the dense layers and the output
+
+
+class SiameseSpec(OnEncoderSpec):
+    """One encoder for both images of a pair, and a head that says whether they are of one class."""
+
+    kind: Literal["siamese"]
+    rate: NonNegative | None = None                   # the encoder's, as above; None: 0.01 if it is taken over (R1.7), 1 if fresh
+    representation: Width | None = None               # values that a dense layer makes of what the encoder gives; None: no such layer
+    normalized: Bool = False                          # every representation at length 1 (Schroff et al. 2015, section 3.1)
+    distance: Literal["euclidean", "cosine"] = "euclidean"
+    head: Literal["distance", "dense"] = "distance"   # near is the same, or dense layers on both representations
+    dense: tuple[Width, ...] = (128,)                 # head = "dense": its hidden layers; a single output follows
+    init: Initialization = "default"                  # of what is not the encoder's
+
+    @model_validator(mode="after")
+    def _every_key_has_an_effect(self) -> "SiameseSpec":
+        if self.head == "distance" and self.dense != (128,):
+            raise ValueError('dense has no effect with head = "distance"; use head = "dense"')
+        return self
+
+    @property
+    def encoder_rate(self) -> float:
+        """The encoder's learning rate in terms of the recipe's."""
+        if self.rate is not None:
+            return self.rate
+        return 0.01 if self.weights == "taken-over" else 1.0
 
 
 def protocol_aside(experiment: "Experiment") -> str:

@@ -6,11 +6,11 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from smallvision.experiment.autoencoders import ComboAutoencoderSpec, ConvAutoencoderSpec, MlpAutoencoderSpec
 from smallvision.experiment.base import BelowOne, Count, Spec, Text, Whole, Width
-from smallvision.experiment.encoder import EncoderClassifierSpec, EncoderSpec
+from smallvision.experiment.encoder import EncoderClassifierSpec, EncoderSpec, SiameseSpec
 from smallvision.experiment.words import Activation, Convolution, Initialization, Normalization
 
 __all__ = ["MODEL_SPECS", "Activation", "Block", "CnnSpec", "Convolution", "CustomSpec", "EncoderClassifierSpec", "EncoderSpec",
-           "Initialization", "Lenet5Spec", "MlpSpec", "ModelSpec", "Normalization"]
+           "Initialization", "Lenet5Spec", "MlpSpec", "ModelSpec", "Normalization", "SiameseSpec"]
 
 
 class MlpSpec(Spec):
@@ -101,6 +101,7 @@ MODEL_SPECS: dict[str, type[Spec]] = {
     "conv-autoencoder": ConvAutoencoderSpec,
     "combo-autoencoder": ComboAutoencoderSpec,
     "encoder-classifier": EncoderClassifierSpec,
+    "siamese": SiameseSpec,
 }
 
 
@@ -119,9 +120,11 @@ ModelSpec = Annotated[
     | Annotated[ConvAutoencoderSpec, Tag("conv-autoencoder")]
     | Annotated[ComboAutoencoderSpec, Tag("combo-autoencoder")]
     | Annotated[EncoderClassifierSpec, Tag("encoder-classifier")]
+    | Annotated[SiameseSpec, Tag("siamese")]
     | Annotated[CustomSpec, Tag("custom")],
     Discriminator(_which),
 ]
 
 EncoderSpec.model_rebuild(_types_namespace={"ModelSpec": ModelSpec})          # a network within a network's spec
 EncoderClassifierSpec.model_rebuild(force=True)
+SiameseSpec.model_rebuild(force=True)

@@ -53,7 +53,9 @@ class RecipeSpec(Spec):
 
     epochs: Count = 10
     batch_size: Count = 64
-    order: Literal["shuffled", "sequential"] = "shuffled"
+    order: Literal["shuffled", "sequential", "classes"] = "shuffled"
+    classes_per_batch: Whole = 0                            # order "classes": so many different classes in every batch,
+    images_per_class: Whole = 0                             # and so many different images of each
     drop_last: Bool = False                                 # leave out a last batch that is smaller than the others
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     learning_rate: Positive = 0.01
@@ -73,6 +75,34 @@ class RecipeSpec(Spec):
     @classmethod
     def _word_or_table(cls, schedule: Any) -> Any:
         return {"kind": schedule} if isinstance(schedule, str) else schedule
+
+    @model_validator(mode="before")
+    @classmethod
+    def _batch_of_classes(cls, values: Any) -> Any:
+        """Where a batch is so many images of so many classes, it need not be said how many images that are."""
+        if isinstance(values, dict) and values.get("order") == "classes" and "batch_size" not in values:
+            classes, images = values.get("classes_per_batch"), values.get("images_per_class")
+            if type(classes) is int and type(images) is int and min(classes, images) > 0:
+                return {**values, "batch_size": classes * images}
+        return values
+
+    @model_validator(mode="after")
+    def _classes_and_images(self) -> "RecipeSpec":
+        counts = {"classes_per_batch": self.classes_per_batch, "images_per_class": self.images_per_class}
+        if self.order != "classes":
+            if any(counts.values()):
+                raise ValueError(f'classes_per_batch and images_per_class have no effect with order "{self.order}"; use order = "classes"')
+            return self
+        for key, count in counts.items():
+            if count < 2:
+                raise ValueError(f'order "classes" needs {key} of 2 or more, so that a batch has pairs of both kinds; got {count}')
+        product = self.classes_per_batch * self.images_per_class
+        if self.batch_size != product:
+            raise ValueError(f"batch_size is {self.batch_size}, and {self.classes_per_batch} classes with {self.images_per_class} images "
+                             f"each are {product}; leave batch_size out")
+        if self.drop_last:
+            raise ValueError('drop_last has no effect with order "classes", whose batches are all whole; leave it out')
+        return self
 
     @model_validator(mode="after")
     def _every_key_has_an_effect(self) -> "RecipeSpec":

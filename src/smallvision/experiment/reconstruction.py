@@ -7,13 +7,13 @@ is easily taken for one that does not want to.
 from smallvision.experiment.autoencoders import AutoencoderSpec
 from smallvision.experiment.base import Spec
 from smallvision.experiment.data import DataSpec, Numbers
-from smallvision.experiment.task import ReconstructSpec
+from smallvision.experiment.task import ReconstructSpec, TaskSpec
 
 REACHES = {"sigmoid": (0.0, 1.0), "relu": (0.0, float("inf")), "tanh": (-1.0, 1.0)}            # "linear" reaches everything
 KINDS = '"mlp-autoencoder", "conv-autoencoder" or "combo-autoencoder"'
 
 
-def refuse_contradictions(data: DataSpec, model: Spec, task: Spec) -> None:
+def refuse_contradictions(data: DataSpec, model: Spec, task: TaskSpec) -> None:
     """Refuse keys of data, model and task that contradict one another.
 
     Raises
@@ -22,7 +22,7 @@ def refuse_contradictions(data: DataSpec, model: Spec, task: Spec) -> None:
     """
     if not isinstance(task, ReconstructSpec):
         if isinstance(model, AutoencoderSpec):
-            raise ValueError(f'model.kind: "{model.kind}" makes images, and the task is to classify; set task.kind = "reconstruct"')
+            raise ValueError(f'model.kind: "{model.kind}" makes images, and the task is to {task.kind}; set task.kind = "reconstruct"')
         return
     if not isinstance(model, AutoencoderSpec):
         raise ValueError(f'task.kind: "reconstruct" needs a network that makes images; set model.kind to {KINDS}')

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import field_validator, model_validator
 
+from smallvision.experiment import reconstruction, verification
 from smallvision.experiment.base import NonNegative, Spec, Text
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.model import ModelSpec
 from smallvision.experiment.recipe import ProtocolSpec, RecipeSpec
-from smallvision.experiment.reconstruction import refuse_contradictions
 from smallvision.experiment.task import ClassifySpec, TaskSpec
 
 
@@ -45,7 +45,8 @@ class Experiment(Spec):
 
     @model_validator(mode="after")
     def _network_and_task_agree(self) -> "Experiment":
-        refuse_contradictions(self.data, self.model, self.task)
+        reconstruction.refuse_contradictions(self.data, self.model, self.task)
+        verification.refuse_contradictions(self.data, self.model, self.task, self.recipe)
         return self
 
     def canonical(self) -> dict[str, Any]:

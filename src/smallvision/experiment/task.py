@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from smallvision.experiment.base import BelowOne, Positive, Spec, Text
+from smallvision.experiment.base import BelowOne, Count, NonNegative, Positive, Spec, Text
 
 
 class ClassifySpec(Spec):
@@ -39,4 +39,35 @@ class ReconstructSpec(Spec):
         return self
 
 
-TaskSpec = Annotated[ClassifySpec | ReconstructSpec, Field(discriminator="kind")]
+class VerifySpec(Spec):
+    """Whether two images are of one class. The verifier's threshold and calibration are fitted on validation pairs."""
+
+    kind: Literal["verify"]
+    loss: Annotated[str, Field(pattern=r"^(triplet|contrastive|cross-entropy|metric\.[A-Za-z]+)$")] = "triplet"
+    margin: Positive | None = None                    # triplet, contrastive: in units of the distance; None is 1
+    mining: Annotated[str, Field(pattern=r"^(all|semi-hard|hard|metric\.[A-Za-z]+)$")] | None = None      # triplet; None is "semi-hard"
+    representation_penalty: NonNegative = 0.0         # cross-entropy: times the mean squared length of representations
+    weight_penalty: NonNegative = 0.0                 # cross-entropy: times the sum of squared weights, biases and norms apart
+    head_weight: Positive | None = None               # a dense head beside another loss learns by its own cross-entropy; None is 1
+    false_accept: BelowOne = 0.0                      # share of pairs of two classes that may be taken for one; 0: at equal error rates
+    pairs: Annotated[Count, Field(ge=2, multiple_of=2)] = 20000   # that a split is scored on, or as many as it has
+    pairs_per_image: Count = 10                       # at most
+
+    @model_validator(mode="after")
+    def _every_key_has_an_effect(self) -> "VerifySpec":
+        if self.margin is not None and self.loss not in ("triplet", "contrastive"):
+            raise ValueError(f'margin has no effect with loss "{self.loss}" (it has with "triplet" and "contrastive")')
+        if self.mining is not None and self.loss != "triplet" and not self.loss.startswith("metric."):
+            raise ValueError(f'mining has no effect with loss "{self.loss}" (it has with "triplet")')
+        if self.loss != "cross-entropy" and (self.representation_penalty or self.weight_penalty):
+            raise ValueError(f'representation_penalty and weight_penalty have no effect with loss "{self.loss}" '
+                             '(they have with "cross-entropy")')
+        if self.loss == "cross-entropy" and self.head_weight is not None:
+            raise ValueError('head_weight has no effect with loss "cross-entropy", which is the head\'s own')
+        if self.loss.startswith("metric.") and self.mining in ("semi-hard", "hard"):
+            raise ValueError(f'mining "{self.mining}" is for loss "triplet"; with "{self.loss}" give a miner of the library, '
+                             'as in mining = "metric.MultiSimilarityMiner"')
+        return self
+
+
+TaskSpec = Annotated[ClassifySpec | ReconstructSpec | VerifySpec, Field(discriminator="kind")]

@@ -1,11 +1,11 @@
-"""Networks: from a spec and a seed to a module that takes pixels in [0, 1] and gives logits, or an image."""
+"""Networks: from a spec and a seed to a module that takes pixels in [0, 1] and gives logits, an image, or a representation."""
 
 from collections.abc import Callable, Sequence
 
 import torch
 
 from smallvision.errors import BadInput, nearest
-from smallvision.experiment.encoder import EncoderClassifierSpec
+from smallvision.experiment.encoder import EncoderClassifierSpec, OnEncoderSpec, SiameseSpec
 from smallvision.experiment.model import CustomSpec, ModelSpec
 from smallvision.nn import custom
 from smallvision.nn.autoencoder import Autoencoder
@@ -19,10 +19,13 @@ from smallvision.nn.lenet5 import Lenet5
 from smallvision.nn.mlp import Mlp
 from smallvision.nn.mlp_autoencoder import MlpAutoencoder
 from smallvision.nn.shapes import Shape
+from smallvision.nn.siamese import Siamese
 
-__all__ = ["MODELS", "Autoencoder", "Classifier", "EncoderClassifier", "adopt", "build"]
+__all__ = ["MODELS", "Autoencoder", "Classifier", "EncoderClassifier", "Network", "Siamese", "adopt", "build"]
 
-MODELS: dict[str, Callable[..., Classifier | Autoencoder]] = {
+Network = Classifier | Autoencoder | Siamese
+
+MODELS: dict[str, Callable[..., Network]] = {
     "mlp": Mlp,
     "cnn": Cnn,
     "lenet5": Lenet5,
@@ -30,6 +33,7 @@ MODELS: dict[str, Callable[..., Classifier | Autoencoder]] = {
     "conv-autoencoder": ConvAutoencoder,
     "combo-autoencoder": ComboAutoencoder,
     "encoder-classifier": EncoderClassifier,
+    "siamese": Siamese,
 }
 
 
@@ -41,21 +45,21 @@ def build(
     std: Sequence[float],
     seed: int,
     trust_code: bool = False,
-) -> Classifier | Autoencoder:
+) -> Network:
     """A fresh network. The same arguments give the same bits, whatever was drawn before, and nothing else is disturbed.
 
     Parameters
     ----------
     spec : one of the kinds in MODELS, or a person's own.
     shape : (C, H, W) of the images.
-    classes : number of classes, K; an autoencoder has no use for it.
+    classes : number of classes, K; an autoencoder and a siamese network have no use for it.
     mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
     seed : decides the initial weights alone; torch's global random state is left as it was.
     trust_code : whether the file of `kind = "file.py:Net"` may be executed.
 
     Returns
     -------
-    Classifier or Autoencoder : on the CPU, in training mode, float32.
+    Classifier, Autoencoder or Siamese : on the CPU, in training mode, float32.
 
     Raises
     ------
@@ -70,14 +74,18 @@ def build(
 
 def _drawn(
     spec: ModelSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float], trust_code: bool
-) -> Classifier | Autoencoder:
+) -> Network:
     """The network, its weights drawn from torch's generator as it stands; one on another's encoder draws after that one."""
     if isinstance(spec, CustomSpec):
         return custom.load(spec, shape, classes, mean, std, trust_code)
-    if isinstance(spec, EncoderClassifierSpec):
+    if isinstance(spec, OnEncoderSpec):
         if spec.encoder.model is None:
             raise BadInput("model.encoder: whose network it is has not been looked up; smallvision.run does, and passed.with_digests")
-        return EncoderClassifier(spec, shape, classes, _drawn(spec.encoder.model, shape, classes, mean, std, trust_code))
+        giver = _drawn(spec.encoder.model, shape, classes, mean, std, trust_code)
+        if isinstance(spec, SiameseSpec):
+            return Siamese(spec, shape, giver)
+        assert isinstance(spec, EncoderClassifierSpec)
+        return EncoderClassifier(spec, shape, classes, giver)
     if spec.kind not in MODELS:
         raise BadInput(f'model.kind: no model "{spec.kind}"; {nearest(spec.kind, MODELS)}')
     return MODELS[spec.kind](spec, shape, classes, mean, std)

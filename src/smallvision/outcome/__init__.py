@@ -59,8 +59,12 @@ def result(
     }
     if len(splits.train.groups) > 1:
         out["sizes"] = len(splits.train.groups)
-    for name, score in scores.items():
-        out[name] = {**score.values, "count": score.count}
+    return out | splits_of(experiment, splits, scores)
+
+
+def splits_of(experiment: Experiment, splits: Splits, scores: dict[str, Scores]) -> dict[str, Any]:
+    """The scores of each split by its name, those of the shown one in full."""
+    out: dict[str, Any] = {name: {**score.values, "count": score.count} for name, score in scores.items()}
     out[shown(scores)] = in_full(experiment, splits, scores)
     return out
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Experiment, Study, build
-from smallvision.experiment.encoder import EncoderClassifierSpec
+from smallvision.experiment.encoder import OnEncoderSpec
 from smallvision.experiment.files import assign
 from smallvision.experiment.model import CustomSpec
 from smallvision.experiment.study import LONGEST_NAME, Range
@@ -83,7 +83,7 @@ def changed(experiment: Experiment, settings: Mapping[str, Any], where: str) -> 
     except BadInput as error:
         raise BadInput(f"{where}: {error}") from None
     found = build(table, where)
-    return _looked_up(found, where) if isinstance(found.model, EncoderClassifierSpec) else found
+    return _looked_up(found, where) if isinstance(found.model, OnEncoderSpec) else found
 
 
 def _looked_up(experiment: Experiment, where: str) -> Experiment:

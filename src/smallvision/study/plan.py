@@ -12,7 +12,7 @@ from typing import Any, Literal
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, load
 from smallvision.experiment.data import DataSpec
-from smallvision.experiment.encoder import EncoderClassifierSpec, protocol_aside
+from smallvision.experiment.encoder import OnEncoderSpec, protocol_aside
 from smallvision.experiment.recipe import ProtocolSpec
 from smallvision.passed import with_digests
 from smallvision.runs import where
@@ -101,7 +101,7 @@ def needs(experiment: Experiment) -> list[Experiment]:
     BadInput : the other experiment is not there, or is no longer what it was when this one was written.
     """
     model = experiment.model
-    if not isinstance(model, EncoderClassifierSpec) or model.weights == "fresh" or model.encoder.experiment is None:
+    if not isinstance(model, OnEncoderSpec) or model.weights == "fresh" or model.encoder.experiment is None:
         return []
     name = model.encoder.experiment
     other = with_digests(load(name), None, None, None)

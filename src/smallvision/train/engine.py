@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from smallvision.data import augment, batches, buckets, orders
+from smallvision.data import augment, batches, buckets, class_batches, orders
 from smallvision.data.batches import Batch
 from smallvision.data.images import ImageSet, Splits
 from smallvision.data.seeds import mix
@@ -100,11 +100,11 @@ def train(
     parts = buckets.assign(images, recipe.batch_size)
     steps_per_epoch = steps(recipe, len(images), parts)
     while state.epoch < recipe.epochs and not _out_of_patience(state, recipe.patience):
-        rows = orders.ORDERS[recipe.order](images.labels, recipe.batch_size, recipe.drop_last, seed, state.epoch, parts)
+        order = rows(recipe, images, seed, state.epoch, parts)
         losses: list[Tensor] = []
         state.model.train()
         began = time.perf_counter()
-        for batch in batches.epoch(images, rows[state.batch :]):
+        for batch in batches.epoch(images, order[state.batch :]):
             seed_torch(mix(seed, state.epoch, state.batch, 0))      # dropout draws from torch's own generator
             batch = vary(batch, generator.manual_seed(mix(seed, state.epoch, state.batch, 1)))
             if spatial:
@@ -141,9 +141,29 @@ def steps(recipe: RecipeSpec, count: int, parts: Tensor | None = None) -> int:
 
     Raises BadInput when a batch is larger than that.
     """
+    if recipe.order == "classes":
+        return class_batches.steps(count, recipe.classes_per_batch, recipe.images_per_class)
     if recipe.batch_size > count:
         raise BadInput(f"recipe.batch_size: got {recipe.batch_size}, but there are {count} training images; set it to that or less")
     return orders.steps(count, recipe.batch_size, recipe.drop_last, parts)
+
+
+def rows(recipe: RecipeSpec, images: ImageSet, seed: int, epoch: int, parts: Tensor | None = None) -> list[Tensor]:
+    """The batches of an epoch, rows of indices into `images`, which are in the buckets `parts` where they have several sizes.
+
+    Raises
+    ------
+    BadInput : a batch is larger than there are images; with order "classes", images of several sizes, or too few of a class.
+    """
+    if recipe.order != "classes":
+        steps(recipe, len(images), parts)                                # a batch larger than the data is refused
+        return orders.ORDERS[recipe.order](images.labels, recipe.batch_size, recipe.drop_last, seed, epoch, parts)
+    if parts is not None:
+        raise BadInput(f'recipe.order: "classes" needs images of one size, and {images.name} has {len(images.groups)}; give data.size')
+    try:
+        return class_batches.by_class(images.labels, recipe.classes_per_batch, recipe.images_per_class, seed, epoch, images.classes)
+    except BadInput as error:
+        raise BadInput(f"recipe.{error}") from None
 
 
 def _close_epoch(
