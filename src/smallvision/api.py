@@ -157,7 +157,7 @@ def _needed(asked: Experiment, seed: int, path: Path, splits: "Splits | None", *
     if there is not None:
         return there
     from smallvision import display, rehearsal
-    from smallvision.nn.encoder_classifier import refuse_other_shape
+    from smallvision.nn.encoders import refuse_other_shape
 
     folder = Path(options["root"]) if options["root"] is not None else None
     ours = splits.train.largest if splits is not None else rehearsal.shape(asked, folder)[0]

@@ -31,7 +31,7 @@ from smallvision.data.images import Splits
 from smallvision.errors import BadInput, Interrupted, RunFailed, SmallvisionError
 from smallvision.experiment import Experiment, build
 from smallvision.experiment.data import DataSpec
-from smallvision.nn.encoder_classifier import refuse_other_shape
+from smallvision.nn.encoders import refuse_other_shape
 from smallvision.runs import pictures, where
 from smallvision.runs.read import read_run
 from smallvision.study import match, plan
