@@ -6,23 +6,29 @@ What is finished already (under $SMALLVISION_RUNS or ./runs) is read, not repeat
 Writes benchmarks/results/studies/NAME.json; `python benchmarks/tables.py` makes docs/results.md and docs/comparing.md of them.
 
 Beside what the study says, each comparison is made once more as if every case had been run once: the verdict for the first
-seeds alone, the second alone, and so on ("singles"), which shows what one run a side would have told.
+seeds alone, the second alone, and so on ("singles"), which shows what one run a side would have told. Cases are judged by their
+task's own measure (src/smallvision/runs/measures.py): accuracy, or of autoencoders the mean squared error, with PCA's beside it.
 """
 
 import argparse
 import json
+import statistics
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import smallvision as sv
+from smallvision.answers import Answers
 from smallvision.disagreements import disagreements
-from smallvision.stats.verdict import compare_runs, judge
+from smallvision.runs.measures import measured
+from smallvision.runs.read import RunRecord
+from smallvision.stats.verdict import Comparison, compare_runs, compare_values, judge
 from smallvision.study.record import StudyRecord
 
 RESULTS = Path(__file__).parent / "results" / "studies"
 WHERE = ("smallvision", "processor", "cores", "threads", "device", "packages")
+BESIDE = ("psnr", "ssim", "noisy_mse")
 KEPT = ("case", "hash", "settings", "parameters", "multiply_adds", "bytes", "seconds", "validation", "test")
 
 
@@ -39,7 +45,7 @@ def measure(name: str, root: Path | None) -> dict[str, Any]:
                 sys.exit(f"{run.path}: was made elsewhere than the study's first run ({'; '.join(other)}, case {case})")
     return {
         "format_version": 1,
-        "name": name,
+        "name": record.study.name,
         "hash": result["hash"],
         "question": result["question"],
         "baseline": result["baseline"],
@@ -48,36 +54,82 @@ def measure(name: str, root: Path | None) -> dict[str, Any]:
         "verdicts": result["verdicts"],
         "singles": singles(record),
         "disagreements": counted(record),
+        **of_probes(record),
         "table": [row(one, runs[one["case"]]) for one in record.table],
         "plan": {key: record.plan[key] for key in ("workers", "threads", "why", "match", "search")},
         "environment": {key: environment[key] for key in WHERE},
     }
 
 
-def row(case: dict[str, Any], runs: list[Any]) -> dict[str, Any]:
-    """A case of the table, with every run's scores, and accuracy by size of image where there are several."""
+def row(case: dict[str, Any], runs: list[RunRecord]) -> dict[str, Any]:
+    """A case of the table, with every run's scores; what stands beside an error; accuracy by size of image where there are several."""
+    key = measured(case["validation"]).key
     scores = [
         {"seed": run.result["seed"], "looks": run.result["looks"], "epochs": run.result["epochs"],
-         **{split: run.result[split]["accuracy"] for split in ("train", "validation", "test") if run.result.get(split)}}
+         **{split: run.result[split][key] for split in ("train", "validation", "test") if run.result.get(split)}}
         for run in runs
     ]  # fmt: skip
     sizes = [(run.result.get("test") or run.result["validation"]).get("by_size") for run in runs]
     by_size = [[{"size": one["largest"], "accuracy": one["accuracy"]} for one in some] for some in sizes if some]
-    return {**{key: case[key] for key in KEPT if key in case}, "runs": scores, **({"by_size": by_size} if by_size else {})}
+    kept = {**{key: case[key] for key in KEPT if key in case}, "runs": scores, **({"by_size": by_size} if by_size else {})}
+    return kept if key == "accuracy" else {**kept, **of_reconstruction(runs)}
+
+
+def of_reconstruction(runs: list[RunRecord]) -> dict[str, Any]:
+    """What is told of a case of autoencoders beside its error: means over the runs, and PCA with as many components."""
+    results = [run.result or {} for run in runs]
+    beside: dict[str, Any] = {}
+    for split in ("validation", "test"):
+        scores = [result[split] for result in results if result.get(split)]
+        if scores and len(scores) == len(results):
+            there = [key for key in BESIDE if all(key in one for one in scores)]
+            beside[split] = {key: statistics.fmean(one[key] for one in scores) for key in there}
+            if "pca" in scores[0]:                         # the same for every seed: it is fitted, not trained
+                beside[split]["pca"] = scores[0]["pca"]
+    return {"seconds_per_epoch": statistics.fmean(result["seconds_per_epoch"] for result in results), "beside": beside}
 
 
 def singles(record: StudyRecord) -> list[dict[str, Any]]:
     """For every comparison declared, on validation images, the verdict of each seed's two networks alone."""
-    answers = record.answers()["validation"]
-    out = []
+    found = record.answers()
+    if not found:
+        return []
+    answers, out = found["validation"], []
     for one in record.verdicts:
         if one["split"] == "validation":
             a, b = one["pair"]
             for place, seed in enumerate(record.study.seeds):
-                (found,) = judge([compare_runs(answers.right(a)[place], answers.right(b)[place], (a, b))])
-                kept = {key: asdict(found)[key] for key in ("accuracies", "difference", "p", "verdict", "only_right")}
-                out.append({"pair": [a, b], "seed": seed, **kept, "sentence": found.sentence})
+                (judged,) = judge([one_a_side(answers, a, b, place)])
+                kept = {key: asdict(judged)[key] for key in ("accuracies", "difference", "p", "verdict", "only_right")}
+                out.append({"pair": [a, b], "seed": seed, **kept, "sentence": judged.sentence})
     return out
+
+
+def one_a_side(answers: Answers, a: str, b: str, place: int) -> Comparison:
+    """Two networks, one of each case."""
+    if answers.values is None:
+        return compare_runs(answers.right(a)[place], answers.right(b)[place], (a, b))
+    return compare_values(answers.values[a][place], answers.values[b][place], answers.measure, (a, b))
+
+
+def of_probes(record: StudyRecord) -> dict[str, Any]:
+    """What the study's probes found: mean accuracy of every source of features by every probe over a case's runs, and the verdicts."""
+    if record.study.probe is None:
+        return {}
+    cases = {}
+    for case, records in record.probes().items():
+        sources = []
+        for place, source in enumerate(records[0].result["sources"]):
+            every = [[one.result["sources"][place]["probes"][number] for one in records] for number in range(len(source["probes"]))]
+            scores = {some[0]["kind"]: {"accuracy": statistics.fmean(one["accuracy"] for one in some),
+                                        "accuracy_sd": statistics.stdev(one["accuracy"] for one in some) if some[1:] else None,
+                                        "macro_f1": statistics.fmean(one["macro_f1"] for one in some)} for some in every}  # fmt: skip
+            sources.append({"name": source["name"], "size": source["size"], "probes": scores,
+                            "nearest_8": statistics.fmean(one.result["sources"][place]["precision"]["8"] for one in records)})  # fmt: skip
+        first = records[0].result
+        cases[case] = {"split": first["split"], "counts": first["counts"], "chosen_on": first["chosen_on"], "sources": sources,
+                       "effective_rank": statistics.fmean(one.result["dimensions"]["effective_rank"] for one in records)}  # fmt: skip
+    return {"probes": cases, "probe_verdicts": record.probe_verdicts}
 
 
 def counted(record: StudyRecord) -> list[dict[str, Any]]:
@@ -98,7 +150,7 @@ def main() -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     for name in asked.names or [row["name"] for row in sv.catalog() if row["kind"] == "study"]:
         found = measure(name, asked.root)
-        (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+        (RESULTS / f"{found['name']}.json").write_text(json.dumps(found, indent=1) + "\n")
         print(f"{name}: {found['answer']['sentence']}", file=sys.stderr)
 
 

@@ -6,11 +6,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from smallvision.runs.measures import measured
 from smallvision.stats.verdict import compare_published, judge
 from smallvision.stats.wording import points
 
 HERE = Path(__file__).parent
-STUDIES = ("digits-smoke", "mnist-mlp-vs-cnn", "mnist-augmentation", "mnist-resolution", "cifar10-activations")
+STUDIES = ("digits-smoke", "mnist-mlp-vs-cnn", "mnist-augmentation", "mnist-resolution", "cifar10-activations",
+           "fashion-encoder-classifier", "cifar10-autoencoders", "cifar10-representation-size", "cifar10-depth",
+           "cifar10-ae-vs-pca-tsne-vae", "cifar10-knn")
 
 # What the reference systems conclude, from one run each: the claim, their figures, and the study and pair that put it to the test.
 CLAIMS = (
@@ -21,6 +24,10 @@ CLAIMS = (
     ("Resizing is better than true sizes (R4.17)", "95.07 against 85.87 %", "mnist-resolution",
      ("true sizes with mean pooling", "28 pixels with R4.8's network")),
 )  # fmt: skip
+PCA = ("PCA is exact, fitted on the training images, with as many components (in brackets) as the representation has values; errors are of "
+       "pixels in [0, 1]; PSNR and SSIM are of validation images; seconds an epoch are of runs that shared the machine.\n\n")
+PROBES = {"knn-cosine": "kNN cosine", "knn-euclidean": "kNN Euclidean", "linear": "linear"}
+SOURCES = {"representation": "its representation", "pixels": "raw pixels", "pca": "PCA of its size", "untrained": "untrained encoder"}
 PUBLISHED = (("R4.9", ("rotation", "none"), "99.07", "98.93"), ("R4.16", ("mean pooling", "max pooling"), "86.26", "86.00"),
              ("R4.17", ("resized", "true sizes"), "95.07", "85.87"), ("R3.4", ("CNN", "MLP"), "98.46", "96.4"))  # fmt: skip
 
@@ -43,18 +50,68 @@ def whole(number: int) -> str:
 
 def rows(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """The table of a study: header and rows."""
+    if measured(found["table"][0]["validation"]).key == "mse":
+        return reconstructions(found)
     searched = any(row["settings"] for row in found["table"])
     header = ["case", "validation %", "test %", "seeds", "parameters", "multiply-adds", "kB", "training s"] + ["found by search"] * searched
     out = []
     for row in found["table"]:
-        marks = [word for word, case in (("baseline", found["baseline"]), ("best", found["choice"]["winner"])) if case == row["case"]]
         cells = [
-            row["case"] + (f" ({', '.join(marks)})" if marks else ""),
+            marked(found, row),
             percent(row["validation"]), percent(row.get("test")), str(len(row["runs"])),
             whole(row["parameters"]), whole(row["multiply_adds"]), f"{row['bytes'] / 1000:.0f}", f"{row['seconds']:.3g}",
         ]  # fmt: skip
-        out.append(cells + [", ".join(f"{key.rpartition('.')[2]} {value:g}" for key, value in row["settings"].items())] * searched)
+        out.append(cells + [settings(row)] * searched)
     return header, out
+
+
+def reconstructions(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The table of a study of autoencoders, whose errors stand beside PCA's with as many components."""
+    every = found["table"]
+    searched = any(row["settings"] for row in every)
+    noisy = any("noisy_mse" in row["beside"]["validation"] for row in every)
+    header = ["case", "validation MSE", "PCA's MSE", "to PCA", "PSNR (dB)", "SSIM", *["input's MSE"] * noisy, "test MSE", "seeds",
+              "parameters", "MB", "s an epoch", *["found by search"] * searched]  # fmt: skip
+    out = []
+    for row in every:
+        beside = row["beside"]["validation"]
+        pca = beside.get("pca")
+        noise = f"{beside['noisy_mse']:.5f}" if "noisy_mse" in beside else ""
+        cells = [
+            marked(found, row), error(row["validation"]), f"{pca['mse']:.5f} ({whole(pca['components'])})" if pca else "",
+            to_pca(row["validation"]["mse"], pca["mse"]) if pca else "", f"{beside['psnr']:.2f}", f"{beside['ssim']:.4f}", *[noise] * noisy,
+            error(row.get("test")), str(len(row["runs"])), whole(row["parameters"]), f"{row['bytes'] / 1e6:.3g}",
+            f"{row['seconds_per_epoch']:.3g}",
+        ]  # fmt: skip
+        out.append(cells + [settings(row)] * searched)
+    return header, out
+
+
+def marked(found: dict[str, Any], row: dict[str, Any]) -> str:
+    """A case's name, with what it is in the study."""
+    marks = [word for word, case in (("baseline", found["baseline"]), ("best", found["choice"]["winner"])) if case == row["case"]]
+    return str(row["case"]) + (f" ({', '.join(marks)})" if marks else "")
+
+
+def settings(row: dict[str, Any]) -> str:
+    """What a search found for a case."""
+    return ", ".join(f"{key.rpartition('.')[2]} {value:g}" for key, value in row["settings"].items())
+
+
+def error(scores: dict[str, Any] | None) -> str:
+    """A mean squared error, with its spread over seeds."""
+    if not scores:
+        return ""
+    spread = f" ± {scores['mse_sd']:.5f}" if scores["mse_sd"] is not None else ""
+    return f"{scores['mse']:.5f}{spread}"
+
+
+def to_pca(mse: float, pca: float) -> str:
+    """An error's difference from PCA's: "-9.5 %", or from twice as much on "2.4 times"."""
+    if not pca:
+        return "PCA loses nothing"
+    share = 100 * (mse / pca - 1)
+    return f"{mse / pca:.1f} times" if share >= 100 else f"{share:+.1f} %"
 
 
 def verdicts(found: dict[str, Any]) -> str:
@@ -99,9 +156,38 @@ def studies(table: Any, machine: Any) -> str:
         most = max(run["looks"] for row in found["table"] for run in row["runs"])
         looks = {0: "never", 1: "once"}.get(most, f"up to {most} times")
         text += f"\n### `{found['name']}`\n\n{found['question']}\n\n**{found['answer']['sentence']}**\n\n" + table(*rows(found)) + "\n"
-        text += verdicts(found) + sizes(found)
+        text += PCA if "beside" in found["table"][0] else ""
+        text += verdicts(found) + sizes(found) + (probes(table, found) if "probes" in found else "")
         text += f"\n{split}; the test split was met {looks} by a run that met it. " + machine(found["environment"])
     return text + resolution(table, machine) + speed(table)
+
+
+def probes(table: Any, found: dict[str, Any]) -> str:
+    """What the representations of a study's cases are good for."""
+    every = found["probes"]
+    first = next(iter(every.values()))
+    kinds = list(first["sources"][0]["probes"])
+    header = ["features", "values", *(f"{PROBES[kind]} %" for kind in kinds), *(f"{PROBES[kind]}, macro F1" for kind in kinds),
+              "nearest 8 %"]  # fmt: skip
+    out, pixels = [], []
+    for case, what in every.items():
+        for source in what["sources"]:
+            if source in pixels:                               # the same for all cases of the same images
+                continue
+            pixels += [source] if source["name"] == "pixels" else []
+            scores = [source["probes"][kind] for kind in kinds]
+            name = SOURCES[source["name"]] if source["name"] == "pixels" else f"{case}: {SOURCES[source['name']]}"
+            out.append([name, whole(source["size"]), *(percent(one) for one in scores),
+                        *(f"{one['macro_f1']:.3f}" for one in scores), f"{100 * source['nearest_8']:.1f}"])  # fmt: skip
+    counts, told = first["counts"], [one for one in found["probe_verdicts"] if one.get("told")]
+    text = (
+        f"\nWhat the representations are good for: classifiers learn from {whole(counts['train'])} training images, k and C are chosen on "
+        f"{whole(counts['chosen_on'])} {'validation images' if first['chosen_on'] == 'validation' else first['chosen_on']}, and "
+        f"{whole(counts['shown'])} {first['split']} images are shown; after every choice of the study, and once by each run. Nearest 8: "
+        "training images of the image's own class among its 8 nearest by cosine.\n\n" + table(header, out)
+    )
+    said = "".join(f"- {one['split']}: {one['sentence']}\n" for one in told)
+    return text + (f"\nOf {len(found['probe_verdicts'])} verdicts by the probes, judged together (Holm):\n\n{said}" if told else "")
 
 
 def speed(table: Any) -> str:

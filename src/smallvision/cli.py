@@ -10,6 +10,7 @@ import typer
 
 from smallvision.cli_assign import assign
 from smallvision.cli_conv import conv_app
+from smallvision.cli_probe import probe
 from smallvision.cli_varres import make_app
 from smallvision.errors import BadInput, SmallvisionError
 
@@ -25,6 +26,7 @@ app.add_typer(data_app, name="data")
 data_app.add_typer(make_app, name="make")
 app.add_typer(conv_app, name="conv")
 app.command("assign")(assign)
+app.command("probe")(probe)
 
 Name = Annotated[str, typer.Argument(help='A catalog name, or a TOML file (with "/" or ".toml").', show_default=False)]
 Overrides = Annotated[

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from smallvision.compared import Compared
     from smallvision.lab import Event
 
-COLUMNS = (("loss", "{:.4f}"), ("accuracy", "{:.2%}"), ("mse", "{:.5f}"), ("kl", "{:.2f}"))
+COLUMNS = (("loss", "{:.4f}"), ("accuracy", "{:.2%}"), ("pair_accuracy", "{:.2%}"), ("mse", "{:.5f}"), ("kl", "{:.2f}"),
+           ("head", "{:.4f}"))
 # an autoencoder's further columns: key, header, format; shown where there are such figures, in place of the loss, which is one of them
 RECONSTRUCTED = (("psnr", "PSNR dB", "{:.2f}"), ("ssim", "SSIM", "{:.3f}"), ("noisy_mse", "noisy MSE", "{:.5f}"), ("kl", "KL", "{:.2f}"),
                  ("elbo", "ELBO", "{:.1f}"))
@@ -65,6 +66,8 @@ def follow(events: "Iterable[Event]", console: Console) -> Path:
                     parts += [f"validation {_figures(event.validation)}"] if event.validation else []
                     parts += [f"test (watched) {_figures(event.test)}"] if event.test else []
                     console.print("   ".join([*parts, f"{event.seconds:.1f} s"]), highlight=False)
+                    if event.alarm:
+                        console.print(event.alarm, highlight=False, markup=False, style="bold yellow")
                 case lab.Scoring():
                     bar.update(line, description=f"scoring {event.split}", now="")
                 case lab.Finished():

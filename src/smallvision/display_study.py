@@ -15,12 +15,14 @@ from smallvision.experiment import Study
 from smallvision.runs.measures import measured
 
 if TYPE_CHECKING:
+    from smallvision.runs.probes import ProbeRecord
     from smallvision.study.events import Estimated, Event, Moved, Planned, Row
     from smallvision.study.plan import Key
     from smallvision.study.record import StudyRecord
 
 MOST_ROWS = 24                             # of runs shown at a time: those under way, then the latest
 WORDS = {"again": "again: its worker died", "elsewhere": "another process is doing it"}
+PROBES = {"knn-cosine": "kNN (cosine)", "knn-euclidean": "kNN (Euclidean)", "linear": "linear"}
 STYLES = {"running": "bold", "done": "green", "failed": "red", "waiting": "dim"}
 
 
@@ -47,6 +49,7 @@ class _Board:
     began: float = field(default_factory=time.monotonic)
     already: float = 0.0                   # runs that were done before this session
     moves: int = 0
+    probing: str = ""                      # what is done now, once all runs are over
 
     def add(self, rows: Iterable["Row"]) -> None:
         for row in rows:
@@ -90,6 +93,7 @@ class _Board:
         left = len(self.lines) - self.already - through
         if through > 0.2 and left > 0:
             parts.append(f"about {duration((time.monotonic() - self.began) * left / through)} left")
+        parts += [self.probing] if self.probing else []
         return ", ".join(parts) + f"; {self.split}"
 
 
@@ -102,7 +106,7 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
     """
     from rich.live import Live
 
-    from smallvision.study.events import Added, Finished, Looked, Moved, Planned
+    from smallvision.study.events import Added, Finished, Looked, Moved, Planned, Probed, Probing
 
     board, live, record = _Board(""), None, None
     status = console.status("getting ready: data, a step of each case, timed steps", spinner="line")
@@ -131,6 +135,13 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
                     if live is None:
                         said = _score(event.test) if event.test else "there is no test split"
                         console.print(f"test       {escape(event.job.what)}, seed {event.job.seed}: {said}", highlight=False)
+                case Probing():
+                    board.probing = f"probing {event.job.what}, seed {event.job.seed}: {event.step}"
+                case Probed():
+                    board.probing = f"{event.job.what}, seed {event.job.seed} is probed"
+                    if live is None:
+                        name = f"{escape(event.job.what)}, seed {event.job.seed}"
+                        console.print(f"probed     {name}: {_probed(event.record)}", highlight=False, soft_wrap=True)
                 case Finished():
                     record = event.record
     finally:
@@ -139,6 +150,13 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
             live.stop()
     assert record is not None
     return record
+
+
+def _probed(record: "ProbeRecord") -> str:
+    """What the probes of a representation get right, in a line."""
+    own = record.result["sources"][0]["probes"]
+    said = ", ".join(f"{PROBES[one['kind']]} {100 * one['accuracy']:.2f} %" for one in own)
+    return f"{said} of {record.result['counts']['shown']:,} {record.result['split']} images"
 
 
 def _opening(event: "Planned", study: Study) -> list[str]:
@@ -183,13 +201,18 @@ def result_table(record: "StudyRecord") -> Group:
     met = " and ".join(dict.fromkeys(["the best", "the baseline"] if len(choice["met_test"]) > 1 else ["the best, which is the baseline,"]))
     times = "once" if looks == 1 else f"up to {looks} times"
     said = f"only {met} met the test split, {times}{several}" if looks else f"there is no test split{several}"
+    if record.probe_verdicts and record.probe_verdicts[0]["split"] == "test":
+        said += "; after all choices the probes of all runs met it, too, once each"
     searched = [f"searched: {row['case']} with {_settings(row['settings'])}" for row in record.table if row["settings"]]
     told = record.result["answer"]
     others = [one for one in record.verdicts if (one["pair"], one["split"]) != (told["pair"], told["split"])]
     verdicts = [Text(f"{one['split']}: {one['sentence']}") for one in others]
     confounds = [Text(f"confounded: {line}", style="yellow") for line in dict.fromkeys(one["confound"] for one in record.verdicts) if line]
     answer = Text(told["sentence"], style="bold")
-    return Group(table, *(Text(line, style="dim") for line in [*searched, said, ""]), answer, *verdicts, *confounds)
+    probed = [Text(f"{one['split']}: {one['sentence']}") for one in record.probe_verdicts if one.get("told")]
+    left = len(record.probe_verdicts) - len(probed)
+    rest = [Text(f"and {left} more verdicts by probes, in the report", style="dim")] if left else []
+    return Group(table, *(Text(line, style="dim") for line in [*searched, said, ""]), answer, *verdicts, *confounds, *probed, *rest)
 
 
 def estimate_table(estimated: "Estimated") -> Group:

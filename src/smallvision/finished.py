@@ -5,14 +5,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smallvision.errors import BadInput
-from smallvision.experiment import Experiment
+from smallvision.experiment import Experiment, ProbeSpec
+from smallvision.experiment.files import typed
+from smallvision.runs import probes as probe_files
 from smallvision.runs.measures import measure
+from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import RunRecord, read_run
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
+    from rich.console import Console
     from torch import Tensor, nn
+
+    from smallvision.passed import Arrays
 
 
 class Run:
@@ -129,6 +135,64 @@ class Run:
         loaded = infer.load(self.record, self._module, trust_code)
         return infer.reconstruct(loaded, infer.pixels(loaded, images), self.experiment.task)
 
+    def probe(
+        self,
+        train: int | str | None = None,
+        test: int | str | None = None,
+        kinds: Sequence[str] = ("knn", "linear"),
+        maps: Sequence[str] = ("pca", "tsne"),
+        seed: int = 0,
+        root: Path | str | None = None,
+        trust_code: bool = False,
+        data: "Arrays | None" = None,
+        console: "Console | None" = None,
+    ) -> ProbeRecord:
+        """How good the representation is: simple classifiers on it, and on pixels, PCA and the untrained network beside it.
+
+        What was probed already is shown, not repeated. The run's report is written again, with what was found.
+
+        Parameters
+        ----------
+        train, test : images that classifiers learn from and are judged on, equally many of every class, or "all"; 10,000 and 1,000
+            unless given, or as many as can be equally many of every class. The split is validation where there is no test split,
+            or the run must not meet it.
+        kinds : "knn" (k nearest neighbours, by cosine and by Euclidean distance), "linear" (logistic regression).
+        maps : "pca", "tsne", "umap".
+        seed : which images are drawn, and what is random in a map.
+        root : where the data sets are; by default $SMALLVISION_DATA or the user's cache.
+        trust_code : allow `kind = "file.py:Net"` to execute that file.
+        data : the arrays again, if the run was made with arrays passed in from Python.
+        console : where progress is printed; by default the terminal or notebook.
+
+        Returns
+        -------
+        ProbeRecord : `result` is the content of probe.json, `evidence` the arrays of probe.npz.
+
+        Raises
+        ------
+        BadInput, RunFailed : see probing.probe.
+        """
+        from smallvision import display, display_probe, probing
+        from smallvision.data import images
+        from smallvision.passed import arrays_by_name
+
+        asked = {"train": train, "test": test, "kinds": kinds, "maps": maps, "seed": seed}
+        spec = typed(ProbeSpec, asked, "probe")
+        splits = images.from_arrays(self.experiment.data, arrays_by_name(data)) if data is not None else None
+        passed_in = data is not None or self._module is not None
+        words = () if passed_in else probe_command(self.path, spec, root, trust_code)
+        where = Path(root) if root is not None else None
+        events = probing.probe(self.record, spec, where, self._module, trust_code, words, splits)
+        path, new = display_probe.follow(events, console or display.Console())
+        if new or not (self.path / "report.html").exists():
+            self.report()
+        return probe_files.read(path)
+
+    @property
+    def probes(self) -> list[ProbeRecord]:
+        """The probes of this run's representation that stand in its directory. Raises BadInput when one is damaged."""
+        return probe_files.standing(self.path)
+
     def report(self, out: Path | str | None = None) -> Path:
         """Write the report, by default to `report.html` in the run directory, and return its path."""
         from smallvision.report import page
@@ -147,3 +211,12 @@ class Run:
             has = {"classify": "predict, confusion, mistakes, encode", "reconstruct": "reconstruct, reconstructions, encode"}
             own = self.experiment.task.kind
             raise BadInput(f'{self.path}: {what} is for runs of task.kind = "{task}", and this one is "{own}"; it has {has[own]}')
+
+
+def probe_command(path: Path, spec: ProbeSpec, root: Path | str | None, trust_code: bool) -> tuple[str, ...]:
+    """The command line that repeats a probe, options at their default left out."""
+    words = ["smallvision", "probe", str(path)]
+    for key, value in spec.canonical().items():
+        words += [f"--{key}", (",".join(value) or "none") if isinstance(value, list) else str(value)]
+    words += ["--root", str(root)] if root is not None else []
+    return (*words, *(["--trust-code"] if trust_code else []))

@@ -16,7 +16,7 @@ from smallvision.runs.directory import unlocked
 from smallvision.runs.files import VALIDATION_EVIDENCE, write_bytes, write_json
 from smallvision.runs.read import read_run
 from smallvision.tasks import TASKS
-from smallvision.train import device
+from smallvision.train import device, engine
 
 
 def look(
@@ -58,7 +58,7 @@ def look(
             raise BadInput(f"{path}: its data have no test split ({experiment.data.source}); nothing was scored")
         loaded = infer.load(record, trust_code=trust_code)
         model = rehearsal.placed(loaded.model, where)
-        task = TASKS[experiment.task.kind](experiment.task, None)
+        task: engine.Task = TASKS[experiment.task.kind](experiment.task, None)
         with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
             fitted = task.fit(model, splits.train, splits.validation)
             met = {"test": splits.test, "unseen": splits.unseen}

@@ -36,7 +36,9 @@ ALLOWED = {
     "display": {"lab", "compared"},
     "display_study": {"study", "display"},
     "passed": {"data", "nn"},
-    "finished": {"report", "infer"},
+    "probing": {"rehearsal", "infer", "outcome", "train", "tasks", "evaluate", "data", "nn"},
+    "display_probe": {"display", "probing", "evaluate"},
+    "finished": {"report", "infer", "probing", "display", "display_probe", "passed", "data"},
     "assign": set(),
     "answers": set(),                                      # these four read run files only
     "disagreements": {"answers"},
@@ -45,17 +47,18 @@ ALLOWED = {
     "display_conv": {"display", "conv"},
     "display_ladder": {"display", "conv"},
     "cli_assign": {"assign", "api", "display", "data"},
+    "cli_probe": {"api", "display", "display_probe"},
     "cli_conv": {"conv", "display", "display_conv", "display_ladder", "report"},
     "cli_varres": {"data", "train", "display"},
     "api_compare": {"compared", "report", "data"},
     "api_data": {"data"},
     "api_study": {"study", "report", "display", "display_study"},
     "api": {"api_compare", "api_data", "api_study", "study", "finished", "report", "lab", "rehearsal", "display", "passed", "data", "nn"},
-    "cli": {"api", "display", "display_study", "cli_assign", "cli_conv", "cli_varres"},
+    "cli": {"api", "display", "display_study", "cli_assign", "cli_conv", "cli_probe", "cli_varres"},
 }
 WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli", "answers", "disagreements",
                  "confounds", "compared", "assign",
-                 "cli_assign", "cli_conv",
+                 "cli_assign", "cli_conv", "cli_probe", "display_probe",
                  "cli_varres", "display_conv", "api_data", "api_study", "display_study"}
 SIZES = {HOUSE / "conv" / name for name in ("__init__.py", "sizes.py", "geometry.py", "receptive.py", "layers.py", "settings.py",
                                             "windows.py", "notation.py", "stack.py", "solve.py", "mirror.py")}
@@ -100,7 +103,7 @@ def test_rooms_without_torch(path):
 HEAVY = ("torch", "sklearn", "matplotlib.pyplot", "scipy", "PIL")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["list"], ["runs", "."]])
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["probe", "--help"], ["list"], ["runs", "."]])
 def test_what_needs_no_torch_does_not_load_it(words):
     script = (
         f"import sys; sys.argv = ['smallvision', *{words!r}]\n"

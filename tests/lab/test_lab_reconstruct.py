@@ -22,7 +22,7 @@ from smallvision.evaluate import pca
 from smallvision.experiment import load
 from smallvision.lab import Place
 from smallvision.look import look
-from smallvision.outcome import beside
+from smallvision.outcome import beside, latent, linear
 from smallvision.rehearsal import layers, shape
 
 SHORT = ["recipe.epochs=3", "data.limit=500"]
@@ -189,20 +189,66 @@ def test_traversals_go_two_deviations_along_the_widest_dimensions(runs, kind):
             np.testing.assert_allclose(evidence["traversals"][row, step], decoded(runs[kind], [place])[0], atol=0.6)
 
 
-def test_a_variational_decoder_draws_and_goes_from_one_image_to_another(runs):
-    done = runs["variational"]
-    evidence, test = done.record.evidence, splits(done).test
+def test_a_variational_decoder_draws_from_the_standard_normal_distribution(runs):
     drawn = np.random.default_rng(0).standard_normal((20, 8))
-    np.testing.assert_allclose(evidence["samples"], decoded(done, drawn), atol=0.6)
+    np.testing.assert_allclose(runs["variational"].record.evidence["samples"], decoded(runs["variational"], drawn), atol=0.6)
+
+
+def test_a_plain_decoder_is_given_codes_with_the_mean_and_covariance_of_its_own(runs, monkeypatch):
+    evidence = runs["plain"].record.evidence
+    made = decoded(runs["plain"], latent._like(evidence["representation"].astype(np.float64)))
+    np.testing.assert_allclose(evidence["samples"], made, atol=0.6)
+    draw = np.random.default_rng(5)
+    values = draw.standard_normal((30, 4)) @ draw.standard_normal((4, 4)) + 3
+    monkeypatch.setattr(latent, "SAMPLES", 50_000)
+    codes = latent._like(values)
+    np.testing.assert_allclose(codes.mean(0), values.mean(0), atol=0.05)
+    np.testing.assert_allclose(np.cov(codes.T), np.cov(values.T), atol=0.1)
+    assert np.linalg.matrix_rank(latent._like(values[:3])[:50] - values[:3].mean(0)) == 2             # of three images: a plane
+    np.testing.assert_array_equal(latent._like(values[:1])[0], values[0])
+
+
+def test_pcas_pictures_are_scikit_learns(runs):
+    done = runs["denoise"]                                            # PCA is given the clean images
+    data, evidence = splits(done), done.record.evidence
+    train, test = (split.pixels.flatten(1).double().numpy() / 255 for split in (data.train, data.test))
+    fitted = PCA(8, svd_solver="full").fit(train)
+    made = {
+        "first_pca": fitted.inverse_transform(fitted.transform(test[:20])),
+        "pca_samples": fitted.inverse_transform(np.random.default_rng(0).standard_normal((20, 8)) * np.sqrt(fitted.explained_variance_)),
+    }
+    ends = fitted.inverse_transform(fitted.transform(test[evidence["interpolation_index"]].reshape(10, 64))).reshape(5, 2, 64)
+    made["pca_interpolations"] = np.stack([(1 - share) * ends[:, 0] + share * ends[:, 1] for share in np.linspace(0, 1, 9)], 1)
+    for name, pixels in made.items():
+        np.testing.assert_allclose(evidence[name].reshape(pixels.shape), pixels.clip(0, 1) * 255, atol=0.51)
+    np.testing.assert_allclose(evidence["first_pca_mse"], ((made["first_pca"] - test[:20]) ** 2).mean(1), atol=1e-12)
+
+
+def test_pcas_pictures_of_fewer_images_than_components_and_of_one():
+    draw = np.random.default_rng(0)
+    train, test = (of_pixels(draw.integers(0, 256, (count, 1, 6, 6), dtype=np.uint8)) for count in (10, 1))
+    found = linear.pictures(train, test, 30, np.array([0]), latent.pairs(1))
+    assert found.keys() == {"first_pca", "first_pca_mse", "pca_samples"}
+    fitted = PCA(9, svd_solver="full").fit(train.pixels.flatten(1).numpy() / 255)
+    expected = fitted.inverse_transform(fitted.transform(test.pixels.flatten(1).numpy() / 255))
+    np.testing.assert_allclose(found["first_pca"].ravel(), expected.ravel().clip(0, 1) * 255, atol=0.51)
+    assert linear.pictures(of_pixels(train.pixels[:1]), test, 3, np.array([0]), latent.pairs(1)) == {}
+
+
+def test_interpolations_go_from_one_reconstruction_to_another(runs, kind):
+    done = runs[kind]
+    evidence, test = done.record.evidence, splits(done).test
     pairs, rows = evidence["interpolation_index"], evidence["interpolations"]
     assert rows.shape == (5, 9, 1, 8, 8)
     assert len(np.unique(pairs)) == 10
+    np.testing.assert_array_equal(pairs, runs["plain"].record.evidence["interpolation_index"])
+    codes = evidence["representation"][pairs]                         # of noisy images where there is noise
     for end, step in ((0, 0), (1, -1)):
-        made = done.reconstruct(test.pixels[torch.from_numpy(pairs[:, end])]).clip(0, 1) * 255
-        np.testing.assert_allclose(rows[:, step], made, atol=0.6)
-    middle = done.encode(test.pixels)[pairs].mean(1)
-    np.testing.assert_allclose(rows[:, 4], decoded(done, middle), atol=0.6)
-    assert "samples" not in runs["plain"].record.evidence
+        np.testing.assert_allclose(rows[:, step], decoded(done, codes[:, end]), atol=0.6)
+    if kind != "denoise":
+        made = done.reconstruct(test.pixels[torch.from_numpy(pairs[:, 0])]).clip(0, 1) * 255
+        np.testing.assert_allclose(rows[:, 0], made, atol=0.6)
+    np.testing.assert_allclose(rows[:, 4], decoded(done, codes.mean(1)), atol=0.6)
 
 
 def test_an_expanded_training_set_is_shown_reconstructed(runs):

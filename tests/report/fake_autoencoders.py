@@ -79,6 +79,7 @@ def make(
     seeds: int = 2,
     denoise: bool = False,
     variational: bool = False,
+    pictured: bool = False,
     winner: str | None = None,
     met: Sequence[str] | None = None,
 ) -> Made:
@@ -87,6 +88,8 @@ def make(
     Parameters
     ----------
     cases : name -> what it sets of the model; of representation 2, 8 and 32 unless given.
+    variational : of all cases whose name is not "plain".
+    pictured : whether evidence has PCA's pictures and those of random codes, as of runs that are not old.
     met : the cases that met the test split; the winner (by default the last) and the first unless given.
     """
     cases = cases or {f"representation={size}": {"representation": size} for size in (2, 8, 32)}
@@ -97,8 +100,13 @@ def make(
     runs = {}
     for name, sets in cases.items():
         own = {"kind": "mlp-autoencoder", "representation": 8, "depth": 3, **sets}
-        paths = [_run(folder / f"{name.replace(' ', '-')}-s{seed}", own, seed, known, denoise, variational, name in met)
+        taught = variational and name != "plain"
+        paths = [_run(folder / f"{name.replace(' ', '-')}-s{seed}", own, seed, known, denoise, taught, name in met)
                  for seed in range(seeds)]  # fmt: skip
+        if pictured:
+            for file in (file for path in paths for file in path.glob("evidence*.npz")):
+                arrays = dict(np.load(file))
+                np.savez_compressed(file, **arrays, **_pictured(known[str(arrays["split"])], own["representation"], len(name)))
         runs[name] = [read_run(path) for path in paths]
     base = runs[names[0]][0].experiment
     study = Study.model_validate({
@@ -198,6 +206,20 @@ def _scored(split: Split, made: np.ndarray, size: int, denoise: bool) -> tuple[d
     pca = {"components": size, "mse": float(((split.pca(size) - split.images) ** 2).mean())}
     beside_it = {"noisy_mse": float(((noisy - split.images) ** 2).mean())} if denoise else {}
     return {"loss": values["mse"], **values, **beside_it, "count": len(errors), "pca": pca}, arrays
+
+
+def _pictured(split: Split, size: int, seed: int) -> dict[str, Any]:
+    """What runs have that are not old: PCA's reconstructions, and of both PCA and the network samples and interpolations."""
+    made, rng = split.pca(size), np.random.default_rng(seed)
+    ends = np.array([[3, 7], [20, 2], [50, 51]])
+    steps = np.linspace(0, 1, 9)[:, None]
+    fading = (1 - steps) * made[ends[:, 0], None] + steps * made[ends[:, 1], None]                  # (3, 9, 64)
+    return {
+        "first_pca": _bytes(made[:20]), "first_pca_mse": ((made - split.images) ** 2).mean(1)[:20], "interpolation_index": ends,
+        "pca_samples": _bytes(made[100 - size : 120 - size]), "samples": _bytes(rng.random((20, 64))),
+        "pca_interpolations": _bytes(fading.reshape(-1, 64)).reshape(3, 9, 1, 8, 8),
+        "interpolations": _bytes(rng.random((27, 64))).reshape(3, 9, 1, 8, 8),
+    }  # fmt: skip
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:

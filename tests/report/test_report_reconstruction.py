@@ -105,6 +105,17 @@ def test_each_picture_is_the_image_it_is_said_to_be(records: dict[str, RunRecord
     np.testing.assert_array_equal(pictures(text, "traversal, .*"), evidence["traversals"].reshape(-1, 8, 8))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_random_codes_are_said_to_be_taught_or_not(records: dict[str, RunRecord], kind: str) -> None:
+    evidence, text = records[kind].evidence, page(records[kind])
+    assert evidence is not None
+    np.testing.assert_array_equal(pictures(text, r"sample \d+"), evidence["samples"][:, 0])
+    np.testing.assert_array_equal(pictures(text, r"sample of PCA \d+"), evidence["pca_samples"][:, 0])
+    np.testing.assert_array_equal(pictures(text, "interpolation, .*"), evidence["interpolations"].reshape(-1, 8, 8))
+    for words in ("It was never taught such codes", "Nothing taught this network what lies between"):
+        assert (words in Page(text).text) == (kind != "variational")
+
+
 def test_the_network_stands_among_pcas_errors() -> None:
     counts, errors = [1, 2, 4, 8, 16, 64], [0.06, 0.05, 0.04, 0.03, 0.02, 0.0]
     figure = reconstruction_figures.beside(counts, errors, 4, 0.025)
@@ -231,6 +242,11 @@ def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
         ({"traversal_dimensions": arrays["traversal_dimensions"] + 1}, "traversal_dimensions"),
         ({"interpolation_index": arrays["interpolation_index"] + count}, "interpolation_index"), ({"samples": mse}, "samples"),
         ({"interpolations": arrays["interpolations"][:2]}, "interpolation"), ({"representation": mse}, "representation"),
+        ({"first_pca": None}, "first_pca"), ({"first_pca_mse": None}, "first_pca_mse"),
+        ({"first_pca": arrays["first_pca"] / 255}, "first_pca"),
+        ({"pca_samples": arrays["pca_samples"][:3]}, "expected drawn ="), ({"first_index": None, "first_pixels": None}, "first_index"),
+        ({"interpolations": None, "interpolation_index": None}, "interpolations"),
+        ({"pca_interpolations": arrays["pca_interpolations"][:, :4]}, "expected between ="),
     ]  # fmt: skip
     for changed, word in cases:
         new = {name: array for name, array in {**arrays, **changed}.items() if array is not None}
@@ -238,6 +254,15 @@ def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
         refused(run, "evidence.npz", word)
     file.write_bytes(good)
     assert read_run(run).evidence is not None
+
+
+def test_a_run_from_before_pca_was_pictured_is_shown_without_it(run: Path) -> None:
+    with np.load(run / "evidence.npz") as old:
+        arrays = {name: array for name, array in old.items() if "pca" not in name or name in ("pca_components", "pca_mse")}
+    np.savez_compressed(run / "evidence.npz", **arrays)
+    text = page(read_run(run))
+    assert len(pictures(text, r"sample \d+")) == 20
+    assert not pictures(text, "sample of PCA.*")
 
 
 WRONG = [

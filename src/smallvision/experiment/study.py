@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, Strict, ValidationError, field_vali
 from pydantic_core import PydanticCustomError
 
 from smallvision.experiment.base import Bool, Count, Float, Fraction, NonNegative, Spec, Text
+from smallvision.experiment.probe import ProbeSpec
 from smallvision.experiment.spec import Experiment
 from smallvision.experiment.text import short
 
@@ -176,6 +177,7 @@ class Study(Spec):
         differs between two cases is meant, if it is of one table (data, model, task, recipe).
     search : a search per case on validation images, the same budget for every case.
     match : networks made equal in size.
+    probe : what every run's representation is probed with in the end, on the test split where there is one.
     """
 
     name: Text
@@ -192,6 +194,7 @@ class Study(Spec):
     varies: tuple[Text, ...] = ()
     search: Search | None = None
     match: Match | None = None
+    probe: ProbeSpec | None = None
 
     @field_validator("name")
     @classmethod

@@ -9,12 +9,11 @@ from smallvision.data import augment
 from smallvision.data.images import Splits
 from smallvision.evaluate import evidence as chosen
 from smallvision.experiment import Experiment
-from smallvision.outcome import classify, reconstruct
+from smallvision.outcome import classify, reconstruct, verify
 from smallvision.tasks import Scores
 from smallvision.train.state import TrainState
 
-IN_FULL = {"classify": classify.in_full, "reconstruct": reconstruct.in_full}
-EVIDENCE = {"classify": classify.evidence, "reconstruct": reconstruct.evidence}
+EVIDENCE = {"classify": classify.evidence, "reconstruct": reconstruct.evidence, "verify": verify.evidence}
 
 
 def shown(scores: dict[str, Scores]) -> str:
@@ -59,21 +58,25 @@ def result(
     }
     if len(splits.train.groups) > 1:
         out["sizes"] = len(splits.train.groups)
+    if scores[shown(scores)].fitted:
+        out["verifier"] = scores[shown(scores)].fitted
     return out | splits_of(experiment, splits, scores)
 
 
 def splits_of(experiment: Experiment, splits: Splits, scores: dict[str, Scores]) -> dict[str, Any]:
-    """The scores of each split by its name, those of the shown one in full."""
+    """The scores of each split by its name; those of the shown one, and of classes never seen, in full: with their intervals, the
+    figures of each class and all else that `result.json` has of a split."""
     out: dict[str, Any] = {name: {**score.values, "count": score.count} for name, score in scores.items()}
-    out[shown(scores)] = in_full(experiment, splits, scores)
+    for name in {shown(scores), "unseen"} & set(scores):
+        match experiment.task.kind:
+            case "classify":
+                more = classify.in_full(splits, name, scores[name])
+            case "reconstruct":
+                more = reconstruct.in_full(splits, name, scores[name])
+            case "verify":
+                more = verify.in_full(splits.named()[name], scores[name], experiment)
+        out[name] |= more
     return out
-
-
-def in_full(experiment: Experiment, splits: Splits, scores: dict[str, Scores]) -> dict[str, Any]:
-    """The shown split's scores with their interval, the figures of each class and all else that `result.json` has of it."""
-    name = shown(scores)
-    score = scores[name]
-    return {**score.values, "count": score.count, **IN_FULL[experiment.task.kind](splits, name, score)}
 
 
 def looks(experiment: Experiment, splits: Splits, epochs: int) -> int:
@@ -95,6 +98,10 @@ def evidence(model: nn.Module, splits: Splits, experiment: Experiment, scores: d
         "train_labels": train.labels.cpu().numpy()[some],
         "filters": chosen.filters(model, train.largest),
     }
+    if "unseen" in scores:
+        kept = ("labels", "pairs", "same", "probabilities", "distances")
+        out |= {f"unseen_{key}": scores["unseen"].evidence[key] for key in kept}
+        out["unseen_classes"] = np.array(splits.named()["unseen"].classes)
     if experiment.data.expand is not None:
         kinds = augment.kinds(experiment.data.expand)
         out |= {"panel_pixels": chosen.panel(train, len(kinds)).cpu().numpy(), "panel_kinds": np.array(kinds)}

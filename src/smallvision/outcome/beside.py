@@ -37,9 +37,9 @@ def curve(train: ImageSet, images: ImageSet, components: int) -> tuple[np.ndarra
     tuple or None : int64 (k,), ascending, up to all there are; float64 (k,), descending. None where images are too large (LARGEST), or
         there are fewer than two to fit on.
     """
-    if prod(train.shape) > LARGEST or len(train) < 2:
+    fitted = of(train)
+    if fitted is None:
         return None
-    fitted = _fitted(train.pixels)
     size = len(fitted.mean)
     there = min(size, len(train) - 1)                                 # N images less their mean span N - 1 directions; a further one is any
     ladder = sorted({*(n for n in _ladder(min(there, MOST))), min(components, there), there})
@@ -53,6 +53,11 @@ def curve(train: ImageSet, images: ImageSet, components: int) -> tuple[np.ndarra
     left = (whole - kept.cumsum(0)).clamp(min=0) / (len(images) * size)
     errors = [0.0 if spans and n == there else float(left[n - 1]) for n in ladder]
     return np.array(ladder, np.int64), np.minimum.accumulate(np.array(errors))
+
+
+def of(train: ImageSet) -> pca.Pca | None:
+    """Exact PCA of training images of one size; None where they are too large (LARGEST), or fewer than two."""
+    return None if prod(train.shape) > LARGEST or len(train) < 2 else _fitted(train.pixels)
 
 
 def _ladder(most: int) -> list[int]:

@@ -14,7 +14,7 @@ from smallvision.evaluate import dimensions
 from smallvision.evaluate import evidence as chosen
 from smallvision.experiment import Experiment
 from smallvision.nn.autoencoder import Autoencoder
-from smallvision.outcome import beside, latent
+from smallvision.outcome import beside, latent, linear
 from smallvision.tasks import TASKS, Reconstruct, Scores
 from smallvision.tasks.reconstruct import SCORING_SEED
 
@@ -59,7 +59,7 @@ def interval(errors: np.ndarray, confidence: float = 0.95) -> list[float]:
 
 @torch.inference_mode()
 def evidence(model: nn.Module, splits: Splits, experiment: Experiment, name: str, score: Scores) -> dict[str, np.ndarray]:
-    """The first images and those of highest error with what became of them, PCA's errors, and pictures of the latent space."""
+    """The first images and those of highest error with what became of them, PCA's errors and pictures, and those of the latent space."""
     task = TASKS["reconstruct"](experiment.task)
     assert isinstance(task, Reconstruct)
     assert isinstance(model, Autoencoder)
@@ -82,7 +82,9 @@ def evidence(model: nn.Module, splits: Splits, experiment: Experiment, name: str
     if curve is not None:
         out |= {"pca_components": curve[0], "pca_mse": curve[1]}
     out["spectrum"] = dimensions.spectrum(found["representation"])
-    out |= latent.pictures(task, model, found["representation"], images.labels.device)
+    ends = latent.pairs(len(images))
+    out |= latent.pictures(task, model, found["representation"], ends, images.labels.device)
+    out |= linear.pictures(splits.train, images, found["representation"].shape[1], out["first_index"], ends)
     model.train(was_training)
     return out
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from smallvision.errors import BadInput
-from smallvision.report import classification, figures, galleries, reconstruction, tables
+from smallvision.report import classification, figures, galleries, probe, reconstruction, tables
 from smallvision.report.drawn import inline
 from smallvision.report.series import panels, per_step
 from smallvision.report.template import GENERATOR, refuse_to_overwrite, render, save
+from smallvision.runs import probes
 from smallvision.runs.evidence import SPLITS
 from smallvision.runs.measures import measure
 from smallvision.runs.read import RunRecord, status
@@ -27,7 +28,7 @@ def page(record: RunRecord) -> str:
 
     Raises
     ------
-    BadInput : evidence.npz is damaged.
+    BadInput : evidence.npz or a probe is damaged.
     """
     run = _run(record, "")
     return render("page.html", title=f"{run['name']}, seed {run['seed']}", runs=[run], many=False, score=run["score"])
@@ -38,7 +39,7 @@ def page_of_many(records: Sequence[RunRecord]) -> str:
 
     Raises
     ------
-    BadInput : no run given, or evidence.npz of one is damaged.
+    BadInput : no run given, or evidence.npz or a probe of one is damaged.
     """
     if not records:
         raise BadInput("report: got no run; give at least one run directory")
@@ -96,6 +97,7 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
     classes = result["classes"] if result else []
     run["training"] = galleries.training(evidence, classes) if evidence else []
     run["panel"] = galleries.panel(evidence) if evidence else []
+    run["probes"] = probe.parts(probes.standing(record.path), prefix, result.get("model_sha256")) if result else []
     run["sections"] = _sections(run)
     return run
 
@@ -130,7 +132,7 @@ def _sections(run: dict[str, Any]) -> list[tuple[str, str]]:
     """Anchors and titles of what the page holds, in its order."""
     every = [
         ("asked", "What was asked", True), ("training", "Training", True), ("scores", "Scores", run["scores"]),
-        *run["middle"],
+        *run["middle"], *probe.sections(run["probes"]),
         ("data", "Training images", run["training"] or run["panel"]), ("layers", "Layers", run["layers"]),
         ("filters", "First-layer filters", run["filters"]), ("notes", "Notes", True),
         ("environment", "Environment", True), ("repeat", "How to repeat it", True),

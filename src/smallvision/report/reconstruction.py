@@ -51,7 +51,7 @@ def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
         "variational": getattr(record.experiment.model, "variational", False), "denoises": "noisy_mse" in scored,
         "per_class": scored.get("per_class") or [], "dimensions": scored.get("dimensions"), "several_training": False,
         "first": stacks(evidence, classes, "first") if evidence else [],
-        **{name: [] for name in ("worst", "traversals", "samples", "interpolations")},
+        **{name: [] for name in ("worst", "traversals", "samples", "pca_samples", "interpolations")},
         **dict.fromkeys(("curve", "classes", "spectrum", "scale", "same_as_pca", "ladder", "size")),
     }  # fmt: skip
     if run["per_class"]:
@@ -143,7 +143,7 @@ def _latent(evidence: Mapping[str, np.ndarray], classes: Sequence[str], prefix: 
         spread = values.std(0, dtype=np.float64)
         pairs = zip(evidence["traversal_dimensions"].tolist(), evidence["traversals"], strict=True)
         out["traversals"] = [(f"dimension {number}", f"sd {spread[number]:.3g}", row) for number, row in pairs]
-    out["samples"] = list(evidence.get("samples", ()))
+    out |= {name: list(evidence.get(name, ())) for name in ("samples", "pca_samples")}
     labels = evidence["labels"]
     for ends, row in zip(evidence.get("interpolation_index", ()), evidence.get("interpolations", ()), strict=True):
         first, last = (classes[label] if label < len(classes) else str(label) for label in labels[ends].tolist())

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from smallvision.errors import BadInput
 from smallvision.experiment import study_to_toml
-from smallvision.report import cases, study_along_figures, study_drawn, study_figures, study_reconstructions, template, verdicts, words
+from smallvision.report import (
+    cases,
+    probe_study,
+    study_along_figures,
+    study_drawn,
+    study_figures,
+    study_new_images,
+    study_probed,
+    study_reconstructions,
+    template,
+    verdicts,
+    words,
+)
 from smallvision.report.cases import ACCURACY, Case, Run
 from smallvision.runs.measures import Measure, measure, measured
 from smallvision.runs.read import read_run, status
@@ -17,6 +29,7 @@ if TYPE_CHECKING:
     from smallvision.report.verdicts import Pictures
     from smallvision.study.record import StudyRecord
 
+THROUGH = "The same images through each"
 NO_CASE = re.compile(r"(, try \d+$)|(^needed by )")          # what the plan calls a run that is no case's own
 
 
@@ -56,7 +69,7 @@ def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictu
         "measure": one, "short": study_figures.short(one), "runs": runs, "environment": cases.environments(runs),
         "command": record.state["command"], "hash": record.state["study"],
         "started": record.state.get("started"), "finished": record.state.get("finished"), "trained": _seconds(runs),
-        **study_drawn.drawn(record, every, one), **_reconstructed(every, one),
+        **study_drawn.drawn(record, every, one), **_reconstructed(every, one), **study_probed.probed(record, every),
     }  # fmt: skip
     return template.render("study.html", **values, sections=_sections(values))
 
@@ -169,18 +182,21 @@ def _seconds(runs: Sequence[Run]) -> float:
 def _reconstructed(every: Sequence[Case], one: Measure) -> dict[str, Any]:
     """What a study of autoencoders has besides: scores beside PCA's, reconstructions, figures over representation size and depth."""
     if one is ACCURACY:
-        return {"rows": [], "sheets": [], "size": None, "depth": None}
+        return {"rows": [], "sheets": [], "new_images": None, "size": None, "depth": None}
     return {"rows": study_reconstructions.rows(every), "sheets": study_reconstructions.sheets(every),
+            "new_images": study_new_images.new_images(every),
             "size": study_along_figures.of_representation(every), "depth": study_along_figures.of_depth(every)}  # fmt: skip
 
 
 def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Anchors and titles of what the page holds, in its order."""
+    images = THROUGH if values["new_images"] else "Reconstructions"
     every = [
         ("top", "Answer", True), ("cases", "Cases", values["cases"]),
-        ("reconstructions", "Reconstructions", values["sheets"]), ("verdicts", "Verdicts", values["verdicts"]),
+        ("reconstructions", images, values["sheets"]), ("verdicts", "Verdicts", values["verdicts"]),
         ("curves", "Curves", values["curves"]), ("cost", f"{values['short'][0].upper()}{values['short'][1:]} and cost", values["scatter"]),
         ("size", "Representation size", values["size"]), ("depth", "Depth", values["depth"]),
+        ("probes", probe_study.TITLE, values["probed"]), ("judged", "Verdicts by the probes", values["probe_verdicts"]),
         ("images", "Where they disagree", values["galleries"]), ("search", "Search", values["searched"]),
         ("match", "Matched sizes", values["matched"]), ("machine", "Machine", True), ("runs", "Runs", values["runs"] or values["waiting"]),
         ("asked", "What was asked", True), ("environment", "Environment", values["environment"]), ("repeat", "How to repeat it", True),

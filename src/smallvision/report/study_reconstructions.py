@@ -1,4 +1,4 @@
-"""What autoencoders that were compared make of images: their scores beside PCA's, and images above their reconstructions.
+"""What autoencoders that were compared make of images: their scores beside PCA's, and images above PCA's and their reconstructions.
 
 PCA with as many components as the representation has values is the least error that any linear autoencoder of that size can have
 (Baldi & Hornik 1989), so a network's error says little without it.
@@ -76,7 +76,7 @@ def ladder(run: Run, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class Strip:
-    """What one case makes of the images of a sheet, uint8 (n, C, H, W), and the error of each where it is known."""
+    """What one case, or PCA, makes of the images of a sheet, uint8 (n, C, H, W), and the error of each."""
 
     name: str
     images: np.ndarray
@@ -87,12 +87,13 @@ class Strip:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The first images of a split, as several cases met them, each with its class, above the reconstructions of every case."""
+    """The first images of a split, as several cases met them, each with its class, above the reconstructions of PCA and every case."""
 
     split: str
     classes: tuple[str, ...]
     originals: np.ndarray                 # uint8 (n, C, H, W)
     noisy: np.ndarray | None              # what the networks were given, where that was not the original
+    linear: tuple[Strip, ...]             # PCA's, with as many components as each case has values; none of older runs
     strips: tuple[Strip, ...]
 
     @property
@@ -130,7 +131,29 @@ def _sheet(split: str, together: Sequence[tuple[Case, Run]]) -> Sheet:
     noisy = arrays["first_noisy"][:SHOWN] if "first_noisy" in arrays else None
     classes = tuple(str(names[label]) for label in labels)
     strips = tuple(_strip(case, run, split, classes) for case, run in together)
-    return Sheet(split, classes, arrays["first_pixels"][:SHOWN], noisy, strips)
+    return Sheet(split, classes, arrays["first_pixels"][:SHOWN], noisy, _linear(together, split, classes), strips)
+
+
+def _linear(together: Sequence[tuple[Case, Run]], split: str, classes: Sequence[str]) -> tuple[Strip, ...]:
+    """PCA's reconstructions, once for all cases of which they are the same, fewer components first."""
+    found: dict[bytes, tuple[int, Strip]] = {}
+    for _, run in together:
+        arrays = run.evidence(split)
+        size = representation(run)
+        if "first_pca" in arrays and size is not None:
+            images = arrays["first_pca"][:SHOWN]
+            components, whole = _pca(run, split)
+            errors = tuple(run.measure.number(error) for error in arrays["first_pca_mse"][:SHOWN])
+            name = linear_name(components or size)
+            alts = tuple(f"{label} as {name} makes it, MSE {error}" for label, error in zip(classes, errors, strict=True))
+            strip = Strip(name, images, errors, "" if whole is None else run.measure.number(whole), alts)
+            found.setdefault(images.tobytes(), (components or size, strip))
+    return tuple(strip for _, strip in sorted(found.values(), key=lambda pair: pair[0]))
+
+
+def linear_name(components: int) -> str:
+    """PCA as a row of pictures is called."""
+    return f"PCA, {components} component{'s' if components != 1 else ''}"
 
 
 def _strip(case: Case, run: Run, split: str, classes: Sequence[str]) -> Strip:

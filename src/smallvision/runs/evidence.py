@@ -41,31 +41,52 @@ _RECONSTRUCT: Table = {
     "pca_components": ("i", ("ladder",)), "pca_mse": ("f", ("ladder",)), "spectrum": ("f", ("directions",)),
     "traversals": ("u", ("walked", "steps", "C", "H", "W")), "traversal_dimensions": ("i", ("walked",)),
     "samples": ("u", ("drawn", "C", "H", "W")),
+    "first_pca": ("u", ("first", "C", "H", "W")), "first_pca_mse": ("f", ("first",)), "pca_samples": ("u", ("drawn", "C", "H", "W")),
+    "pca_interpolations": ("u", ("pairs", "between", "C", "H", "W")),
     "interpolations": ("u", ("pairs", "between", "C", "H", "W")), "interpolation_index": ("i", ("pairs", "2")),
 }
-EVIDENCE: dict[str, Table] = {"classify": _CLASSIFY | _OF_ALL, "reconstruct": _RECONSTRUCT | _OF_ALL}
+GALLERIES = ("right_same", "right_other", "wrong_same", "wrong_other")         # a verifier's clearest answers, right and wrong
+_VERIFY: Table = {
+    "representation": ("f", ("N", "D")), "pairs": ("i", ("M", "2")), "same": ("i", ("M",)), "distances": ("f", ("M",)),
+    "scores": ("f", ("M",)), "probabilities": ("f", ("M",)), "reliability": ("f", ("bins", "3")),
+    "unseen_labels": ("i", ("U",)), "unseen_pairs": ("i", ("V", "2")), "unseen_same": ("i", ("V",)), "unseen_classes": ("U", ("u",)),
+    "unseen_distances": ("f", ("V",)), "unseen_probabilities": ("f", ("V",)),
+}
+for _kind in GALLERIES:
+    _VERIFY |= {
+        f"gallery_{_kind}": ("i", (_kind,)), f"gallery_{_kind}_pixels": ("u", (_kind, "2", "C", "H", "W")),
+        f"gallery_{_kind}_near": ("u", (_kind, "2", "near", "C", "train H", "train W")),
+        f"gallery_{_kind}_near_labels": ("i", (_kind, "2", "near")), f"gallery_{_kind}_near_distances": ("f", (_kind, "2", "near")),
+    }
+EVIDENCE: dict[str, Table] = {"classify": _CLASSIFY | _OF_ALL, "reconstruct": _RECONSTRUCT | _OF_ALL, "verify": _VERIFY | _OF_ALL}
 ALWAYS = {
     "classify": ("split", "probabilities", "labels", "predictions", "confusion"),
     "reconstruct": ("split", "labels", "mse", "psnr", "ssim", "representation"),
+    "verify": ("split", "labels", "representation", "pairs", "same", "distances", "scores", "probabilities"),
 }
 # arrays whose values are indices, and the axis that they point into; a class where K is not known is any number from 0
 POINTS = {
     **dict.fromkeys(("labels", "predictions", "train_labels", "scaled_predictions"), "K"),
     **dict.fromkeys(("first_index", "mistake_index", "confident_index", "scaled_index", "worst_index", "interpolation_index"), "N"),
     "traversal_dimensions": "D",
+    **dict.fromkeys((f"gallery_{kind}" for kind in GALLERIES), "M"),
+    **dict.fromkeys((f"gallery_{kind}_near_labels" for kind in GALLERIES), "K"),
+    "pairs": "N", "unseen_labels": "u", "unseen_pairs": "U",
 }
 TOGETHER = (("first_index", "first_pixels"), ("mistake_index", "mistake_pixels"), ("train_labels", "train_pixels"),
             ("confident_index", "confident_pixels"), ("panel_kinds", "panel_pixels"),
             ("scales", "scaled_index"), ("scales", "scaled_predictions"), ("first_reconstructions", "worst_reconstructions"),
             ("worst_index", "worst_pixels"), ("worst_index", "worst_reconstructions"), ("first_noisy", "worst_noisy"),
-            ("pca_components", "pca_mse"), ("traversals", "traversal_dimensions"), ("interpolations", "interpolation_index"))
+            ("pca_components", "pca_mse"), ("traversals", "traversal_dimensions"), ("interpolations", "interpolation_index"),
+            ("first_pca", "first_pca_mse"), ("first_pca", "pca_samples"))
+NEEDS = (("first_pca", "first_index"), ("pca_interpolations", "interpolations"))           # the first not without the second
 
 
 def read(file: Path, classes: int | None, task: str = "classify") -> dict[str, np.ndarray]:
     """All arrays of an evidence.npz of so many classes (None: not known) and of a task. Raises BadInput."""
     arrays = unpacked(file)
     sizes = _consistent(file, arrays, classes, task)
-    (_classified if task == "classify" else _reconstructed)(file, arrays, sizes)
+    CHECKS[task](file, arrays, sizes)
     if str(arrays["split"]) not in SPLITS:
         raise damaged(file, f"split is {short(str(arrays['split']))}, expected one of {', '.join(SPLITS)}")
     return arrays
@@ -98,10 +119,11 @@ def unpacked(file: Path) -> dict[str, np.ndarray]:
 
 def _consistent(file: Path, arrays: dict[str, np.ndarray], classes: int | None, task: str) -> dict[str, int]:
     """The length of each axis, once kinds, lengths and ranges agree with each other and with the number of classes."""
-    sizes = {"2": 2} if classes is None else {"2": 2, "K": classes}
+    sizes = {"2": 2, "3": 3} if classes is None else {"2": 2, "3": 3, "K": classes}
     table = EVIDENCE[task]
     missing = [name for name in ALWAYS[task] if name not in arrays]
     missing += [b for pair in TOGETHER for a, b in (pair, pair[::-1]) if {a, b} <= set(table) and a in arrays and b not in arrays]
+    missing += [b for a, b in NEEDS if a in arrays and a in table and b not in arrays]
     if missing:
         raise damaged(file, f"has no array {missing[0]}")
     known = {name: one for name, one in table.items() if name in arrays}
@@ -139,7 +161,7 @@ def _classified(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, int]
 def _reconstructed(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, int]) -> None:
     """Errors are no less than 0, the worst are the worst, more components leave no more error."""
     error, worst = arrays["mse"], arrays.get("worst_index", np.zeros(0, np.int64))
-    for name in ("mse", "pca_mse", "spectrum"):
+    for name in ("mse", "pca_mse", "first_pca_mse", "spectrum"):
         if (arrays.get(name, error) < 0).any():
             raise damaged(file, f"{name} has values below 0")
     if len(np.unique(worst)) != len(worst) or not np.array_equal(error[worst], np.sort(error)[::-1][: len(worst)]):
@@ -149,3 +171,25 @@ def _reconstructed(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, i
         raise damaged(file, "pca_components do not grow from 1 on, or pca_mse grows with them")
     if len(arrays.get("spectrum", ())) > sizes["D"]:
         raise damaged(file, f"spectrum has {len(arrays['spectrum'])} values, more than D = {sizes['D']}")
+
+
+def _verified(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, int]) -> None:
+    """Pairs are of two images, the same or not as their labels are, with probabilities; galleries hold pairs of their kind."""
+    for part in ("", "unseen_"):
+        pairs, labels = arrays.get(f"{part}pairs"), arrays.get(f"{part}labels")
+        if pairs is None or labels is None:
+            continue
+        if (pairs[:, 0] == pairs[:, 1]).any():
+            raise damaged(file, f"{part}pairs has an image with itself")
+        if not np.array_equal(arrays[f"{part}same"] == 1, labels[pairs[:, 0]] == labels[pairs[:, 1]]):
+            raise damaged(file, f"{part}same does not say which {part}pairs are of one class")
+        likely = arrays[f"{part}probabilities"]
+        if len(likely) and not 0 <= likely.min() <= likely.max() <= 1:
+            raise damaged(file, f"{part}probabilities has values outside 0 to 1")
+    for kind in GALLERIES:
+        rows = arrays.get(f"gallery_{kind}", np.zeros(0, np.int64))
+        if (arrays["same"][rows] != (kind in ("right_same", "wrong_other"))).any():
+            raise damaged(file, f"gallery_{kind} points at pairs of another kind")
+
+
+CHECKS = {"classify": _classified, "reconstruct": _reconstructed, "verify": _verified}

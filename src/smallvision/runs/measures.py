@@ -38,6 +38,7 @@ class Measure:
 
 MEASURES = {
     "classify": Measure("accuracy", "accuracy", True, 100.0, "%", 2),
+    "verify": Measure("pair_accuracy", "accuracy on pairs", True, 100.0, "%", 2),
     "reconstruct": Measure("mse", "MSE of pixels in [0, 1]", False, 1.0, "", 5),
 }
 

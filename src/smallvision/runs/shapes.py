@@ -26,14 +26,17 @@ _RESULT = {"format_version": WHOLE, "name": TEXT, "experiment": TEXT, "seed": WH
            "seconds_per_epoch": NUMBER, "images_per_second": NUMBER, "precision": TEXT,
            "selected": {"epoch": WHOLE, "by": TEXT}, "classes": [TEXT], "counts": {"train": WHOLE},
            "mean": [NUMBER], "std": [NUMBER], "notes": [TEXT], "model_sha256": TEXT, "looks": WHOLE, "sizes?": WHOLE}
-_EPOCH = {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "learning_rate": NUMBER, "seconds": NUMBER}
+_EPOCH = {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "learning_rate": NUMBER, "seconds": NUMBER, "alarm?": TEXT}
 
 # what a split's scores are, by task: those of every epoch, and what the result has beside them
 _SCORES: dict[str, dict[str, Any]] = {
     "classify": {"loss": NUMBER, "accuracy": SHARE},
     "reconstruct": {"loss": NUMBER, "mse": AMOUNT, "psnr?": NUMBER, "ssim?": NUMBER, "noisy_mse?": AMOUNT, "kl?": NUMBER,
                     "elbo?": NUMBER},
+    "verify": {"loss": NUMBER, "pair_accuracy": SHARE, "auc": SHARE, "equal_error": SHARE, "calibration_error": SHARE,
+               "true_accept_1?": SHARE, "true_accept_01?": SHARE, "effective_rank": AMOUNT, "distance": AMOUNT},
 }
+_TRAINED: dict[str, dict[str, Any]] = {"verify": {"loss": NUMBER, "head?": NUMBER}}            # of training itself, where it is less
 _FULL: dict[str, dict[str, Any]] = {
     "classify": {"accuracy_interval?": [SHARE, SHARE],
                  "per_class?": [{"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}],
@@ -43,14 +46,20 @@ _FULL: dict[str, dict[str, Any]] = {
                     "per_class?": [{"class": TEXT, "support": WHOLE, "mse": (AMOUNT, None), "psnr": (NUMBER, None),
                                     "ssim": (NUMBER, None)}],
                     "dimensions?": {"dead": WHOLE, "duplicates": WHOLE, "effective_rank": AMOUNT}},
+    "verify": {"pairs?": WHOLE, "threshold?": SHARE, "intervals?": {"pair_accuracy?": [NUMBER, NUMBER], "auc?": [NUMBER, NUMBER],
+               "equal_error?": [NUMBER, NUMBER], "true_accept_1?": [NUMBER, NUMBER], "true_accept_01?": [NUMBER, NUMBER]},
+               "false_accept?": SHARE, "true_accept?": SHARE, "precision_at_1?": SHARE, "r_precision?": SHARE, "knn_accuracy?": SHARE,
+               "class_pairs?": [{"classes": [TEXT, TEXT], "pairs": WHOLE, "accuracy": SHARE, "distance": AMOUNT}],
+               "dimensions?": {"dead": WHOLE, "duplicates": WHOLE, "effective_rank": AMOUNT}},
 }
 
 
 def shapes(task: str) -> dict[str, Any]:
     """Of every file of a run of a task, by its name."""
     scores, scored = _SCORES[task], {**_SCORES[task], "count": WHOLE, **_FULL[task]}
-    result = {**_RESULT, "train?": scored, "validation?": (scored, None), "test?": (scored, None)}
-    epoch = {**_EPOCH, "train": scores, "validation?": (scores, None), "test?": (scores, None)}
+    result = {**_RESULT, "train?": scored, "validation?": (scored, None), "test?": (scored, None), "unseen?": (scored, None),
+              "verifier?": {"slope": NUMBER, "intercept": NUMBER, "threshold": SHARE, "false_accept": SHARE, "pairs": NUMBER}}
+    epoch = {**_EPOCH, "train": _TRAINED.get(task, scores), "validation?": (scores, None), "test?": (scores, None)}
     return {**SHAPES, "result.json": result, "metrics.jsonl": epoch}
 
 

@@ -1,4 +1,4 @@
-"""The end of a study: the choice by validation, the test split for the winner and the baseline, study.json. No torch here."""
+"""The end of a study: the choice by validation, the test split for the winner and the baseline, probes, study.json. No torch here."""
 
 import shlex
 from collections.abc import Iterator
@@ -7,19 +7,21 @@ from typing import Any
 
 from smallvision.answers import gather
 from smallvision.disagreements import disagreements
-from smallvision.errors import BadInput, RunFailed
+from smallvision.errors import BadInput
+from smallvision.experiment import ProbeSpec
+from smallvision.runs import probes
+from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import RunRecord, read_run
-from smallvision.study import choice, plan
+from smallvision.study import afterwards, choice, plan, probe_verdicts
 from smallvision.study import verdicts as judging
-from smallvision.study.events import Event, Looked
+from smallvision.study.events import Event, Looked, Probed, Probing
 from smallvision.study.plan import Job
 from smallvision.study.record import PICTURES
-from smallvision.study.work import WAIT_SECONDS, Work, busy
-from smallvision.study.workers import DEATHS
+from smallvision.study.work import Work
 
 
 def conclude(work: Work, baseline: str, pairs: tuple[tuple[str, str], ...]) -> Iterator[Event]:
-    """Choose by validation, let the winner and the baseline meet the test split, and write what was found.
+    """Choose by validation, let the winner and the baseline meet the test split, probe all runs if asked to, and write what was found.
 
     Parameters
     ----------
@@ -35,6 +37,9 @@ def conclude(work: Work, baseline: str, pairs: tuple[tuple[str, str], ...]) -> I
     winner = choice.winner(_table(work))
     met = list(dict.fromkeys((winner, baseline)))
     yield from _looks(work, [job for name in met for job in work.agenda.final(name)])
+    probed = work.study.probe
+    if probed is not None:
+        yield from _probes(work, probed)
     table, cases = _table(work), {name: _runs(work, name) for name in work.agenda.cases}
     try:
         gather(cases, "validation")
@@ -54,8 +59,20 @@ def conclude(work: Work, baseline: str, pairs: tuple[tuple[str, str], ...]) -> I
         "commands": {"study": shlex.join(work.place.command),
                      "runs": [str(run.state["command"]) for runs in cases.values() for run in runs]},
     }  # fmt: skip
+    if probed is not None:
+        found |= _of_probes(work, probed, cases, pairs)
     work.book.write_plan(jobs=[plan.entry(job, work.place.folder, work.done) for job in work.agenda.jobs])
     work.book.finish(found, status="finished", message="")
+
+
+def _of_probes(
+    work: Work, spec: ProbeSpec, cases: dict[str, list[RunRecord]], pairs: tuple[tuple[str, str], ...]
+) -> dict[str, Any]:
+    """What study.json says of the probes: where they stand, and what is judged by them."""
+    standing = _standing(work, spec)
+    listed = [{"case": name, "seed": one.result["seed"], "path": one.path.relative_to(work.place.folder).as_posix(), "hash": spec.hash()}
+              for name, some in standing.items() for one in some]  # fmt: skip
+    return {"probes": listed, "probe_verdicts": probe_verdicts.verdicts(work.study, cases, standing, pairs)}
 
 
 def _pictures(
@@ -78,27 +95,37 @@ def _pictures(
 
 def _looks(work: Work, jobs: list[Job]) -> Iterator[Event]:
     """Score the test split by finished runs that have not met it."""
-    waiting = {str(work.done[job.key]): job for job in jobs if not (read_run(work.done[job.key]).result or {}).get("test")}
-    todo, deaths = list(waiting), 0
-    work.pool.resize(min(max(work.split.workers, 1), max(len(waiting), len(work.pool.workers))))
-    while waiting:
-        for worker in work.pool.idle()[: len(todo)]:
-            work.pool.give(worker, {"do": "look", "path": todo.pop(0)})
-        for _, task, answer in work.pool.answers(WAIT_SECONDS):
-            path = task["path"]
-            test = (read_run(path).result or {}).get("test")
-            if answer["said"] == "done" or test:               # or its worker died when all was written
-                yield Looked(waiting.pop(path), test)
-                continue
-            deaths += answer["said"] == "died"
-            if deaths >= DEATHS:
-                raise RunFailed(f"{path}: cannot be scored, worker processes end over it ({answer['message']})")
-            if answer["said"] == "failed" and not busy(Path(path)):
-                raise (BadInput if answer["kind"] == "BadInput" else RunFailed)(answer["message"])
-            todo.append(path)
-        if work.signals.caught:
-            work.stop(work.signals.caught)
-        work.book.heartbeat()
+    waiting = {str(work.done[job.key]): job for job in jobs if not _test(work.done[job.key])}
+    tasks = {path: {"do": "look", "path": path} for path in waiting}
+    for path, _ in afterwards.each(work, tasks, lambda path: bool(_test(path)), "scored"):
+        yield Looked(waiting[path], _test(path))
+
+
+def _test(path: str | Path) -> dict[str, Any] | None:
+    """What a run scored on the test split, if it met it."""
+    found: dict[str, Any] | None = (read_run(path).result or {}).get("test")
+    return found
+
+
+def _probes(work: Work, spec: ProbeSpec) -> Iterator[Event]:
+    """Probe every run of every case, on the test split where its data have one; what stands so is not repeated."""
+    jobs = {str(work.done[job.key]): job for name in work.agenda.cases for job in work.agenda.final(name)}
+    command = list(work.place.command)
+    tasks = {path: {"do": "probe", "path": path, "spec": spec.model_dump(mode="json"), "command": command}
+             for path in jobs if not _probed(path, spec)}  # fmt: skip
+    for path, step in afterwards.each(work, tasks, lambda path: _probed(path, spec), "probed"):
+        yield Probing(jobs[path], step) if step else Probed(jobs[path], probes.read(probes.place(Path(path), spec)))
+
+
+def _probed(path: str, spec: ProbeSpec) -> bool:
+    """Whether a probe stands that met the test split. (Of data without one the worker knows.)"""
+    found = probes.find(path, spec)
+    return found is not None and found.result["split"] == "test"
+
+
+def _standing(work: Work, spec: ProbeSpec) -> dict[str, list[ProbeRecord]]:
+    """The probes of all runs, by case."""
+    return {name: [probes.read(probes.place(work.done[job.key], spec)) for job in work.agenda.final(name)] for name in work.agenda.cases}
 
 
 def _table(work: Work) -> list[dict[str, Any]]:

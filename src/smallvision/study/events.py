@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smallvision.runs.probes import ProbeRecord
 from smallvision.study.plan import Job, Key, Split
 from smallvision.study.record import StudyRecord
 
@@ -84,10 +85,26 @@ class Looked:
 
 
 @dataclass(frozen=True)
+class Probing:
+    """The representation of a finished run is probed; `step` says what is done now."""
+
+    job: Job
+    step: str
+
+
+@dataclass(frozen=True)
+class Probed:
+    """The probe of a finished run stands."""
+
+    job: Job
+    record: ProbeRecord
+
+
+@dataclass(frozen=True)
 class Finished:
     """All files of the study stand."""
 
     record: StudyRecord
 
 
-Event = Planned | Added | Moved | Looked | Finished
+Event = Planned | Added | Moved | Looked | Probing | Probed | Finished

@@ -10,8 +10,9 @@ import numpy as np
 from smallvision.answers import Answers, gather
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, load_study
-from smallvision.runs import pictures
+from smallvision.runs import pictures, probes
 from smallvision.runs.files import FORMAT_VERSION
+from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import LARGEST_TEXT, RunRecord, read_run
 from smallvision.runs.shapes import NUMBER, SHARE, TEXT, WHOLE, check, damaged
 
@@ -20,6 +21,8 @@ _SCORES = {"loss": NUMBER, "accuracy?": SHARE, "mse?": NUMBER}
 _VERDICT = {"pair": [TEXT], "split": TEXT, "names": [TEXT], "accuracies": [NUMBER], "difference": NUMBER, "interval": [NUMBER],
             "images": [WHOLE], "runs": [WHOLE], "confidence": SHARE, "p": SHARE, "adjusted_p": SHARE, "comparisons": WHOLE,
             "level": SHARE, "verdict": TEXT, "kind": TEXT, "sentence": TEXT, "differing": [TEXT], "confound": TEXT, "notes": [TEXT]}
+_PROBE_VERDICT = {**{key: kind for key, kind in _VERDICT.items() if key not in ("pair", "differing")},
+                  "probe": TEXT, "case": TEXT, "against": TEXT, "of": TEXT}
 _TRY = {"case": TEXT, "try": WHOLE, "seed": WHOLE, "hash": TEXT, "settings": {}, "validation": (_SCORES, None)}
 SHAPES: dict[str, Any] = {
     "plan.json": {"format_version": WHOLE, "workers": WHOLE, "threads": (WHOLE, None), "why": TEXT,
@@ -30,6 +33,7 @@ SHAPES: dict[str, Any] = {
                    "study": TEXT, "command": TEXT, "message?": TEXT},
     "study.json": {"format_version": WHOLE, "name": TEXT, "hash": TEXT, "baseline": TEXT, "pairs": [[TEXT]],
                    "answer?": {"sentence": TEXT, "pair": ([TEXT], None), "split": TEXT}, "verdicts?": [_VERDICT],
+                   "probes?": [{"case": TEXT, "seed": WHOLE, "path": TEXT, "hash": TEXT}], "probe_verdicts?": [_PROBE_VERDICT],
                    "choice": ({"winner": TEXT, "met_test": [TEXT]}, None),
                    "table": [{"case": TEXT, "hash": TEXT, "runs": [{"seed": WHOLE, "path": TEXT}]}]},
 }  # fmt: skip
@@ -84,6 +88,18 @@ class StudyRecord:
         met = {name: runs for name, runs in cases.items() if all((run.result or {}).get("test") for run in runs)}
         return {**out, "test": gather(met, "test")} if met else out
 
+    @property
+    def probe_verdicts(self) -> list[dict[str, Any]]:
+        """A dict for each comparison by probes, as `probe_verdicts.verdicts` gives them; empty where the study has no probe."""
+        return list(self.result.get("probe_verdicts", []))
+
+    def probes(self) -> dict[str, list[ProbeRecord]]:
+        """The probes of every case's runs, in the order of the study's seeds; empty where the study has none. Raises BadInput."""
+        out: dict[str, list[ProbeRecord]] = {}
+        for one in self.result.get("probes", []):
+            out.setdefault(one["case"], []).append(probes.read(self.folder / one["path"]))
+        return out
+
     def runs(self, case: str) -> list[RunRecord]:
         """The runs of a case, in the order of the study's seeds. Raises BadInput."""
         for row in self.table:
@@ -128,9 +144,10 @@ def _json(file: Path) -> dict[str, Any]:
     if type(found) is int and found > FORMAT_VERSION:
         raise BadInput(f"{file}: format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}; update smallvision")
     check(value, SHAPES[file.name], file)
-    for one in value.get("verdicts", []) if file.name == "study.json" else []:
-        for key in ("pair", "names", "accuracies", "interval", "images", "runs"):
-            if len(one[key]) != 2:
-                raise damaged(file, f"verdicts: {key} has {len(one[key])} entries, expected one for each of two cases")
+    two = ("pair", "names", "accuracies", "interval", "images", "runs")
+    both = [(name, one, key) for name in ("verdicts", "probe_verdicts") for one in value.get(name, []) for key in two if key in one]
+    for name, one, key in both if file.name == "study.json" else []:
+        if len(one[key]) != 2:
+            raise damaged(file, f"{name}: {key} has {len(one[key])} entries, expected one for each of two cases")
     table: dict[str, Any] = value
     return table

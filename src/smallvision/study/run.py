@@ -27,7 +27,7 @@ def run(study: Study, place: Place) -> Iterator[Event]:
     Yields
     ------
     Planned; then Moved for the runs as they go on, and Added for those that a search makes known; Looked for every run
-    that meets the test split; Finished.
+    that meets the test split; Probing and Probed where representations are probed; Finished.
 
     Raises
     ------

@@ -9,7 +9,9 @@ from typing import Any
 
 from smallvision.data import sources
 from smallvision.errors import BadInput
-from smallvision.experiment import Experiment, Study
+from smallvision.experiment import Experiment, ProbeSpec, Study
+from smallvision.experiment.probe import DEFAULT_TEST, DEFAULT_TRAIN
+from smallvision.runs.probes import JSON
 from smallvision.study import directory, expand, plan, timing
 from smallvision.study.agenda import Agenda
 from smallvision.study.directory import StudyDirectory
@@ -35,7 +37,7 @@ class Start:
     path : the study's directory. before : what stands there already.
     baseline, pairs : as `expand` gives them.
     agenda : the runs known so far. done : those that stand, and where. pending : the others.
-    sizes : of the pending experiments, by hash, as workers found them.
+    sizes : of the pending experiments at least, by hash, as workers found them.
 
     Raises
     ------
@@ -104,9 +106,10 @@ class Start:
         return (*known, *(Row(job, None, False) for job in self.agenda.later))
 
     def notes(self) -> tuple[str, ...]:
-        """What was solved before the first run, in words."""
+        """What was solved before the first run, and what comes after the last, in words."""
         of = "parameters" if self.study.match and self.study.match.parameters else "multiply-adds"
-        return tuple(f'case "{one["case"]}": {one["key"]} = {one["width"]} gives {one["size"]:,} {of}' for one in self.solved)
+        solved = [f'case "{one["case"]}": {one["key"]} = {one["width"]} gives {one["size"]:,} {of}' for one in self.solved]
+        return (*solved, *([_probed(self.study.probe)] if self.study.probe else []))
 
     def over(self) -> StudyRecord | None:
         """The finished study, when everything that it says still stands; else None."""
@@ -115,7 +118,12 @@ class Start:
         if "answer" not in self.before.result:                # of a smallvision that did not compare yet
             return None
         paths = [self.place.folder / run["path"] for row in self.before.table for run in row["runs"]]
-        return self.before if paths and all((path / "result.json").is_file() for path in paths) else None
+        files = [path / "result.json" for path in paths]
+        if self.study.probe is not None:
+            if "probes" not in self.before.result:
+                return None
+            files += [self.place.folder / one["path"] / JSON for one in self.before.result["probes"]]
+        return self.before if paths and all(file.is_file() for file in files) else None
 
     def open(self, lock: int | None, split: Split, why: str, timings: list[Timing]) -> StudyDirectory:
         """The study's directory, new or (with its lock) gone on with, with the plan as it is now. Raises BadInput."""
@@ -159,11 +167,15 @@ class Start:
         return out
 
     def _checked(self) -> dict[str, dict[str, Any]]:
-        """How large each pending experiment is; workers load its data and try a step, so that none is refused after others ran."""
-        distinct = {job.key[0]: job for job in self.pending}
-        self._fetch([job.experiment for job in self.pending])
+        """How large each pending experiment is; workers load its data and try a step, so that none is refused after others ran.
+
+        Where runs are to be probed, those of experiments that stand already are looked at, too.
+        """
+        distinct = {job.key[0]: job for job in (self.agenda.jobs if self.study.probe else self.pending)}
+        self._fetch([job.experiment for job in distinct.values()])
         self.pool.resize(min(len(self.pending) + len(self.agenda.later), self.place.workers or _at_first(self.place.device)))
-        asked = [timing.task("check", job, hash=key, needed=job.needed) for key, job in distinct.items()]
+        probe = self.study.probe.model_dump(mode="json") if self.study.probe else None
+        asked = [timing.task("check", job, hash=key, needed=job.needed, probe=probe) for key, job in distinct.items()]
         return {task["hash"]: answer for task, answer in self.pool.ask(asked)}
 
     def _fetch(self, experiments: Iterable[Experiment]) -> None:
@@ -171,6 +183,14 @@ class Start:
         for name in dict.fromkeys(experiment.data.source for experiment in experiments):
             if name in sources.SOURCES:
                 sources.locate(name, self.place.root)
+
+
+def _probed(spec: ProbeSpec) -> str:
+    """What every run is probed with, in words."""
+    learn, judge = ("all" if count == "all" else f"{count:,}" for count in (spec.train or DEFAULT_TRAIN, spec.test or DEFAULT_TEST))
+    maps = f"; maps: {', '.join(spec.maps)}" if spec.maps else ""
+    return (f"in the end every run is probed by {' and '.join(spec.kinds)}, learning from {learn} training images and judged on {judge} "
+            f"test images (validation images where there is no test split){maps}")
 
 
 def _at_first(device: str) -> int:

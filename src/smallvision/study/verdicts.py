@@ -100,8 +100,13 @@ def _said(verdict: Mapping[str, Any], before: str) -> dict[str, Any]:
 
 def _entry(study: Study, cases: Mapping[str, Runs], pair: Pair, split: str, verdict: Verdict) -> dict[str, Any]:
     runs = cases[pair[0]][0], cases[pair[1]][0]
-    tuned = (*(study.search.over if study.search else ()), *(study.match.vary if study.match else ()))
     return {
         "pair": list(pair), "split": split, **asdict(verdict), "sentence": verdict.sentence,
-        "differing": list(differing(*runs)), "confound": confound(pair, runs, study.varies, tuned),
+        "differing": list(differing(*runs)), "confound": confounded(study, cases, pair),
     }  # fmt: skip
+
+
+def confounded(study: Study, cases: Mapping[str, Runs], pair: Pair) -> str:
+    """What two cases differ in beside what the study means to vary, searched or solved; "" where that is all."""
+    tuned = (*(study.search.over if study.search else ()), *(study.match.vary if study.match else ()))
+    return confound(pair, (cases[pair[0]][0], cases[pair[1]][0]), study.varies, tuned)

@@ -29,12 +29,13 @@ from smallvision import lab, look, rehearsal
 from smallvision.data import find, images
 from smallvision.data.images import Splits
 from smallvision.errors import BadInput, Interrupted, RunFailed, SmallvisionError
-from smallvision.experiment import Experiment, build
+from smallvision.experiment import Experiment, ProbeSpec, build
 from smallvision.experiment.data import DataSpec
+from smallvision.experiment.files import typed
 from smallvision.nn.encoders import refuse_other_shape
 from smallvision.runs import pictures, where
 from smallvision.runs.read import read_run
-from smallvision.study import match, plan
+from smallvision.study import match, plan, probing
 from smallvision.study.plan import Job
 from smallvision.train import device, engine
 from smallvision.train.state import begin
@@ -80,6 +81,8 @@ class Desk:
         for other in plan.needs(experiment):
             refuse_other_shape(rehearsal.shape(other, self.root)[0], found.splits.train.largest, other.name)
         counts = {name: len(split) for name, split in found.splits.named().items()}
+        if task["probe"] is not None and not task["needed"]:
+            probing.refuse(typed(ProbeSpec, task["probe"], "probe"), experiment, self.splits(experiment.data), found.model)
         sizes = {key: found.layers["totals"][key] for key in ("parameters", "multiply_adds")}
         yield {"said": "done", "counts": counts, **sizes}
 
@@ -150,6 +153,20 @@ class Desk:
             look.look(path, self.root, self.device_name, self.trust_code, splits)
         yield {"said": "done", "test": splits.test is not None}
 
+    def probe(self, task: Answer) -> Iterator[Answer]:
+        """Probe the representation of a finished run, on the test split where its data have one."""
+        path, spec = Path(task["path"]), typed(ProbeSpec, task["spec"], "probe")
+        record = read_run(path)
+        splits = self.splits(record.experiment.data)
+        before = torch.get_num_threads()
+        torch.set_num_threads(record.environment.get("threads") or before)
+        try:
+            for step in probing.probe(record, spec, splits, self.root, self.trust_code, tuple(task["command"])):
+                yield {"said": "step", "step": step}
+        finally:
+            torch.set_num_threads(before)
+        yield {"said": "done"}
+
     def pictures(self, task: Answer) -> Iterator[Answer]:
         """Write images of a run's splits, by their ids, to a file."""
         splits = self.splits(read_run(Path(task["path"])).experiment.data).named()
@@ -165,7 +182,7 @@ class Desk:
 
 TASKS = {
     "check": Desk.check, "match": Desk.match, "warm": Desk.warm, "time": Desk.time, "estimate": Desk.estimate,
-    "run": Desk.run, "look": Desk.look, "pictures": Desk.pictures,
+    "run": Desk.run, "look": Desk.look, "probe": Desk.probe, "pictures": Desk.pictures,
 }  # fmt: skip
 
 
@@ -195,7 +212,7 @@ def _answers(desk: Desk, task: Answer) -> Iterator[Answer]:
     except Interrupted as error:
         yield {"said": "failed", "kind": "Interrupted", "message": str(error)}
     except SmallvisionError as error:
-        about = f"{task['where']}: " if task["do"] not in ("run", "look") else ""
+        about = f"{task['where']}: " if task["do"] not in ("run", "look", "probe") else ""
         yield {"said": "failed", "kind": "BadInput" if isinstance(error, BadInput) else "RunFailed", "message": f"{about}{error}"}
     except (OSError, MemoryError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from smallvision.tasks.base import Scores, Step
 from smallvision.tasks.classify import Classify
 from smallvision.tasks.reconstruct import Reconstruct
+from smallvision.tasks.verify import Verify
 
-TASKS: dict[str, Callable[..., Classify | Reconstruct]] = {"classify": Classify, "reconstruct": Reconstruct}
+TASKS: dict[str, Callable[..., Classify | Reconstruct | Verify]] = {"classify": Classify, "reconstruct": Reconstruct, "verify": Verify}
 
-__all__ = ["TASKS", "Classify", "Reconstruct", "Scores", "Step"]
+__all__ = ["TASKS", "Classify", "Reconstruct", "Scores", "Step", "Verify"]

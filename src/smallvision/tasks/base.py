@@ -22,8 +22,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Scores:
-    """One split, scored: `values` are sums over all its images divided by `count`; `evidence` has a row per image."""
+    """One split, scored.
+
+    values   : figures of the whole split.
+    count    : images in it.
+    evidence : arrays with a row for each image, or for each pair.
+    fitted   : what scoring needed beyond the weights, where the task fits something on validation images.
+    """
 
     values: dict[str, float]
     count: int
     evidence: dict[str, np.ndarray] = field(default_factory=dict)
+    fitted: dict[str, float] = field(default_factory=dict)

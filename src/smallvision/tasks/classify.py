@@ -45,6 +45,9 @@ class Classify:
         """What "better" means when a validation split chooses: more accuracy; between equals, less loss."""
         return values["accuracy"], -values["loss"]
 
+    def alarm(self, model: nn.Module, validation: Scores) -> None:
+        """Nothing a person should hear of at once can be told from the validation scores."""
+
     def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> None:
         """Scoring a classifier needs nothing beyond its weights."""
 

@@ -62,6 +62,9 @@ class Reconstruct:
         """What "better" means when a validation split chooses: less squared error."""
         return (-values["mse"],)
 
+    def alarm(self, model: nn.Module, validation: Scores) -> None:
+        """Nothing a person should hear of at once can be told from the validation scores."""
+
     def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> None:
         """Scoring an autoencoder needs nothing beyond its weights."""
 

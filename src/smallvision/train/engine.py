@@ -33,6 +33,7 @@ class Task(Protocol):
     def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step: ...
     def reported(self, sums: dict[str, float], count: int) -> dict[str, float]: ...
     def merit(self, values: dict[str, float]) -> tuple[float, ...]: ...
+    def alarm(self, model: nn.Module, validation: Scores) -> str | None: ...
     def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> Any: ...
     def score(self, model: nn.Module, images: ImageSet, fitted: Any) -> Scores: ...
 
@@ -52,7 +53,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """An epoch is over: what `metrics.jsonl` gets. `epoch` counts from 1; `test` only where it is watched."""
+    """An epoch is over: what `metrics.jsonl` gets. `epoch` counts from 1; `test` only where it is watched.
+
+    `alarm`: what a person should know now, not when training is over.
+    """
 
     epoch: int
     step: int
@@ -63,6 +67,7 @@ class EpochRecord:
     validation: dict[str, float] | None = None
     test: dict[str, float] | None = None
     best: bool = False
+    alarm: str | None = None
 
 
 def train(
@@ -172,7 +177,8 @@ def _close_epoch(
     """Score what the protocol lets be scored, keep the best weights, and turn to the next epoch."""
     recipe = experiment.recipe
     fitted = task.fit(state.scored, splits.train, splits.validation)
-    validation = task.score(state.scored, splits.validation, fitted).values if splits.validation is not None else None
+    scored = task.score(state.scored, splits.validation, fitted) if splits.validation is not None else None
+    validation, alarm = (scored.values, task.alarm(state.scored, scored)) if scored is not None else (None, None)
     watched = experiment.protocol.test == "watched" and splits.test is not None
     test = task.score(state.scored, splits.test, fitted).values if watched and splits.test is not None else None
     better = False
@@ -188,7 +194,7 @@ def _close_epoch(
         finite(split, values, state, learning_rate)
     state.epoch, state.batch, state.sums, state.count = state.epoch + 1, 0, {}, 0
     return EpochRecord(
-        state.epoch, state.step, state.examples, learning_rate, state.seconds, train, validation, test, better
+        state.epoch, state.step, state.examples, learning_rate, state.seconds, train, validation, test, better, alarm
     )
 
 

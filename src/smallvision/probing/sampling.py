@@ -1,0 +1,138 @@
+"""Which images a probe learns from, which its settings are chosen on, and which it is judged on.
+
+The three never share an image. Labels of those shown decide nothing: k and C are chosen on validation images that are not shown, or
+else on training images held out.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from smallvision.data import select
+from smallvision.data.images import ImageSet, Splits
+from smallvision.data.seeds import mix
+from smallvision.errors import BadInput
+from smallvision.evaluate.probes import each, subset
+from smallvision.experiment.probe import DEFAULT_TEST, DEFAULT_TRAIN, ProbeSpec
+
+MOST_TO_CHOOSE = 5000
+SHARE_HELD = 5                            # at most one in so many training images is held out to choose by
+HELD_OUT = "training images held out"
+_HELD, _CAPPED = 11, 12                   # keep these draws apart from that of the probe's own subsets
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Three sets of images without a shared one.
+
+    Parameters
+    ----------
+    train : classifiers learn from these.
+    chosen_on : k and C are chosen on these.
+    shown : classifiers are judged on these.
+    split : which these last are of, "test" or "validation".
+    chosen : what `chosen_on` is: "validation" or HELD_OUT.
+    notes : what a person should know.
+    """
+
+    train: ImageSet
+    chosen_on: ImageSet
+    shown: ImageSet
+    split: str
+    chosen: str
+    notes: tuple[str, ...]
+
+
+def sample(splits: Splits, spec: ProbeSpec) -> Sample:
+    """Draw a probe's images.
+
+    Parameters
+    ----------
+    splits : of the run; without a test split where the run must not meet it. Training images as they are, see `originals`.
+    spec : how many, and the seed.
+
+    Raises
+    ------
+    BadInput : neither test nor validation images; a number that cannot be had, or not equally many of every class.
+    """
+    shown_split = "test" if splits.test is not None else "validation"
+    of = splits.named().get(shown_split)
+    if of is None:
+        raise BadInput(f"{splits.train.name}: there are neither test nor validation images to judge a probe on; "
+                       "run the experiment with data.validation = 0.1")
+    classes, notes = splits.train.classes, []
+    shown, said = _drawn("test", of, spec.test, DEFAULT_TEST, spec.seed)
+    notes += said
+    train = splits.train
+    if shown_split == "test" and splits.validation is not None:
+        chosen, chosen_on = "validation", _capped(splits.validation, spec.seed)
+    else:
+        chosen = HELD_OUT
+        rows = _held(train, len(shown) // len(classes), spec.seed)
+        chosen_on, train = _take(train, rows), _take(train, np.setdiff1d(np.arange(len(train)), rows, assume_unique=True))
+    fitted, said = _drawn("train", train, spec.train, DEFAULT_TRAIN, spec.seed)
+    return Sample(fitted, chosen_on, shown, shown_split, chosen, (*notes, *said))
+
+
+def originals(images: ImageSet, kinds: int) -> ImageSet:
+    """The images that an expanded training set was made of: the first of so many kinds, within each size.
+
+    A mirrored copy of an image that is held out would tell what is on it.
+    """
+    groups, labels = [], []
+    for group, part in zip(images.groups, images.labels.split([len(group) for group in images.groups]), strict=True):  # type: ignore[no-untyped-call]
+        groups.append(group[: len(group) // kinds])
+        labels.append(part[: len(group) // kinds])
+    ids = images.ids.split([len(group) for group in images.groups])  # type: ignore[no-untyped-call]
+    kept = torch.cat([part[: len(part) // kinds] for part in ids])
+    return replace(images, groups=tuple(groups), labels=torch.cat(labels), ids=kept)
+
+
+def _drawn(name: str, images: ImageSet, asked: int | str | None, default: int, seed: int) -> tuple[ImageSet, list[str]]:
+    """The images of one of the two numbers that a person gives, and what is to be said of them."""
+    if asked == "all":
+        return images, []
+    classes, labels = images.classes, images.labels.numpy()
+    counts = np.bincount(labels, minlength=len(classes))
+    least = int(counts.argmin())
+    most = int(counts[least]) * len(classes)
+    if not most:
+        raise BadInput(f'{name}: there is no image of class "{classes[least]}" in {images.name}, so none can be equally many of every '
+                       f'class; {name} "all" takes every image')
+    wanted = default if asked is None else int(asked)
+    if asked is not None and wanted > most:
+        raise BadInput(f"{name}: {wanted:,} images are more than can be equally many of every class: {images.name} has {len(labels):,}, "
+                       f'and {counts[least]:,} of "{classes[least]}"; at most {most:,}, or "all"')
+    share = each(wanted, classes, name) if asked is not None else max(1, min(wanted, most) // len(classes))
+    taken = _take(images, subset(labels, share, classes, seed, name))
+    fewer = asked is None and len(taken) < default
+    note = f"{name}: {len(taken):,} images in place of {default:,}, as many as can be equally many of every class in {images.name}"
+    return taken, [note] if fewer else []
+
+
+def _capped(images: ImageSet, seed: int) -> ImageSet:
+    """The validation images; of too many, equally many of every class, as far as there are."""
+    if len(images) <= MOST_TO_CHOOSE:
+        return images
+    labels = images.labels.numpy()
+    counts = np.bincount(labels, minlength=len(images.classes))
+    wanted = np.minimum(counts, max(1, MOST_TO_CHOOSE // len(images.classes)))
+    return _take(images, select.draw(labels, np.arange(len(labels)), wanted, mix(seed, _CAPPED)))
+
+
+def _held(train: ImageSet, shown: int, seed: int) -> np.ndarray:
+    """Rows of the training images that k and C are chosen on, as many of every class as are `shown`. Raises BadInput."""
+    labels = train.labels.numpy()
+    counts = np.bincount(labels, minlength=len(train.classes))
+    least = int(counts.argmin())
+    share = min(max(1, shown), int(counts[least]) // SHARE_HELD)
+    if not share:
+        raise BadInput(f'{train.name}: k and C are chosen on images that are not shown, and of class "{train.classes[least]}" there are '
+                       f"{counts[least]:,} training images, too few to hold some out; run the experiment with data.validation = 0.1")
+    return subset(labels, share, train.classes, mix(seed, _HELD), HELD_OUT)
+
+
+def _take(images: ImageSet, rows: np.ndarray) -> ImageSet:
+    """The images of ascending rows, which keep this order with several sizes, too."""
+    return images.take(torch.from_numpy(rows))

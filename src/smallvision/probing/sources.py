@@ -1,0 +1,106 @@
+"""Where the features that are probed come from: the network's representation, and what it has to be better than.
+
+Raw pixels are what a classifier has without any representation; PCA is the best linear one of as many values; the network with its
+initial weights tells what its layers give without learning (Saxe et al. 2011, "On random weights and unsupervised feature learning").
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from smallvision import nn as networks
+from smallvision.data.images import ImageSet, Splits
+from smallvision.evaluate.features import features
+from smallvision.experiment.model import CustomSpec
+from smallvision.infer import Loaded
+from smallvision.nn.custom import Adopted
+from smallvision.outcome import beside
+from smallvision.runs.read import RunRecord
+
+Encode = Callable[[ImageSet], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What sources are made of.
+
+    Parameters
+    ----------
+    record : of the finished run.
+    loaded : its network.
+    splits : all images of the run; PCA is fitted on the training split.
+    size : values of the representation.
+    trust_code : whether a person's own file may be executed again.
+    """
+
+    record: RunRecord
+    loaded: Loaded
+    splits: Splits
+    size: int
+    trust_code: bool
+
+
+def left_out(name: str, given: Given) -> str:
+    """Why a source cannot be had, as a note; "" where it can."""
+    several = any(len(split.groups) > 1 for split in given.splits.named().values())
+    if name in ("pixels", "pca") and (several or len({split.shape for split in given.splits.named().values()}) > 1):
+        return f"{NAMES[name]}: left out, since the images have several sizes"
+    if name == "pca" and given.splits.train.pixels[0].numel() > beside.LARGEST:
+        return f"{NAMES[name]}: left out, since the images have more than {beside.LARGEST:,} pixels"
+    if name == "pca" and len(given.splits.train) < 2:
+        return f"{NAMES[name]}: left out, since one image has no variance"
+    spec = given.record.experiment.model
+    if name == "untrained" and isinstance(spec, CustomSpec) and spec.kind == "custom":
+        return f"{NAMES[name]}: left out, since the network was passed in from Python and its initial weights are not known"
+    return ""
+
+
+def encoder(name: str, given: Given) -> tuple[Encode, tuple[str, ...]]:
+    """What gives a source's features float32 (N, D) of a set of N images, and notes. For sources that are not `left_out`."""
+    return _MAKERS[name](given)
+
+
+def title(name: str, size: int) -> str:
+    """A source with its number of values, as a table names it: "representation, 32 values"."""
+    unit = "component" if name == "pca" else "value"
+    return f"{NAMES[name]}, {size:,} {unit}{'' if size == 1 else 's'}"
+
+
+def _of(model: nn.Module) -> Encode:
+    return lambda images: features(model, images)
+
+
+def _representation(given: Given) -> tuple[Encode, tuple[str, ...]]:
+    model = given.loaded.model
+    if isinstance(model, Adopted) and model.last is None:
+        return _of(model), ("the network has no dense layer, so what is probed as its representation are its logits",)
+    return _of(model), ()
+
+
+def _pixels(given: Given) -> tuple[Encode, tuple[str, ...]]:
+    return lambda images: features(None, images, "pixels"), ()
+
+
+def _pca(given: Given) -> tuple[Encode, tuple[str, ...]]:
+    train, fitted = given.splits.train, beside.of(given.splits.train)
+    assert fitted is not None
+    count = min(given.size, len(fitted.mean), len(train) - 1)         # N images less their mean span N - 1 directions
+    fewer = f"PCA: {count:,} components, all there are, where the representation has {given.size:,} values"
+    return lambda images: fitted.project(images.pixels, count).float().numpy(), (fewer,) if count < given.size else ()
+
+
+def _untrained(given: Given) -> tuple[Encode, tuple[str, ...]]:
+    assert given.record.result is not None
+    result, loaded = given.record.result, given.loaded
+    seed = given.record.state["seed"]
+    model = networks.build(given.record.experiment.model, loaded.shape, len(loaded.classes), result["mean"], result["std"], seed,
+                           given.trust_code)
+    return _of(model), ()
+
+
+NAMES = {"representation": "representation", "pixels": "pixels", "pca": "PCA", "untrained": "untrained encoder"}
+_MAKERS: dict[str, Callable[[Given], tuple[Encode, tuple[str, ...]]]] = {
+    "representation": _representation, "pixels": _pixels, "pca": _pca, "untrained": _untrained,
+}  # fmt: skip

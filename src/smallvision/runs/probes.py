@@ -1,0 +1,220 @@
+"""The probes of a run's representation: RUN/probes/<hash of the ProbeSpec>/probe.json and probe.npz, written whole and read back. No torch.
+
+Files come from outside: every value's type, size and range is checked before it is believed, as for the other files of a run.
+"""
+
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smallvision.errors import BadInput
+from smallvision.experiment.files import typed
+from smallvision.experiment.probe import ProbeSpec
+from smallvision.runs import probe_arrays
+from smallvision.runs.files import FORMAT_VERSION, failed, write_bytes, write_json
+from smallvision.runs.read import LARGEST_TEXT
+from smallvision.runs.shapes import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, check, damaged
+
+FOLDER = "probes"
+JSON, ARRAYS = "probe.json", "probe.npz"
+SOURCES = ("representation", "pixels", "pca", "untrained")                # of features, in the order of results
+
+_CLASS = {"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}
+_PROBE = {"kind": TEXT, "setting": TEXT, "value": AMOUNT, "tried": [[NUMBER, NUMBER]], "count": WHOLE, "accuracy": SHARE,
+          "interval": [SHARE, SHARE], "macro_f1": SHARE, "per_class": [_CLASS], "notes": [TEXT]}
+_COMPARISON = {"probe": TEXT, "against": TEXT, "difference": NUMBER, "interval": [NUMBER, NUMBER], "p": SHARE, "adjusted_p": SHARE,
+               "verdict": TEXT, "sentence": TEXT}
+SHAPE: dict[str, Any] = {
+    "format_version": WHOLE, "spec": {}, "hash": TEXT, "name": TEXT, "experiment": TEXT, "seed": WHOLE, "model_sha256": TEXT,
+    "command": TEXT, "classes": [TEXT], "split": TEXT, "chosen_on": TEXT, "looks": WHOLE,
+    "counts": {"train": WHOLE, "chosen_on": WHOLE, "shown": WHOLE},
+    "sources": [{"name": TEXT, "title": TEXT, "size": WHOLE, "seconds": AMOUNT, "probes": [_PROBE],
+                 "precision": {"1": SHARE, "8": SHARE}}],
+    "dimensions": {"dead": WHOLE, "duplicates": WHOLE, "effective_rank": AMOUNT}, "comparisons": [_COMPARISON],
+    "maps": [{"kind": TEXT, "source": TEXT, "images": WHOLE, "seconds": AMOUNT, "neighbours": SHARE}],
+    "notes": [TEXT], "environment": {"packages?": {}},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ProbeRecord:
+    """A finished probe: `result` is the content of probe.json, `evidence` the arrays of probe.npz."""
+
+    path: Path
+    result: dict[str, Any] = field(repr=False)
+    evidence: dict[str, np.ndarray] = field(repr=False)
+    spec: ProbeSpec
+
+
+def place(run_path: Path, spec: ProbeSpec) -> Path:
+    """Where the probe of a run stands, or would."""
+    return run_path / FOLDER / spec.hash()
+
+
+def write(run_path: Path, spec: ProbeSpec, result: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
+    """Write a probe into a run; its folder appears whole or not at all, in place of an older one of the same spec.
+
+    Whoever calls it holds the run's lock (`directory.unlocked`), so that what killed processes have left here can go.
+
+    Parameters
+    ----------
+    run_path : the run directory.
+    spec : what was asked.
+    result, arrays : what probe.json and probe.npz hold; `spec` and `hash` are put into the former.
+
+    Returns
+    -------
+    Path : the probe's folder.
+
+    Raises
+    ------
+    RunFailed : the disk is full or refuses; an older probe stays as it was.
+    """
+    path = place(run_path, spec)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
+    part = old = None
+    try:
+        path.parent.mkdir(exist_ok=True)
+        for left in path.parent.glob(".*.part"):
+            shutil.rmtree(left, ignore_errors=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        part.chmod(0o755)
+        write_bytes(part / ARRAYS, packed.getvalue())
+        write_json(part / JSON, {**result, "spec": spec.model_dump(mode="json"), "hash": spec.hash()})
+        if path.exists():                                  # a folder with files in it cannot be renamed over
+            old = path.with_name(f".{path.name}.old.part")
+            os.rename(path, old)
+        os.rename(part, path)
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
+    except BaseException as error:
+        if part is not None:
+            shutil.rmtree(part, ignore_errors=True)
+        if old is not None and old.exists() and not path.exists():
+            os.rename(old, path)
+        if isinstance(error, OSError):
+            raise failed(path, error) from None
+        raise
+    return path
+
+
+def read(path: Path | str) -> ProbeRecord:
+    """Read the folder of a probe.
+
+    Parameters
+    ----------
+    path : RUN/probes/<hash>.
+
+    Raises
+    ------
+    BadInput : no probe, a newer format, a damaged file, values that contradict one another.
+    """
+    try:
+        return _read(Path(path))
+    except BadInput as error:                               # a run takes long, and is not what is damaged
+        raise BadInput(str(error).replace("or repeat the run", f"or remove {path} and probe the run again")) from None
+
+
+def standing(run_path: Path | str) -> list[ProbeRecord]:
+    """The probes of a run, in the order of their folders' names; none where there is no such folder.
+
+    Raises
+    ------
+    BadInput : as `read`; the folder cannot be listed.
+    """
+    folder = Path(run_path) / FOLDER
+    if not folder.is_dir():
+        return []
+    try:
+        paths = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        raise BadInput(f"{folder}: {error.strerror or error}; give a run directory that may be read") from None
+    return [read(path) for path in paths]
+
+
+def find(run_path: Path | str, spec: ProbeSpec) -> ProbeRecord | None:
+    """The probe of a run that was asked for, if it stands and is of the weights that the run has now.
+
+    Raises
+    ------
+    BadInput : as `read`; the run's result.json cannot be read.
+    """
+    path = place(Path(run_path), spec)
+    if not path.is_dir():
+        return None
+    found = read(path)
+    file = Path(run_path) / "result.json"
+    try:
+        weights = json.loads(file.read_bytes())["model_sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise damaged(file, "has no model_sha256") from None
+    return found if found.result["model_sha256"] == weights and found.spec == spec else None
+
+
+def _read(path: Path) -> ProbeRecord:
+    file = path / JSON
+    for name in (JSON, ARRAYS):
+        if not (path / name).is_file():
+            raise damaged(path, f"has no {name}, so it is no probe")
+    result = _json(file)
+    spec = typed(ProbeSpec, result["spec"], f"{file}: spec")
+    _consistent(file, result, spec)
+    return ProbeRecord(path, result, probe_arrays.read(path / ARRAYS, result), spec)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > LARGEST_TEXT:
+            raise BadInput(f"{file}: more than {LARGEST_TEXT:,} bytes; no probe writes such a file")
+        value = json.loads(file.read_bytes())
+    except BadInput:
+        raise
+    except OSError as error:
+        raise BadInput(f"{file}: cannot be read ({error.strerror or error}); restore it from a copy") from None
+    except (RecursionError, ValueError) as error:
+        raise damaged(file, f"not valid JSON: {error}") from None
+    found = value.get("format_version") if isinstance(value, dict) else None
+    if type(found) is int and found > FORMAT_VERSION:
+        raise BadInput(f"{file}: format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}; update smallvision")
+    check(value, SHAPE, file)
+    table: dict[str, Any] = value
+    return table
+
+
+def _consistent(file: Path, result: dict[str, Any], spec: ProbeSpec) -> None:
+    """Raise BadInput where parts of probe.json do not fit one another."""
+    sources = [source["name"] for source in result["sources"]]
+    counts, classes = result["counts"], len(result["classes"])
+    if result["hash"] != spec.hash():
+        raise damaged(file, f"hash is {result['hash']}, and that of its spec {spec.hash()}")
+    if sources[:1] != ["representation"] or sources != [name for name in SOURCES if name in sources]:
+        raise damaged(file, f"sources are {sources}, expected representation first, of {', '.join(SOURCES)} in this order")
+    if result["split"] not in ("test", "validation"):
+        raise damaged(file, f'split is "{result["split"]}", expected test or validation')
+    if classes < 1 or min(counts.values()) < 1:
+        raise damaged(file, "has no class, or a part without an image")
+    for source in result["sources"]:
+        kinds = [probe["kind"] for probe in source["probes"]]
+        if kinds != list(spec.probes):
+            raise damaged(file, f"probes of {source['name']} are {kinds}, expected {list(spec.probes)}")
+        for probe in source["probes"]:
+            if probe["count"] != counts["shown"] or len(probe["per_class"]) != classes:
+                raise damaged(file, f"{probe['kind']} of {source['name']} is not of the images or the classes shown")
+            low, high = probe["interval"]
+            if not low - 1e-9 <= probe["accuracy"] <= high + 1e-9:
+                raise damaged(file, f"{probe['kind']} of {source['name']} has its accuracy outside its interval")
+    for one in result["comparisons"]:
+        if one["probe"] not in spec.probes or one["against"] not in sources[1:]:
+            raise damaged(file, f"compares {one['probe']} with {one['against']}, which is not there")
+    pairs = [(one["kind"], one["source"]) for one in result["maps"]]
+    if len(set(pairs)) != len(pairs) or any(kind not in spec.maps or source not in sources for kind, source in pairs):
+        raise damaged(file, "has maps that were not asked for, or twice")

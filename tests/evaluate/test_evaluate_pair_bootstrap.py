@@ -1,0 +1,134 @@
+"""Intervals on simulated pairs whose true figures have a formula: how many hold them, and what a simpler bootstrap would do."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from smallvision.data.pairs import balanced
+from smallvision.errors import BadInput
+from smallvision.evaluate import pair_bootstrap
+from smallvision.evaluate.pair_bootstrap import differences, intervals
+from smallvision.evaluate.verification import measure
+
+GAP = 1.5
+LABELS = np.arange(300) % 2
+
+
+def simulated(seed, of_images, of_pairs, count=1500, most=10):
+    """Scores about +-GAP / 2; an image that is hard brings all its pairs nearer to the wrong side."""
+    rng = np.random.default_rng(seed)
+    pairs, same = balanced(LABELS, count, most, seed, "ab")
+    hard = rng.normal(0, of_images, len(LABELS))
+    sides = np.where(same, 1, -1)
+    return sides * (GAP / 2 - hard[pairs].sum(1)) + rng.normal(0, of_pairs, count), same, pairs
+
+
+def true_figures(of_images, of_pairs):
+    """Two pairs drawn alone have independent normal scores."""
+    deviation = np.sqrt(2 * of_images**2 + of_pairs**2)
+    return {"accuracy": norm.cdf(GAP / 2 / deviation), "auc": norm.cdf(GAP / deviation / np.sqrt(2)),
+            "equal_error": norm.cdf(-GAP / 2 / deviation)}  # fmt: skip
+
+
+def held(truth, found):
+    return np.mean([low <= truth[name] <= high for name, (low, high) in found.items()])
+
+
+@pytest.mark.parametrize(("of_images", "of_pairs"), [(0.0, 1.0), (0.5, 0.7)])
+def test_intervals_hold_the_truth_as_often_as_they_say(of_images, of_pairs):
+    """100 simulations of three figures; by chance alone 95 % would come out as 91 to 99 %."""
+    truth = true_figures(of_images, of_pairs)
+    ours, of_images_alone, of_pairs_alone, widths = [], [], [], []
+    for seed in range(100):
+        scores, same, pairs = simulated(seed, of_images, of_pairs)
+        found = intervals(scores, same, pairs, 0.0, 120, seed)
+        assert list(found) == ["accuracy", "auc", "equal_error"]
+        ours.append(held(truth, found))
+        widths.append([high - low for low, high in found.values()])
+        if seed >= 40:                                                     # what is shown of the others takes less to see
+            continue
+        figures = pair_bootstrap._figures(scores, same, 0.0)
+        for kept, weights in ((of_images_alone, pair_bootstrap._image_weights(pairs, 120, seed)),
+                              (of_pairs_alone, pair_bootstrap._pair_weights(len(pairs), 120, seed))):  # fmt: skip
+            drawn = pair_bootstrap._resampled(figures, weights)
+            kept.append(held(truth, {name: np.quantile(values, [0.025, 0.975]) for name, values in drawn.items()}))
+    assert 0.91 <= np.mean(ours) <= 0.985
+    print(np.mean(ours),np.mean(of_images_alone),np.mean(of_pairs_alone))
+    if of_images:
+        assert np.mean(of_pairs_alone) < 0.8                               # why pairs must not be taken for independent
+    else:
+        assert np.mean(of_images_alone) > 0.99                             # why images alone are not drawn either
+        plain = 2 * 1.96 * np.sqrt(truth["accuracy"] * (1 - truth["accuracy"]) / 1500)
+        assert np.mean(widths, axis=0)[0] == pytest.approx(plain, rel=0.1)                         # that of independent pairs
+
+
+def test_a_difference_of_two_networks_is_that_of_the_same_pairs():
+    """The other network makes the same mistakes and a few more: the difference is known far better than either figure."""
+    held_zero, widths = [], []
+    for seed in range(20):
+        scores, same, pairs = simulated(seed, 0.5, 0.7)
+        rng = np.random.default_rng(seed + 1000)
+        one, other = scores + rng.normal(0, 0.2, len(scores)), scores + rng.normal(0, 0.2, len(scores))
+        found = differences(one, 0.0, other, 0.0, same, pairs, 120, seed)
+        held_zero.append(np.mean([low <= 0 <= high for low, high in found.values()]))
+        widths.append(np.diff(list(found.values())).mean() / np.diff(list(intervals(one, same, pairs, 0.0, 200, seed).values())).mean())
+    assert np.mean(held_zero) >= 0.88
+    assert np.mean(widths) < 0.5
+    worse = np.where(same, scores - 1, scores + 1)
+    assert all(low > 0 for low, _ in [differences(scores, 0.0, worse, 0.0, same, pairs, 120)[name] for name in ("accuracy", "auc")])
+    assert differences(scores, 0.0, worse, 0.0, same, pairs, 120)["equal_error"][1] < 0
+
+
+def test_an_interval_is_about_its_figure_and_within_its_range():
+    scores, same, pairs = simulated(3, 0.1, 0.2)
+    found, figures = intervals(scores, same, pairs, 0.0, 100), measure(scores, same, 0.0)
+    for name, (low, high) in found.items():
+        assert 0 <= low <= getattr(figures, name) <= high <= 1
+    perfect = intervals(np.where(same, 1.0, 0.0), same, pairs, 0.5, 100)
+    assert perfect == {"accuracy": (1, 1), "auc": (1, 1), "equal_error": (0, 0)}
+
+
+def test_draws_depend_on_the_seed_alone(monkeypatch):
+    scores, same, pairs = simulated(0, 0.5, 0.7)
+    first = intervals(scores, same, pairs, 0.0, 50, 1)
+    assert first == intervals(scores, same, pairs + 1000, 0.0, 50, 1)      # images that are in no pair are not drawn
+    assert first != intervals(scores, same, pairs, 0.0, 50, 2)
+    monkeypatch.setattr(pair_bootstrap, "WEIGHTS", 7 * len(pairs))
+    in_blocks = intervals(scores, same, pairs, 0.0, 50, 1)
+    for name, limits in first.items():
+        assert in_blocks[name] == pytest.approx(limits, abs=1e-12)
+
+
+def test_true_accepts_have_an_interval_where_there_are_enough_pairs():
+    scores, same, pairs = simulated(0, 0.0, 1.0, count=4000, most=40)
+    found = intervals(scores, same, pairs, 0.0, 100)
+    assert list(found)[3:] == ["true_accept_at_0.01"]
+    low, high = found["true_accept_at_0.01"]
+    assert low < measure(scores, same, 0.0).true_accept_at[0.01] < high
+    assert low < norm.sf(norm.isf(0.01) - GAP) < high
+
+
+def test_counts_are_those_of_draws_with_replacement():
+    pairs = np.array([[4, 9], [9, 11], [4, 11]])
+    weights = np.concatenate(list(pair_bootstrap._image_weights(pairs, 20_000, 0)))
+    assert weights.shape == (20_000, 3)
+    # Three images drawn three times: (4, 9, 11) come 27 ways, and the product of two counts has mean 2/3, E[w²] = 10/9.
+    np.testing.assert_allclose(weights.mean(0), 2 / 3, atol=0.02)
+    np.testing.assert_allclose((weights**2).mean(0), 10 / 9, atol=0.05)
+    alone = np.concatenate(list(pair_bootstrap._pair_weights(5, 3000, 0)))
+    assert (alone.sum(1) == 5).all()
+    np.testing.assert_allclose(alone.var(0), 4 / 5, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"same": np.arange(60) < 10}, "10 pairs of a kind are too few for intervals; expected at least 20"),
+     ({"resamples": 1}, "got 1 and 0.95"), ({"confidence": 95}, "a share such as 0.95"),
+     ({"pairs": np.ones((3, 2), int)}, "got 3; expected"), ({"pairs": np.ones((60, 2), int)}, "of one image with itself"),
+     ({"scores": np.full(60, np.nan)}, "60 of 60 pairs")],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_in_one_line(change, words):
+    given = {"scores": np.arange(60.0), "same": np.arange(60) < 30, "pairs": np.arange(120).reshape(60, 2), "threshold": 30.0} | change
+    with pytest.raises(BadInput, match=words) as caught:
+        intervals(**given)
+    assert "\n" not in str(caught.value)
