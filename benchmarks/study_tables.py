@@ -162,6 +162,18 @@ def studies(table: Any, machine: Any) -> str:
     return text + resolution(table, machine) + speed(table)
 
 
+def in_short(name: str, table: Any) -> str:
+    """A study's table and its verdicts, for a page about something."""
+    found = read(name)
+    return "" if found is None else table(*rows(found)) + "\n" + verdicts(found)
+
+
+def probed(name: str, table: Any) -> str:
+    """What the representations of a study's cases are good for, for a page about something."""
+    found = read(name)
+    return "" if found is None or "probes" not in found else probes(table, found).lstrip("\n")
+
+
 def probes(table: Any, found: dict[str, Any]) -> str:
     """What the representations of a study's cases are good for."""
     every = found["probes"]

@@ -20,6 +20,7 @@ PAGE = HERE.parent / "docs" / "results.md"
 README = HERE.parent / "README.md"
 CONVOLUTION = HERE.parent / "docs" / "convolution.md"
 COMPARING = HERE.parent / "docs" / "comparing.md"
+REPRESENTATIONS = HERE.parent / "docs" / "representations.md"
 MARKS = ("<!-- results: made by python benchmarks/tables.py -->", "<!-- /results -->")
 
 # What the authors of the reference systems report, one run each.
@@ -150,6 +151,34 @@ def autoencoders() -> str:
         + table(header, rows)
         + "\n"
         + "".join(sorted({machine(entry["environment"]) for entry in found}))
+    )
+
+
+def representations() -> str:
+    """How long the tools for representations take."""
+    found = read("representations")
+    if not found:
+        return ""
+    rows = []
+    for metric, what in found["nearest"].items():
+        ours, theirs = ([turn["seconds"] for turn in what[arm]] for arm in ("ours", "scikit-learn"))
+        ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+        said = f"distances within {what['largest_difference']:.0e}, {what['other_neighbours']} other neighbours"
+        rows.append([f"10 nearest of 10 000 to each of 1 000, 1 000 features, {metric}", f"{statistics.median(ours):.2f}",
+                     f"{statistics.median(theirs):.2f}", f"{ratio:.2f}", said])  # fmt: skip
+    ours, theirs = ([turn["seconds"] for turn in found["pca"][arm]] for arm in ("ours", "scikit-learn"))
+    rows.append(["exact PCA of 50 000 images of 3 072 values", f"{statistics.median(ours):.2f}", f"{statistics.median(theirs):.2f}",
+                 f"{statistics.median(ours) / statistics.median(theirs):.2f}",
+                 f"variances within {found['pca']['largest_difference']:.0e} of the largest"])  # fmt: skip
+    mapped = statistics.median(turn["seconds"] for turn in found["tsne"])
+    rows.append(["t-SNE (scikit-learn's) of 5 000 images", f"{mapped:.1f}", "", "", ""])
+    return (
+        f"\n## Tools for representations\n\n`python benchmarks/representations.py`: {found['rounds']} rounds of ours and scikit-learn's "
+        "(brute force on the same floats; covariance_eigh on doubles) in turn in one process, medians; differences are from "
+        "scikit-learn on doubles.\n\n"
+        + table(["what", "ours, s", "scikit-learn, s", "ours / theirs", "the same?"], rows)
+        + "\n"
+        + machine(found["environment"])
     )
 
 
@@ -409,6 +438,14 @@ def comparing_page() -> str:
     return filled(COMPARING, {"published": study_tables.published(), "singles": study_tables.singles(), **parts})
 
 
+def representations_page() -> str:
+    """docs/representations.md with its tables as the files say."""
+    of = {"kinds": "cifar10-autoencoders", "sizes": "cifar10-representation-size", "depth": "cifar10-depth",
+          "four": "cifar10-ae-vs-pca-tsne-vae", "start": "fashion-encoder-classifier"}  # fmt: skip
+    parts = {name: study_tables.in_short(study, table) for name, study in of.items()}
+    return filled(REPRESENTATIONS, {**parts, "probes": study_tables.probed("cifar10-knn", table)})
+
+
 def filled(path: Path, parts: dict[str, str]) -> str:
     """A page with what stands between its marks made anew."""
     text = path.read_text()
@@ -450,10 +487,11 @@ These rows are not the first look at every test split, nor the first measurement
 
 def page() -> str:
     studies = study_tables.studies(table, machine)
-    return INTRODUCTION + catalog() + autoencoders() + studies + time_to_accuracy() + throughput() + convolution() + tuning() + SEEN
+    measured_here = representations() + time_to_accuracy() + throughput() + convolution()
+    return INTRODUCTION + catalog() + autoencoders() + studies + measured_here + tuning() + SEEN
 
 
-PAGES = {PAGE: page, README: readme, CONVOLUTION: convolution_page, COMPARING: comparing_page}
+PAGES = {PAGE: page, README: readme, CONVOLUTION: convolution_page, COMPARING: comparing_page, REPRESENTATIONS: representations_page}
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ def _pictures(found: "Compared", root: Path | str | None) -> "dict[tuple[int, in
     from smallvision.data import find, images
 
     kinds = [kind for side in range(1, len(found.sides)) for kind in found.disagreements(side)]
-    ids = [(one, other) for kind in kinds for one, other in found.answers.ids[kind.rows].tolist()]
+    ids = [one for kind in kinds for one in found.answers.images(kind.rows)]
     splits = images.load(found.sides[0].runs[0].experiment.data, Path(root) if root is not None else None)
     return find.by_id(splits.named()[found.split], dict.fromkeys(ids))
 

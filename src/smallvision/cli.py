@@ -11,6 +11,7 @@ import typer
 from smallvision.cli_assign import assign
 from smallvision.cli_conv import conv_app
 from smallvision.cli_probe import probe
+from smallvision.cli_same import same
 from smallvision.cli_varres import make_app
 from smallvision.errors import BadInput, SmallvisionError
 
@@ -27,6 +28,7 @@ data_app.add_typer(make_app, name="make")
 app.add_typer(conv_app, name="conv")
 app.command("assign")(assign)
 app.command("probe")(probe)
+app.command("same")(same)
 
 Name = Annotated[str, typer.Argument(help='A catalog name, or a TOML file (with "/" or ".toml").', show_default=False)]
 Overrides = Annotated[

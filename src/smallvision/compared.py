@@ -5,7 +5,7 @@ Runs of one experiment are one side, whatever their seeds. Every side is compare
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smallvision.answers import Answers, common, gather
@@ -33,7 +33,7 @@ class Compared:
     """What `compare` found; `verdicts` and `confounds` go with `sides[1:]`, each against `sides[0]`."""
 
     split: str                                              # "test", or "validation" where no test split was met
-    images: int
+    images: int                                             # or pairs of them, see `answers.measure.of`
     sides: tuple[Side, ...]
     answers: Answers                                        # of every side, image by image
     differing: tuple[tuple[str, ...], ...]                  # "recipe.epochs: 3 against 2" where the experiments differ, the first's last
@@ -77,7 +77,8 @@ def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> Compar
 def compare_sides(answers: Answers, a: str, b: str) -> Comparison:
     """Two sides before the verdict: by what each run got right, or by the task's own number for each image."""
     if answers.values is None:
-        return compare_runs(answers.right(a), answers.right(b), (a, b))
+        comparison = compare_runs(answers.right(a), answers.right(b), (a, b))
+        return replace(comparison, measure=answers.measure) if answers.measure.of == "pairs" else comparison
     return compare_values(answers.values[a], answers.values[b], answers.measure, (a, b))
 
 

@@ -126,7 +126,7 @@ def compared_table(found: "Compared") -> Table:
         seeds = ", ".join(str(run.state["seed"]) for run in side.runs)
         row = {"experiment": side.name, "runs": len(side.scores), "seeds": seeds}
         rows.append({**row, f"{found.split} {measure.unit or measure.key}": f"{measure.number(fmean(side.scores))}{spread}"})
-    return rows_table(rows, f"{found.images:,} {found.split} images")
+    return rows_table(rows, f"{found.images:,} {found.split} {measure.of}")
 
 
 def differing_lines(found: "Compared", shown: int = 6) -> list[str]:

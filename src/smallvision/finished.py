@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor, nn
 
+    from smallvision.infer_pairs import Images
     from smallvision.passed import Arrays
 
 
@@ -135,6 +136,36 @@ class Run:
         loaded = infer.load(self.record, self._module, trust_code)
         return infer.reconstruct(loaded, infer.pixels(loaded, images), self.experiment.task)
 
+    def same(self, image_a: "Images", image_b: "Images", trust_code: bool = False) -> Any:
+        """Of a verifier: whether two images are of one class.
+
+        Parameters
+        ----------
+        image_a, image_b : an image each: pixels (C, H, W), uint8 or float in [0, 1], or an image file of any size and mode. Or as many
+            of either, to be paired in their order: pixels (N, C, H, W), or a list of files.
+
+        Returns
+        -------
+        dict, or a list of them : `same`, by the threshold of the run; `probability` that they are, calibrated on validation pairs, of
+            which half were; `distance` of the representations; of files that were brought to the model's size and mode also `notes`.
+
+        Raises
+        ------
+        BadInput : a run of another task or unfinished, pixels of another shape, files that are no images.
+        """
+        from smallvision import infer, infer_pairs
+
+        self._refuse_unless("verify", "same")
+        return infer_pairs.same(infer.load(self.record, self._module, trust_code), image_a, image_b, self.verifier)
+
+    @property
+    def verifier(self) -> dict[str, float]:
+        """Of a verifier what makes an answer of a distance or a logit: slope, intercept, threshold, and what they rest on."""
+        found: dict[str, float] = self.result.get("verifier") or {}
+        if not found:
+            raise BadInput(f"{self.path}: has no fitted threshold, so that it cannot say what is the same; run it again")
+        return found
+
     def probe(
         self,
         train: int | str | None = None,
@@ -208,7 +239,8 @@ class Run:
 
     def _refuse_unless(self, task: str, what: str) -> None:
         if self.experiment.task.kind != task:
-            has = {"classify": "predict, confusion, mistakes, encode", "reconstruct": "reconstruct, reconstructions, encode"}
+            has = {"classify": "predict, confusion, mistakes, encode", "reconstruct": "reconstruct, reconstructions, encode",
+                   "verify": "same, encode"}
             own = self.experiment.task.kind
             raise BadInput(f'{self.path}: {what} is for runs of task.kind = "{task}", and this one is "{own}"; it has {has[own]}')
 

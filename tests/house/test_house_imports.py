@@ -30,6 +30,7 @@ ALLOWED = {
     "rehearsal": {"train", "tasks", "evaluate", "data", "nn"},
     "lab": {"rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
     "infer": {"train", "tasks", "evaluate", "data", "nn"},
+    "infer_pairs": {"infer", "tasks", "evaluate", "data", "nn"},
     "look": {"infer", "rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
     "study": {"answers", "disagreements", "confounds", "compared", "lab", "look", "rehearsal", "train", "data", "nn", "passed"},
     "report": {"answers", "disagreements", "compared", "study"},         # reads run files only
@@ -38,7 +39,7 @@ ALLOWED = {
     "passed": {"data", "nn"},
     "probing": {"rehearsal", "infer", "outcome", "train", "tasks", "evaluate", "data", "nn"},
     "display_probe": {"display", "probing", "evaluate"},
-    "finished": {"report", "infer", "probing", "display", "display_probe", "passed", "data"},
+    "finished": {"report", "infer", "infer_pairs", "probing", "display", "display_probe", "passed", "data"},
     "assign": set(),
     "answers": set(),                                      # these four read run files only
     "disagreements": {"answers"},
@@ -48,17 +49,18 @@ ALLOWED = {
     "display_ladder": {"display", "conv"},
     "cli_assign": {"assign", "api", "display", "data"},
     "cli_probe": {"api", "display", "display_probe"},
+    "cli_same": {"api", "display"},
     "cli_conv": {"conv", "display", "display_conv", "display_ladder", "report"},
     "cli_varres": {"data", "train", "display"},
     "api_compare": {"compared", "report", "data"},
     "api_data": {"data"},
     "api_study": {"study", "report", "display", "display_study"},
     "api": {"api_compare", "api_data", "api_study", "study", "finished", "report", "lab", "rehearsal", "display", "passed", "data", "nn"},
-    "cli": {"api", "display", "display_study", "cli_assign", "cli_conv", "cli_probe", "cli_varres"},
+    "cli": {"api", "display", "display_study", "cli_assign", "cli_conv", "cli_probe", "cli_same", "cli_varres"},
 }
 WITHOUT_TORCH = {"errors", "experiment", "runs", "stats", "report", "__init__", "__main__", "cli", "answers", "disagreements",
                  "confounds", "compared", "assign",
-                 "cli_assign", "cli_conv", "cli_probe", "display_probe",
+                 "cli_assign", "cli_conv", "cli_probe", "cli_same", "display_probe",
                  "cli_varres", "display_conv", "api_data", "api_study", "display_study"}
 SIZES = {HOUSE / "conv" / name for name in ("__init__.py", "sizes.py", "geometry.py", "receptive.py", "layers.py", "settings.py",
                                             "windows.py", "notation.py", "stack.py", "solve.py", "mirror.py")}

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from smallvision.errors import BadInput
 from smallvision.experiment.model import MODEL_SPECS, ModelSpec
-from smallvision.nn import MODELS, Autoencoder, build
+from smallvision.nn import MODELS, Autoencoder, Siamese, build
 from smallvision.nn.classifier import parameter_groups
 from smallvision.nn.layers import ACTIVATIONS, GlobalMax, GlobalMean, PadTo, Standardize
 
@@ -45,6 +45,9 @@ EXAMPLES = [
      "normalization": "batch", "output": "relu"},
     {"kind": "combo-autoencoder", "init": "he"},
     {"kind": "combo-autoencoder", "depth": 4, "dense": [], "channels": [8], "down": "pool", "activation": "none"},
+    {"kind": "siamese", "encoder": {"experiment": "any", "model": {"kind": "cnn", "blocks": [{"channels": 4}], "dense": [9]}}},
+    {"kind": "siamese", "rate": 0.5, "head": "dense", "dense": [7], "representation": 6, "normalized": True, "init": "he", "encoder": {
+        "run": "any", "model": {"kind": "combo-autoencoder", "depth": 3, "normalization": "batch", "variational": True}}},
 ]
 MEAN, STD = (0.3, 0.5, 0.1), (0.2, 0.3, 0.25)
 
@@ -63,7 +66,7 @@ def test_models_and_their_specs_keep_step():
 
 @pytest.mark.parametrize("values", EXAMPLES, ids=str)
 class TestEveryModel:
-    def test_gives_logits_or_an_image_from_what_it_encodes(self, values):
+    def test_gives_logits_an_image_or_scores_from_what_it_encodes(self, values):
         model = make(values).eval()
         pixels = torch.rand(3, 3, 14, 12)
         features = model.encode(pixels)
@@ -72,14 +75,17 @@ class TestEveryModel:
             assert features.shape == (3, values.get("representation", 32))
             assert model(pixels).shape == pixels.shape
             assert torch.equal(model.decode(features), model(pixels))
+        elif isinstance(model, Siamese):
+            assert torch.equal(model.score(features, features[[2, 0, 1]]), model(pixels))
         else:
             assert model(pixels).shape == (3, 5)
             assert torch.equal(model.output(features), model(pixels))
 
     def test_learns_with_every_parameter(self, values):
         model, pixels = make(values), torch.rand(4, 3, 14, 12)
-        loss = F.mse_loss(model(pixels), pixels) if isinstance(model, Autoencoder) else F.cross_entropy(model(pixels), torch.arange(4))
-        loss.backward()
+        out = model(pixels)
+        wanted = {pixels.shape: lambda: F.mse_loss(out, pixels), (4,): out.sum, (4, 5): lambda: F.cross_entropy(out, torch.arange(4))}
+        wanted[out.shape]().backward()
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
     def test_channels_last_changes_the_layout_and_nothing_else(self, values):

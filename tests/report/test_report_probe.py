@@ -221,7 +221,7 @@ def test_neighbours_are_the_evidences_and_wrong_ones_are_framed(record: ProbeRec
          ("1 value of the representation", "one direction alone", "1 component", "k was chosen on"), ("raw pixels", "t-SNE")),
         ({"maps": (), "without": ("pixels", "pca", "untrained"), "split": "validation", "chosen_on": "training images held out"},
          ("validation images are classified", "training images held out", "held-out training"),
-         ("Maps", "Is it better?", "look at the test split", "The same probe")),
+         ("Maps", "Is it better?", "one look at", "The same probe")),
     ],
 )  # fmt: skip
 def test_other_probes(tmp_path: Path, changes: dict[str, Any], there: Sequence[str], not_there: Sequence[str]) -> None:

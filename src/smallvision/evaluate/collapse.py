@@ -1,9 +1,9 @@
 """The collapse alarm: whether a network has put all images at one place, which losses with a margin can drive it to.
 
 When most triplets are violated, as hard mining takes care of, pulling everything together is the quickest way down: at one point every
-distance is 0, a triplet costs the margin and no more, and its gradient is gone (Schroff, Kalenichenko & Philbin 2015, section 3.2, on the
-hardest negatives: "a collapsed model, f(x) = 0"; Hermans, Beyer & Leibe 2017, section 2.2 and figure 2). The loss then stays near the
-margin and looks like slow learning. What tells is distances, against the margin they are meant to keep.
+distance is 0, a triplet costs the margin and no more, and its gradient is gone (Schroff, Kalenichenko & Philbin 2015, "FaceNet", section
+3.2, of the hardest negatives; Hermans, Beyer & Leibe 2017, "In defense of the triplet loss", of the loss that stays at the margin). That
+looks like slow learning. What tells it apart is distances, against the margin they are meant to keep.
 """
 
 from dataclasses import dataclass

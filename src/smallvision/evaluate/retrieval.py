@@ -1,6 +1,6 @@
 """Whether an image finds others of its class: precision at 1 and R-precision, each image of a split in turn looked for among the others.
 
-As in Musgrave, Belongie & Lim 2020, "A metric learning reality check", section 4.1. No threshold is needed and no pair is drawn, so
+As in Musgrave, Belongie & Lim 2020, "A metric learning reality check". No threshold is needed and no pair is drawn, so
 these figures speak of the representation alone. The R nearest are asked for as a set, which is far less work than their order.
 """
 

@@ -59,6 +59,9 @@ class VerifySpec(Spec):
             raise ValueError(f'margin has no effect with loss "{self.loss}" (it has with "triplet" and "contrastive")')
         if self.mining is not None and self.loss != "triplet" and not self.loss.startswith("metric."):
             raise ValueError(f'mining has no effect with loss "{self.loss}" (it has with "triplet")')
+        if (self.mining or "").startswith("metric.") and not self.loss.startswith("metric."):
+            raise ValueError(f'mining "{self.mining}" is for losses of pytorch-metric-learning; with "{self.loss}" use "all", "semi-hard" '
+                             'or "hard"')
         if self.loss != "cross-entropy" and (self.representation_penalty or self.weight_penalty):
             raise ValueError(f'representation_penalty and weight_penalty have no effect with loss "{self.loss}" '
                              '(they have with "cross-entropy")')

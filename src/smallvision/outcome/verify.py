@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from smallvision.data import pairs as drawn
 from smallvision.data.images import ImageSet, Splits
 from smallvision.evaluate import calibration, dimensions, neighbours, pair_bootstrap, retrieval, verification
 from smallvision.evaluate import evidence as chosen
@@ -13,7 +14,7 @@ from smallvision.experiment import Experiment
 from smallvision.experiment.encoder import SiameseSpec
 from smallvision.nn.siamese import Siamese
 from smallvision.tasks import Scores
-from smallvision.tasks.verify import TRUE_ACCEPTS, encoded
+from smallvision.tasks.verify import PAIRS_SEED, TRUE_ACCEPTS, encoded, judged
 
 SHOWN = 12                                # pairs in each gallery
 NEAR = 3                                  # training images beside each image of a pair
@@ -53,7 +54,8 @@ def in_full(images: ImageSet, score: Scores, experiment: Experiment) -> dict[str
 
 @torch.inference_mode()
 def evidence(model: nn.Module, splits: Splits, experiment: Experiment, name: str, score: Scores) -> dict[str, np.ndarray]:
-    """The first images, the reliability diagram, and the galleries: pairs with the training images nearest to each of the two."""
+    """The first images, the reliability diagram, pairs that share no image, and the galleries: pairs with the training images nearest
+    to each of the two."""
     assert isinstance(model, Siamese)
     images, found = splits.named()[name], score.evidence
     same = found["same"].astype(bool)
@@ -63,6 +65,7 @@ def evidence(model: nn.Module, splits: Splits, experiment: Experiment, name: str
         "first_index": first.astype(np.int64),
         "first_pixels": chosen.stacked(images, first)["pixels"],
         "reliability": np.stack([curve.predicted, curve.observed, curve.counts.astype(np.float64)], axis=1),
+        **alone(model, images, score),
     }
     some = torch.arange(0, len(splits.train), max(1, -(-len(splits.train) // TRAINING)), device=splits.train.labels.device)
     train = splits.train.take(some)
@@ -82,6 +85,30 @@ def evidence(model: nn.Module, splits: Splits, experiment: Experiment, name: str
             f"gallery_{kind}_near_distances": apart.reshape(*shape, near),
         }
     return out
+
+
+def alone(model: Siamese, images: ImageSet, score: Scores) -> dict[str, np.ndarray]:
+    """The answers to pairs of which no two share an image, so that they are independent: what networks are compared by.
+
+    Returns
+    -------
+    dict : `alone_pairs` int64 (A, 2), rows of the split, balanced, as many as there can be; the same images whatever their order in
+        the split; `alone_same`, `alone_right` int64 (A,), 0 or 1; `alone_probabilities` float64 (A,).
+    """
+    found, fitted = score.evidence, score.fitted
+    order = np.lexsort(found["ids"].T)
+    labels = found["labels"][order]
+    count = drawn.most_pairs(labels, 1, images.classes)
+    which, same = np.empty((0, 2), np.int64), np.empty(0, bool)
+    if count:
+        which, same = drawn.balanced(labels, count, 1, PAIRS_SEED, images.classes)
+    pairs, probabilities = order[which], np.empty(0)
+    if count:
+        scores, _ = judged(model, torch.from_numpy(found["representation"]).to(next(model.parameters()).device), pairs)
+        probabilities = calibration.Calibration(fitted["slope"], fitted["intercept"]).probability(scores)
+    right = (probabilities >= fitted["threshold"]) == same
+    whole = {"alone_pairs": pairs, "alone_same": same, "alone_right": right}
+    return {**{name: array.astype(np.int64) for name, array in whole.items()}, "alone_probabilities": probabilities}
 
 
 def galleries(probabilities: np.ndarray, same: np.ndarray, threshold: float) -> dict[str, np.ndarray]:

@@ -29,7 +29,7 @@ class Score:
 
     The interval is Student's t over seeds: how far the mean of these seeds can be from that of endlessly many, on these images.
     A single seed says nothing about others; its interval is over images, for this one network: Wilson's of an accuracy, Student's t
-    of any other score.
+    of any other score; of pairs see `Run.interval`.
     """
 
     value: float                          # the mean; of an accuracy 0 to 1
@@ -62,7 +62,7 @@ def score(
     each : (N,), the value of every image; asked for with one seed alone, and another score.
     """
     mean, seeds = statistics.fmean(values), len(values)
-    most = 1.0 if one is ACCURACY else float("inf")
+    most = 1.0 if one.share else float("inf")
     if seeds > 1:
         sd = statistics.stdev(values)
         return Score(mean, sd, _student(mean, sd, seeds, most), seeds, one)
@@ -135,6 +135,14 @@ class Run:
         found = (self.stated or self.result).get(split)
         return float(found[self.measure.key]) if found else None
 
+    def interval(self, split: str) -> tuple[float, float] | None:
+        """Of a verifier's score, 95 %: Wilson's over pairs that share no image; of pairs that do, what the run found by drawing images."""
+        value, alone = self.score(split), (self.stated.get(split) or {}).get("alone")
+        if value is not None and alone:
+            return wilson(round(value * alone), alone)
+        found = (self.result.get(split) or {}).get("intervals", {}).get(self.measure.key)
+        return (float(found[0]), float(found[1])) if found else None
+
     def shown(self, split: str) -> str:
         """The score with its unit, "98.46 %"; "" where there is none."""
         value, one = self.score(split), self.measure
@@ -171,7 +179,9 @@ class Case:
         for split in SPLITS:
             found = [run.score(split) for run in self.runs]
             known = [value for value in found if value is not None]
-            if known and len(known) == len(found):
+            if len(known) == 1 and self.measure.of == "pairs":
+                out[split] = Score(known[0], None, self.runs[0].interval(split), 1, self.measure)
+            elif known and len(known) == len(found):
                 alone = len(known) == 1 and self.measure is not ACCURACY
                 each = self.runs[0].evidence(split).get(self.measure.key) if alone else None
                 out[split] = score(known, (self.runs[0].result.get(split) or {}).get("count"), self.measure, each)

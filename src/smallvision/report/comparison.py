@@ -1,17 +1,15 @@
 """Finished runs compared, as one HTML page that needs nothing else: verdicts, and the images on which they disagree."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smallvision.report import cases, study_figures, study_reconstructions, template, verdicts
-from smallvision.report.cases import ACCURACY, Case, Run
-from smallvision.runs.measures import Measure
+from smallvision.report.cases import Case, Run
 
 if TYPE_CHECKING:
     from smallvision.answers import Answers
-    from smallvision.compared import Compared
+    from smallvision.compared import Compared, Side
     from smallvision.report.verdicts import Pictures
 
 
@@ -26,7 +24,7 @@ def page(compared: "Compared", answers: "Answers", images: "Pictures") -> str:
     """
     first, *others = compared.sides
     measure = compared.answers.measure
-    sides = [Case(side.name, tuple(_runs(side.name, side.runs, side.scores, compared.split, measure))) for side in compared.sides]
+    sides = [Case(side.name, tuple(_runs(side, compared))) for side in compared.sides]
     runs = [run for side in sides for run in side.runs]
     found = verdicts.listed(_entries(compared))
     galleries = [verdicts.gallery(answers, (side.name, first.name), images, only_disputes=number > 0) for number, side in enumerate(others)]
@@ -34,8 +32,8 @@ def page(compared: "Compared", answers: "Answers", images: "Pictures") -> str:
         "title": f"{others[0].name} against {first.name}" if len(others) == 1 else f"{len(sides)} experiments compared",
         "against": first.name, "split": compared.split, "images": compared.images, "cases": sides, "runs": runs, "verdicts": found,
         "together": verdicts.together(found), "forest": verdicts.forest(found), "forest_most": study_figures.FOREST,
-        "measure": measure, "rows": study_reconstructions.rows(sides, (compared.split,)) if measure is not ACCURACY else [],
-        "sheets": study_reconstructions.sheets(sides, (compared.split,)) if measure is not ACCURACY else [],
+        "measure": measure, "rows": [] if measure.share else study_reconstructions.rows(sides, (compared.split,)),
+        "sheets": [] if measure.share else study_reconstructions.sheets(sides, (compared.split,)),
         "galleries": [one for one in galleries if one is not None], "environment": cases.environments(runs),
     }  # fmt: skip
     every = (("top", "Comparison"), ("cases", "What was compared"), ("reconstructions", "Reconstructions"),
@@ -67,10 +65,13 @@ def write(compared: "Compared", answers: "Answers", images: "Pictures", out: str
     return template.save(page(compared, answers, images), out)
 
 
-def _runs(side: str, records: Sequence[Any], scores: Sequence[float], split: str, measure: Measure) -> list[Run]:
+def _runs(side: "Side", compared: "Compared") -> list[Run]:
+    """The runs of a side, with the scores that they were compared by."""
+    measure, split = compared.answers.measure, compared.split
+    of_pairs = {"alone": compared.images} if measure.of == "pairs" else {}
     return [
-        Run(side, int(record.state["seed"]), str(record.path), record, {**(record.result or {}), split: {measure.key: score}})
-        for record, score in zip(records, scores, strict=True)
+        Run(side.name, int(one.state["seed"]), str(one.path), one, {**(one.result or {}), split: {measure.key: score, **of_pairs}})
+        for one, score in zip(side.runs, side.scores, strict=True)
     ]
 
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smallvision.errors import BadInput
-from smallvision.experiment import Experiment
-from smallvision.experiment.task import ReconstructSpec
 from smallvision.report import style
 from smallvision.report.grids import filters, gallery
-from smallvision.report.series import envelope, panels, per_epoch, per_step, smooth
+from smallvision.report.losses import CROSS_ENTROPY, loss_name
+from smallvision.report.series import LOSS, envelope, minimised, panels, per_epoch, per_step, smooth
 from smallvision.runs.measures import MEASURES, Measure
 
 if TYPE_CHECKING:
@@ -23,21 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["confusion", "curves", "filters", "gallery", "loss_curve", "loss_name", "per_class"]
 
 NUMBERED = 20                 # classes up to which a confusion matrix has room for numbers, and bars for every class
-CROSS_ENTROPY = "cross-entropy (nats)"
 FAR = 60                      # times that a loss falls before its axis becomes logarithmic
 RAW_STEPS = 1500              # steps up to which each one is drawn; beyond, the range of neighbouring steps
-
-
-def loss_name(experiment: Experiment) -> str:
-    """Which loss it is that an experiment trains by, with its unit, for an axis."""
-    task = experiment.task
-    if not isinstance(task, ReconstructSpec):
-        return CROSS_ENTROPY if task.loss == "cross-entropy" else f"loss ({task.loss.removeprefix('custom:')})"
-    divergence = " + β KL per pixel" if getattr(experiment.model, "variational", False) else ""
-    if task.loss == "bce":
-        return f"cross-entropy{divergence or ' per pixel'} (nats)"
-    squares = "MSE of standardised pixels" if task.target == "normalized" else MEASURES["reconstruct"].name
-    return f"MSE{divergence}" if divergence else squares
 
 
 @style.styled
@@ -93,6 +79,7 @@ def curves(
     loss: str = CROSS_ENTROPY,
     score: Measure = MEASURES["classify"],
     mark: tuple[float, str] | None = None,
+    beside: Sequence[Measure] = (),
 ) -> "Figure":
     """Loss and score of each split per epoch, side by side; images seen on the upper axis. One panel where the two are the same.
 
@@ -102,6 +89,7 @@ def curves(
     loss : which loss it is, with its unit, for the axis.
     score : what is drawn beside it.
     mark : a score to compare with, and what it is of.
+    beside : further scores, a panel each.
 
     Raises
     ------
@@ -111,29 +99,29 @@ def curves(
 
     if not metrics:
         raise BadInput("no epoch of this run is finished, so there are no curves yet; let it train on")
-    keys = panels(metrics, score)
+    shown = panels(metrics, score, beside)
     figure = style.blank(7.2, 3.4)
-    for axes, key in zip(figure.subplots(1, len(keys), squeeze=False).flat, keys, strict=True):
-        scale = score.scale if key == score.key else 1.0
-        for split in style.SPLITS:
-            x, y = per_epoch(metrics, split, key)
+    for axes, one in zip(figure.subplots(1, len(shown), squeeze=False).flat, shown, strict=True):
+        records = minimised(metrics, score) if one is LOSS else metrics
+        found = {split: per_epoch(records, split, one.key) for split in style.SPLITS}
+        for split, (x, y) in found.items():
             if len(x):
-                _line(axes, split, x, y * scale)
-        axes.set(xlabel="epoch", ylabel=score.axis)
-        typical = [per_epoch(metrics, split, key)[1] for split in style.SPLITS]
-        if key == score.key and mark is not None:
+                _line(axes, split, x, y * one.scale)
+        axes.set(xlabel="epoch", ylabel=one.axis)
+        typical = [y for _, y in found.values()]
+        if one is score and mark is not None:
             typical.append(np.array([mark[0]]))
-            axes.axhline(scale * mark[0], color=style.INK, linestyle=":", linewidth=1.3, label=mark[1])
-        if key == "loss" or not score.higher:
-            _loss_axis(axes, loss if key == "loss" else score.axis, np.concatenate(typical))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+            axes.axhline(one.scale * mark[0], color=style.INK, linestyle=":", linewidth=1.3, label=mark[1])
+        if not one.higher:
+            _loss_axis(axes, loss if one is LOSS else one.axis, np.concatenate(typical))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8 if len(shown) < 3 else 5, min_n_ticks=1))
         first, last = metrics[0]["epoch"], metrics[-1]["epoch"]
         margin = 0.5 if last - first < 2 else 0.03 * (last - first)
         axes.set_xlim(first - margin, last + margin)
-        if last and metrics[-1]["examples"]:
+        if last and metrics[-1]["examples"] and len(shown) < 3:
             _second_axis(axes, last / metrics[-1]["examples"], "training images seen")
-    handles = figure.axes[len(keys) - 1].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=3)
+    labelled = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(labelled.values(), labelled.keys(), loc="outside lower center", ncols=3)
     return figure
 
 

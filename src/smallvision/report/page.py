@@ -1,24 +1,25 @@
 """One run, or several, as one HTML file that needs nothing else: it opens without a network, and it prints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from smallvision.errors import BadInput
-from smallvision.report import classification, figures, galleries, probe, reconstruction, tables
+from smallvision.report import classification, figures, galleries, probe, reconstruction, tables, verification
 from smallvision.report.drawn import inline
-from smallvision.report.series import panels, per_step
+from smallvision.report.series import LOSS, minimised, panels, per_step
 from smallvision.report.template import GENERATOR, refuse_to_overwrite, render, save
 from smallvision.runs import probes
 from smallvision.runs.evidence import SPLITS
-from smallvision.runs.measures import measure
+from smallvision.runs.measures import Measure, measure
 from smallvision.runs.read import RunRecord, status
 
 __all__ = ["GENERATOR", "page", "page_of_many", "write"]
 
-PARTS = {"classify": classification.parts, "reconstruct": reconstruction.parts}
+PARTS = {"classify": classification.parts, "reconstruct": reconstruction.parts, "verify": verification.parts}
+BESIDE = {"verify": (verification.AUC,)}                 # what else of the epochs is drawn beside the score that a task is judged by
 
 
 def page(record: RunRecord) -> str:
@@ -92,7 +93,7 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
     run["shown"] = "training" if shown == "train" else shown
     judge = measure(record.experiment)
     run["task"], run["score"] = record.experiment.task.kind, judge.name
-    run["ends"] = [(name, tables.written(judge, run["last"][name][judge.key])) for name in SPLITS if run["last"] and run["last"].get(name)]
+    run["ends"], run["alarms"] = _ends(run["last"], judge), _alarms(record.metrics)
     run.update(_figures(record, prefix), **PARTS[run["task"]](record, prefix, run["shown"]))
     classes = result["classes"] if result else []
     run["training"] = galleries.training(evidence, classes) if evidence else []
@@ -110,22 +111,41 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
     losses = per_step(record.steps)[1]
     if len(losses):
         alt = f"Training loss over {len(losses)} steps, from {losses[0]:.3g} to {losses[-1]:.3g}"
-        out["loss"] = inline(figures.loss_curve(record.steps, record.metrics, loss), alt, prefix + "loss")
+        out["loss"] = inline(figures.loss_curve(record.steps, minimised(record.metrics, judge), loss), alt, prefix + "loss")
     if record.metrics:
-        last = record.metrics[-1]
-        ends = [f"{name} {tables.written(judge, last[name][judge.key])}" for name in SPLITS if last.get(name)]
-        drawn = f"Loss and {judge.name}" if len(panels(record.metrics, judge)) > 1 else judge.name
+        last, beside = record.metrics[-1], BESIDE.get(record.experiment.task.kind, ())
+        ends = [f"{name} {text}" for name, text in _ends(last, judge)]
+        names = ["loss" if one is LOSS else one.name for one in panels(record.metrics, judge, beside)]
+        drawn = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        drawn = drawn[0].upper() + drawn[1:]
         alt = f"{drawn} over {last['epoch']} epochs; {judge.name} at the end: {', '.join(ends)}"
         pca = result[split].get("pca") if split else None
         mark = (pca["mse"], f"PCA, {pca['components']} components ({split})") if pca else None
         out["curves_drawn"] = drawn
-        out["curves"] = inline(figures.curves(record.metrics, loss, judge, mark), alt, prefix + "curves")
+        out["curves"] = inline(figures.curves(record.metrics, loss, judge, mark, beside), alt, prefix + "curves")
     if evidence and evidence.get("filters", np.zeros(0)).size:
         weights = evidence["filters"]
         alt = f"The first layer's weights: {len(weights)} pictures of {weights.shape[2]} by {weights.shape[3]} weights"
         out["filters"] = inline(figures.filters(weights), alt, prefix + "filters")
         out["filter_channels"] = weights.shape[1]
     return out
+
+
+def _ends(last: Mapping[str, Any] | None, judge: Measure) -> list[tuple[str, str]]:
+    """Of the last epoch the score of each split that has it, as text."""
+    return [(name, tables.written(judge, last[name][judge.key])) for name in SPLITS if last and judge.key in (last.get(name) or {})]
+
+
+def _alarms(metrics: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Which epochs in a row had an alarm, "Epochs 2 to 4", and the last one's."""
+    runs: list[list[int]] = []
+    said = {record["epoch"]: record["alarm"] for record in metrics if record.get("alarm")}
+    for epoch in said:
+        if runs and runs[-1][-1] == epoch - 1:
+            runs[-1].append(epoch)
+        else:
+            runs.append([epoch])
+    return [(f"Epoch {one[0]}" if len(one) == 1 else f"Epochs {one[0]} to {one[-1]}", said[one[-1]]) for one in runs]
 
 
 def _sections(run: dict[str, Any]) -> list[tuple[str, str]]:

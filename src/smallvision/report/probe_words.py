@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 MAPS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 # what a map can tell and what it cannot
 READING = {
-    "pca": "The two directions of largest variance. Distances here are never larger than those in the features; images that differ only "
-           "in other directions lie on one another.",
+    "pca": "PCA shows the two directions of largest variance. Distances here are never larger than those in the features; "
+           "images that differ only in other directions lie on one another.",
     "tsne": "t-SNE keeps neighbours: images that lie together are alike in the features. Distances between groups, and how large or dense "
-            "a group is, mean nothing (van der Maaten & Hinton 2008), and with another seed groups lie elsewhere.",
+            "a group is, mean nothing (van der Maaten & Hinton 2008).",
     "umap": "UMAP keeps neighbours: images that lie together are alike in the features. Distances between groups, and how large or dense "
             "a group is, mean little (McInnes, Healy & Melville 2018).",
 }  # fmt: skip
@@ -27,7 +27,7 @@ CONSEQUENCES = {
     ("pca", "worse than"): "PCA is linear and needs no network: this one has kept less of the classes than that.",
     ("pca", "not distinguishable from"): "That it keeps more of the classes than PCA, which is linear and needs no network, is not shown.",
     ("untrained", "worse than"): "The same network with its initial weights keeps more of the classes: training has taken some away.",
-    ("untrained", "not distinguishable from"): "That training helped with the classes is not shown: the initial weights do as well.",
+    ("untrained", "not distinguishable from"): "That training helped with the classes is not shown: the initial weights may do as well.",
 }
 
 
@@ -89,7 +89,7 @@ def protocol(record: "ProbeRecord") -> str:
     balanced = ", equally many of every class" if len(set(each.tolist())) == 1 else ""
     letters = listed(list(dict.fromkeys(one["setting"] for source in result["sources"] for one in source["probes"])))
     chosen = "validation images" if result["chosen_on"] == "validation" else result["chosen_on"]
-    look = " This was one look at the test split." if result["looks"] else ""
+    look = " Such a probe is one look at its run’s test split." if result["looks"] else ""
     return (f"Shown are {words.whole(counts['shown'])} {result['split']} images{balanced}. The probes learned from "
             f"{words.whole(counts['train'])} training images with their labels; the encoder stays as it is. "
             f"{letters} {'was' if len(letters) == 1 else 'were'} chosen on {words.whole(counts['chosen_on'])} {chosen}, for each source "

@@ -8,6 +8,8 @@ import numpy as np
 from smallvision.runs.evidence import SPLITS
 from smallvision.runs.measures import Measure
 
+LOSS = Measure("loss", "loss", False, 1.0, "", 4)
+
 
 def per_step(steps: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
     """The training loss of each step, over the training images seen so far.
@@ -62,14 +64,25 @@ def per_epoch(
     metrics: Sequence[Mapping[str, Any]], split: str, score: str, over: str = "epoch"
 ) -> tuple[np.ndarray, np.ndarray]:
     """One score of one split, over epochs or over training images seen ("examples"); epochs without it are left out."""
-    points = [(record[over], record[split][score]) for record in metrics if record.get(split)]
+    points = [(record[over], record[split][score]) for record in metrics if score in (record.get(split) or {})]
     array = np.array(points, np.float64).reshape(-1, 2)
     return array[:, 0], array[:, 1]
 
 
-def panels(metrics: Sequence[Mapping[str, Any]], score: Measure) -> tuple[str, ...]:
-    """Which figures of the epochs are to be drawn: loss and score, or the score alone where the two are the same."""
-    records = [record[split] for record in metrics for split in SPLITS if record.get(split)]
+def panels(metrics: Sequence[Mapping[str, Any]], score: Measure, beside: Sequence[Measure] = ()) -> tuple[Measure, ...]:
+    """What of the epochs is to be drawn: loss and score, or the score alone where the two are the same, and what else is asked for."""
+    records = [record[split] for record in metrics for split in SPLITS if score.key in (record.get(split) or {})]
     pairs = np.array([(one["loss"], one[score.key]) for one in records]).reshape(-1, 2)
     same = not score.higher and np.allclose(pairs[:, 0], pairs[:, 1], rtol=1e-6, atol=0)
-    return (score.key,) if same else ("loss", score.key)
+    return (score, *beside) if same else (LOSS, score, *beside)
+
+
+def minimised(metrics: Sequence[Mapping[str, Any]], score: Measure) -> list[Mapping[str, Any]]:
+    """The epochs with only those splits whose loss is the one that training minimises.
+
+    That is every split, unless the score is not of batches: then training has a loss of its own (a verifier's is of triplets, say), and
+    the loss that other splits are scored by has no place beside it.
+    """
+    if all(score.key in record["train"] for record in metrics):
+        return list(metrics)
+    return [{key: value for key, value in record.items() if key == "train" or key not in SPLITS} for record in metrics]

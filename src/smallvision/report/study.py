@@ -20,7 +20,7 @@ from smallvision.report import (
     verdicts,
     words,
 )
-from smallvision.report.cases import ACCURACY, Case, Run
+from smallvision.report.cases import Case, Run
 from smallvision.runs.measures import Measure, measure, measured
 from smallvision.runs.read import read_run, status
 
@@ -181,7 +181,7 @@ def _seconds(runs: Sequence[Run]) -> float:
 
 def _reconstructed(every: Sequence[Case], one: Measure) -> dict[str, Any]:
     """What a study of autoencoders has besides: scores beside PCA's, reconstructions, figures over representation size and depth."""
-    if one is ACCURACY:
+    if one.share:
         return {"rows": [], "sheets": [], "new_images": None, "size": None, "depth": None}
     return {"rows": study_reconstructions.rows(every), "sheets": study_reconstructions.sheets(every),
             "new_images": study_new_images.new_images(every),

@@ -34,7 +34,7 @@ COSTS: tuple[tuple[str, str, Callable[..., str]], ...] = (
     ("seconds", "training time, mean over seeds (s)", style.count),
     ("bytes", "size of the weights", lambda value, _=None: words.size(round(value)).replace(words.SPACE, " ")),
 )
-OTHER_COSTS = (                                # of any score that is no accuracy
+OTHER_COSTS = (                                # of any score that is no share of right answers
     COSTS[3],
     COSTS[0],
     ("multiply_adds", "multiply-adds", style.count),
@@ -45,7 +45,7 @@ OTHER_COSTS = (                                # of any score that is no accurac
 
 def costs(measure: Measure) -> tuple[tuple[str, str, Callable[..., str]], ...]:
     """What a score is drawn against: key, label and format of each."""
-    return COSTS if measure is ACCURACY else OTHER_COSTS
+    return COSTS if measure.share else OTHER_COSTS
 
 
 @style.styled

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from smallvision.report import cases, figures, pictures, study_costs, study_figures, words
-from smallvision.report.cases import ACCURACY, Case
+from smallvision.report.cases import Case
 from smallvision.runs.measures import Measure
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def _loss(record: "StudyRecord") -> str:
     """The training loss of the base experiment, for an axis."""
     task = record.study.base.task
     asked = task.loss
+    if task.kind == "verify":
+        return "loss"                                        # of training the case's own, of validation the cross-entropy of pairs
     if task.kind == "reconstruct":
         return "loss" if asked == "mse" else "loss (cross-entropy of pixels)"
     return figures.CROSS_ENTROPY if asked == "cross-entropy" else f"loss ({asked.removeprefix('custom:')})"
@@ -71,7 +73,7 @@ def _point(case: Case) -> study_costs.Point:
 
 def _costs(costs: Mapping[str, float], one: Measure) -> str:
     said = [f"{words.whole(round(costs[key]))} {key.replace('_', '-')}" for key in ("parameters", "multiply_adds") if key in costs]
-    if one is not ACCURACY:
+    if not one.share:
         said = [f"{words.size(round(costs['bytes']))}"] * ("bytes" in costs) + said
         said += [f"{words.seconds(costs['seconds_per_epoch'])} for an epoch"] if "seconds_per_epoch" in costs else []
     return ", ".join(said + ([f"{words.seconds(costs['seconds'])} of training"] if "seconds" in costs else []))

@@ -25,7 +25,7 @@ Curves = Sequence[tuple[str, Sequence[Sequence[Mapping[str, Any]]]]]
 
 
 class Difference(NamedTuple):
-    """A line of the forest plot, in the measure's unit; of accuracies in percentage points."""
+    """A line of the forest plot, in the measure's unit; of shares in percentage points."""
 
     label: str
     value: float
@@ -64,7 +64,7 @@ def forest(differences: Sequence[Difference], measure: Measure = ACCURACY) -> "F
     if count > 1 and differences[-1].test and not differences[0].test:
         axes.axhline(sum(not one.test for one in differences) - 0.5, color="#999999", linewidth=0.8, linestyle=":")
     axes.set_yticks(range(count), [one.label for one in differences])
-    unit = " (percentage points)" if measure is ACCURACY else f" ({measure.unit})" if measure.unit else ""
+    unit = " (percentage points)" if measure.share else f" ({measure.unit})" if measure.unit else ""
     axes.set(ylim=(count - 0.45, -0.55), xlabel=f"difference in {measure.name}, the first minus the second{unit}")
     axes.margins(x=0.06)
     axes.tick_params(axis="y", length=0)
@@ -87,7 +87,7 @@ def _plain(value: float) -> str:
 
 
 def _signed(one: Difference, measure: Measure) -> str:
-    if measure is ACCURACY:
+    if measure.share:
         return f"{one.value:+.2f}  [{one.low:.2f}, {one.high:.2f}]".replace("-", "−")
     gap, low, high = (value / measure.scale for value in (one.value, one.low, one.high))
     said = [amount(value, measure, (low, high)) for value in (gap, low, high)]

@@ -11,16 +11,16 @@ from smallvision.runs.measures import Measure, measure
 from smallvision.runs.read import RunRecord
 
 
-def scores(record: RunRecord) -> list[dict[str, Any]]:
+def scores(record: RunRecord, splits: Sequence[str] = SPLITS) -> list[dict[str, Any]]:
     """Each split scored with the selected weights: `split`, `count`, `loss`, the task's scores by their keys, `interval` (or None).
 
     Of a classification also `right`. `text` and `range` are the score that the task is judged by and its interval, as people read them.
     """
     result, judge = record.result or {}, measure(record.experiment)
     out = []
-    for split in SPLITS:
+    for split in splits:
         if row := result.get(split):
-            ends = row.get(f"{judge.key}_interval")
+            ends = row.get(f"{judge.key}_interval") or row.get("intervals", {}).get(judge.key)
             shown = {"text": written(judge, row[judge.key]), "range": ranged(judge, ends) if ends else ""}
             right = {"right": round(row["accuracy"] * row["count"])} if "accuracy" in row else {}
             out.append({**row, "split": split, "interval": ends, **right, **shown})

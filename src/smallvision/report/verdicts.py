@@ -21,6 +21,7 @@ ACCURACY = MEASURES["classify"]
 Pictures = Mapping[tuple[int, int], np.ndarray]
 MOST, OTHERS = 20, 10         # images of each kind: of the answer's pair, of any other
 SHORT = 9                     # characters of a name that fits under a picture; longer ones are A and B there
+BETWEEN = 14                  # part of an image's width that is left between the two of a pair
 LABEL = 34                    # characters of a name in a figure
 
 
@@ -52,7 +53,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Disputed:
-    """An image that sides disagree on; `pixels` uint8 (C, H, W), None where the image was not kept."""
+    """An image that sides disagree on, or a pair side by side; `pixels` uint8 (C, H, W), None where an image was not kept."""
 
     pixels: np.ndarray | None
     label: str
@@ -76,8 +77,9 @@ class Gallery:
     split: str
     letters: tuple[str, str]              # what the sides are called under a picture
     several: bool                         # whether a side has several runs
-    images: int                           # of the split
+    images: int                           # of the split; or pairs
     kinds: tuple[Kind, ...]
+    of: str                               # "images", or "pairs"
     measure: Measure | None = None        # of the number that each image has; None where answers are right or wrong
 
     @property
@@ -108,13 +110,21 @@ def gallery(answers: "Answers", pair: tuple[str, str], images: Pictures, only_di
     )
     several = max(len(every[name]) for name in pair) > 1
     measure = None if answers.values is None else answers.measure
-    return Gallery(pair, answers.split, letters, several, len(answers.labels), kinds, measure)
+    return Gallery(pair, answers.split, letters, several, len(answers.labels), kinds, answers.measure.of, measure)
 
 
 def _disputed(answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int, images: Pictures) -> Disputed:
     say = _said if answers.values is None else _measured
-    first, second = answers.ids[row].tolist()
-    return Disputed(images.get((first, second)), _name(answers.classes, int(answers.labels[row])), say(answers, pair, letters, row))
+    return Disputed(_picture(answers, row, images), _name(answers.classes, int(answers.labels[row])), say(answers, pair, letters, row))
+
+
+def _picture(answers: "Answers", row: int, images: Pictures) -> np.ndarray | None:
+    """The image of a row; of a pair both beside each other, with white between them."""
+    found = [images[one] for one in answers.images(np.array([row])) if one in images]
+    if len(found) < answers.ids.shape[1] // 2:
+        return None
+    white = np.full((*found[0].shape[:2], -(-found[0].shape[2] // BETWEEN)), 255, np.uint8)
+    return np.concatenate([found[0], *(part for image in found[1:] for part in (white, image))], axis=2)
 
 
 def _measured(answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int) -> tuple[Measured, ...]:
@@ -175,9 +185,9 @@ def _measure(one: Mapping[str, Any]) -> Measure:
 
 def _written(difference: float, low: float, high: float, images: int, measure: Measure) -> dict[str, str]:
     ends = (difference, low, high)
-    said = [points(value, images) if measure is ACCURACY else amount(value, measure, (low, high)) for value in ends]
+    said = [points(value, images) if measure.share else amount(value, measure, (low, high)) for value in ends]
     gap, *between = (text.replace("-", "−") for text in said)
-    unit = "points" if measure is ACCURACY else ""
+    unit = "points" if measure.share else ""
     return {"points": f"+{gap}" if difference > 0 else gap, "between": " to ".join(between), "unit": unit}
 
 
@@ -192,8 +202,8 @@ def forest(verdicts: Sequence[Mapping[str, Any]]) -> "Markup | None":
     for one in verdicts[:FOREST]:
         low, high = (measure.scale * end for end in one["interval"])
         lines.append(Difference(_label(one), measure.scale * one["difference"], low, high, one["told"], one["split"] == "test"))
-    told = "; ".join(f"{one['minus']} on {one['split']} images {one['points']} ({one['between']})" for one in verdicts)
-    alt = f"Differences in {measure.name}{' in percentage points' if measure is ACCURACY else ''}, with their intervals: {told}"
+    told = "; ".join(f"{one['minus']} on {one['split']} {measure.of} {one['points']} ({one['between']})" for one in verdicts)
+    alt = f"Differences in {measure.name}{' in percentage points' if measure.share else ''}, with their intervals: {told}"
     return Markup(pictures.svg(study_figures.forest(lines, measure), alt, "forest"))
 
 

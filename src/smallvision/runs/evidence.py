@@ -51,6 +51,7 @@ _VERIFY: Table = {
     "scores": ("f", ("M",)), "probabilities": ("f", ("M",)), "reliability": ("f", ("bins", "3")),
     "unseen_labels": ("i", ("U",)), "unseen_pairs": ("i", ("V", "2")), "unseen_same": ("i", ("V",)), "unseen_classes": ("U", ("u",)),
     "unseen_distances": ("f", ("V",)), "unseen_probabilities": ("f", ("V",)),
+    "alone_pairs": ("i", ("A", "2")), "alone_same": ("i", ("A",)), "alone_right": ("i", ("A",)), "alone_probabilities": ("f", ("A",)),
 }
 for _kind in GALLERIES:
     _VERIFY |= {
@@ -71,14 +72,15 @@ POINTS = {
     "traversal_dimensions": "D",
     **dict.fromkeys((f"gallery_{kind}" for kind in GALLERIES), "M"),
     **dict.fromkeys((f"gallery_{kind}_near_labels" for kind in GALLERIES), "K"),
-    "pairs": "N", "unseen_labels": "u", "unseen_pairs": "U",
+    "pairs": "N", "alone_pairs": "N", "unseen_labels": "u", "unseen_pairs": "U",
 }
 TOGETHER = (("first_index", "first_pixels"), ("mistake_index", "mistake_pixels"), ("train_labels", "train_pixels"),
             ("confident_index", "confident_pixels"), ("panel_kinds", "panel_pixels"),
             ("scales", "scaled_index"), ("scales", "scaled_predictions"), ("first_reconstructions", "worst_reconstructions"),
             ("worst_index", "worst_pixels"), ("worst_index", "worst_reconstructions"), ("first_noisy", "worst_noisy"),
             ("pca_components", "pca_mse"), ("traversals", "traversal_dimensions"), ("interpolations", "interpolation_index"),
-            ("first_pca", "first_pca_mse"), ("first_pca", "pca_samples"))
+            ("first_pca", "first_pca_mse"), ("first_pca", "pca_samples"), ("alone_pairs", "alone_same"), ("alone_pairs", "alone_right"),
+            ("alone_pairs", "alone_probabilities"))
 NEEDS = (("first_pca", "first_index"), ("pca_interpolations", "interpolations"))           # the first not without the second
 
 
@@ -175,8 +177,8 @@ def _reconstructed(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, i
 
 def _verified(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, int]) -> None:
     """Pairs are of two images, the same or not as their labels are, with probabilities; galleries hold pairs of their kind."""
-    for part in ("", "unseen_"):
-        pairs, labels = arrays.get(f"{part}pairs"), arrays.get(f"{part}labels")
+    for part, own in (("", ""), ("alone_", ""), ("unseen_", "unseen_")):
+        pairs, labels = arrays.get(f"{part}pairs"), arrays.get(f"{own}labels")
         if pairs is None or labels is None:
             continue
         if (pairs[:, 0] == pairs[:, 1]).any():
@@ -186,10 +188,21 @@ def _verified(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, int]) 
         likely = arrays[f"{part}probabilities"]
         if len(likely) and not 0 <= likely.min() <= likely.max() <= 1:
             raise damaged(file, f"{part}probabilities has values outside 0 to 1")
+    if "alone_pairs" in arrays:
+        _alone(file, *(arrays[f"alone_{name}"] for name in ("pairs", "same", "right", "probabilities")))
     for kind in GALLERIES:
         rows = arrays.get(f"gallery_{kind}", np.zeros(0, np.int64))
         if (arrays["same"][rows] != (kind in ("right_same", "wrong_other"))).any():
             raise damaged(file, f"gallery_{kind} points at pairs of another kind")
+
+
+def _alone(file: Path, pairs: np.ndarray, same: np.ndarray, right: np.ndarray, likely: np.ndarray) -> None:
+    """No image is in two of these pairs, and some probability parts those said to be the same from the others."""
+    if len(np.unique(pairs)) != pairs.size:
+        raise damaged(file, "alone_pairs has an image in two pairs")
+    said = same == right                                               # both 1: said so, and it is; both 0: said so, and it is not
+    if not np.isin(right, (0, 1)).all() or (said.any() and not said.all() and likely[said].min() <= likely[~said].max()):
+        raise damaged(file, "alone_right does not go with alone_probabilities")
 
 
 CHECKS = {"classify": _classified, "reconstruct": _reconstructed, "verify": _verified}

@@ -17,6 +17,8 @@ class Measure:
     scale: float                  # what the value is multiplied by when it is shown
     unit: str                     # after the number, and in brackets on an axis: "%"; "" where there is none
     digits: int                   # after the decimal point
+    share: bool = False           # of answers that are right; else the mean of a number that each image has
+    of: str = "images"            # what it is a mean over
 
     def text(self, value: float) -> str:
         """The value as people read it: "98.46 %", "0.01185"."""
@@ -37,8 +39,8 @@ class Measure:
 
 
 MEASURES = {
-    "classify": Measure("accuracy", "accuracy", True, 100.0, "%", 2),
-    "verify": Measure("pair_accuracy", "accuracy on pairs", True, 100.0, "%", 2),
+    "classify": Measure("accuracy", "accuracy", True, 100.0, "%", 2, share=True),
+    "verify": Measure("pair_accuracy", "accuracy on pairs", True, 100.0, "%", 2, share=True, of="pairs"),
     "reconstruct": Measure("mse", "MSE of pixels in [0, 1]", False, 1.0, "", 5),
 }
 

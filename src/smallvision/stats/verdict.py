@@ -53,13 +53,13 @@ class Comparison:
     accuracies: tuple[float, float]
     difference: float                                             # A - B
     runs: tuple[int, int]                                         # seeds or runs a side; (0, 0) for published figures
-    images: tuple[int, int]                                       # test images a side; the same ones but for published
+    images: tuple[int, int]                                       # test images a side (or pairs); the same ones but for published
     only_right: tuple[int, int] | None                            # images that one alone has, one run a side
     p: float
     interval: Callable[[float], tuple[float, float]]              # confidence -> (low, high)
     needed: Callable[[float, float], Needed]                      # power, level -> what would tell `difference`
     notes: tuple[str, ...] = ()
-    measure: Measure | None = None                                # what `accuracies` are, where they are none
+    measure: Measure | None = None                                # what `accuracies` are, where they are none of images
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Verdict:
     power: float
     needed: Needed | None                                         # None where the verdict is "better"
     notes: tuple[str, ...]
-    measure: Measure | None                                       # what `accuracies` are, where they are none
+    measure: Measure | None                                       # what `accuracies` are, where they are none of images
 
     @property
     def sentence(self) -> str:

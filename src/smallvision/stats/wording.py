@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from smallvision.stats.verdict import Verdict
 
 
+ALONE = {"pairs": "pairs that share no image"}
+
+
 def sentence(verdict: "Verdict") -> str:
     """The verdict, what it rests on, and what would tell where nothing could be told.
 
@@ -99,21 +102,26 @@ def _figures(v: "Verdict") -> str:
         parts.append(f"{adjusted} after Holm's correction for {v.comparisons} comparisons")
     if v.only_right:
         only_a, only_b = map(count, v.only_right)
-        parts.append(f"{only_a} images right by {v.names[0]} alone, {only_b} by {v.names[1]} alone")
+        parts.append(f"{only_a} {_of(v)} right by {v.names[0]} alone, {only_b} by {v.names[1]} alone")
     runs = f"{v.runs[0]} and {v.runs[1]} {'seeds' if v.kind == 'recipes' else 'runs'} on " if max(v.runs) > 1 else ""
     images = count(v.images[0]) if v.images[0] == v.images[1] else f"{count(v.images[0])} and {count(v.images[1])}"
-    if v.measure is None:
+    if v.measure is None or v.measure.share:
         a, b = (f"{points(accuracy, min(v.images))} %" for accuracy in v.accuracies)
         gap = f"{_gap(v, v.difference)} points"
     else:
         a, b = (_gap(v, mean) for mean in v.accuracies)
         a, gap = f"{v.measure.name} {a}", _gap(v, v.difference)
-    return f"{a} against {b} over {runs}{images} images, a difference of {gap} ({'; '.join(parts)})"
+    return f"{a} against {b} over {runs}{images} {ALONE.get(_of(v), _of(v))}, a difference of {gap} ({'; '.join(parts)})"
 
 
 def _gap(v: "Verdict", value: float) -> str:
     """A difference, or the score itself, with the digits that both need."""
-    return points(value, min(v.images)) if v.measure is None else amount(value, v.measure, v.interval)
+    return points(value, min(v.images)) if v.measure is None or v.measure.share else amount(value, v.measure, v.interval)
+
+
+def _of(v: "Verdict") -> str:
+    """What was judged on: "images", or "pairs"."""
+    return "images" if v.measure is None else v.measure.of
 
 
 def amount(value: float, measure: "Measure", beside: tuple[float, float] = (0.0, 0.0)) -> str:
@@ -130,15 +138,15 @@ def _outlook(v: "Verdict") -> str:
     if v.needed is None:
         return few
     if v.difference == 0:
-        return "; no number of images tells a difference of zero" + few
+        return f"; no number of {_of(v)} tells a difference of zero" + few
     seeds, images, together = v.needed.seeds, v.needed.images, v.needed.together
     if together:
-        both = f"{about(together[0])} seeds a side with {about(together[1])} images would"
-        would = f"neither more seeds nor more images alone would do, {both}"
+        both = f"{about(together[0])} seeds a side with {about(together[1])} {_of(v)} would"
+        would = f"neither more seeds nor more {_of(v)} alone would do, {both}"
     else:
-        ways = [f"{about(n)} {what}" for n, what in ((seeds, "seeds a side"), (images, "images")) if n]
+        ways = [f"{about(n)} {what}" for n, what in ((seeds, "seeds a side"), (images, _of(v))) if n]
         would = "takes " + " or ".join(ways)
         if v.kind == "recipes" and len(ways) == 1:
-            would += f", no number of {'images' if seeds else 'seeds'} alone would do"
+            would += f", no number of {_of(v) if seeds else 'seeds'} alone would do"
     settings = f"{100 * v.power:.4g} % power, {100 * (1 - v.confidence):.3g} % level, scatter as seen here"
     return f"; to tell a difference as large as this one ({settings}) {would}{few}"

@@ -82,11 +82,11 @@ def _pictures(
     answers = {"validation": gather(cases, "validation")}
     if told["split"] == "test":
         answers["test"] = gather({name: cases[name] for name in met}, "test")
-    wanted: dict[str, dict[tuple[int, ...], None]] = {split: {} for split in answers}
+    wanted: dict[str, dict[tuple[int, int], None]] = {split: {} for split in answers}
     for place, (split, (a, b), most) in enumerate(judging.shown(answers, told, pairs)):
         kinds = disagreements(answers[split], a, b, most)
         for kind in kinds if place == 0 and told["pair"] else kinds[:2]:             # of other pairs, whom each image speaks for
-            wanted[split].update(dict.fromkeys(map(tuple, answers[split].ids[kind.rows].tolist())))
+            wanted[split].update(dict.fromkeys(answers[split].images(kind.rows)))
     task = {"do": "pictures", "path": str(next(iter(cases.values()))[0].path), "out": str(work.book.path / PICTURES),
             "ids": {split: list(ids) for split, ids in wanted.items()}}  # fmt: skip
     work.pool.resize(max(1, len(work.pool.workers)))

@@ -17,7 +17,7 @@ from smallvision.runs.read import LARGEST_TEXT, RunRecord, read_run
 from smallvision.runs.shapes import NUMBER, SHARE, TEXT, WHOLE, check, damaged
 
 _JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT}
-_SCORES = {"loss": NUMBER, "accuracy?": SHARE, "mse?": NUMBER}
+_SCORES = {"loss": NUMBER, "accuracy?": SHARE, "pair_accuracy?": SHARE, "mse?": NUMBER}
 _VERDICT = {"pair": [TEXT], "split": TEXT, "names": [TEXT], "accuracies": [NUMBER], "difference": NUMBER, "interval": [NUMBER],
             "images": [WHOLE], "runs": [WHOLE], "confidence": SHARE, "p": SHARE, "adjusted_p": SHARE, "comparisons": WHOLE,
             "level": SHARE, "verdict": TEXT, "kind": TEXT, "sentence": TEXT, "differing": [TEXT], "confound": TEXT, "notes": [TEXT]}

@@ -54,7 +54,7 @@ def mean_of_positive(losses: Tensor) -> Tensor:
     """The mean of those losses, none negative, that are not zero; 0 when all are. A scalar.
 
     Pairs and triplets that are already far enough apart soon are nearly all of them, and a mean over all would dilute the few
-    that still teach (Hermans, Beyer & Leibe 2017, "In defense of the triplet loss", section 3.2, their L with ≠0).
+    that still teach (Hermans, Beyer & Leibe 2017, "In defense of the triplet loss", whose losses marked ≠0 are these).
     """
     return losses.sum() / (losses > 0).sum().clamp(min=1)
 

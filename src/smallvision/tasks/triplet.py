@@ -1,13 +1,13 @@
 """The triplet loss: an image shall be nearer to one of its class than to one of another class, by a margin.
 
-Schroff, Kalenichenko & Philbin 2015, "FaceNet: A unified embedding for face recognition and clustering", formula 1; with distances as
-they are rather than squared, which collapses less easily (Hermans, Beyer & Leibe 2017, "In defense of the triplet loss for person
-re-identification", section 2). The triplets are those of the batch; which of them count is the mining:
+Schroff, Kalenichenko & Philbin 2015, "FaceNet: A unified embedding for face recognition and clustering", section 3.1; with distances
+as they are rather than squared, which collapses less easily (Hermans, Beyer & Leibe 2017, "In defense of the triplet loss for person
+re-identification", on the distance measure). The triplets are those of the batch; which of them count is the mining:
 
 - "all": every anchor with every other image of its class and every image of other classes (Hermans et al., "batch all").
 - "semi-hard": of these, those whose negative is farther from the anchor than the positive, but not by the margin (Schroff et al.,
-  section 3.2, formula 4; all of them, where they draw one for each pair).
-- "hard": each anchor with its farthest positive and its nearest negative (Hermans et al., formula 5, "batch hard").
+  section 3.2; all of them, where they take one for each pair).
+- "hard": each anchor with its farthest positive and its nearest negative (Hermans et al., "batch hard").
 
 The loss is the mean over those triplets that do not yet keep the margin, as in pytorch-metric-learning: its TripletMarginLoss on
 LpDistance(normalize_embeddings=False), for "semi-hard" after its TripletMarginMiner, for "hard" after its BatchHardMiner.

@@ -212,7 +212,7 @@ def judged(network: Siamese, made: Tensor, which: np.ndarray) -> tuple[np.ndarra
     distances = pair_distances(made.cpu().numpy(), which, network.metric)
     if network.pair_head is None:
         return -distances, distances
-    rows = torch.from_numpy(which).to(made.device)
+    rows = torch.from_numpy(np.ascontiguousarray(which)).to(made.device)
     was_training = network.training
     network.eval()
     parts = [network.logits(made[part[:, 0]], made[part[:, 1]]) for part in rows.split(PAIRS_AT_ONCE)]  # type: ignore[no-untyped-call]
