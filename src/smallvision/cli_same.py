@@ -13,7 +13,7 @@ DIGITS = 4                                # of a probability, at most
 
 def same(
     path: Annotated[Path, typer.Argument(metavar="RUN", help="The run directory of a finished verifier.", show_default=False)],
-    images: Annotated[list[Path], typer.Argument(metavar="A B [A B]...", help="Image files of any size and mode.", show_default=False)],
+    images: Annotated[list[Path], typer.Argument(metavar="A B", help="Image files, two for each pair.", show_default=False)],
     trust_code: Annotated[bool, typer.Option("--trust-code", help='Execute the file of `model.kind = "file.py:Net"`.')] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:

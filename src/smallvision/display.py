@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from smallvision.runs.beside import against_pca
-from smallvision.runs.measures import measured
+from smallvision.runs.measures import MEASURES, measured
 
 if TYPE_CHECKING:
     from smallvision.compared import Compared
@@ -22,6 +22,9 @@ COLUMNS = (("loss", "{:.4f}"), ("accuracy", "{:.2%}"), ("pair_accuracy", "{:.2%}
 # an autoencoder's further columns: key, header, format; shown where there are such figures, in place of the loss, which is one of them
 RECONSTRUCTED = (("psnr", "PSNR dB", "{:.2f}"), ("ssim", "SSIM", "{:.3f}"), ("noisy_mse", "noisy MSE", "{:.5f}"), ("kl", "KL", "{:.2f}"),
                  ("elbo", "ELBO", "{:.1f}"))
+# a verifier's columns beside its accuracy on pairs
+VERIFIED = (("auc", "AUC", "{:.4f}"), ("equal_error", "EER", "{:.2%}"), ("true_accept_1", "TAR", "{:.2%}"),
+            ("calibration_error", "ECE", "{:.2%}"))
 
 
 def follow(events: "Iterable[Event]", console: Console) -> Path:
@@ -92,10 +95,13 @@ def _figures(values: dict[str, float]) -> str:
 
 
 def result_table(result: dict[str, Any], title: str) -> Table:
-    """The scores of a finished run, a row per split, and what they cost; of an autoencoder, how far it is from PCA."""
+    """The scores of a finished run, a row per split, and what they cost; of an autoencoder, how far it is from PCA; of a verifier, from
+    where on a pair is the same to it."""
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    rows = {split: result[split] for split in ("train", "validation", "test") if split in result}
+    rows: dict[str, dict[str, Any]] = {name: result[name] for name in ("train", "validation", "test", "unseen") if name in result}
     measure, beside = measured(next(iter(rows.values()))), ""
+    if measure is MEASURES["verify"]:
+        return _verified(table, rows, result)
     more = [(key, header, form) for key, header, form in RECONSTRUCTED if any(key in row for row in rows.values())]
     loss = measure.key == "accuracy"
     score = measure.name if loss else measure.key.upper()
@@ -110,12 +116,37 @@ def result_table(result: dict[str, Any], title: str) -> Table:
         figures = [*([f"{row['loss']:.4f}"] if loss else []), measure.text(row[measure.key]), ends]
         table.add_row(split, f"{row['count']:,}", *figures, *(form.format(row[key]) for key, _, form in more))
         beside = f"{split} {score} is {against_pca(row)}\n" if "pca" in row else beside
-    table.caption = beside + (
-        f"{result['parameters']:,} parameters ({result['bytes'] / 1e6:.2f} MB), {result['epochs']} epochs of "
-        f"{result['seconds_per_epoch']:.2f} s, {result['images_per_second']:,.0f} images/s, {result['precision']}, seed {result['seed']}"
+    table.caption = beside + _cost(result)
+    table.caption_justify = "left"
+    return table
+
+
+def _verified(table: Table, rows: dict[str, dict[str, Any]], result: dict[str, Any]) -> Table:
+    """A verifier's scores; the classes of "unseen" were kept out of training."""
+    measure, fitted = MEASURES["verify"], result["verifier"]
+    table.padding = (0, 1, 0, 0)
+    for column in ("split", "images", "on pairs", "95 % interval", *(header for _, header, _ in VERIFIED)):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for split, row in rows.items():
+        ends = row.get("intervals", {}).get(measure.key)
+        between = f"{measure.number(ends[0])} - {measure.text(ends[1])}" if ends else ""
+        figures = (form.format(row[key]) if key in row else "" for key, _, form in VERIFIED)
+        table.add_row(split, f"{row['count']:,}", measure.text(row[measure.key]), between, *figures)
+    table.caption = (
+        f"a pair is the same from a probability of {fitted['threshold']:.1%} on, by {fitted['pairs']:,.0f} validation pairs\n"
+        "on pairs: accuracy, by guessing 50 %; EER: equal error rate; TAR: true accepts\nat 1 % false accepts; ECE: calibration error\n"
+        f"{_cost(result)}"
     )
     table.caption_justify = "left"
     return table
+
+
+def _cost(result: dict[str, Any]) -> str:
+    """What a run took."""
+    return (
+        f"{result['parameters']:,} parameters ({result['bytes'] / 1e6:.2f} MB), {result['epochs']} epochs of "
+        f"{result['seconds_per_epoch']:.2f} s, {result['images_per_second']:,.0f} images/s, {result['precision']}, seed {result['seed']}"
+    )
 
 
 def compared_table(found: "Compared") -> Table:

@@ -161,9 +161,10 @@ class Run:
     @property
     def verifier(self) -> dict[str, float]:
         """Of a verifier what makes an answer of a distance or a logit: slope, intercept, threshold, and what they rest on."""
-        found: dict[str, float] = self.result.get("verifier") or {}
-        if not found:
-            raise BadInput(f"{self.path}: has no fitted threshold, so that it cannot say what is the same; run it again")
+        self._refuse_unless("verify", "verifier")
+        if not self.result:
+            raise BadInput(f"{self.path}: the run is not finished, so it has no threshold yet; go on with it by --resume")
+        found: dict[str, float] = self.result["verifier"]
         return found
 
     def probe(

@@ -78,8 +78,9 @@ def ready(
     if encoder is not None and isinstance(experiment.model, OnEncoderSpec) and on_encoder:
         take_over(model.get_submodule("encoder"), experiment.model.encoder, encoder, splits.train.largest)
     task = TASKS[experiment.task.kind](experiment.task, passed.loss)
-    for split in splits.named().values() if isinstance(task, Verify) else ():
-        task.pairs(split)                                     # a class with one image is refused now, not when it is scored
+    if isinstance(task, Verify):
+        for split in splits.named().values():
+            task.pairs(split)                                 # a class with one image is refused now, not when it is scored
     table = summary.table(model, splits.train.largest)
     model = placed(model, where)
     _rehearse(model, task, splits, experiment, where)

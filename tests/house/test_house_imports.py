@@ -32,7 +32,8 @@ ALLOWED = {
     "infer": {"train", "tasks", "evaluate", "data", "nn"},
     "infer_pairs": {"infer", "tasks", "evaluate", "data", "nn"},
     "look": {"infer", "rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
-    "study": {"answers", "disagreements", "confounds", "compared", "lab", "look", "rehearsal", "train", "data", "nn", "passed"},
+    "study": {"answers", "disagreements", "confounds", "compared", "lab", "look", "probing", "rehearsal", "train", "evaluate", "data", "nn",
+              "passed"},
     "report": {"answers", "disagreements", "compared", "study"},         # reads run files only
     "display": {"lab", "compared"},
     "display_study": {"study", "display"},

@@ -316,8 +316,9 @@ def test_images_of_another_shape_are_refused_before_anything_is_run():
         run("taker.toml", "data.limit=0.9", data=arrays)
     assert not Path("runs").exists()
     other = run("giver.toml")
+    own = rehearsal.ready(resolved(), 0, torch.device("cpu")).model.encoder
     with pytest.raises(BadInput, match=r"^model\.encoder: .*giver-\w+-s0 is for images of 1x8x8, and these are of 3x8x8"):
-        take_over(rehearsal.ready(resolved(), 0, torch.device("cpu")).model.encoder, resolved().model.encoder, read_run(other.path), (3, 8, 8))
+        take_over(own, resolved().model.encoder, read_run(other.path), (3, 8, 8))
 
 
 def test_without_the_run_the_lab_says_which_command_makes_it():

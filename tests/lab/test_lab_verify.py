@@ -1,19 +1,15 @@
 """A verifier's run from end to end: what it wrote, recomputed by scikit-learn and brute force; resumed, looked at, collapsed, refused."""
 
-import json
 import shutil
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from scipy.spatial.distance import cdist
 from sklearn.neighbors import KNeighborsClassifier
 
 import smallvision as sv
-from smallvision import cli, lab
+from smallvision import lab
 from smallvision.data import images
 from smallvision.errors import BadInput
 from smallvision.experiment import load
@@ -274,7 +270,7 @@ EVEN = [k % 4 for k in range(60)]
     ({"train": EVEN, "val": [0, 1, 2, 3]}, [], r'val.*: pairs: class "." has 1 image, which makes no pair of one class'),
     ({"train": EVEN, "val": EVEN, "test": [0, 0, 1]}, [], r'test: pairs: class "1" has 1 image, which makes no pair of one class'),
     ({"train": EVEN, "val": EVEN}, ["data.unseen_classes=[0, 1]"], r"^data.unseen_classes: .* has no test split"),
-    ({"train": EVEN, "val": EVEN}, ["task={kind='verify', loss='metric.Nothing'}"], r'^task.loss: pytorch-metric-learning has no "Nothing" among its losses'),
+    ({"train": EVEN, "val": EVEN}, ["task={kind='verify', loss='metric.No'}"], r'^task.loss: pytorch-metric-learning has no "No" among'),
 ])  # fmt: skip
 def test_what_cannot_be_verified_is_one_line_with_nothing_written(tmp_path, splits, more, said):
     overrides = [*write(tmp_path, **splits), *more]
@@ -282,3 +278,10 @@ def test_what_cannot_be_verified_is_one_line_with_nothing_written(tmp_path, spli
         list(lab.run(asked(*overrides), Place(tmp_path / "run", device="cpu", threads=1)))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_encoder_for_images_of_another_shape_is_refused_before_anything_is_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMALLVISION_RUNS", str(tmp_path / "runs"))
+    with pytest.raises(BadInput, match=r"^model\.encoder: mnist-cnn is for images of 1x28x28, and these are of 1x8x8; take over one"):
+        sv.run("digits-siamese", "model.encoder.experiment=mnist-cnn", "model.weights=taken-over", device="cpu")
+    assert not (tmp_path / "runs").exists()

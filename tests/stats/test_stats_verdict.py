@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from stats_population import Population
 
 from smallvision.errors import BadInput
+from smallvision.runs.measures import MEASURES
 from smallvision.stats.corrections import holm
 from smallvision.stats.paired import discordant, mcnemar, paired_interval
 from smallvision.stats.power import recipe_power
@@ -115,6 +116,17 @@ def test_in_between_speaks_of_these_networks(s_a, s_b):
     (v,) = judge([compare_runs(*draw(3, s_a, s_b))])
     assert v.kind == "these trained networks"
     assert "at least five seeds a side" in v.sentence
+
+
+@pytest.mark.parametrize("runs", [1, 2, 5])
+@pytest.mark.parametrize("apart", [0.93, 0.6])
+def test_of_pairs_it_says_pairs_and_the_same_figures(runs, apart):
+    """A verifier's answers are judged as a classifier's, and images are not what there are so many of."""
+    plain = compare_runs(*draw(3, runs, runs, 400, apart))
+    (of_images,), (of_pairs,) = judge([plain]), judge([dataclasses.replace(plain, measure=MEASURES["verify"])])
+    assert dataclasses.replace(of_pairs, measure=None) == of_images
+    assert "pairs that share no image" in of_pairs.sentence
+    assert of_pairs.sentence.replace("pairs that share no image", "images").replace("pairs", "images") == of_images.sentence
 
 
 def test_the_references_own_claim():

@@ -12,20 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm
 from sklearn.neighbors import KNeighborsClassifier
 from statsmodels.stats.multitest import multipletests
 from test_study_kills import await_end, begin, workers_of
 
 from smallvision import display_study, finished, probing
+from smallvision.data import images
 from smallvision.errors import BadInput
 from smallvision.experiment import ProbeSpec, load_any, load_study, study_to_toml
+from smallvision.probing.sampling import sample
 from smallvision.report import pictures, study, study_costs, study_figures, study_probed
 from smallvision.runs import probes
 from smallvision.runs.read import read_run
 from smallvision.study import probe_verdicts
 from smallvision.study import run as running
 from smallvision.study.events import Finished, Moved, Place, Probed, Probing
+from smallvision.study.probing import refuse
 from smallvision.study.record import read_study
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -115,9 +119,6 @@ def test_every_run_of_every_case_is_probed_once_after_all_choices(done, record):
 
 def right_by_scikit_learn(run, probe, metric):
     """Which of the probe's images scikit-learn's neighbours get right, on what the run's own encode gives; by the images' ids."""
-    from smallvision.data import images
-    from smallvision.probing.sampling import sample
-
     drawn = sample(images.load(run.experiment.data), SPEC)
     model = finished.Run(run.path)
     train, shown = (model.encode(part.pixels) for part in (drawn.train, drawn.shown))
@@ -214,6 +215,12 @@ def test_a_probe_that_cannot_be_done_is_refused_before_anything_is_trained(overr
     assert words in str(refused.value)
     assert not list(tmp_path.glob("digits*"))
     assert not (tmp_path / "studies").exists()
+
+
+def test_a_network_that_encodes_nothing_is_refused():
+    asked = load_any("digits-autoencoder")
+    with pytest.raises(BadInput, match=r"^\[probe\] needs a network with encode.*Linear has none$"):
+        refuse(SPEC, asked, images.load(asked.data), torch.nn.Linear(2, 2))
 
 
 @pytest.mark.parametrize(("override", "words"), [

@@ -6,12 +6,14 @@ what was found is written into the run's folder at the end, whole. Whoever calls
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
 
 from smallvision import infer, rehearsal
 from smallvision.data import expand, images
@@ -37,6 +39,22 @@ PROBES: dict[str, Callable[[Part, Part, Part, Sequence[str]], Probe]] = {
     "knn-euclidean": lambda train, chosen_on, shown, classes: probes.knn(train, chosen_on, shown, classes, "euclidean"),
     "linear": probes.linear,
 }
+OF_IMAGES = ("pixels", "pca")                 # sources that are the same for every run on the same images
+
+# What these answered, by the training images in memory, as long as they are there: the runs of a study ask for the same.
+_KEPT: "WeakIdKeyDictionary" = WeakIdKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """One source, probed: its title, seconds, probes, neighbours, the features of the images shown (N, D), notes."""
+
+    title: str
+    seconds: float
+    answers: tuple[Probe, ...]
+    nearest: retrieval.Nearest
+    shown: np.ndarray
+    notes: tuple[str, ...]
 
 
 def probe(
@@ -121,6 +139,26 @@ def _source(name: str, given: sources.Given, found: Found) -> Iterator[Event]:
     if why:
         found.notes.append(why)
         return
+    drawn = found.drawn
+    kept: dict[tuple[str, int, str, str], Answered] = {}
+    if name in OF_IMAGES:
+        if given.splits.train.pixels not in _KEPT:
+            _KEPT[given.splits.train.pixels] = kept
+        kept = _KEPT[given.splits.train.pixels]
+    key = (name, given.size * (name == "pca"), found.spec.hash(), drawn.split)
+    if key not in kept:
+        kept[key] = yield from _answered(name, given, found)
+    one = kept[key]
+    if name in RETRIEVED:
+        found.nearest[name], found.features[name] = one.nearest, one.shown
+    found.notes += one.notes
+    precision = retrieval.precision(one.nearest, drawn.shown.labels.numpy(), drawn.train.labels.numpy())
+    found.add(name, one.title, one.shown.shape[1], one.seconds, one.answers, precision)
+    yield Source(name, one.seconds, one.answers, one.title)
+
+
+def _answered(name: str, given: sources.Given, found: Found) -> Generator[Event, None, Answered]:
+    """The probes and neighbours of one source, computed; a step is told before it begins."""
     drawn, began = found.drawn, time.perf_counter()
     yield Began(f"{sources.NAMES[name]}: features of {len(drawn.train) + len(drawn.chosen_on) + len(drawn.shown):,} images")
     encode, notes = sources.encoder(name, given)
@@ -132,12 +170,7 @@ def _source(name: str, given: sources.Given, found: Found) -> Iterator[Event]:
         answers.append(PROBES[kind](train, chosen_on, shown, drawn.shown.classes))
     yield Began(f"{title}: neighbours")
     nearest = retrieval.nearest(shown.features, train.features)
-    seconds = time.perf_counter() - began
-    if name in RETRIEVED:
-        found.nearest[name], found.features[name] = nearest, shown.features
-    found.notes += notes
-    found.add(name, title, shown.features.shape[1], seconds, answers, retrieval.precision(nearest, shown.labels, train.labels))
-    yield Source(name, seconds, tuple(answers), title)
+    return Answered(title, time.perf_counter() - began, tuple(answers), nearest, shown.features, notes)
 
 
 def _maps(found: Found) -> Iterator[Event]:

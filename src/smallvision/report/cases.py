@@ -213,8 +213,10 @@ class Case:
 
     @property
     def settings(self) -> str:
-        """What a search found best for it: "recipe.learning_rate = 0.01"."""
-        return written(self.row.get("settings") or {})
+        """What a search found best for it, with keys as short as they stay apart: "learning_rate = 0.01"."""
+        found = self.row.get("settings") or {}
+        short = {key.rpartition(".")[2]: value for key, value in found.items()}
+        return written(short if len(short) == len(found) else found)
 
     @property
     def curves(self) -> list[list[dict[str, Any]]]:

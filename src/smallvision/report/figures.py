@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["confusion", "curves", "filters", "gallery", "loss_curve", "loss_name", "per_class"]
+__all__ = ["CROSS_ENTROPY", "confusion", "curves", "filters", "gallery", "loss_curve", "loss_name", "per_class"]
 
 NUMBERED = 20                 # classes up to which a confusion matrix has room for numbers, and bars for every class
 FAR = 60                      # times that a loss falls before its axis becomes logarithmic
@@ -184,14 +184,7 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> "Figure":
     figure = style.blank(min(size + 1.5 + 0.07 * longest, 8.0), size + 0.5 + 0.06 * longest)
     axes = figure.subplots()
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100, interpolation="none")
-    ticks = np.arange(k) if k <= 2 * NUMBERED else np.unique(np.linspace(0, k - 1, 25).round().astype(int))
-    labels = [names[i] for i in ticks]
-    slant = 0 if longest <= 2 else 45 if k <= NUMBERED else 90
-    axes.set_xticks(ticks, labels, rotation=slant, ha="right" if slant == 45 else "center",
-                    rotation_mode="anchor" if slant == 45 else None)
-    axes.set_yticks(ticks, labels)
-    axes.tick_params(length=0 if k <= NUMBERED else 2, labelsize=9 if k <= NUMBERED else 7)
-    axes.grid(False)
+    class_ticks(axes, names)
     axes.set(xlabel="predicted class", ylabel="true class")
     if k <= NUMBERED:
         fontsize = float(np.clip(9.5 - 0.2 * k, 6, 9)) - (1 if matrix.max() >= 1000 and k > 8 else 0)
@@ -201,6 +194,19 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> "Figure":
     bar = figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class (%)")
     bar.outline.set_visible(False)
     return figure
+
+
+def class_ticks(axes: "Axes", names: Sequence[str]) -> None:
+    """The classes along both axes of a matrix; of many only some, so that they can be read."""
+    k, longest = len(names), max(map(len, names))
+    ticks = np.arange(k) if k <= 2 * NUMBERED else np.unique(np.linspace(0, k - 1, 25).round().astype(int))
+    labels = [names[int(i)] for i in ticks]
+    slant = 0 if longest <= 2 else 45 if k <= NUMBERED else 90
+    axes.set_xticks(ticks, labels, rotation=slant, ha="right" if slant == 45 else "center",
+                    rotation_mode="anchor" if slant == 45 else None)
+    axes.set_yticks(ticks, labels)
+    axes.tick_params(length=0 if k <= NUMBERED else 2, labelsize=9 if k <= NUMBERED else 7)
+    axes.grid(False)
 
 
 @style.styled

@@ -123,6 +123,8 @@ def _picture(answers: "Answers", row: int, images: Pictures) -> np.ndarray | Non
     found = [images[one] for one in answers.images(np.array([row])) if one in images]
     if len(found) < answers.ids.shape[1] // 2:
         return None
+    if len(found) == 1:
+        return found[0]
     white = np.full((*found[0].shape[:2], -(-found[0].shape[2] // BETWEEN)), 255, np.uint8)
     return np.concatenate([found[0], *(part for image in found[1:] for part in (white, image))], axis=2)
 

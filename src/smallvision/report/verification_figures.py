@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smallvision.report import style
+from smallvision.report.figures import NUMBERED, class_ticks
 from smallvision.report.verification_rates import Curve
 
 if TYPE_CHECKING:
@@ -14,13 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BARS = 48                     # of a histogram
-NUMBERED = 20                 # classes up to which there is room for numbers
 LOOKS = ((style.BLUE, "-"), (style.VERMILION, "--"))          # of the shown split's curve, and of that of classes never seen
 
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """What a histogram is of: values (M,) of pairs, `same` 0 or 1 (M,), and from where on a pair is answered otherwise, if that is known."""
+    """What a histogram is of: values (M,) of pairs, `same` 0 or 1 (M,), and where the answer changes, if that is known."""
 
     title: str
     axis: str
@@ -74,11 +74,10 @@ def _below(percent: float) -> float:
 @style.styled
 def histograms(spreads: Sequence[Spread]) -> "Figure":
     """How pairs of one class and of two are spread, with the threshold: a panel for each `Spread`, at least one."""
-    figure = style.blank(7.2, 2.5 + 2.1 * (len(spreads) - 1))
-    for axes, one in zip(figure.subplots(len(spreads), 1, squeeze=False).flat, spreads, strict=True):
-        low, high = float(one.values.min()), float(one.values.max())
-        low = low if low < 0 else 0.0
-        edges = np.linspace(low, high if high > low else low + 1, BARS + 1)
+    figure = style.blank(7.2, 2.6 + 2.3 * (len(spreads) - 1))
+    every = figure.subplots(len(spreads), 1, squeeze=False).flat
+    for axes, one in zip(every, spreads, strict=True):
+        edges = _edges([other for other in spreads if other.axis == one.axis])                      # so that panels can be compared
         looks = (("pairs of one class", one.same == 1, style.BLUE, "-"), ("pairs of two classes", one.same == 0, style.ORANGE, "--"))
         for name, kind, color, line in looks:
             share = 100 * np.histogram(one.values[kind], edges)[0] / max(int(kind.sum()), 1)
@@ -88,12 +87,19 @@ def histograms(spreads: Sequence[Spread]) -> "Figure":
             axes.axvline(one.threshold, color=style.INK, linewidth=1.4, label="threshold", zorder=4)
         margin = 0.02 * (edges[-1] - edges[0])
         ends = edges[[0, -1]] if one.threshold is None else [min(edges[0], one.threshold), max(edges[-1], one.threshold)]
-        axes.set(xlabel=one.axis, ylabel="share of their pairs (%)", xlim=(ends[0] - margin, ends[1] + margin), ylim=(0, None))
+        axes.set(xlabel=one.axis, ylabel="pairs (%)", xlim=(ends[0] - margin, ends[1] + margin), ylim=(0, None))
         if len(spreads) > 1:
             axes.set_title(one.title)
     labelled = {label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(labelled.values(), labelled.keys(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _edges(spreads: Sequence[Spread]) -> np.ndarray:
+    """The limits of BARS bars that hold all values, from 0 where none is below."""
+    low = min(0.0, *(float(one.values.min()) for one in spreads))
+    high = max(float(one.values.max()) for one in spreads)
+    return np.linspace(low, high if high > low else low + 1, BARS + 1)
 
 
 @style.styled
@@ -136,24 +142,26 @@ def class_pairs(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     ----------
     rows : `classes` [a, b], `accuracy` (0 to 1), `distance` (a mean), as in result.json; at least one.
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
     names = class_names(rows)
     right, apart = _matrices(rows, names)
     shown, k = style.distinct(names, 14), len(names)
     size = float(np.clip(0.46 * k, 2.6, 5.2))
     figure = style.blank(min(size + 2.6, 7.8), size + 0.4 + 0.06 * max(map(len, shown)))
     axes = figure.subplots()
-    lowest = float(np.nanmin(right))
-    above = axes.imshow(np.ma.masked_invalid(right), cmap="Oranges_r", vmin=min(lowest, 90.0), vmax=100 + (100 - min(lowest, 90.0)) / 8,
-                        interpolation="none")
-    bars = [(above, "answered rightly (%), on and above the diagonal")]
+    drawn = [("answered rightly (%)", right, "Oranges_r", min(float(np.nanmin(right)), 90.0), 100.0)]
     if np.isfinite(apart).any():
-        below = axes.imshow(np.ma.masked_invalid(apart), cmap="Blues_r", vmin=0, vmax=1.15 * (float(np.nanmax(apart)) or 1), interpolation="none")
-        bars.append((below, "mean distance, below the diagonal"))
-    _ticks(axes, shown)
-    if k <= NUMBERED:
-        _numbers(axes, right, apart, float(np.clip(9.0 - 0.25 * k, 4.5, 8)))
-    for image, label in bars:
+        drawn.append(("mean distance", apart, "Blues_r", 0.0, float(np.nanmax(apart)) or 1.0))
+    class_ticks(axes, shown)
+    axes.set(xlabel="class", ylabel="class")
+    for label, values, name, low, high in drawn:
+        colors = ListedColormap(colormaps[name](np.linspace(0, 0.9, 128)))                         # the last would be white
+        image = axes.imshow(np.ma.masked_invalid(values), cmap=colors, vmin=low, vmax=high, interpolation="none")
         figure.colorbar(image, ax=axes, shrink=0.8, label=label, pad=0.02, aspect=28).outline.set_visible(False)
+        if k <= NUMBERED:
+            _numbers(axes, values, image.to_rgba(values), 1 if label.endswith("(%)") and k <= 12 else 0 if label.endswith("(%)") else 2)
     return figure
 
 
@@ -174,25 +182,11 @@ def _matrices(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[
     return right, apart
 
 
-def _ticks(axes: "Axes", names: Sequence[str]) -> None:
-    k, longest = len(names), max(map(len, names))
-    at = np.arange(k) if k <= 2 * NUMBERED else np.unique(np.linspace(0, k - 1, 25).round().astype(int))
-    slant = 0 if longest <= 2 else 45 if k <= NUMBERED else 90
-    axes.set_xticks(at, [names[i] for i in at], rotation=slant, ha="right" if slant == 45 else "center",
-                    rotation_mode="anchor" if slant == 45 else None)
-    axes.set_yticks(at, [names[i] for i in at])
-    axes.tick_params(length=0 if k <= NUMBERED else 2, labelsize=9 if k <= NUMBERED else 7)
-    axes.grid(False)
-    axes.set(xlabel="class", ylabel="class")
-
-
-def _numbers(axes: "Axes", right: np.ndarray, apart: np.ndarray, size: float) -> None:
-    """Every number in its field, in white on what is dark: the lowest of either."""
-    for values, digits in ((right, 0 if len(right) > 12 else 1), (apart, 2)):
-        there = np.isfinite(values)
-        low, high = (float(values[there].min()), float(values[there].max())) if there.any() else (0.0, 0.0)
-        middle = min(low, 90.0) + 0.45 * (100 - min(low, 90.0)) if values is right else 0.45 * high
-        for row, column in zip(*np.nonzero(there), strict=True):
-            value = values[row, column]
-            text = f"{value:.{digits}f}" if value < 100 or values is apart else "100"
-            axes.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if value < middle else style.INK)
+def _numbers(axes: "Axes", values: np.ndarray, colors: np.ndarray, digits: int) -> None:
+    """Every number that there is in its field, in white on what is dark: values (K, K), colors (K, K, 4)."""
+    light = colors[..., :3] @ np.array([0.2126, 0.7152, 0.0722])                                   # relative luminance (ITU-R BT.709)
+    size = float(np.clip(9.0 - 0.25 * len(values), 4.5, 8))
+    for row, column in zip(*np.nonzero(np.isfinite(values)), strict=True):
+        text = f"{values[row, column]:.{digits}f}"
+        axes.text(column, row, "100" if text == "100.0" else text, ha="center", va="center", fontsize=size,
+                  color="white" if light[row, column] < 0.45 else style.INK)

@@ -1,4 +1,4 @@
-"""The pairs that a verifier's report shows: two images, their classes, distance and probability, and what of the training images is near."""
+"""The pairs that a verifier's report shows: two images, their classes, distance, probability, and the nearest training images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from smallvision.report import words
-from smallvision.runs.evidence import GALLERIES
+from smallvision.runs.pair_arrays import GALLERIES
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _pairs(evidence: Mapping[str, np.ndarray], classes: Sequence[str], kind: str
         sides = [_side(evidence, classes, index, {name: values[place, side] for name, values in arrays.items()})
                  for side, index in enumerate(evidence["pairs"][row].tolist())]  # fmt: skip
         distance, likely = float(evidence["distances"][row]), float(evidence["probabilities"][row])
-        out.append(Pair((sides[0], sides[1]), f"{distance:.3g}", probability(likely), kind.startswith("right")))
+        out.append(Pair((sides[0], sides[1]), apart(distance), probability(likely), kind.startswith("right")))
     return out
 
 
@@ -94,13 +94,18 @@ def _side(evidence: Mapping[str, np.ndarray], classes: Sequence[str], index: int
     """One image of a pair; `arrays` are the gallery's, of this image alone."""
     label = int(evidence["labels"][index])
     known = zip(arrays["near"], arrays["near_labels"].tolist(), arrays["near_distances"].tolist(), strict=True)
-    near = tuple(Near(pixels, _name(classes, one), f"{distance:.3g}", one == label) for pixels, one, distance in known)
+    near = tuple(Near(pixels, _name(classes, one), apart(distance), one == label) for pixels, one, distance in known)
     return Side(arrays["pixels"], _name(classes, label), index, near)
 
 
 def probability(value: float) -> str:
     """In percent; what only rounds to certainty, of either kind, is not called certain."""
-    return f"< 0.1{words.SPACE}%" if 0 < value and round(100 * value, 1) <= 0 else words.probability(value)
+    return f"< 0.1{words.SPACE}%" if value > 0 and round(100 * value, 1) <= 0 else words.probability(value)
+
+
+def apart(distance: float) -> str:
+    """A distance with three digits: "1.00"."""
+    return f"{distance:#.3g}" if abs(distance) < 1000 else words.whole(round(distance))
 
 
 def _name(classes: Sequence[str], index: int) -> str:

@@ -62,15 +62,25 @@ def curve(probabilities: np.ndarray, same: np.ndarray) -> Curve:
     return Curve(false, true, int((~truth).sum()))
 
 
-def threshold_distance(verifier: Mapping[str, Any]) -> float | None:
-    """The distance up to which a pair is said to be of one class, where the head is the distance: its score is minus the distance.
+def threshold_score(verifier: Mapping[str, Any]) -> float | None:
+    """The head's score from which a pair is said to be of one class.
 
-    None where no such distance is: the probability does not fall with the distance, or the threshold is 0 or 1.
+    None where no such score is: the probability does not rise with the score, or the threshold is 0 or 1.
+
+    Parameters
+    ----------
+    verifier : of result.json: `slope` and `intercept` of the logistic curve, and `threshold`, a probability.
     """
     slope, intercept, threshold = (float(verifier[key]) for key in ("slope", "intercept", "threshold"))
     if slope <= 0 or not 0 < threshold < 1:
         return None
-    return (intercept - log(threshold / (1 - threshold))) / slope
+    return (log(threshold / (1 - threshold)) - intercept) / slope
+
+
+def threshold_distance(verifier: Mapping[str, Any]) -> float | None:
+    """The distance up to which a pair is said to be of one class, where the head's score is minus the distance; None as above."""
+    score = threshold_score(verifier)
+    return None if score is None else -score
 
 
 def chance_error(reliability: np.ndarray) -> float:

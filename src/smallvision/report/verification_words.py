@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.report import words
 from smallvision.report.probe_words import listed
+from smallvision.report.verification_pairs import apart
 from smallvision.report.verification_rates import chance_error, surest
+from smallvision.report.words import SPACE, interval, percent, whole
 
 GOOD, ROUGH = 0.02, 0.05      # calibration errors up to which probabilities can be taken as they are, and roughly
-EVEN = 0.01                   # by which sureness and share of right answers may differ and be called equal; range of equal probabilities
+EVEN = 0.01                   # by which shares may differ and still be called equal
 
 
 def threshold(verifier: Mapping[str, Any], false_accept: float, distance: float | None) -> str:
@@ -22,35 +23,35 @@ def threshold(verifier: Mapping[str, Any], false_accept: float, distance: float 
     false_accept : the share of false accepts that was asked for; 0 for equal error rates.
     distance : where the threshold is, if the head is the distance.
     """
-    at = f"a probability of {words.percent(verifier['threshold'], 1)} on" + (f", a distance of at most {distance:.3g}" if distance is not None else "")
-    let = words.percent(verifier["false_accept"])
-    pairs = f"{words.whole(round(verifier['pairs']))} pairs of validation images"
+    at = f"a probability of {percent(verifier['threshold'], 1)} on"
+    at += f", a distance of at most {apart(distance)}" if distance is not None else ""
+    aim = "for as large a share of those of two classes to be accepted as of those of one class to be rejected"
     if false_accept:
-        return (f"A pair is said to be of one class from {at}: as low as may be with at most {words.percent(false_accept)} of the pairs of two "
-                f"classes accepted, on {pairs} ({let} were).")  # fmt: skip
-    return (f"A pair is said to be of one class from {at}: where, on {pairs}, as large a share of those of two classes was accepted ({let}) as "
-            "of those of one class was not.")  # fmt: skip
+        aim = f"so that at most {percent(false_accept)} of those of two classes are accepted"
+    pairs = f"{whole(round(verifier['pairs']))} pairs of validation images"
+    let = f"{percent(verifier['false_accept'])} of those of two classes"
+    return f"A pair is said to be of one class from {at}. That was chosen on {pairs}, {aim}; there {let} are accepted."
 
 
 def rates(scored: Mapping[str, Any], of: str) -> str:
     """What is accepted there on the shown split; "" where that was not recorded."""
     if "true_accept" not in scored or "false_accept" not in scored:
         return ""
-    return (f"Of the {of} pairs it accepts {words.percent(scored['true_accept'])} of those of one class and "
-            f"{words.percent(scored['false_accept'])} of those of two.")  # fmt: skip
+    true, false = percent(scored["true_accept"]), percent(scored["false_accept"])
+    return f"Of the {of} pairs {true} of those of one class and {false} of those of two are accepted."
 
 
-def guessing(share: float, interval: Sequence[float] | None) -> str:
+def guessing(share: float, ends: Sequence[float] | None) -> str:
     """What answers drawn at random would reach, and whether this is shown to be more.
 
     Parameters
     ----------
     share : of the pairs that are of one class, 0 to 1.
-    interval : of the accuracy.
+    ends : the interval of the accuracy.
     """
     best = max(share, 1 - share)
-    text = f"Guessing would be right for {words.percent(best, 0)} of them, with an AUC of 0.5 and an equal error rate of 50{words.SPACE}%."
-    if interval and interval[0] <= best:
+    text = f"Guessing would be right for {percent(best, 0)} of them, with an AUC of 0.5 and an equal error rate of 50{SPACE}%."
+    if ends and ends[0] <= best:
         return f"{text} The interval of the accuracy reaches down to that: it is not shown that this verifier does better than guessing."
     return text
 
@@ -64,20 +65,20 @@ def belief(error: float, reliability: np.ndarray | None, probabilities: np.ndarr
     reliability : float64 (bins, 3), mean probability, share of one class, pairs; None where there is none.
     probabilities, same : (M,), of the pairs, and whether they are of one class, 0 or 1.
     """
-    text = f"Its probabilities are off by {words.percent(error)} on average"
+    text = f"They are off by {percent(error)} on average"
     if reliability is not None:
-        text += (f" (expected calibration error, {len(reliability)} bins of equally many pairs; by chance alone it would be "
-                 f"{words.percent(chance_error(reliability))} on so many pairs, were they exactly right)")  # fmt: skip
+        bins = f"{len(reliability)} bin{'s' if len(reliability) > 1 else ''} of equally many pairs"
+        text += f" (expected calibration error, {bins}; were they exactly right, chance would make it {percent(chance_error(reliability))})"
     if float(np.ptp(probabilities)) < EVEN:
-        return f"{text}, but they are the same for all pairs, {words.percent(float(probabilities.mean()), 0)}: they tell nothing."
+        return f"{text}, but they are the same for all pairs, {percent(float(probabilities.mean()), 0)}: they tell nothing."
     sure, right = surest(probabilities, same)
     if error <= GOOD:
         verdict = "they can be taken as they are"
     else:
-        how = "too sure of itself" if sure > right + EVEN else "not sure enough" if sure < right - EVEN else "neither too sure nor too unsure on the whole"
-        taken = "they can be taken roughly" if error <= ROUGH else "they are not to be taken as they are"
-        verdict = f"{taken}, and it is {how} (sure by {words.percent(sure, 1)} on average, right for {words.percent(right, 1)})"
-    return f"{text}: {verdict}, where half of all pairs are of one class."
+        verdict = "they can be taken roughly" if error <= ROUGH else "they are not to be taken as they are"
+        how = "too sure" if sure > right + EVEN else "not sure enough" if sure < right - EVEN else "on the whole as sure as it is right"
+        verdict += f"; the verifier is {how} (sure by {percent(sure, 1)} on average, right for {percent(right, 1)} of the pairs)"
+    return f"{text}: {verdict}. They are for pairs of which half are of one class."
 
 
 def unseen(found: Mapping[str, Any], seen: Mapping[str, Any], names: Sequence[str], of: str) -> list[str]:
@@ -90,33 +91,30 @@ def unseen(found: Mapping[str, Any], seen: Mapping[str, Any], names: Sequence[st
     of : the shown split, as a word.
     """
     ends = found.get("intervals", {}).get("pair_accuracy")
-    between = f" (95{words.SPACE}% interval {words.interval(ends)})" if ends else ""
-    pairs = f"{words.whole(found['pairs'])} pairs of " if "pairs" in found else "pairs of "
-    out = [f"Of {pairs}images of classes kept out of training ({listed(list(names))}), {words.percent(found['pair_accuracy'])} are judged rightly{between}, "
-           f"{_against(found['pair_accuracy'], seen['pair_accuracy'])} those of the classes seen ({of}, {words.percent(seen['pair_accuracy'])}). "
-           f"AUC {found['auc']:.4f}, equal error rate {words.percent(found['equal_error'])}."]  # fmt: skip
+    between = f" (95{SPACE}% interval {interval(ends)})" if ends else ""
+    pairs = f"{whole(found['pairs'])} pairs of " if "pairs" in found else "pairs of "
+    kept = f" ({listed(list(names))})" if names else ""
+    points = 100 * (found["pair_accuracy"] - seen["pair_accuracy"])
+    against = "as many as" if abs(points) < 0.005 else f"{abs(points):.2f} points {'fewer' if points < 0 else 'more'} than"
+    out = [f"Of {pairs}images of classes kept out of training{kept}, {percent(found['pair_accuracy'])} are judged rightly{between}: "
+           f"{against} of the classes seen ({of}, {percent(seen['pair_accuracy'])}). AUC {found['auc']:.4f}, equal error rate "
+           f"{percent(found['equal_error'])}."]  # fmt: skip
     if "false_accept" in found and "true_accept" in found:
-        out.append(f"The threshold and the probabilities were fitted on the classes seen. Here that threshold accepts {words.percent(found['true_accept'])} of the "
-                   f"pairs of one class and {words.percent(found['false_accept'])} of those of two.")  # fmt: skip
-        lost = 1 - found["equal_error"] - found["pair_accuracy"]
-        if lost > EVEN:
-            out.append(f"A threshold fitted on these classes would have {words.percent(1 - found['equal_error'])} right.")
+        true, false = percent(found["true_accept"]), percent(found["false_accept"])
+        out.append("Threshold and probabilities were fitted on the classes seen. Here "
+                   f"{true} of the pairs of one class and {false} of those of two are accepted.")  # fmt: skip
+    if 1 - found["equal_error"] - found["pair_accuracy"] > EVEN:
+        out.append(f"At equal error rates on these very pairs, {percent(1 - found['equal_error'])} would be judged rightly.")
     error = found["calibration_error"]
-    verdict = "can be taken as they are here, too" if error <= GOOD else "can be taken roughly" if error <= ROUGH else "are not to be believed here"
-    out.append(f"Its probabilities are off by {words.percent(error)} on average: they {verdict}.")
-    return out
-
-
-def _against(value: float, other: float) -> str:
-    points = 100 * (value - other)
-    if abs(points) < 0.005:
-        return "as many as of"
-    return f"{abs(points):.2f} points {'fewer' if points < 0 else 'more'} than of"
+    verdict = "can be taken as they are" if error <= GOOD else "can be taken roughly" if error <= ROUGH else "are not to be believed"
+    return [*out, f"The probabilities are off by {percent(error)} on average: here they {verdict}."]
 
 
 def dimensions(found: Mapping[str, Any], size: int, of: str) -> str:
     """How much of the representation is used."""
     dead, twins = found["dead"], found["duplicates"]
-    return (f"Of {words.whole(size)} dimension{'s' if size != 1 else ''}, {words.whole(dead)} {'is' if dead == 1 else 'are'} dead (the same for every {of} image) and "
-            f"{words.whole(twins)} say{'s' if twins == 1 else ''} what another does. The effective rank is {found['effective_rank']:.1f}: as many equally wide "
-            "directions would be used as much (Roy & Vetterli 2007). Images of K classes that lie on K points, as far apart as can be, need K − 1 directions.")  # fmt: skip
+    many = "s" if size != 1 else ""
+    return (f"Of {whole(size)} dimension{many}, {whole(dead)} {'is' if dead == 1 else 'are'} dead (the same for every {of} image) and "
+            f"{whole(twins)} say{'s' if twins == 1 else ''} what another does. The effective rank is {found['effective_rank']:.1f}: as "
+            "many equally wide directions would be used as much (Roy & Vetterli 2007). K classes, each at one point and all equally "
+            "far apart, take K − 1 directions.")  # fmt: skip

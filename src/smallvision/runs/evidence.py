@@ -8,6 +8,7 @@ import numpy as np
 
 from smallvision.errors import BadInput
 from smallvision.experiment.text import short
+from smallvision.runs.pair_arrays import GALLERIES, OF_GALLERIES, verified
 from smallvision.runs.shapes import damaged
 
 LARGEST_EVIDENCE = 1024**3                # bytes of all arrays together, unpacked
@@ -45,7 +46,6 @@ _RECONSTRUCT: Table = {
     "pca_interpolations": ("u", ("pairs", "between", "C", "H", "W")),
     "interpolations": ("u", ("pairs", "between", "C", "H", "W")), "interpolation_index": ("i", ("pairs", "2")),
 }
-GALLERIES = ("right_same", "right_other", "wrong_same", "wrong_other")         # a verifier's clearest answers, right and wrong
 _VERIFY: Table = {
     "representation": ("f", ("N", "D")), "pairs": ("i", ("M", "2")), "same": ("i", ("M",)), "distances": ("f", ("M",)),
     "scores": ("f", ("M",)), "probabilities": ("f", ("M",)), "reliability": ("f", ("bins", "3")),
@@ -80,7 +80,9 @@ TOGETHER = (("first_index", "first_pixels"), ("mistake_index", "mistake_pixels")
             ("worst_index", "worst_pixels"), ("worst_index", "worst_reconstructions"), ("first_noisy", "worst_noisy"),
             ("pca_components", "pca_mse"), ("traversals", "traversal_dimensions"), ("interpolations", "interpolation_index"),
             ("first_pca", "first_pca_mse"), ("first_pca", "pca_samples"), ("alone_pairs", "alone_same"), ("alone_pairs", "alone_right"),
-            ("alone_pairs", "alone_probabilities"))
+            ("alone_pairs", "alone_probabilities"),
+            *((f"gallery_{kind}", f"gallery_{kind}_{part}") for kind in GALLERIES for part in OF_GALLERIES),
+            *(("unseen_pairs", f"unseen_{part}") for part in ("labels", "same", "distances", "probabilities", "classes")))
 NEEDS = (("first_pca", "first_index"), ("pca_interpolations", "interpolations"))           # the first not without the second
 
 
@@ -175,34 +177,4 @@ def _reconstructed(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, i
         raise damaged(file, f"spectrum has {len(arrays['spectrum'])} values, more than D = {sizes['D']}")
 
 
-def _verified(file: Path, arrays: dict[str, np.ndarray], sizes: dict[str, int]) -> None:
-    """Pairs are of two images, the same or not as their labels are, with probabilities; galleries hold pairs of their kind."""
-    for part, own in (("", ""), ("alone_", ""), ("unseen_", "unseen_")):
-        pairs, labels = arrays.get(f"{part}pairs"), arrays.get(f"{own}labels")
-        if pairs is None or labels is None:
-            continue
-        if (pairs[:, 0] == pairs[:, 1]).any():
-            raise damaged(file, f"{part}pairs has an image with itself")
-        if not np.array_equal(arrays[f"{part}same"] == 1, labels[pairs[:, 0]] == labels[pairs[:, 1]]):
-            raise damaged(file, f"{part}same does not say which {part}pairs are of one class")
-        likely = arrays[f"{part}probabilities"]
-        if len(likely) and not 0 <= likely.min() <= likely.max() <= 1:
-            raise damaged(file, f"{part}probabilities has values outside 0 to 1")
-    if "alone_pairs" in arrays:
-        _alone(file, *(arrays[f"alone_{name}"] for name in ("pairs", "same", "right", "probabilities")))
-    for kind in GALLERIES:
-        rows = arrays.get(f"gallery_{kind}", np.zeros(0, np.int64))
-        if (arrays["same"][rows] != (kind in ("right_same", "wrong_other"))).any():
-            raise damaged(file, f"gallery_{kind} points at pairs of another kind")
-
-
-def _alone(file: Path, pairs: np.ndarray, same: np.ndarray, right: np.ndarray, likely: np.ndarray) -> None:
-    """No image is in two of these pairs, and some probability parts those said to be the same from the others."""
-    if len(np.unique(pairs)) != pairs.size:
-        raise damaged(file, "alone_pairs has an image in two pairs")
-    said = same == right                                               # both 1: said so, and it is; both 0: said so, and it is not
-    if not np.isin(right, (0, 1)).all() or (said.any() and not said.all() and likely[said].min() <= likely[~said].max()):
-        raise damaged(file, "alone_right does not go with alone_probabilities")
-
-
-CHECKS = {"classify": _classified, "reconstruct": _reconstructed, "verify": _verified}
+CHECKS = {"classify": _classified, "reconstruct": _reconstructed, "verify": verified}

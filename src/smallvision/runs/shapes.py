@@ -37,6 +37,9 @@ _SCORES: dict[str, dict[str, Any]] = {
                "true_accept_1?": SHARE, "true_accept_01?": SHARE, "effective_rank": AMOUNT, "distance": AMOUNT},
 }
 _TRAINED: dict[str, dict[str, Any]] = {"verify": {"loss": NUMBER, "head?": NUMBER}}            # of training itself, where it is less
+_FITTED: dict[str, dict[str, Any]] = {                                                         # what scoring needs beside the weights
+    "verify": {"verifier": {"slope": NUMBER, "intercept": NUMBER, "threshold": SHARE, "false_accept": SHARE, "pairs": AMOUNT}},
+}
 _FULL: dict[str, dict[str, Any]] = {
     "classify": {"accuracy_interval?": [SHARE, SHARE],
                  "per_class?": [{"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}],
@@ -58,7 +61,7 @@ def shapes(task: str) -> dict[str, Any]:
     """Of every file of a run of a task, by its name."""
     scores, scored = _SCORES[task], {**_SCORES[task], "count": WHOLE, **_FULL[task]}
     result = {**_RESULT, "train?": scored, "validation?": (scored, None), "test?": (scored, None), "unseen?": (scored, None),
-              "verifier?": {"slope": NUMBER, "intercept": NUMBER, "threshold": SHARE, "false_accept": SHARE, "pairs": NUMBER}}
+              **_FITTED.get(task, {})}
     epoch = {**_EPOCH, "train": _TRAINED.get(task, scores), "validation?": (scores, None), "test?": (scores, None)}
     return {**SHAPES, "result.json": result, "metrics.jsonl": epoch}
 

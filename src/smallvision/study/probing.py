@@ -5,14 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from smallvision import probing
 from smallvision.data import expand
 from smallvision.data.images import Splits
 from smallvision.errors import BadInput
-from smallvision.evaluate.features import features
 from smallvision.experiment import Experiment, ProbeSpec
 from smallvision.experiment.recipe import ProtocolSpec
 from smallvision.probing import mapped, sampling
@@ -27,7 +25,7 @@ def refuse(spec: ProbeSpec, experiment: Experiment, splits: Splits, model: nn.Mo
     Parameters
     ----------
     splits : all of the experiment's, the test split among them.
-    model : as it would be trained, on the device of the images.
+    model : as it would be trained.
     """
     try:
         train = splits.train
@@ -35,7 +33,8 @@ def refuse(spec: ProbeSpec, experiment: Experiment, splits: Splits, model: nn.Mo
             train = sampling.originals(train, len(expand.kinds(experiment.data.expand)))
         mapped.refuse_missing(spec.maps)
         sampling.sample(replace(splits, train=train).to("cpu"), spec)
-        features(model, splits.train.take(torch.zeros(1, dtype=torch.int64, device=splits.train.labels.device)))
+        if not callable(getattr(model, "encode", None)):
+            raise BadInput(f"needs a network with encode(pixels) -> (B, D); {type(model).__name__} has none")
     except BadInput as error:
         raise BadInput(f"[probe] {error}") from None
 

@@ -1,0 +1,107 @@
+"""A study of verifiers: judged on pairs that share no image, chosen on validation pairs, looked at by the winner and the baseline."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from smallvision.data import images
+from smallvision.disagreements import disagreements
+from smallvision.experiment import load_study
+from smallvision.report import study as page
+from smallvision.study import choice
+
+GIVER = """
+name = "giver"
+data = { source = "digits", limit = 150 }
+model = { kind = "mlp-autoencoder", widths = [24], representation = 12 }
+task = { kind = "reconstruct" }
+recipe = { epochs = 1 }
+"""
+BASE = """
+name = "pairs"
+data = {{ source = "digits", limit = 600, validation = 0.2 }}
+model = {{ kind = "siamese", encoder = {{ experiment = "{giver}" }} }}
+task = {{ kind = "verify" }}
+recipe = {{ epochs = 2, order = "classes", classes_per_batch = 10, images_per_class = 6, optimizer = "adam", learning_rate = 3e-3 }}
+"""
+STUDY = """
+name = "starts"
+question = "Is an encoder that was trained before worth more than a fresh one, and which loss is better?"
+base = "{base}"
+seeds = 1
+varies = ["model", "task"]
+compare = "all"
+[[case]]
+name = "taken over"
+[[case]]
+name = "fresh"
+set = {{ "model.weights" = "fresh" }}
+[[case]]
+name = "head"
+set = {{ "model.weights" = "fresh", "model.head" = "dense", "task.loss" = "cross-entropy" }}
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread_a_process(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+def right(path, split):
+    """Which pairs a run got right, by the ids of both images, straight from its files."""
+    for name in ("evidence.npz", "evidence-validation.npz"):
+        if (path / name).exists():
+            with np.load(path / name) as found:
+                if str(found["split"]) == split:
+                    ids = found["ids"][found["alone_pairs"]].tolist()
+                    return {frozenset(map(tuple, pair)): bool(hit) for pair, hit in zip(ids, found["alone_right"], strict=True)}
+    raise AssertionError(f"{path} was not scored on {split}")
+
+
+def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baseline_meet_the_test_split(lent, finish, tmp_path):
+    for name, text in (("giver", GIVER), ("base", BASE.format(giver=tmp_path / "giver.toml")),
+                       ("starts", STUDY.format(base=tmp_path / "base.toml"))):  # fmt: skip
+        (tmp_path / f"{name}.toml").write_text(text)
+    record, _ = finish(load_study(str(tmp_path / "starts.toml")), tmp_path / "runs", workers=1)
+    rows = {row["case"]: row for row in record.table}
+    winner = record.result["choice"]["winner"]
+    assert winner == max(rows, key=lambda case: (rows[case]["validation"]["pair_accuracy"], -rows[case]["validation"]["loss"]))
+    assert record.result["choice"]["by"] == "highest mean validation accuracy on pairs, then lowest loss" == choice.reason(record.table)
+    met = {case for case, row in rows.items() if "test" in row}
+    assert met == {winner, record.result["baseline"]}
+    assert record.result["baseline"] == "taken over"
+    for case, row in rows.items():
+        (run,) = record.runs(case)
+        assert run.result["looks"] == (case in met)
+        assert row["validation"]["pair_accuracy"] == run.result["validation"]["pair_accuracy"]
+
+    declared = [one for one in record.verdicts if one["split"] == "validation"]
+    assert [one["pair"] for one in declared] == [["taken over", "fresh"], ["taken over", "head"], ["fresh", "head"]]
+    for one in record.verdicts:
+        a, b = (right(record.runs(case)[0].path, one["split"]) for case in one["pair"])
+        assert a.keys() == b.keys()
+        assert len(frozenset.union(*a)) == 2 * len(a), "no image is in two pairs"
+        only = [sum(x[pair] and not y[pair] for pair in a) for x, y in ((a, b), (b, a))]
+        assert one["only_right"] == only
+        assert one["images"] == [len(a), len(a)]
+        assert one["p"] == pytest.approx(stats.binomtest(only[0], sum(only)).pvalue if sum(only) else 1.0, rel=1e-12)
+        assert one["measure"]["key"] == "pair_accuracy"
+        assert f"over {len(a)} pairs that share no image" in one["sentence"]
+        assert one["confound"] == ""
+
+    told = record.result["answer"]
+    answers, kept = record.answers()[told["split"]], record.pictures
+    splits = images.load(record.runs("fresh")[0].experiment.data).named()
+    pixels = {tuple(one): image.numpy() for split in ("validation", "test") for one, image in zip(
+        splits[split].ids.tolist(), splits[split].pixels, strict=True)}  # fmt: skip
+    shown = [one for kind in disagreements(answers, *told["pair"]) for one in answers.images(kind.rows)]
+    assert shown
+    for one in shown:
+        np.testing.assert_array_equal(kept[one], pixels[one])
+
+    text = page.page(record, record.answers(), kept)
+    for said in (told["sentence"], "validation accuracy on pairs (%)", "Verdicts rest on pairs of which no two share an image",
+                 f"of {len(answers.labels)} pairs", "drawn anew, since pairs share them"):  # fmt: skip
+        assert said in text, said
+    low, high = record.runs("fresh")[0].result["validation"]["intervals"]["pair_accuracy"]
+    assert f"{100 * low:.2f} to {100 * high:.2f}" in text, "one seed alone has the interval that its run found"
