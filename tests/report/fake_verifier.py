@@ -1,4 +1,4 @@
-"""A verifier's run directory made up after the contract in docs/architecture.md, its figures those of scikit-learn and of loops, without training."""
+"""A verifier's run directory made up after the contract in docs/architecture.md, its figures by scikit-learn and loops, without training."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -153,7 +153,8 @@ def _galleries(rng: np.random.Generator, arrays: Arrays, dense: bool) -> Arrays:
     apart = cdist(made, made)
     out: Arrays = {}
     for kind, there in kinds.items():
-        rows = np.array(sorted(np.flatnonzero(there), key=lambda row: -likely[row] if kind.endswith("_same") else likely[row])[:12], np.int64)
+        some, sign = np.flatnonzero(there), -1 if kind.endswith("_same") else 1
+        rows = some[np.argsort(sign * likely[some], kind="stable")][:12]
         index = arrays["pairs"][rows]                                                              # (n, 2)
         near = np.argsort(apart[index], axis=-1, kind="stable")[..., 1:4]
         out |= {

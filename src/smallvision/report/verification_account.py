@@ -57,14 +57,13 @@ def account(
 def _kind(evidence: Mapping[str, np.ndarray], classes: Sequence[str], kind: str, wrong: np.ndarray, distance: float | None) -> list[str]:
     """Of one kind of wrong answers: of which classes the pairs are, how far apart, and whether what is near their images says why."""
     both = np.sort(evidence["labels"][evidence["pairs"]], axis=1)                                  # (M, 2)
-    every = evidence["same"] == (kind == "wrong_other")
-    of = "one class" if kind == "wrong_other" else "two classes"
-    out = [_most(*(Counter(map(tuple, both[some].tolist())) for some in (wrong, every)), of, classes), _apart(evidence["distances"][wrong], distance)]
+    found, every = (Counter(map(tuple, both[some].tolist())) for some in (wrong, evidence["same"] == (kind == "wrong_other")))
+    out = [_most(found, every, "one class" if kind == "wrong_other" else "two classes", classes), _apart(evidence["distances"][wrong], distance)]
     counts = _neighbours(evidence, kind)
     if sum(counts):
         taken, known, elsewhere = REASONS[kind]
-        known = f"{KNOWN}: {known[distance is None]}"
-        out.append(_reasons(int(wrong.sum()), list(zip(counts, (taken, known, elsewhere), strict=True))))
+        reasons = (taken, f"{KNOWN}: {known[distance is None]}", elsewhere)
+        out.append(_reasons(int(wrong.sum()), list(zip(counts, reasons, strict=True))))
     return out
 
 
