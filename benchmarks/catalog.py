@@ -19,7 +19,8 @@ from smallvision.runs.measures import measured
 RESULTS = Path(__file__).parent / "results" / "catalog"
 
 WHERE = ("smallvision", "processor", "cores", "threads", "device", "packages")
-KEPT = ("seed", "epochs", "seconds", "seconds_per_epoch", "images_per_second", "selected", "looks", "train", "validation", "test")
+KEPT = ("seed", "epochs", "seconds", "seconds_per_epoch", "images_per_second", "selected", "looks", "train", "validation", "test",
+        "unseen")  # fmt: skip
 
 
 def measure(name: str, seeds: int, root: Path | None) -> dict:
@@ -35,8 +36,9 @@ def measure(name: str, seeds: int, root: Path | None) -> dict:
     for row, run in zip(rows, runs, strict=True):
         ends = [0.0, *(epoch["seconds"] for epoch in run.metrics)]
         row["median_epoch_seconds"] = statistics.median(b - a for a, b in itertools.pairwise(ends))
-        for split in ("train", "validation", "test"):
-            row.get(split, {}).pop("per_class", None)
+        for split in ("train", "validation", "test", "unseen"):
+            for key in ("per_class", "class_pairs"):
+                row.get(split, {}).pop(key, None)
     return {
         "format_version": 1,
         "name": name,

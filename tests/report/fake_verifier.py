@@ -1,4 +1,4 @@
-"""A verifier's run directory made up after the contract in docs/architecture.md, its figures by scikit-learn and loops, without training."""
+"""A verifier's run directory made up after the contract in docs/architecture.md, its figures from scikit-learn and loops, untrained."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ import numpy as np
 
 from smallvision.experiment.encoder import SiameseSpec
 from smallvision.experiment.task import VerifySpec
-from smallvision.report import tables, verification_words, words
+from smallvision.report import style, tables, verification_words, words
 from smallvision.report import verification_figures as figures
 from smallvision.report.drawn import inline
 from smallvision.report.verification_account import account
@@ -132,7 +132,7 @@ def _told(found: _Found) -> dict[str, Any]:
         "wrong": [shelves[kind] for kind in ("wrong_same", "wrong_other") if kind in shelves],
     }  # fmt: skip
     if found.unseen:
-        names = [str(name) for name in evidence.get("unseen_classes", ())]
+        names = [style.short(str(name), 40) for name in evidence.get("unseen_classes", ())]
         out["unseen_words"] = verification_words.unseen(found.unseen, scored, names, found.shown)
     if scored.get("dimensions"):
         out["dimensions"] = verification_words.dimensions(scored["dimensions"], evidence["representation"].shape[1], found.shown)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from smallvision.report import words
+from smallvision.report import style, words
 from smallvision.report.probe_words import listed
 from smallvision.report.verification_pairs import apart, kinds
 
@@ -58,7 +58,8 @@ def _kind(evidence: Mapping[str, np.ndarray], classes: Sequence[str], kind: str,
     """Of one kind of wrong answers: of which classes the pairs are, how far apart, and whether what is near their images says why."""
     both = np.sort(evidence["labels"][evidence["pairs"]], axis=1)                                  # (M, 2)
     found, every = (Counter(map(tuple, both[some].tolist())) for some in (wrong, evidence["same"] == (kind == "wrong_other")))
-    out = [_most(found, every, "one class" if kind == "wrong_other" else "two classes", classes), _apart(evidence["distances"][wrong], distance)]
+    of = "one class" if kind == "wrong_other" else "two classes"
+    out = [_most(found, every, of, classes), _apart(evidence["distances"][wrong], distance)]
     counts = _neighbours(evidence, kind)
     if sum(counts):
         taken, known, elsewhere = REASONS[kind]
@@ -147,4 +148,4 @@ def _are(some: np.ndarray) -> str:
 
 def _called(pair: tuple[int, ...], classes: Sequence[str]) -> str:
     """Both classes of a pair, or the one that both are."""
-    return listed([classes[one] if one < len(classes) else str(one) for one in dict.fromkeys(pair)])
+    return listed([style.short(classes[one] if one < len(classes) else str(one), 40) for one in dict.fromkeys(pair)])

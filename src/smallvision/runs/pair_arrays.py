@@ -1,6 +1,6 @@
 """The arrays of a verifier's evidence.npz, checked against each other: pairs, what was said of them, and those that are shown. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,9 @@ def verified(file: Path, arrays: Arrays, sizes: Mapping[str, int]) -> None:
         _alone(file, *(arrays[f"alone_{name}"] for name in ("pairs", "same", "right", "probabilities")))
     if "reliability" in arrays:
         said, found, counts = arrays["reliability"].T
-        _reliable(file, said, found, counts, arrays["same"])
+        _reliable(file, counts, ((found, arrays["same"]), (said, arrays["probabilities"])))
+        if (np.diff(said) < 0).any():
+            raise damaged(file, "reliability is not by rising probability")
     _shown(file, arrays)
 
 
@@ -61,12 +63,13 @@ def _alone(file: Path, pairs: np.ndarray, same: np.ndarray, right: np.ndarray, l
         raise damaged(file, "alone_right does not go with alone_probabilities")
 
 
-def _reliable(file: Path, said: np.ndarray, found: np.ndarray, counts: np.ndarray, same: np.ndarray) -> None:
-    """Bins by rising probability hold every pair once, and as many of one class as there are."""
-    whole = (counts >= 1).all() and np.array_equal(counts, counts.round()) and counts.sum() == len(same)
-    shares = all(((some >= 0) & (some <= 1)).all() for some in (said, found))
-    if not whole or not shares or (np.diff(said) < 0).any() or abs(float(found @ counts) - same.sum()) > 0.5:
-        raise damaged(file, "reliability does not count the pairs by their probabilities")
+def _reliable(file: Path, counts: np.ndarray, means: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Bins hold every pair once, and their means are shares of which the sum over all pairs is that of the pairs' own values."""
+    whole = (counts >= 1).all() and np.array_equal(counts, counts.round())
+    for mean, values in means:
+        close = abs(float(mean @ counts) - float(values.sum())) <= 1e-6 * len(values)
+        if not whole or counts.sum() != len(values) or not ((mean >= 0) & (mean <= 1)).all() or not close:
+            raise damaged(file, "reliability does not count the pairs by their probabilities")
 
 
 def _shown(file: Path, arrays: Arrays) -> None:
