@@ -219,7 +219,7 @@ def test_why_wrong_answers_are_wrong() -> None:
     )
     falsely, missed = found["Two classes taken for one"], found["One class taken for two"]
     assert falsely.startswith("All are of a and b (2 of 2 such pairs), a and c (1 of 2 such pairs) and b and c (1 of 1 such pairs). "
-                              "Half of them are at most 0.500 apart, 50 % of the threshold’s 1.00. Of the 4, shown below, in 2 an")  # fmt: skip
+                              "Half of them are at most 0.500 apart, 50 % of the threshold’s 1.00. Of the 4, shown below, in 2 an")
     assert "; in 1 the nearest training images of one of the two are mostly of the other’s class" in falsely
     assert "; in 1 both images’ nearest training images are mostly of their own class, so the encoder knows either: the" in falsely
     assert missed.startswith("All are of a (1 of 1 such pairs) and b (1 of 1 such pairs). Half of them are at most 1.44 apart, 144 %")
