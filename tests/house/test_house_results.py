@@ -42,9 +42,11 @@ def test_every_study_of_the_catalog_has_its_figures(name):
     key = measured(found["table"][0]["validation"]).key
     for row in found["table"]:
         assert [run["seed"] for run in row["runs"]] == list(study.seeds)
-        assert ("test" in row) == (row["case"] in found["choice"]["met_test"])
+        assert "test" in row or row["case"] not in found["choice"]["met_test"]     # others: an equal run met it for another study
         assert statistics.fmean(run["validation"] for run in row["runs"]) == row["validation"][key]
-        assert len({run["looks"] for run in row["runs"]}) == 1, "a look at the test split beside the study's own"
+        looks = {run["looks"] for run in row["runs"]}
+        assert looks in ({0}, {1}), "a run of a study met the test split twice, or its seeds are not alike"
+        assert looks == {1} or "test" not in row
 
 
 def test_every_try_of_a_recipe_was_on_validation_images_alone():

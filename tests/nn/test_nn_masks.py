@@ -153,7 +153,7 @@ def test_only_a_global_head_takes_any_size():
     kinds = ("mlp", "lenet5", "mlp-autoencoder", "conv-autoencoder", "combo-autoencoder")
     given = {"experiment": "any", "model": {"kind": "cnn", "head": "global-mean", "blocks": [block(4)]}}
     one_size = [{"kind": kind} for kind in kinds]
-    one_size += [{"kind": "cnn", "blocks": [block(4)]}, {"kind": "encoder-classifier", "encoder": given}]
+    one_size += [{"kind": "cnn", "blocks": [block(4)]}, *({"kind": kind, "encoder": given} for kind in ("encoder-classifier", "siamese"))]
     for values in one_size:
         model = build(SPEC.validate_python(values), (3, 14, 12), 5, MEAN, STD, 3)
         assert not model.any_size

@@ -111,7 +111,8 @@ def test_pairs_of_classes_are_shown_in_their_places(k: int) -> None:
     names = [f"class {i}" for i in range(k)]
     rows = [{"classes": [names[a], names[b]], "accuracy": 1 - (a + b) / (4 * k), "distance": 1.0 + a + b}
             for a in range(k) for b in range(a, k) if (a, b) != (0, 1)]  # fmt: skip
-    right, below = (image.get_array() for image in verification_figures.class_pairs(rows).axes[0].images)
+    axes = verification_figures.class_pairs(rows).axes[0]
+    right, below = (image.get_array() for image in axes.images)
     for one in rows:
         a, b = (names.index(name) for name in one["classes"])
         assert right[a, b] == pytest.approx(100 * one["accuracy"])
@@ -121,7 +122,7 @@ def test_pairs_of_classes_are_shown_in_their_places(k: int) -> None:
     assert right.mask[0, 1]
     assert below.mask[1, 0]
     assert below.mask.sum() == k * (k + 1) // 2 + 1
-    assert len(verification_figures.class_pairs(rows).axes[0].texts) == (k * k - 2 if k <= 20 else 0)
+    assert len(axes.texts) == (k * k - 2 if k <= 20 else 0)
 
 
 def test_numbers_can_be_read_on_every_colour() -> None:

@@ -122,9 +122,9 @@ class Verify:
         probabilities = meaning.probability(scores)
         curve = verification.roc(probabilities, same)
         if self.spec.false_accept:
-            threshold = verification.threshold_at(curve, self.spec.false_accept)
+            threshold = min(verification.threshold_at(curve, self.spec.false_accept), 1.0)         # just above it where all are 1
         else:
-            threshold = float(verification.equal_error(curve)[1])
+            threshold = min(float(verification.equal_error(curve)[1]), 1.0)
         accepts = float(verification.rates_at(curve, threshold)[0])
         return Verifier(meaning, threshold, accepts, len(which), (validation, made))
 
