@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smallvision.errors import BadInput
-from smallvision.experiment import Experiment, load
+from smallvision.experiment import Experiment
 from smallvision.experiment.data import DataSpec
-from smallvision.experiment.encoder import OnEncoderSpec, protocol_aside
-from smallvision.experiment.files import located
+from smallvision.experiment.encoder import EncoderSpec, OnEncoderSpec, protocol_aside
+from smallvision.experiment.files import load_giver, located
 from smallvision.experiment.model import CustomSpec
 from smallvision.experiment.task import ClassifySpec
 from smallvision.experiment.text import expanded, writable
@@ -81,7 +81,7 @@ def _with_encoder(model: OnEncoderSpec, needing: dict[Path, str]) -> OnEncoderSp
     """
     encoder = model.encoder
     try:
-        found = _of_run(encoder.run) if encoder.run is not None else _of_experiment(str(encoder.experiment), needing)
+        found = _of_run(encoder.run) if encoder.run is not None else _of_experiment(encoder, needing)
     except FileNotFoundError as error:
         if encoder.digest is None or encoder.model is None:
             raise BadInput(str(error)) from None
@@ -91,8 +91,9 @@ def _with_encoder(model: OnEncoderSpec, needing: dict[Path, str]) -> OnEncoderSp
     return model.model_copy(update={"encoder": encoder.model_copy(update=found)})
 
 
-def _of_experiment(name: str, needing: dict[Path, str]) -> dict[str, Any]:
+def _of_experiment(encoder: EncoderSpec, needing: dict[Path, str]) -> dict[str, Any]:
     """Network and digest of an experiment. Raises FileNotFoundError where there is no such experiment, BadInput."""
+    name = str(encoder.experiment)
     where = f"model.encoder.experiment: {writable(name)}"
     try:
         file = located(name).resolve()
@@ -104,7 +105,7 @@ def _of_experiment(name: str, needing: dict[Path, str]) -> dict[str, Any]:
     if not file.exists():
         raise FileNotFoundError(f"{where}: no such file")
     try:
-        other = load(name)
+        other = load_giver(encoder)
     except BadInput as error:
         raise BadInput(f"model.encoder.experiment: {error}") from None
     other = _with_digests(other, None, None, None, {**needing, file: name})

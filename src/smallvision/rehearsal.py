@@ -107,8 +107,8 @@ def giver(experiment: Experiment, seed: int, encoder: Path | None) -> RunRecord 
     where = expanded(asked.run) if asked.run is not None else encoder
     if where is None:
         number = seed if asked.seed is None else asked.seed
-        raise BadInput(f"model.encoder: there is no finished run of {asked.experiment} with seed {number}; make it first: "
-                       f"smallvision run {asked.experiment} --seed {number}")
+        raise BadInput(f"model.encoder: there is no finished run of {asked.words} with seed {number}; make it first: "
+                       f"smallvision run {asked.words} --seed {number}")
     try:
         return read_run(where)
     except BadInput as error:

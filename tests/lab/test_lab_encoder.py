@@ -1,7 +1,9 @@
 """An encoder taken over from another run: its very bits at the start, its run made first and once, nothing of it needed afterwards."""
 
 import json
+import shlex
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -296,6 +298,10 @@ def test_a_need_may_have_needs_and_a_network_of_ones_own():
     ('{ run = "." }', r"model\.encoder\.run: \.: has no experiment\.toml"),
     ('{ run = "begun" }', r"encoder\.run: begun: is not finished, .* finish it: smallvision run begun/experiment.toml --seed 2 --resume$"),
     ('{ run = "begun", seed = 3 }', r"model\.encoder: seed has no effect with run"),
+    ('{ run = "begun", set = { "recipe.epochs" = 2 } }', r"model\.encoder: set has no effect with run, which is finished; leave it out"),
+    ('{ experiment = "giver.toml", set = { "recipe.epoch" = 2 } }', r"model\.encoder\.experiment: giver\.toml: unknown key recipe\.epoch"),
+    ('{ experiment = "giver.toml", set = { "recipe.epochs" = 0 } }', r"model\.encoder\.experiment: giver\.toml: recipe\.epochs: got 0"),
+    ('{ experiment = "giver.toml", set = 3 }', r"model\.encoder\.set: .*expected a table of settings"),
     ("{ }", r'model\.encoder: expected \{ experiment = "NAME" \} or \{ run = "FOLDER" \}, got neither'),
 ])  # fmt: skip
 def test_what_cannot_give_an_encoder_is_refused_in_one_line(encoder, message):
@@ -307,6 +313,27 @@ def test_what_cannot_give_an_encoder_is_refused_in_one_line(encoder, message):
         run("taker.toml")
     assert "\n" not in str(found.value)
     assert not Path("runs").exists()
+
+
+def test_what_is_taken_over_can_be_changed_as_a_case_of_a_study_changes_it(capsys):
+    giver()
+    settings = '{ "recipe.epochs" = 2, "recipe.schedule" = { kind = "cosine" }, data = { normalize = "none" }, "recipe.clip" = 0.5 }'
+    taker(f'{{ experiment = "giver.toml", set = {settings} }}')
+    with pytest.raises(BadInput, match=r"make it first: smallvision run giver\.toml .* --seed 1") as found:
+        list(lab.run(resolved(), Place(Path("alone"), seed=1, device="cpu", threads=1)))
+    words = shlex.split(str(found.value).split("smallvision run ")[1])[:-2]
+    assert words[0] == "giver.toml"
+    asked = load(*words[:1], words[1:])
+    assert (asked.recipe.epochs, asked.recipe.schedule.kind, asked.data.normalize, asked.recipe.clip) == (2, "cosine", "none", 0.5)
+    done = run("taker.toml")
+    assert states() == [("giver", 0), ("taker", 0)]
+    (other,) = (read_run(path.parent) for path in Path("runs").glob("giver*/state.json"))
+    assert other.result["experiment"] == asked.hash() == done.experiment.model.encoder.digest
+    assert infer.load(read_run(done.path)).model.encoder.standardize.identity
+    again = build(tomllib.loads((done.path / "experiment.toml").read_text()), "again")
+    assert again.hash() == done.result["experiment"]
+    Path("giver.toml").unlink()
+    assert with_digests(again, None, None, None).hash() == done.result["experiment"]
 
 
 def test_images_of_another_shape_are_refused_before_anything_is_run():

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -46,3 +47,13 @@ def test_freed_memory_is_kept_for_the_next_step():
         for how in ("kept", "given back")
     }
     assert faults["kept"] < 100 < faults["given back"]
+
+
+@pytest.mark.skipif(platform.system() != "Linux" or platform.machine() != "x86_64", reason="reads what Linux says of an x86 processor")
+def test_a_processor_without_bf16_is_said_beforehand():
+    flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")).split()
+    cpu, wide = torch.device("cpu"), {"avx512f", "avx512bw", "avx512vl", "avx512dq"} <= set(flags)
+    said = device.notes(cpu, "bf16")
+    assert len(said) == (0 if wide else 1)
+    assert all("recipe.precision=fp32" in note for note in said)
+    assert device.notes(cpu, "fp32") == device.notes(torch.device("cuda"), "bf16") == ()

@@ -1,11 +1,14 @@
 """What is asked of a network on the encoder of another experiment, and which experiment, or which run, that is."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
 from smallvision.experiment.base import BelowOne, Bool, NonNegative, Spec, Text, Width
 from smallvision.experiment.recipe import ProtocolSpec
+from smallvision.experiment.settings import Settings
+from smallvision.experiment.text import inline
 from smallvision.experiment.words import Activation, Initialization
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ class EncoderSpec(Spec):
     """Whose encoder: that of an experiment, by its catalog name or TOML file, or of a finished run, by its folder."""
 
     experiment: Text | None = None
+    set: Settings = Field(default_factory=dict)       # of the experiment, by full key, as in { "recipe.epochs" = 20 }
     run: Text | None = None
     seed: Annotated[int, Strict(), Field(ge=0)] | None = None     # of the experiment's run; None: that of the run that takes it over
     # Filled in by smallvision, so that a run is rebuilt from its own files, and is another run when what it takes over is.
@@ -30,7 +34,15 @@ class EncoderSpec(Spec):
             raise ValueError(f'expected {{ experiment = "NAME" }} or {{ run = "FOLDER" }}, got {found}')
         if self.run is not None and self.seed is not None:
             raise ValueError("seed has no effect with run, which has a seed of its own; leave it out")
+        if self.run is not None and self.set:
+            raise ValueError("set has no effect with run, which is finished; leave it out, or name an experiment")
         return self
+
+    @property
+    def words(self) -> str:
+        """What follows `smallvision run` to make the run that is wanted, its seed apart."""
+        settings = [f"{key}={value if isinstance(value, str) else inline(value)}" for key, value in sorted(self.set.items())]
+        return " ".join([str(self.experiment), *map(shlex.quote, settings)])
 
 
 class OnEncoderSpec(Spec):

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.base import Spec
 from smallvision.experiment.data import DataSpec
+from smallvision.experiment.encoder import EncoderSpec
 from smallvision.experiment.spec import Experiment
 from smallvision.experiment.text import expanded, short, writable
 
@@ -43,11 +44,20 @@ def load(name: str, overrides: Iterable[str] = ()) -> Experiment:
     ------
     BadInput : unknown name or key, a file that is missing or no TOML, a value of wrong type or range.
     """
+    return _load(name, map(key_and_value, overrides))
+
+
+def load_giver(encoder: EncoderSpec) -> Experiment:
+    """The experiment whose encoder is taken over, with the settings that `encoder.set` changes. Raises BadInput as `load` does."""
+    return _load(str(encoder.experiment), sorted(encoder.set.items()))
+
+
+def _load(name: str, settings: Iterable[tuple[str, Any]]) -> Experiment:
     table = read_table(name)
     if "base" in table:
         raise BadInput(f"{writable(name)}: is a study (it has a base), and an experiment is wanted here")
-    for override in overrides:
-        apply(table, override)
+    for key, value in settings:
+        assign(table, key, value)
     return build(table, name)
 
 

@@ -8,8 +8,9 @@ from pydantic_core import PydanticCustomError
 
 from smallvision.errors import BadInput
 from smallvision.experiment.files import apply, assign, build, entries, key_and_value, located, parsed, toml, typed
+from smallvision.experiment.settings import SECTIONS, flat
 from smallvision.experiment.spec import Experiment
-from smallvision.experiment.study import SECTIONS, Study, flat
+from smallvision.experiment.study import Study
 from smallvision.experiment.text import short, writable
 
 BY_FULL_KEY = ("set", "axes", "search")   # tables of a study whose keys are keys of an experiment

@@ -9,31 +9,13 @@ from pydantic_core import PydanticCustomError
 
 from smallvision.experiment.base import Bool, Count, Float, Fraction, NonNegative, Spec, Text
 from smallvision.experiment.probe import ProbeSpec
+from smallvision.experiment.settings import SECTIONS, Settings, flat
 from smallvision.experiment.spec import Experiment
 from smallvision.experiment.text import short
 
-SECTIONS = ("data", "model", "task", "recipe", "protocol")
 MOST_SEEDS = 1000
 LONGEST_NAME = 60                         # characters of a case's name: it stands in tables
 QUOTE = 'a longer key is written in quotes, as in "model.blocks.0.channels" = ...'
-
-
-def flat(values: Any) -> Any:
-    """The settings of a case by full key: {"recipe": {"epochs": 3}} -> {"recipe.epochs": 3}.
-
-    A value replaces what its key names. A whole section changes the keys it names, unless it says its `kind`: then it
-    replaces what was there, as in ``model = { kind = "mlp" }``.
-    """
-    if not isinstance(values, dict):
-        raise PydanticCustomError("settings", "expected a table of settings, as in {example}", {"example": '"recipe.epochs" = 3'})
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        whole = key not in SECTIONS or not isinstance(value, dict) or "kind" in value
-        for full, inner in [(str(key), value)] if whole else [(f"{key}.{part}", inner) for part, inner in value.items()]:
-            if full in out:
-                raise PydanticCustomError("settings", "{key} is given twice; keep one", {"key": full})
-            out[full] = inner
-    return out
 
 
 def _seeds(value: Any) -> Any:
@@ -58,7 +40,6 @@ def _name(value: Any) -> Any:
 
 
 Number = Annotated[int, Strict()] | Float
-Settings = Annotated[dict[str, Any], BeforeValidator(flat)]
 Seeds = Annotated[tuple[int, ...], BeforeValidator(_seeds)]
 CaseName = Annotated[str, BeforeValidator(_name)]
 

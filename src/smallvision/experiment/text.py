@@ -1,5 +1,6 @@
-"""Text that goes in and out: a value as a message shows it, a path as a person writes it."""
+"""Text that goes in and out: a value as a message shows it, and as TOML has it; a path as a person writes it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,15 @@ def short(value: Any) -> str:
     except ValueError:                                # Python writes no whole number of more than 4 300 digits
         return "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def inline(value: Any) -> str:
+    """A value as TOML writes it in one line, as on the right of an override."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(key)} = {inline(inner)}' for key, inner in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(inline, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def writable(text: str) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from smallvision.errors import BadInput
-from smallvision.experiment import Experiment, load
+from smallvision.experiment import Experiment
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.encoder import OnEncoderSpec, protocol_aside
+from smallvision.experiment.files import load_giver
 from smallvision.experiment.recipe import ProtocolSpec
 from smallvision.passed import with_digests
 from smallvision.runs import where
@@ -104,7 +105,7 @@ def needs(experiment: Experiment) -> list[Experiment]:
     if not isinstance(model, OnEncoderSpec) or model.weights == "fresh" or model.encoder.experiment is None:
         return []
     name = model.encoder.experiment
-    other = with_digests(load(name), None, None, None)
+    other = with_digests(load_giver(model.encoder), None, None, None)
     if model.encoder.digest not in (None, protocol_aside(other)):
         found = f"hash {protocol_aside(other)}, expected {model.encoder.digest}"
         raise BadInput(f"model.encoder.experiment: {name} has changed since {experiment.name} was written ({found}); "
