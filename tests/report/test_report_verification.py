@@ -86,17 +86,20 @@ def test_the_page_is_whole_and_says_what_was_measured(records: dict[str, RunReco
         f"{percent(accept / 150)} of those of one class and {percent(falsely / 150)} of those of two",
         "expected calibration error, 15 bins", "Same or not", "Probabilities", "Pairs of classes", "Wrong answers", "Right answers",
         "1 says what another does", "effective rank is 2.0", "Said to be of two classes, and are of one",
+        "The function", "1 / (1 + exp(−(3 s + 7)))", f"smallvision same {record.path} ONE.png OTHER.png", "run.same(",
     ]  # fmt: skip
     if falsely or missed:
         expected += [f"{falsely + missed} of 300 pairs are answered wrongly: {falsely} of 150 pairs of two", f"and {missed} of 150 pairs"]
     if kind == "faultless":
         expected += ["None of 300 pairs is answered wrongly.", "No pair of any classes was answered wrongly.", "No pair is."]
     if kind == "dense":
-        expected += ["A dense head judges, not the distance", "what the head says", "the head’s logit", "loss (contrastive + the head's)",
+        expected += ["A dense head makes a number s of |a − b| and a · b", "A dense head judges, not the distance",
+                     "what the head says", "the head’s logit", "loss (contrastive + the head's)",
                      "have a probability within 10 points", "distances, which the head does not judge by"]  # fmt: skip
     else:
         at = (fake_verifier.INTERCEPT - np.log(0.6 / 0.4)) / fake_verifier.SLOPE
-        expected += [f"a distance of at most {at:.3g}", "loss (triplet)", "to the left of the threshold are said to be of one class"]
+        expected += [f"a distance of at most {at:.3g}", f"From 60.0 % on, which is a distance of at most {at:.3g}",
+                     "loss (triplet)", "to the left of the threshold are said to be of one class"]
     if kind == "validation":
         expected += ["was not looked at", "were fitted on these very pairs"]
     if record.result and record.result.get("unseen"):

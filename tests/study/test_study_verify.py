@@ -1,5 +1,7 @@
 """A study of verifiers: judged on pairs that share no image, chosen on validation pairs, looked at by the winner and the baseline."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -8,6 +10,7 @@ from smallvision.data import images
 from smallvision.disagreements import disagreements
 from smallvision.experiment import load_study
 from smallvision.report import study as page
+from smallvision.report import words
 from smallvision.study import choice
 
 GIVER = """
@@ -58,6 +61,14 @@ def right(path, split):
     raise AssertionError(f"{path} was not scored on {split}")
 
 
+def said_and_same(path):
+    """Of each test pair whether it was said to be of one class and whether it is, from a run's files alone."""
+    threshold = json.loads((path / "result.json").read_text())["verifier"]["threshold"]
+    with np.load(path / "evidence.npz") as found:
+        assert str(found["split"]) == "test"
+        return list(zip(found["probabilities"] >= threshold, found["same"] == 1, strict=True))
+
+
 def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baseline_meet_the_test_split(lent, finish, tmp_path):
     for name, text in (("giver", GIVER), ("base", BASE.format(giver=tmp_path / "giver.toml")),
                        ("starts", STUDY.format(base=tmp_path / "base.toml"))):  # fmt: skip
@@ -102,6 +113,12 @@ def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baselin
     text = page.page(record, record.answers(), kept)
     for said in (told["sentence"], "validation accuracy on pairs (%)", "Verdicts rest on pairs of which no two share an image",
                  f"of {len(answers.labels)} pairs", "drawn anew, since pairs share them"):  # fmt: skip
+        assert said in text, said
+    best = record.runs(winner)[0]
+    wrong = sum(1 for answer, same in said_and_same(best.path) if answer != same)
+    for said in ("The best verifier", f"its run with seed {best.result['seed']}", f"smallvision same {best.path} ", "Wrong answers",
+                 f"{wrong} of {words.whole(best.result['test']['pairs'])} pairs", "Right answers", "training image near it",
+                 'id="best-ask"', 'href="#verifier"', ".couple {"):  # fmt: skip
         assert said in text, said
     low, high = record.runs("fresh")[0].result["validation"]["intervals"]["pair_accuracy"]
     assert f"{100 * low:.2f} to {100 * high:.2f}" in text, "one seed alone has the interval that its run found"

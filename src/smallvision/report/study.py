@@ -16,6 +16,7 @@ from smallvision.report import (
     study_new_images,
     study_probed,
     study_reconstructions,
+    study_verifier,
     template,
     verdicts,
     words,
@@ -69,6 +70,7 @@ def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictu
         "measure": one, "short": study_figures.short(one), "runs": runs, "environment": cases.environments(runs),
         "command": record.state["command"], "hash": record.state["study"],
         "started": record.state.get("started"), "finished": record.state.get("finished"), "trained": _seconds(runs),
+        "verifier": study_verifier.best(every, (result.get("choice") or {}).get("winner"), one),
         **study_drawn.drawn(record, every, one), **_reconstructed(every, one), **study_probed.probed(record, every),
     }  # fmt: skip
     return template.render("study.html", **values, sections=_sections(values))
@@ -197,6 +199,7 @@ def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("curves", "Curves", values["curves"]), ("cost", f"{values['short'][0].upper()}{values['short'][1:]} and cost", values["scatter"]),
         ("size", "Representation size", values["size"]), ("depth", "Depth", values["depth"]),
         ("probes", probe_study.TITLE, values["probed"]), ("judged", "Verdicts by the probes", values["probe_verdicts"]),
+        ("verifier", "The best verifier", values["verifier"]),
         ("images", "Where they disagree", values["galleries"]), ("search", "Search", values["searched"]),
         ("match", "Matched sizes", values["matched"]), ("machine", "Machine", True), ("runs", "Runs", values["runs"] or values["waiting"]),
         ("asked", "What was asked", True), ("environment", "Environment", values["environment"]), ("repeat", "How to repeat it", True),

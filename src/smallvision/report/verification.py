@@ -72,14 +72,14 @@ def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
         "splits": rows, "figures": figures_table(scored, unseen), "unseen": unseen, "several_training": False,
         "class_pairs": pairs, "listed": LISTED, "confused": [row for row in pairs if row["wrong"]][:CONFUSED],
         **{name: [] for name in ("headline", "account", "right", "wrong", "unseen_words", "bins")},
-        **dict.fromkeys(("roc", "histograms", "reliability", "heatmap", "unseen_heatmap", "dimensions")),
+        **dict.fromkeys(("ask", "roc", "histograms", "reliability", "heatmap", "unseen_heatmap", "dimensions")),
     }  # fmt: skip
     model, task = record.experiment.model, record.experiment.task
     if result and evidence and isinstance(model, SiameseSpec) and isinstance(task, VerifySpec):
         found = _Found(record, result, evidence, scored, unseen, model, task, shown)
         run.update(_told(found), **_drawn(found, prefix), **_classes(found, prefix))
     run["middle"] = [
-        ("roc", "Same or not", run["roc"]), ("belief", "Probabilities", run["reliability"]),
+        ("ask", "The function", run["ask"]), ("roc", "Same or not", run["roc"]), ("belief", "Probabilities", run["reliability"]),
         ("classes", "Pairs of classes", run["class_pairs"]), ("unseen", "Classes never seen", run["unseen_words"]),
         ("wrong", "Wrong answers", run["account"]), ("right", "Right answers", run["right"]),
         ("latent", "Representation", run["dimensions"]),
@@ -127,6 +127,8 @@ def _told(found: _Found) -> dict[str, Any]:
             ("Beside guessing", verification_words.guessing(share, scored.get("intervals", {}).get("pair_accuracy"))),
             ("Threshold", f"{chosen} {verification_words.rates(scored, found.shown)}"), ("Probabilities", belief),
         ],
+        "ask": {"path": str(found.record.path),
+                "said": verification_words.function(verifier, found.model.distance, found.model.head == "dense", at)},
         "account": account(evidence, classes, verifier["threshold"], at),
         "right": [shelves[kind] for kind in ("right_same", "right_other") if kind in shelves],
         "wrong": [shelves[kind] for kind in ("wrong_same", "wrong_other") if kind in shelves],

@@ -33,6 +33,27 @@ def threshold(verifier: Mapping[str, Any], false_accept: float, distance: float 
     return f"A pair is said to be of one class from {at}. That was chosen on {pairs}, {aim}; there {let} are accepted."
 
 
+def function(verifier: Mapping[str, Any], metric: str, dense: bool, distance: float | None) -> str:
+    """How two images become an answer, with the numbers that were fitted.
+
+    Parameters
+    ----------
+    verifier : of result.json.
+    metric : "euclidean" or "cosine".
+    dense : whether a dense head judges.
+    distance : where the threshold is, if the head is the distance.
+    """
+    slope, shift = verifier["slope"], verifier["intercept"]
+    sign = "+" if shift >= 0 else "−"
+    judged = "A dense head makes a number s of |a − b| and a · b of their representations a and b, the same in either order"
+    if not dense:
+        judged = f"The head is the {'Euclidean ' if metric == 'euclidean' else 'cosine '}distance of their representations, with a minus: s"
+    end = f", which is a distance of at most {apart(distance)}" if distance is not None else ""
+    likely = f"1 / (1 + exp(−({slope:.3g} s {sign} {abs(shift):.3g})))"
+    return (f"Both images go through one encoder. {judged}; {likely} is the probability that they are of one class, where half of all "
+            f"pairs are. From {percent(verifier['threshold'], 1)} on{end}, the answer is “the same”.")  # fmt: skip
+
+
 def rates(scored: Mapping[str, Any], of: str) -> str:
     """What is accepted there on the shown split; "" where that was not recorded."""
     if "true_accept" not in scored or "false_accept" not in scored:
