@@ -7,7 +7,8 @@ Writes benchmarks/results/studies/NAME.json; `python benchmarks/tables.py` makes
 
 Beside what the study says, each comparison is made once more as if every case had been run once: the verdict for the first
 seeds alone, the second alone, and so on ("singles"), which shows what one run a side would have told. Cases are judged by their
-task's own measure (src/smallvision/runs/measures.py): accuracy, or of autoencoders the mean squared error, with PCA's beside it.
+task's own measure (src/smallvision/runs/measures.py): accuracy, or of autoencoders the mean squared error, with PCA's beside it, or of
+verifiers the accuracy on pairs, with their other figures beside it.
 """
 
 import argparse
@@ -28,7 +29,8 @@ from smallvision.study.record import StudyRecord
 
 RESULTS = Path(__file__).parent / "results" / "studies"
 WHERE = ("smallvision", "processor", "cores", "threads", "device", "packages")
-BESIDE = ("psnr", "ssim", "noisy_mse")
+BESIDE = {"mse": ("psnr", "ssim", "noisy_mse"),
+          "pair_accuracy": ("auc", "equal_error", "true_accept_1", "calibration_error", "precision_at_1", "effective_rank")}  # fmt: skip
 KEPT = ("case", "hash", "settings", "parameters", "multiply_adds", "bytes", "seconds", "validation", "test")
 
 
@@ -72,21 +74,21 @@ def row(case: dict[str, Any], runs: list[RunRecord]) -> dict[str, Any]:
     sizes = [(run.result.get("test") or run.result["validation"]).get("by_size") for run in runs]
     by_size = [[{"size": one["largest"], "accuracy": one["accuracy"]} for one in some] for some in sizes if some]
     kept = {**{key: case[key] for key in KEPT if key in case}, "runs": scores, **({"by_size": by_size} if by_size else {})}
-    return kept if key == "accuracy" else {**kept, **of_reconstruction(runs)}
+    return {**kept, **beside(runs, BESIDE[key])} if key in BESIDE else kept
 
 
-def of_reconstruction(runs: list[RunRecord]) -> dict[str, Any]:
-    """What is told of a case of autoencoders beside its error: means over the runs, and PCA with as many components."""
+def beside(runs: list[RunRecord], keys: tuple[str, ...]) -> dict[str, Any]:
+    """What is told of a case beside its score: means over the runs, and of autoencoders PCA with as many components."""
     results = [run.result or {} for run in runs]
-    beside: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for split in ("validation", "test"):
         scores = [result[split] for result in results if result.get(split)]
         if scores and len(scores) == len(results):
-            there = [key for key in BESIDE if all(key in one for one in scores)]
-            beside[split] = {key: statistics.fmean(one[key] for one in scores) for key in there}
+            there = [key for key in keys if all(key in one for one in scores)]
+            found[split] = {key: statistics.fmean(one[key] for one in scores) for key in there}
             if "pca" in scores[0]:                         # the same for every seed: it is fitted, not trained
-                beside[split]["pca"] = scores[0]["pca"]
-    return {"seconds_per_epoch": statistics.fmean(result["seconds_per_epoch"] for result in results), "beside": beside}
+                found[split]["pca"] = scores[0]["pca"]
+    return {"seconds_per_epoch": statistics.fmean(result["seconds_per_epoch"] for result in results), "beside": found}
 
 
 def singles(record: StudyRecord) -> list[dict[str, Any]]:

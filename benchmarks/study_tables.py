@@ -13,7 +13,7 @@ from smallvision.stats.wording import points
 HERE = Path(__file__).parent
 STUDIES = ("digits-smoke", "mnist-mlp-vs-cnn", "mnist-augmentation", "mnist-resolution", "cifar10-activations",
            "fashion-encoder-classifier", "cifar10-autoencoders", "cifar10-representation-size", "cifar10-depth",
-           "cifar10-ae-vs-pca-tsne-vae", "cifar10-knn")
+           "cifar10-ae-vs-pca-tsne-vae", "cifar10-knn", "cifar10-siamese")
 
 # What the reference systems conclude, from one run each: the claim, their figures, and the study and pair that put it to the test.
 CLAIMS = (
@@ -37,11 +37,11 @@ def read(name: str) -> dict[str, Any] | None:
     return json.loads(file.read_text()) if file.exists() else None
 
 
-def percent(scores: dict[str, Any] | None) -> str:
+def percent(scores: dict[str, Any] | None, key: str = "accuracy") -> str:
     if not scores:
         return ""
-    spread = f" ± {100 * scores['accuracy_sd']:.2f}" if scores["accuracy_sd"] is not None else ""
-    return f"{100 * scores['accuracy']:.2f}{spread}"
+    spread = f" ± {100 * scores[f'{key}_sd']:.2f}" if scores[f"{key}_sd"] is not None else ""
+    return f"{100 * scores[key]:.2f}{spread}"
 
 
 def whole(number: int) -> str:
@@ -50,8 +50,9 @@ def whole(number: int) -> str:
 
 def rows(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """The table of a study: header and rows."""
-    if measured(found["table"][0]["validation"]).key == "mse":
-        return reconstructions(found)
+    of = {"mse": reconstructions, "pair_accuracy": verifiers}.get(measured(found["table"][0]["validation"]).key)
+    if of is not None:
+        return of(found)
     searched = any(row["settings"] for row in found["table"])
     header = ["case", "validation %", "test %", "seeds", "parameters", "multiply-adds", "kB", "training s"] + ["found by search"] * searched
     out = []
@@ -84,6 +85,21 @@ def reconstructions(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
             f"{row['seconds_per_epoch']:.3g}",
         ]  # fmt: skip
         out.append(cells + [settings(row)] * searched)
+    return header, out
+
+
+def verifiers(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The table of a study of verifiers."""
+    header = ["case", "validation pairs %", "AUC", "TAR at FAR 1 %", "ECE %", "precision at 1 %", "effective rank", "test pairs %", "seeds",
+              "training s"]  # fmt: skip
+    out = []
+    for row in found["table"]:
+        beside = row["beside"]["validation"]
+        shares = [f"{100 * beside[key]:.2f}" for key in ("true_accept_1", "calibration_error", "precision_at_1")]
+        out.append([
+            marked(found, row), percent(row["validation"], "pair_accuracy"), f"{beside['auc']:.4f}", *shares,
+            f"{beside['effective_rank']:.1f}", percent(row.get("test"), "pair_accuracy"), str(len(row["runs"])), f"{row['seconds']:.3g}",
+        ])  # fmt: skip
     return header, out
 
 
@@ -156,7 +172,7 @@ def studies(table: Any, machine: Any) -> str:
         most = max(run["looks"] for row in found["table"] for run in row["runs"])
         looks = {0: "never", 1: "once"}.get(most, f"up to {most} times")
         text += f"\n### `{found['name']}`\n\n{found['question']}\n\n**{found['answer']['sentence']}**\n\n" + table(*rows(found)) + "\n"
-        text += PCA if "beside" in found["table"][0] else ""
+        text += PCA if "pca" in found["table"][0].get("beside", {}).get("validation", {}) else ""
         text += verdicts(found) + sizes(found) + (probes(table, found) if "probes" in found else "")
         text += f"\n{split}; the test split was met {looks} by a run that met it. " + machine(found["environment"])
     return text + resolution(table, machine) + speed(table)

@@ -12,6 +12,7 @@ from smallvision.api_data import data_get, data_info, data_sets
 from smallvision.api_study import preview
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, Study
+from smallvision.experiment.text import inline
 from smallvision.finished import Run
 from smallvision.passed import Arrays, arrays_by_name, with_digests
 from smallvision.runs import where
@@ -231,9 +232,9 @@ def cases(study: Study) -> list[dict[str, Any]]:
     """The cases of a study: name, what each sets, and the hash of the experiment that comes of it. Raises BadInput."""
     from smallvision.study.expand import expand
 
-    own = {case.name: case.set for case in study.case}
+    own = {case.name: ", ".join(f"{key} = {inline(value)}" for key, value in case.set.items()) for case in study.case}
     return [
-        {"case": name, "experiment": experiment.hash(), "sets": ", ".join(f"{key} = {value}" for key, value in own.get(name, {}).items())}
+        {"case": name, "experiment": experiment.hash(), "sets": own.get(name, "")}
         for name, experiment in expand(study).cases.items()
     ]
 

@@ -12,6 +12,8 @@ from smallvision.experiment import load_study
 from smallvision.report import study as page
 from smallvision.report import words
 from smallvision.study import choice
+from smallvision.study.events import Place
+from smallvision.study.run import preview
 
 GIVER = """
 name = "giver"
@@ -73,7 +75,13 @@ def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baselin
     for name, text in (("giver", GIVER), ("base", BASE.format(giver=tmp_path / "giver.toml")),
                        ("starts", STUDY.format(base=tmp_path / "base.toml"))):  # fmt: skip
         (tmp_path / f"{name}.toml").write_text(text)
-    record, _ = finish(load_study(str(tmp_path / "starts.toml")), tmp_path / "runs", workers=1)
+    study = load_study(str(tmp_path / "starts.toml"))
+    estimated = preview(study, Place(tmp_path / "runs", device="cpu", workers=1))
+    assert len(estimated.seconds) == 4, "three cases and the autoencoder"
+    batch = ["classes_per_batch=2", "images_per_class=40", "batch_size=80"]
+    few = load_study(str(tmp_path / "starts.toml"), [f"set.recipe.{key}" for key in batch])
+    assert preview(few, Place(tmp_path / "runs", device="cpu", workers=1)).total > 0, "steps are timed on enough images of a class"
+    record, _ = finish(study, tmp_path / "runs", workers=1)
     rows = {row["case"]: row for row in record.table}
     winner = record.result["choice"]["winner"]
     assert winner == max(rows, key=lambda case: (rows[case]["validation"]["pair_accuracy"], -rows[case]["validation"]["loss"]))

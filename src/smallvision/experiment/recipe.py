@@ -99,7 +99,7 @@ class RecipeSpec(Spec):
         product = self.classes_per_batch * self.images_per_class
         if self.batch_size != product:
             raise ValueError(f"batch_size is {self.batch_size}, and {self.classes_per_batch} classes with {self.images_per_class} images "
-                             f"each are {product}; leave batch_size out")
+                             f"each are {product}; leave batch_size out, or set it to {product}")
         if self.drop_last:
             raise ValueError('drop_last has no effect with order "classes", whose batches are all whole; leave it out')
         return self

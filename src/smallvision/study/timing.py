@@ -110,4 +110,4 @@ def _cost(job: Job) -> str:
     recipe = job.experiment.recipe
     spent = recipe.model_dump(include={"epochs", "batch_size", "optimizer", "precision", "drop_last", "deterministic"})
     extras = (recipe.average > 0, recipe.clip > 0)
-    return f"{job.experiment.data!r} {job.experiment.model!r} {spent} {extras}"
+    return f"{job.experiment.data!r} {job.experiment.model!r} {job.experiment.task!r} {spent} {extras}"

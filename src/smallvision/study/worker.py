@@ -27,11 +27,12 @@ import torch
 
 from smallvision import lab, look, rehearsal
 from smallvision.data import find, images
-from smallvision.data.images import Splits
+from smallvision.data.images import ImageSet, Splits
 from smallvision.errors import BadInput, Interrupted, RunFailed, SmallvisionError
 from smallvision.experiment import Experiment, ProbeSpec, build
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.files import typed
+from smallvision.experiment.recipe import RecipeSpec
 from smallvision.nn.encoders import refuse_other_shape
 from smallvision.runs import pictures, where
 from smallvision.runs.read import read_run
@@ -99,8 +100,7 @@ class Desk:
         endless = asked.recipe.model_copy(update={"epochs": ENDLESS, "patience": 0, "select": "last"})
         self._settle(asked, task["threads"])
         found = self.ready(asked)
-        count = min(len(found.splits.train), TIMED_STEPS * asked.recipe.batch_size)
-        few = found.splits.train.take(torch.arange(count, device=self.where))
+        few = _few(found.splits.train, asked.recipe)
         splits = replace(found.splits, train=few, validation=None, test=None)
         self._timed = engine.train(begin(found.model, asked.recipe), found.task, splits, asked.model_copy(update={"recipe": endless}), 0)
         next(self._timed)
@@ -184,6 +184,13 @@ TASKS = {
     "check": Desk.check, "match": Desk.match, "warm": Desk.warm, "time": Desk.time, "estimate": Desk.estimate,
     "run": Desk.run, "look": Desk.look, "probe": Desk.probe, "pictures": Desk.pictures,
 }  # fmt: skip
+
+
+def _few(images: ImageSet, recipe: RecipeSpec) -> ImageSet:
+    """As many images as a few steps need; where batches are of so many classes, enough of each."""
+    if recipe.order == "classes":
+        return images.take(torch.cat(engine.rows(recipe, images, 0, 0)[:TIMED_STEPS]))
+    return images.take(torch.arange(min(len(images), TIMED_STEPS * recipe.batch_size), device=images.labels.device))
 
 
 def _progress(events: Iterator[engine.Progress | engine.EpochRecord]) -> engine.Progress:

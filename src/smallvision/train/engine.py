@@ -176,10 +176,10 @@ def _close_epoch(
 ) -> EpochRecord:
     """Score what the protocol lets be scored, keep the best weights, and turn to the next epoch."""
     recipe = experiment.recipe
-    fitted = task.fit(state.scored, splits.train, splits.validation)
+    watched = experiment.protocol.test == "watched" and splits.test is not None
+    fitted = task.fit(state.scored, splits.train, splits.validation) if splits.validation is not None or watched else None
     scored = task.score(state.scored, splits.validation, fitted) if splits.validation is not None else None
     validation, alarm = (scored.values, task.alarm(state.scored, scored)) if scored is not None else (None, None)
-    watched = experiment.protocol.test == "watched" and splits.test is not None
     test = task.score(state.scored, splits.test, fitted).values if watched and splits.test is not None else None
     better = False
     if validation is not None:
