@@ -13,6 +13,8 @@ import statistics
 import sys
 from pathlib import Path
 
+import accounts
+
 import smallvision as sv
 from smallvision.runs.measures import measured
 
@@ -51,6 +53,7 @@ def measure(name: str, seeds: int, root: Path | None) -> dict:
         "watched": [epoch["test"][measured(epoch["test"]).key] for epoch in first.metrics if "test" in epoch],
         "environment": {key: environment[key] for key in WHERE},
         "runs": rows,
+        **accounts.account(first.record),
     }
 
 

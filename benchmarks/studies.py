@@ -19,6 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import accounts
+
 import smallvision as sv
 from smallvision.answers import Answers
 from smallvision.disagreements import disagreements
@@ -56,6 +58,7 @@ def measure(name: str, root: Path | None) -> dict[str, Any]:
         "verdicts": result["verdicts"],
         "singles": singles(record),
         "disagreements": counted(record),
+        **accounts.account(runs[result["choice"]["winner"]][0]),
         **of_probes(record),
         "table": [row(one, runs[one["case"]]) for one in record.table],
         "plan": {key: record.plan[key] for key in ("workers", "threads", "why", "match", "search")},

@@ -14,7 +14,7 @@ from smallvision.errors import BadInput
 from smallvision.evaluate.calibration import Calibration
 from smallvision.infer import Loaded
 from smallvision.nn.siamese import Siamese
-from smallvision.tasks.verify import judged
+from smallvision.tasks.pair_scores import judged
 
 Several = Tensor | np.ndarray | Sequence[str | Path]
 Images = Several | str | Path

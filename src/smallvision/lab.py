@@ -117,7 +117,7 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
             with Signals() as signals, torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
                 counts = {name: len(split) for name, split in splits.named().items()}
                 slow = device.notes(where, recipe.precision)
-                notes = (*splits.notes, *getattr(prepared.model, "notes", ()), *rehearsal.told(taken), *slow)
+                notes = (*splits.notes, *getattr(prepared.model, "notes", ()), *prepared.notes, *rehearsal.told(taken), *slow)
                 yield Prepared(place.path, counts, layers, notes, where.type, threads, state.epoch)
                 yield from _train(state, task, splits, experiment, place, directory, signals)
                 yield from _score(state, task, splits, experiment, place, directory, signals, layers, notes)

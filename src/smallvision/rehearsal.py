@@ -44,6 +44,7 @@ class Ready:
     model: nn.Module
     task: engine.Task
     layers: dict[str, Any]
+    notes: tuple[str, ...] = ()            # what a person should know of it beforehand
 
 
 def ready(
@@ -78,13 +79,11 @@ def ready(
     if encoder is not None and isinstance(experiment.model, OnEncoderSpec) and on_encoder:
         take_over(model.get_submodule("encoder"), experiment.model.encoder, encoder, splits.train.largest)
     task = TASKS[experiment.task.kind](experiment.task, passed.loss)
-    if isinstance(task, Verify):
-        for split in splits.named().values():
-            task.pairs(split)                                 # a class with one image is refused now, not when it is scored
+    notes = task.check(splits) if isinstance(task, Verify) else ()
     table = summary.table(model, splits.train.largest)
     model = placed(model, where)
     _rehearse(model, task, splits, experiment, where)
-    return Ready(splits, model, task, table)
+    return Ready(splits, model, task, table, notes)
 
 
 def giver(experiment: Experiment, seed: int, encoder: Path | None) -> RunRecord | None:

@@ -128,6 +128,16 @@ def test_all_figures_of_a_set_of_pairs():
     assert 0.2 < found.equal_error < 0.35
     assert list(found.true_accept_at) == [0.01]                            # 0.1 % would rest on three pairs
     assert not verification.measure(*scored(900), 0.5).true_accept_at
+    draw = np.random.default_rng(0)
+    scores, same = draw.normal(size=201_000), np.arange(201_000) < 101_000
+    scores[same] += 3
+    found = verification.measure(scores, same, 0.5).true_accept_at
+    assert list(found) == [0.01, 0.001]
+    for rate, share in found.items():                                      # the largest scores of pairs of two that may be accepted
+        refused = np.sort(scores[~same])[-int(rate * 100_000) - 1]
+        assert share == (scores[same] > refused).mean()
+    assert list(verification.measure(scores[1001:], same[1001:], 0.5).true_accept_at) == [0.01, 0.001]
+    assert list(verification.measure(scores[:-1], same[:-1], 0.5).true_accept_at) == [0.01], "99 999 pairs of two classes are too few"
 
 
 @pytest.mark.parametrize(

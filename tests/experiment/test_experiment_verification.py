@@ -39,7 +39,7 @@ def test_a_batch_is_its_classes_times_their_images():
 
 def test_the_encoders_rate_is_two_orders_below_the_heads_when_it_is_taken_over():
     for changes, times in (({}, 0.01), ({"model.weights": "fresh"}, 1.0), ({"model.rate": 0.5}, 0.5),
-                           ({"model.rate": 0.0, "model.weights": "fresh"}, 0.0)):  # fmt: skip
+                           ({"model.rate": 0.0, "model.weights": "fresh", "model.representation": 8}, 0.0)):  # fmt: skip
         assert asked(changes).model.encoder_rate == times
 
 
@@ -53,7 +53,8 @@ TAKEN = [
     {}, {"task.loss": "contrastive", "task.margin": 0.5}, {"task.mining": "hard"}, {"task.loss": "cross-entropy", **DENSE},
     {"task.loss": "cross-entropy", "task.weight_penalty": 1e-4, "task.representation_penalty": 1e-3, **DENSE},
     {"task.head_weight": 0.5, **DENSE}, {"task.loss": "metric.NTXentLoss"}, {"task.false_accept": 0.01},
-    {"task.loss": "metric.TripletMarginLoss", "task.mining": "metric.BatchHardMiner"},
+    {"task.loss": "metric.TripletMarginLoss", "task.mining": "metric.BatchHardMiner"}, {"model.rate": 0.0, **DENSE},
+    {"task.loss": "metric.NTXentLoss", "task.loss_options": {"temperature": 0.1}},
     {"data": {"source": "folder", "path": "some"}},                   # which perhaps brings its own validation images
 ]  # fmt: skip
 
@@ -84,6 +85,9 @@ CONTRADICTIONS = {
     "mining of a library's": ({"task.loss": "metric.NTXentLoss", "task.mining": "hard"}, 'as in mining = "metric.MultiSimilarityMiner"'),
     "a library's miner alone": ({"task.mining": "metric.BatchHardMiner"}, 'with "triplet" use "all", "semi-hard" or "hard"'),
     "penalty": ({"task.weight_penalty": 0.1}, 'representation_penalty and weight_penalty have no effect with loss "triplet"'),
+    "nothing to learn": ({"model.rate": 0.0}, 'rate 0 freezes the encoder, and beside it there is nothing to learn; set head = "dense"'),
+    "options of our own loss": ({"task.loss_options": {"margin": 1}}, 'loss_options has no effect with loss "triplet"'),
+    "options of our own mining": ({"task.mining_options": {"margin": 1}}, 'mining_options has no effect with mining "semi-hard"'),
     "dense": ({"model.dense": [3]}, 'dense has no effect with head = "distance"'),
     "loss": ({"task.loss": "triplets"}, "task.loss"),
     "loss by a path": ({"task.loss": "metric.os.system"}, "task.loss"),

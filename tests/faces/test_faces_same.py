@@ -111,6 +111,7 @@ def save(pixels, path):
 
 def test_files_on_the_command_line(runs, shown, type_in, tmp_path):
     run = runs["distance"]
+    before = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in run.path.iterdir()}
     (same, _, _), (other, _, _) = shown(run, "right_same"), shown(run, "right_other")
     names = [save(image, tmp_path / f"{place}.png") for place, image in enumerate((*same[0], *other[0]))]
     status, out, err = type_in("same", run.path, *names[2:])
@@ -123,7 +124,6 @@ def test_files_on_the_command_line(runs, shown, type_in, tmp_path):
     first, second = out.splitlines()
     assert first.startswith(f"{names[0]}, {names[1]}: the same class: probability")
     assert second.startswith(f"{names[2]}, {names[3]}: not the same class: probability")
-    before = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in run.path.iterdir()}
     assert {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in run.path.iterdir()} == before
 
 

@@ -83,6 +83,16 @@ def test_values_and_gradients_are_those_of_the_plain_network(name):
     ]
 
 
+@pytest.mark.parametrize("name", GIVERS)
+def test_every_weight_is_in_one_group_and_the_givers_at_the_encoders_rate(name):
+    model = make(GIVERS[name][0], dense=[13], rate=0.5)
+    groups = model.parameter_groups(0.1)
+    found = [parameter for group in groups for parameter in group["params"]]
+    assert len(found) == len(set(found)) == len(list(model.parameters()))
+    encoder = {parameter for group in groups if group.get("rate") == 0.5 for parameter in group["params"]}
+    assert encoder == set(model.encoder.parameters())
+
+
 def test_of_a_variational_encoder_the_means_alone_are_kept():
     giver = {"kind": "combo-autoencoder", "depth": 3, "representation": 6, "variational": True}
     whole = build(SPEC.validate_python(giver), SHAPE, CLASSES, MEAN, STD, 3).eval()

@@ -139,6 +139,24 @@ def test_the_encoder_learns_at_its_rate_and_what_is_new_at_the_recipes(values, t
             torch.testing.assert_close(parameter.detach(), before[name] - 0.5 * share * gradients[name])
 
 
+@pytest.mark.parametrize("giver", [
+    {"kind": "siamese", "encoder": {"experiment": "any", "model": GIVER}, "representation": 7, "head": "dense"},
+    {"kind": "siamese", "encoder": {"experiment": "any", "model": CNN}, "rate": 0.3},
+    {"kind": "encoder-classifier", "encoder": {"experiment": "any", "model": GIVER}, "dense": [5]},
+], ids=str)  # fmt: skip
+def test_it_takes_over_what_was_made_on_another_encoder_itself(giver):
+    model = make(giver, head="dense", rate=0.5)
+    state = begin(model, RecipeSpec(learning_rate=0.5, weight_decay=0.01))
+    set_rate(state.optimizer, 0.5)
+    assert {parameter for group in state.optimizer.param_groups for parameter in group["params"]} == set(model.parameters())
+    before = copy.deepcopy(model.state_dict())
+    model(torch.rand(6, *SHAPE)).square().sum().backward()
+    state.optimizer.step()
+    changed = {name.split(".")[0] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    assert changed == {"encoder", "pair_head"}
+    assert not [name for name in before if "encoder.pair_head" in name or "encoder.output" in name], "its head does not come along"
+
+
 def test_frozen_it_keeps_its_statistics_and_drops_nothing():
     model = make(CNN, rate=0.0, representation=4).eval().train()
     before = copy.deepcopy(model.encoder.state_dict())

@@ -113,6 +113,15 @@ def test_contrastive_with_power_1_is_pytorch_metric_learning_s(labels, margin):
     same_loss(contrastive(representations, labels, margin, power=1), theirs, representations)
 
 
+@pytest.mark.parametrize("margin", [0.5, 1.5])
+@pytest.mark.parametrize("labels", BATCHES.values(), ids=BATCHES)
+def test_contrastive_by_cosine_is_pytorch_metric_learning_s(labels, margin):
+    """Its similarities are 1 less our distances, and so are its margins."""
+    representations = batch(labels)
+    theirs = ContrastiveLoss(pos_margin=1, neg_margin=1 - margin, distance=CosineSimilarity())(representations, labels)
+    same_loss(contrastive(representations, labels, margin, power=1, metric="cosine"), theirs, representations)
+
+
 @pytest.mark.parametrize("power", [1, 2, 3])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("labels", BATCHES.values(), ids=BATCHES)

@@ -1,6 +1,7 @@
 """Verification: its step, fit and score against pytorch-metric-learning, scikit-learn and brute force; each image encoded once."""
 
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ from smallvision.data.batches import Batch
 from smallvision.data.images import ImageSet
 from smallvision.errors import BadInput
 from smallvision.experiment import build
-from smallvision.tasks import TASKS
-from smallvision.tasks.verify import encoded, judged
+from smallvision.tasks import TASKS, Scores
+from smallvision.tasks.pair_scores import encoded, judged
 
 CLASSES = ("a", "b", "c", "d", "e")
 DENSE = {"head": "dense", "dense": [8]}
@@ -96,6 +97,9 @@ LOSSES = {
     "the library's": ({"normalized": True}, {"loss": "metric.NTXentLoss"}, losses.NTXentLoss()),
     "the library's, mined": ({}, {"loss": "metric.MultiSimilarityLoss", "mining": "metric.MultiSimilarityMiner"},
                              lambda *batch: losses.MultiSimilarityLoss()(*batch, miners.MultiSimilarityMiner()(*batch))),
+    "the library's, with options": ({}, {"loss": "metric.TripletMarginLoss", "loss_options": {"margin": 0.3},
+                                         "mining": "metric.TripletMarginMiner", "mining_options": {"margin": 0.4}},
+                                    lambda *batch: losses.TripletMarginLoss(0.3)(*batch, miners.TripletMarginMiner(0.4)(*batch))),
 }  # fmt: skip
 
 
@@ -300,8 +304,48 @@ def test_a_collapsed_representation_is_told_and_a_loss_without_a_margin_tells_no
     scores = task.score(network, images(), task.fit(network, images(), images()))
     alarm = task.alarm(network, scores)
     assert "collapsed" in alarm
-    assert "semi-hard mining, a lower learning rate or normalised representations" in alarm
+    assert alarm.endswith("; a lower learning rate or normalised representations help"), "semi-hard mining is in use already"
+    network.frozen = True
+    assert task.alarm(network, scores) is None, "nothing of it can be changed"
+    network.frozen = False
     assert prepared(DENSE, loss="cross-entropy")[1].alarm(network, scores) is None
+
+
+def test_the_librarys_losses_raise_the_alarm_by_their_own_margin_and_distances():
+    network, task = prepared(loss="metric.TripletMarginLoss")
+    made = np.random.default_rng(0).normal(size=(300, 12)).astype(np.float32)
+    told = [task.alarm(network, Scores({}, 300, {"representation": rows, "labels": np.arange(300) % 5}))
+            for rows in (made, 1e-4 * made, 1e-4 * made + 1)]  # fmt: skip
+    assert told[:2] == [None, None], "it looks at directions, whatever their length"
+    assert "collapsed" in told[2]
+    assert "semi-hard mining, a lower learning rate or normalised representations help" in told[2]
+    assert prepared(loss="metric.NTXentLoss")[1].alarm(network, Scores({}, 300, {})) is None, "it has no margin"
+
+
+@pytest.mark.parametrize("name", ["metric.NTXentLoss", "triplet", "contrastive"])
+def test_in_half_precision_distances_are_not_rounded(name):
+    network, task = prepared({"representation": 6}, loss=name)
+    given = batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        made = network.encode(given.pixels)
+        found = stepped(network, task, given).loss
+    assert made.dtype == torch.bfloat16
+    torch.testing.assert_close(found, task._on_distances(network, made, given.labels), rtol=0, atol=0)
+
+
+def test_before_training_it_says_what_pairs_there_will_be():
+    def asked(count, **task):
+        both = {"train": images(count=400), "validation": images(count=count)}
+        return prepared(**task)[1].check(SimpleNamespace(named=lambda: both))
+
+    assert asked(300) == ()
+    assert asked(300, false_accept=0.01) == ()
+    (note,) = asked(25)
+    pairs = len(prepared()[1].pairs(images(count=25))[1])
+    assert f"are fitted on {pairs} validation pairs" in note
+    assert asked(25, pairs=20) == (), "that is what was asked for"
+    with pytest.raises(BadInput, match=r"^task.false_accept: 0.001 of \d+ validation pairs of two classes is not even one; ask for at lea"):
+        asked(25, false_accept=0.001)
 
 
 SELF = "of one image with itself .*give two images each"
@@ -316,7 +360,8 @@ SELF = "of one image with itself .*give two images each"
     (lambda: stepped(nn.Linear(2, 2), prepared()[1], batch()), r'task.kind: "verify" needs a network that judges pairs'),
     (lambda: TASKS["verify"](prepared()[1].spec, F.mse_loss), r'task.kind: "verify" has losses of its own'),
     (lambda: prepared(loss="metric.TripletMarginLos"), r'^task.loss: pytorch-metric-learning has no "TripletMarginLos".*TripletMarginLoss'),
-    (lambda: prepared(loss="metric.ArcFaceLoss"), r'^task.loss: "metric.ArcFaceLoss" cannot be made with its defaults \(.*\); use '),
+    (lambda: prepared(loss="metric.ArcFaceLoss"), r'^task.loss: "metric.ArcFaceLoss" cannot be made with its defaults \(.*; give task'),
+    (lambda: prepared(loss="metric.NTXentLoss", loss_options={"temperatur": 1}), r"be made with task.loss_options = .'temperatur': 1"),
     (lambda: prepared(loss="metric.NTXentLoss", mining="metric.Nothing"), r'^task.mining: pytorch-metric-learning has no "Nothing" among'),
 ])  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line(call, said):

@@ -41,19 +41,20 @@ def trained(*overrides, seed=0):
 
 
 OPTIMISERS = {
-    "sgd": (["recipe.optimizer=sgd", "recipe.learning_rate=0.05"], lambda p: torch.optim.SGD(p, 0.05)),
+    "sgd": (["recipe.optimizer=sgd", "recipe.learning_rate=0.05"], lambda p: torch.optim.SGD(p, 0.05, fused=True)),
     "nesterov": (
         ["recipe.optimizer=sgd", "recipe.learning_rate=0.05", "recipe.momentum=0.9", "recipe.nesterov=true"],
-        lambda p: torch.optim.SGD(p, 0.05, 0.9, nesterov=True),
+        lambda p: torch.optim.SGD(p, 0.05, 0.9, nesterov=True, fused=True),
     ),
-    "adam": (["recipe.optimizer=adam", "recipe.learning_rate=0.002"], lambda p: torch.optim.Adam(p, 0.002)),
-    "adamw": (["recipe.optimizer=adamw", "recipe.betas=[0.8, 0.99]"], lambda p: torch.optim.AdamW(p, 0.002, (0.8, 0.99), weight_decay=0)),
+    "adam": (["recipe.optimizer=adam", "recipe.learning_rate=0.002"], lambda p: torch.optim.Adam(p, 0.002, fused=True)),
+    "adamw": (["recipe.optimizer=adamw", "recipe.betas=[0.8, 0.99]"], lambda p: torch.optim.AdamW(p, 0.002, (0.8, 0.99), weight_decay=0, fused=True)),
 }
 
 
 @pytest.mark.parametrize("which", OPTIMISERS)
 @pytest.mark.parametrize("clip", [0.0, 0.5])
 def test_equal_to_a_plain_loop(which, clip):
+    """To the last bit, with torch's fused optimisers on either side: their plain forms round otherwise, which Adam can make visible."""
     overrides, make = OPTIMISERS[which]
     overrides = [*overrides, "recipe.schedule=constant", f"recipe.clip={clip}", "task.label_smoothing=0.1"]
     state, events, _, splits = trained(*overrides)
@@ -71,9 +72,9 @@ def test_equal_to_a_plain_loop(which, clip):
             optimizer.step()
             losses.append(loss.item())
     ours = [loss for event in events if isinstance(event, Progress) for loss in event.losses]
-    assert ours == pytest.approx(losses, rel=2e-4)
+    assert ours == losses
     for name, value in state.model.state_dict().items():
-        torch.testing.assert_close(value, model.state_dict()[name], rtol=2e-3, atol=2e-5)
+        assert torch.equal(value, model.state_dict()[name]), name
 
 
 def test_what_is_recorded_counts_every_image_once():

@@ -6,6 +6,7 @@ distance is 0, a triplet costs the margin and no more, and its gradient is gone 
 looks like slow learning. What tells it apart is distances, against the margin they are meant to keep.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ IMAGES = 1000                             # looked at, spread over the split: ha
 NEAR = 0.1                                # of the margin: so near is near zero
 MOST = 0.9                                # of all pairs near zero: one place; two classes put at one place each have no more than half
 LINE = 1.1                                # effective rank below which more than two classes are on one line
+REMEDIES = ("semi-hard mining", "a lower learning rate", "normalised representations")
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,14 @@ def spread(representations: np.ndarray, margin: float, metric: str = "euclidean"
     return Spread(rows.shape[1], effective_rank(some), float(apart.mean()), float((apart < NEAR).mean()))
 
 
-def collapsed(measured: Spread, classes: int) -> str | None:
+def collapsed(measured: Spread, classes: int, remedies: Sequence[str] = REMEDIES) -> str | None:
     """What to tell a person whose network has collapsed, and what helps; None when it has not.
 
     Parameters
     ----------
     measured : from `spread`, after an epoch or more: an untrained network's distances may be small, too.
     classes : of the images measured. Two may well lie on one line.
+    remedies : those of REMEDIES that are not in use; at least one.
     """
     if measured.mean_distance < NEAR or measured.near_zero > MOST:
         where = "at one place"
@@ -79,8 +82,9 @@ def collapsed(measured: Spread, classes: int) -> str | None:
         where = "on one line"
     else:
         return None
+    helping = f"{remedies[0]} helps" if len(remedies) == 1 else f"{', '.join(remedies[:-1])} or {remedies[-1]} help"
     return (
         f"the representation has collapsed: nearly all images lie {where} ({measured.mean_distance:.2g} of the margin apart on average, "
         f"{measured.near_zero:.0%} of pairs nearer than {NEAR:g} of it, effective rank {measured.effective_rank:.1f} of "
-        f"{measured.dimensions}); semi-hard mining, a lower learning rate or normalised representations help"
+        f"{measured.dimensions}); {helping}"
     )

@@ -79,6 +79,9 @@ class SiameseSpec(OnEncoderSpec):
     def _every_key_has_an_effect(self) -> "SiameseSpec":
         if self.head == "distance" and self.dense != (128,):
             raise ValueError('dense has no effect with head = "distance"; use head = "dense"')
+        if self.encoder_rate == 0 and self.head == "distance" and self.representation is None:
+            raise ValueError('rate 0 freezes the encoder, and beside it there is nothing to learn; set head = "dense", or '
+                             "representation = 32 for a layer on it, or a rate above 0")
         return self
 
     @property

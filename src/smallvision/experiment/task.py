@@ -1,6 +1,6 @@
 """What is to be learned."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -46,6 +46,8 @@ class VerifySpec(Spec):
     loss: Annotated[str, Field(pattern=r"^(triplet|contrastive|cross-entropy|metric\.[A-Za-z]+)$")] = "triplet"
     margin: Positive | None = None                    # triplet, contrastive: in units of the distance; None is 1
     mining: Annotated[str, Field(pattern=r"^(all|semi-hard|hard|metric\.[A-Za-z]+)$")] | None = None      # triplet; None is "semi-hard"
+    loss_options: dict[str, Any] = Field(default_factory=dict)    # metric.<Name>: what the library's loss is made with, { margin = 0.1 }
+    mining_options: dict[str, Any] = Field(default_factory=dict)  # and its miner
     representation_penalty: NonNegative = 0.0         # cross-entropy: times the mean squared length of representations
     weight_penalty: NonNegative = 0.0                 # cross-entropy: times the sum of squared weights, biases and norms apart
     head_weight: Positive | None = None               # a dense head beside another loss learns by its own cross-entropy; None is 1
@@ -62,6 +64,9 @@ class VerifySpec(Spec):
         if (self.mining or "").startswith("metric.") and not self.loss.startswith("metric."):
             raise ValueError(f'mining "{self.mining}" is for losses of pytorch-metric-learning; with "{self.loss}" use "all", "semi-hard" '
                              'or "hard"')
+        for key, named in (("loss", self.loss), ("mining", self.mining)):
+            if getattr(self, f"{key}_options") and not (named or "").startswith("metric."):
+                raise ValueError(f'{key}_options has no effect with {key} "{named or "semi-hard"}" (it has with "metric.<Name>")')
         if self.loss != "cross-entropy" and (self.representation_penalty or self.weight_penalty):
             raise ValueError(f'representation_penalty and weight_penalty have no effect with loss "{self.loss}" '
                              '(they have with "cross-entropy")')

@@ -67,7 +67,8 @@ class EncoderClassifier(Classifier):
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """As of every classifier; the encoder's groups have its `rate`, and a frozen encoder has none."""
-        new = [group for part in (self.dense, self.output) for group in parameter_groups(part, weight_decay)]
+        own = [part for name, part in self.named_children() if name != "encoder"]          # without the output where it was taken out
+        new = [group for part in own for group in parameter_groups(part, weight_decay)]
         if self.frozen:
             return new
         return [{**group, "rate": self.rate} for group in self.encoder.parameter_groups(weight_decay)] + new

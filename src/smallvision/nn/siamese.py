@@ -101,8 +101,8 @@ class Siamese(nn.Module):
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """As of a classifier on an encoder: the encoder's groups have its `rate`, and a frozen encoder has none."""
-        parts = [self.projection, *([self.pair_head] if self.pair_head is not None else [])]
-        new = [group for part in parts for group in parameter_groups(part, weight_decay)]
+        own = [part for name, part in self.named_children() if name != "encoder"]          # without the head where it was taken out
+        new = [group for part in own for group in parameter_groups(part, weight_decay)]
         if self.frozen:
             return new
         return [{**group, "rate": self.rate} for group in self.encoder.parameter_groups(weight_decay)] + new

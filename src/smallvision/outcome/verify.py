@@ -14,11 +14,11 @@ from smallvision.experiment import Experiment
 from smallvision.experiment.encoder import SiameseSpec
 from smallvision.nn.siamese import Siamese
 from smallvision.tasks import Scores
-from smallvision.tasks.verify import PAIRS_SEED, TRUE_ACCEPTS, encoded, judged
+from smallvision.tasks.pair_scores import encoded, judged
+from smallvision.tasks.verify import PAIRS_SEED, TRUE_ACCEPTS
 
 SHOWN = 12                                # pairs in each gallery
 NEAR = 3                                  # training images beside each image of a pair
-TRAINING = 10_000                         # training images that these are looked for among
 VOTERS = 5                                # nearest other images of the split that vote on an image's class
 FIGURES = {"accuracy": "pair_accuracy", "auc": "auc", "equal_error": "equal_error",
            **{f"true_accept_at_{rate:g}": name for rate, name in TRUE_ACCEPTS.items()}}
@@ -67,8 +67,7 @@ def evidence(model: nn.Module, splits: Splits, experiment: Experiment, name: str
         "reliability": np.stack([curve.predicted, curve.observed, curve.counts.astype(np.float64)], axis=1),
         **alone(model, images, score),
     }
-    some = torch.arange(0, len(splits.train), max(1, -(-len(splits.train) // TRAINING)), device=splits.train.labels.device)
-    train = splits.train.take(some)
+    train = splits.train
     known, labels = encoded(model, train).cpu().numpy(), train.labels.cpu().numpy()
     for kind, rows in galleries(found["probabilities"], same, score.fitted["threshold"]).items():
         index = found["pairs"][rows].reshape(-1)                                                   # (2 n,)

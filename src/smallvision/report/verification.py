@@ -70,6 +70,7 @@ def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
         "columns": [(header, [tables.written(WRITTEN[key], row[key]) if key in row else "" for row in rows])
                     for key, header in COLUMNS if any(key in row for row in rows)],
         "splits": rows, "figures": figures_table(scored, unseen), "unseen": unseen, "several_training": False,
+        "most": getattr(record.experiment.task, "pairs_per_image", 0),
         "class_pairs": pairs, "listed": LISTED, "confused": [row for row in pairs if row["wrong"]][:CONFUSED],
         **{name: [] for name in ("headline", "account", "right", "wrong", "unseen_words", "bins")},
         **dict.fromkeys(("ask", "roc", "histograms", "reliability", "heatmap", "unseen_heatmap", "dimensions")),

@@ -12,6 +12,7 @@ from smallvision.report.words import SPACE, interval, percent, whole
 
 GOOD, ROUGH = 0.02, 0.05      # calibration errors up to which probabilities can be taken as they are, and roughly
 EVEN = 0.01                   # by which shares may differ and still be called equal
+ENOUGH = 20_000               # pairs for a calibration error that is steady
 
 
 def threshold(verifier: Mapping[str, Any], false_accept: float, distance: float | None) -> str:
@@ -99,7 +100,12 @@ def belief(error: float, reliability: np.ndarray | None, probabilities: np.ndarr
         verdict = "they can be taken roughly" if error <= ROUGH else "they are not to be taken as they are"
         how = "too sure" if sure > right + EVEN else "not sure enough" if sure < right - EVEN else "on the whole as sure as it is right"
         verdict += f"; the verifier is {how} (sure by {percent(sure, 1)} on average, right for {percent(right, 1)} of the pairs)"
-    return f"{text}: {verdict}. They are for pairs of which half are of one class."
+    return f"{text}: {verdict}. They are for pairs of which half are of one class.{_rough(len(same))}"
+
+
+def _rough(pairs: int) -> str:
+    """What a calibration error of so many pairs lacks, a sentence; "" of enough."""
+    return "" if pairs >= ENOUGH else f" A calibration error of {whole(pairs)} pairs is a rough one: {whole(ENOUGH)} make it steady."
 
 
 def unseen(found: Mapping[str, Any], seen: Mapping[str, Any], names: Sequence[str], of: str) -> list[str]:
@@ -128,7 +134,7 @@ def unseen(found: Mapping[str, Any], seen: Mapping[str, Any], names: Sequence[st
         out.append(f"At equal error rates on these very pairs, {percent(1 - found['equal_error'])} would be judged rightly.")
     error = found["calibration_error"]
     verdict = "can be taken as they are" if error <= GOOD else "can be taken roughly" if error <= ROUGH else "are not to be believed"
-    return [*out, f"The probabilities are off by {percent(error)} on average: here they {verdict}."]
+    return [*out, f"The probabilities are off by {percent(error)} on average: here they {verdict}.{_rough(found.get('pairs', ENOUGH))}"]
 
 
 def dimensions(found: Mapping[str, Any], size: int, of: str) -> str:

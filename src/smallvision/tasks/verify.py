@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from smallvision.data import pairs as drawn
-from smallvision.data.batches import Batch, epoch, in_order
-from smallvision.data.images import ImageSet
+from smallvision.data.batches import Batch
+from smallvision.data.images import ImageSet, Splits
 from smallvision.errors import BadInput
 from smallvision.evaluate import calibration, collapse, dimensions, verification
 from smallvision.evaluate.calibration import Calibration
-from smallvision.evaluate.pair_distances import pair_distances
 from smallvision.experiment.task import VerifySpec
 from smallvision.nn.classifier import NORMS
 from smallvision.nn.siamese import Siamese
@@ -28,11 +28,12 @@ from smallvision.tasks import metric
 from smallvision.tasks.base import Scores, Step
 from smallvision.tasks.contrastive import contrastive
 from smallvision.tasks.pair_entropy import balanced_entropy, pair_entropy
+from smallvision.tasks.pair_scores import encoded, judged
 from smallvision.tasks.pairwise import every_pair
 from smallvision.tasks.triplet import triplet
 
 PAIRS_SEED = 0                            # the pairs of a split are the same for every network, epoch and run
-PAIRS_AT_ONCE = 2**14                     # through a dense head
+FEW_PAIRS = 1000                          # to fit a threshold and a calibration on: fewer are told
 MARGIN, MINING = 1.0, "semi-hard"
 TRUE_ACCEPTS = {0.01: "true_accept_1", 0.001: "true_accept_01"}                # names of the figures at 1 % and 0.1 % false accepts
 
@@ -72,7 +73,8 @@ class Verify:
         self.spec = spec
         self.margin = MARGIN if spec.margin is None else spec.margin
         self.head_weight = 1.0 if spec.head_weight is None else spec.head_weight
-        self.library = metric.loss(spec.loss, spec.mining) if spec.loss.startswith(metric.PREFIX) else None
+        options = spec.loss_options, spec.mining_options
+        self.library = metric.loss(spec.loss, spec.mining, *options) if spec.loss.startswith(metric.PREFIX) else None
 
     def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step:
         """The batch's loss, and sums of it and of the dense head's part. `generator` is unused: nothing is drawn here."""
@@ -102,11 +104,44 @@ class Verify:
         return values["pair_accuracy"], -values["loss"]
 
     def alarm(self, model: nn.Module, validation: Scores) -> str | None:
-        """Whether the validation images' representations have shrunk to a point, in a sentence with what helps."""
-        if self.spec.loss not in ("triplet", "contrastive"):
-            return None                                                    # without a margin nothing tells what is near
+        """Whether the validation images' representations have shrunk to a point, in a sentence with what else would help."""
+        network, library = _siamese(model), self.library
+        margin = library.margin if library is not None else self.margin if self.spec.loss in ("triplet", "contrastive") else None
+        if margin is None or (network.frozen and isinstance(network.projection, nn.Identity)):
+            return None                                                    # nothing tells what is near, or nothing can be done about it
         made, labels = validation.evidence["representation"], validation.evidence["labels"]
-        return collapse.collapsed(collapse.spread(made, self.margin, _siamese(model).metric), len(np.unique(labels)))
+        metric_name = network.metric
+        if library is not None:                                            # which has distances of its own
+            metric_name = "euclidean"
+            made = functional.normalize(torch.from_numpy(made), dim=1).numpy() if library.normalized else made
+        semi_hard = self.spec.loss == "triplet" and self.spec.mining in (None, "semi-hard")
+        known = {"semi-hard mining": semi_hard or self.spec.loss == "contrastive", "normalised representations": network.normalized}
+        remedies = [remedy for remedy in collapse.REMEDIES if not known.get(remedy)]
+        return collapse.collapsed(collapse.spread(made, margin, metric_name), len(np.unique(labels)), remedies)
+
+    def check(self, splits: Splits) -> tuple[str, ...]:
+        """Refuse, before anything is trained, splits that could not be scored in the end.
+
+        Returns
+        -------
+        tuple of str : what a person should know of the pairs beforehand.
+
+        Raises
+        ------
+        BadInput : a class with one image, a share of false accepts finer than the validation pairs can tell.
+        """
+        made = {name: self.pairs(split)[1] for name, split in splits.named().items()}
+        same = made.get("validation")
+        if same is None:
+            return ()
+        of_two = int((~same).sum())
+        if 0 < self.spec.false_accept * of_two < 1:
+            raise BadInput(f"task.false_accept: {self.spec.false_accept:g} of {of_two:,} validation pairs of two classes is not even one; "
+                           f"ask for at least {1 / of_two:.1g}, or for more task.pairs")
+        if len(same) < min(FEW_PAIRS, self.spec.pairs):
+            return (f"threshold and calibration are fitted on {len(same):,} validation pairs, as many as its smallest class allows: "
+                    "they are rough",)
+        return ()
 
     @torch.inference_mode()
     def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> Verifier:
@@ -180,44 +215,11 @@ class Verify:
 
     def _on_distances(self, network: Siamese, made: Tensor, labels: Tensor) -> Tensor:
         if self.library is not None:
-            return self.library(made.float(), labels)
+            with torch.autocast(made.device.type, enabled=False):          # its distances are products, as ours: see pairwise
+                return self.library(made.float(), labels)
         if self.spec.loss == "contrastive":
             return contrastive(made, labels, self.margin, metric=network.metric)
         return triplet(made, labels, self.margin, self.spec.mining or MINING, network.metric)
-
-
-@torch.inference_mode()
-def encoded(network: Siamese, images: ImageSet) -> Tensor:
-    """The representation of every image, in order, in evaluation mode: float32 (N, D) on the images' device."""
-    was_training = network.training
-    network.eval()
-    made = torch.cat([network.encode(batch.pixels).float() for batch in epoch(images, in_order(images))])
-    network.train(was_training)
-    return made
-
-
-@torch.inference_mode()
-def judged(network: Siamese, made: Tensor, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The head's score and the distance of pairs.
-
-    Parameters
-    ----------
-    made : (N, D) representations.
-    which : int64 (M, 2), rows of `made`.
-
-    Returns
-    -------
-    tuple of np.ndarray : scores, as `Siamese.score`, and distances, float64 (M,) each.
-    """
-    distances = pair_distances(made.cpu().numpy(), which, network.metric)
-    if network.pair_head is None:
-        return -distances, distances
-    rows = torch.from_numpy(np.ascontiguousarray(which)).to(made.device)
-    was_training = network.training
-    network.eval()
-    parts = [network.logits(made[part[:, 0]], made[part[:, 1]]) for part in rows.split(PAIRS_AT_ONCE)]  # type: ignore[no-untyped-call]
-    network.train(was_training)
-    return torch.cat(parts).double().cpu().numpy(), distances
 
 
 def _entropy(meaning: Calibration, scores: np.ndarray, same: np.ndarray) -> float:

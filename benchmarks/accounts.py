@@ -1,0 +1,23 @@
+"""What a verifier's own report says of its wrong answers, as plain data for the committed results."""
+
+from typing import Any
+
+from smallvision.report import tables, verification
+from smallvision.runs.read import RunRecord
+
+CONFUSED = 6                  # pairs of classes that are named
+
+
+def account(record: RunRecord) -> dict[str, Any]:
+    """The sentences of a finished verifier's report on wrong answers, and the pairs of classes answered wrongly most often.
+
+    Returns
+    -------
+    dict : `account`, [[what about, sentences]], and `confused`, [{classes, pairs, wrong, distance}]; empty of another task.
+    """
+    if record.experiment.task.kind != "verify":
+        return {}
+    found = verification.parts(record, "", str(tables.judged(record)))
+    kept = ("classes", "pairs", "wrong", "distance")
+    return {"account": [[about, sentences] for about, sentences in found["account"]],
+            "confused": [{key: row[key] for key in kept} for row in found["confused"][:CONFUSED]]}  # fmt: skip
