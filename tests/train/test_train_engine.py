@@ -47,7 +47,8 @@ OPTIMISERS = {
         lambda p: torch.optim.SGD(p, 0.05, 0.9, nesterov=True, fused=True),
     ),
     "adam": (["recipe.optimizer=adam", "recipe.learning_rate=0.002"], lambda p: torch.optim.Adam(p, 0.002, fused=True)),
-    "adamw": (["recipe.optimizer=adamw", "recipe.betas=[0.8, 0.99]"], lambda p: torch.optim.AdamW(p, 0.002, (0.8, 0.99), weight_decay=0, fused=True)),
+    "adamw": (["recipe.optimizer=adamw", "recipe.betas=[0.8, 0.99]"],
+              lambda p: torch.optim.AdamW(p, 0.002, (0.8, 0.99), weight_decay=0, fused=True)),
 }
 
 
