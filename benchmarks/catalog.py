@@ -20,7 +20,7 @@ from smallvision.runs.measures import measured
 
 RESULTS = Path(__file__).parent / "results" / "catalog"
 
-WHERE = ("smallvision", "processor", "cores", "threads", "device", "packages")
+WHERE = ("smallvision", "processor", "cores", "threads", "device", "device_name", "packages")
 KEPT = ("seed", "epochs", "seconds", "seconds_per_epoch", "images_per_second", "selected", "looks", "train", "validation", "test",
         "unseen")  # fmt: skip
 
@@ -34,6 +34,7 @@ def measure(name: str, seeds: int, root: Path | None) -> dict:
         other = [f"{key}: {run.record.environment[key]}" for key in WHERE if run.record.environment[key] != environment[key]]
         if other:
             sys.exit(f"{run.path}: was made elsewhere than {first.path} ({'; '.join(other)}); its row would not be of one machine")
+    account = accounts.account(first.record)
     rows = [{key: run.result[key] for key in KEPT if key in run.result} for run in runs]
     for row, run in zip(rows, runs, strict=True):
         ends = [0.0, *(epoch["seconds"] for epoch in run.metrics)]
@@ -53,7 +54,7 @@ def measure(name: str, seeds: int, root: Path | None) -> dict:
         "watched": [epoch["test"][measured(epoch["test"]).key] for epoch in first.metrics if "test" in epoch],
         "environment": {key: environment[key] for key in WHERE},
         "runs": rows,
-        **accounts.account(first.record),
+        **account,
     }
 
 

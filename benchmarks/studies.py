@@ -30,7 +30,7 @@ from smallvision.stats.verdict import Comparison, compare_runs, compare_values, 
 from smallvision.study.record import StudyRecord
 
 RESULTS = Path(__file__).parent / "results" / "studies"
-WHERE = ("smallvision", "processor", "cores", "threads", "device", "packages")
+WHERE = ("smallvision", "processor", "cores", "threads", "device", "device_name", "packages")
 BESIDE = {"mse": ("psnr", "ssim", "noisy_mse"),
           "pair_accuracy": ("auc", "equal_error", "true_accept_1", "calibration_error", "precision_at_1", "effective_rank")}  # fmt: skip
 KEPT = ("case", "hash", "settings", "parameters", "multiply_adds", "bytes", "seconds", "validation", "test")

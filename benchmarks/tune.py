@@ -68,6 +68,14 @@ TRIED: dict[str, dict[str, list]] = {
             *([f"model.depth={depth}", "model.kernel=3", "recipe.learning_rate=2e-3", "recipe.epochs=6"] for depth in (5, 10)),
         ],
     },
+    "cifar10-siamese-fast": {
+        "always": ["recipe.epochs=3"],
+        "tries": [
+            ["recipe.images_per_class=25", "model.head=distance", "model.normalized=true", "task.loss=triplet", "task.margin=0.2"],
+            ["recipe.images_per_class=25"],
+            [],
+        ],
+    },
 }  # fmt: skip
 
 
