@@ -200,6 +200,24 @@ def verifiers() -> str:
         + verified(*VERIFIERS)
         + "\n"
         + "".join(sorted({machine(entry["environment"]) for entry in found}))
+        + pairs()
+    )
+
+
+def pairs() -> str:
+    """How long 100 000 pairs take."""
+    found = read("pairs")
+    if not found:
+        return ""
+    rows = [[one["head"], str(one["features"]), f"{one['judged']:.3f}", f"{one['figures']:.3f}", f"{one['cpu_seconds']:.3f}"]
+            for one in found["arms"]]  # fmt: skip
+    return (
+        f"\n`python benchmarks/pairs.py`: {found['pairs']} pairs of {found['images']} images that are encoded already, medians of "
+        f"{found['arms'][0]['rounds']} rounds. Judged: distance and the head's score; figures: probabilities, accuracy, AUC, equal error "
+        "rate, true accepts, calibration error.\n\n"
+        + table(["head", "values", "judged s", "figures s", "CPU s, both"], rows)
+        + "\n"
+        + machine(found["environment"])
     )
 
 
@@ -558,13 +576,13 @@ These rows are not the first look at every test split, nor the first measurement
   asks for it: cases of `cifar10-representation-size`, `cifar10-knn` and `cifar10-ae-vs-pca-tsne-vae` met the test split in one another,
   once each, and the probes of the last two once more. `cifar10-depth` was begun with three seeds and cut to two for want of time, before
   any of its runs met the test split.
-- `mnist-siamese` and `fashion-siamese-unseen` were run once before in bf16, with one seed (99.29 %; 92.65 and 67.86 %), on another machine that
-  computes it; they are in fp32 now because a processor without bf16 takes 7 to 14 times as long to emulate it. Nothing else was changed.
-  The verifiers and `cifar10-siamese` are of a processor with AVX2; the rows of bf16 of one with wider instructions. Their
+- `mnist-siamese` and `fashion-siamese-unseen` were run once before in bf16, with one seed (99.29 %; 92.65 and 67.86 %), on another machine
+  that computes it; they are in fp32 now because a processor without bf16 takes 7 to 14 times as long to emulate it. Nothing else was
+  changed. The verifiers and `cifar10-siamese` are of a processor with AVX2; the rows of bf16 of one with wider instructions. Their
   seconds are not to be compared.
-- The training images nearest to the gallery of `cifar10-siamese-fast` were looked for anew, among all training images instead of a fifth of them,
-  after its run, by the function that writes them and from its own representations; no figure changed. The three tries of its recipe were
-  run from a file of the same content before the entry had its name.
+- The training images nearest to the galleries of `cifar10-siamese-fast` were looked for anew, among all training images instead of a
+  fifth of them, after its run, by the function that writes them and from its own representations; no figure changed. The three tries of
+  its recipe were run from a file of the same content before the entry had its name.
 - In the time to accuracy the reference's seconds were computed again from the throughput shown, our runs were not repeated.
 """
 

@@ -52,14 +52,21 @@ def trained(model, steps, dtype):
     return model.state_dict()
 
 
-@pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-12), (torch.float32, 1e-4)], ids=str)
-def test_r3s_network_trains_to_the_same_weights(dtype, bound):
+def apart(one, other):
+    return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
+
+
+def test_r3s_network_trains_to_the_same_weights():
+    """In doubles to 1e-12 after 60 steps. Training magnifies the roundings of floats, torch's own too and more on some processors than
+    on others, so in floats it is the training in doubles that both are held against, and torch is the measure of what is near."""
     start = both(R3)[0].state_dict()
-    torchs, ours = (trained(model, 60, dtype) for model in both(R3))
-    moved = max(float((torchs[name] - start[name]).abs().max()) for name in start)
-    assert moved > 0.01                                 # it has learned something that could have been different
-    for name in torchs:
-        torch.testing.assert_close(ours[name], torchs[name], rtol=0, atol=bound)
+    torchs, ours = (trained(model, 60, torch.float64) for model in both(R3))
+    assert apart(torchs, start) > 0.01                  # it has learned something that could have been different
+    assert apart(ours, torchs) < 1e-12
+    exact = trained(both(R3)[0], 20, torch.float64)
+    assert apart(exact, start) > 0.01
+    torchs, ours = (trained(model, 20, torch.float32) for model in both(R3))
+    assert apart(ours, exact) <= max(1e-5, apart(torchs, exact))
 
 
 def test_in_bf16_it_is_as_far_from_the_gradient_as_torchs():
