@@ -209,7 +209,12 @@ def to_toml(experiment: Experiment) -> str:
     return toml(experiment.model_dump(mode="json", exclude_none=True))
 
 
+def _filled(table: dict[str, Any]) -> dict[str, Any]:
+    inner = {key: _filled(value) if isinstance(value, dict) else value for key, value in table.items()}
+    return {key: value for key, value in inner.items() if value != {}}
+
+
 def toml(table: dict[str, Any]) -> str:
-    """A raw table as TOML, short lists in a line."""
-    text = tomli_w.dumps(table)
+    """A raw table as TOML, short lists in a line; tables with nothing in them are left out."""
+    text = tomli_w.dumps(_filled(table))
     return re.sub(r"\[\n((?:    [^\[\]{}\n]+,\n)+)\]", lambda found: f"[{' '.join(found[1].split())[:-1]}]", text)
