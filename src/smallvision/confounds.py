@@ -14,13 +14,16 @@ ALIKE = 0.01                                             # steps of training tha
 def differing(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
     """What the experiments of two runs differ in: "recipe.epochs: 3 against 2", `b`'s value last.
 
-    Keys inside a table of another `kind` are left out: they are other keys anyway.
+    Keys inside a table of another `kind` are left out: they are other keys anyway. So is whose weights an encoder has, where one is
+    taken over and the other fresh: that is the difference in `weights`, told already.
     """
     one, other = (flat(record.experiment.model_dump(mode="json")) for record in (a, b))
     keys = [key for key in dict.fromkeys((*one, *other)) if key.split(".")[0] not in OUTSIDE]
     keys = [key for key in keys if one.get(key) != other.get(key)]
     kinds = [key.removesuffix("kind") for key in keys if key.endswith(".kind")]
     told = [key for key in keys if key.endswith(".kind") or not key.startswith(tuple(kinds))]
+    implied = [key.removesuffix("weights") + "encoder.digest" for key in told if key.endswith(".weights")]
+    told = [key for key in told if key not in implied]
     return tuple(f"{key}: {_said(one, key)} against {_said(other, key)}" for key in told)
 
 

@@ -22,6 +22,7 @@ from smallvision.report import cases, comparison, pictures, study, study_costs, 
 from smallvision.report import page as run_page
 from smallvision.report.study_costs import Point
 from smallvision.report.study_figures import Difference
+from smallvision.runs.measures import MEASURES
 from smallvision.stats.verdict import compare_runs, judge
 from smallvision.study.record import StudyRecord, read_study
 
@@ -257,6 +258,17 @@ def test_curves_are_the_mean_and_the_range_over_runs() -> None:
     alike = [(i, j) for i in range(8) for j in range(i) if abs(grays[i] - grays[j]) < 25]
     for i, j in alike:                                             # in gray line and marker must tell what colour does not
         assert study_figures.look(i)["marker"] != study_figures.look(j)["marker"]
+
+
+def test_a_verifiers_own_loss_and_that_of_its_probabilities_have_a_scale_each() -> None:
+    """They are two losses: the one may begin at forty while the other never is above log 2. Of other tasks it is one loss."""
+    runs = [[{"epoch": e, "train": {"loss": 40.0 / e}, "validation": {"loss": 0.7 / e, "pair_accuracy": 0.5, "accuracy": 0.5}}
+             for e in range(1, 5)]]  # fmt: skip
+    apart = [axes.get_ylim() for axes in study_figures.curves([("one", runs)], measure=MEASURES["verify"]).axes]
+    assert apart[0][1] >= 40
+    assert 0.7 <= apart[1][1] < 2
+    together = [axes.get_ylim() for axes in study_figures.curves([("one", runs)], measure=MEASURES["classify"]).axes]
+    assert together[0] == together[1]
 
 
 @pytest.mark.parametrize("count", [1, 4, 12])

@@ -34,7 +34,7 @@ name = "starts"
 question = "Is an encoder that was trained before worth more than a fresh one, and which loss is better?"
 base = "{base}"
 seeds = 1
-varies = ["model", "task"]
+varies = ["model.weights", "model.head", "task"]
 compare = "all"
 [[case]]
 name = "taken over"

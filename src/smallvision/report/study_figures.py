@@ -127,8 +127,8 @@ def curves(cases: Curves, loss: str = figures.CROSS_ENTROPY, measure: Measure = 
     panels = [("train", "loss"), ("validation", "loss"), ("validation", measure.key)]
     panels = panels if losses else [("train", measure.key), ("validation", measure.key)]
     every = figure.subplots(1, len(panels))
-    shown: dict[str, list[np.ndarray]] = {"loss": [np.zeros(0)], measure.key: [np.zeros(0)]}
-    for axes, (split, scored) in zip(every, panels, strict=True):
+    shown: list[list[np.ndarray]] = [[np.zeros(0)] for _ in panels]
+    for axes, values, (split, scored) in zip(every, shown, panels, strict=True):
         scale = measure.scale if scored == measure.key else 1.0
         for number, (_, runs) in enumerate(cases):
             epochs, mean, low, high = over_runs(runs, split, scored)
@@ -137,15 +137,17 @@ def curves(cases: Curves, loss: str = figures.CROSS_ENTROPY, measure: Measure = 
             if len(runs) > 1 and len(cases) <= BANDS:
                 axes.fill_between(epochs, scale * low, scale * high, color=look(number)["color"], alpha=0.16, linewidth=0)
             axes.plot(epochs, scale * mean, **look(number), markevery=max(len(epochs) // 8, 1), linewidth=1.4)
-            shown[scored] += [scale * mean, scale * high]
+            values += [scale * mean, scale * high]
         name = short(measure) if scored == measure.key else scored
         axes.set(xlabel="epoch", title=f"{'training' if split == 'train' else split} {name}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, min_n_ticks=1))
         axes.set_ylabel(measure.axis if scored == measure.key else loss)
-    if losses:
-        _falling(every[:2], np.concatenate(shown["loss"]), loss)
+    if losses:                                               # of verifiers they are two losses, the case's own and that of pairs
+        for part in (slice(0, 1), slice(1, 2)) if measure.of == "pairs" else (slice(0, 2),):
+            _falling(every[part], np.concatenate([one for some in shown[part] for one in some]), loss)
     if not measure.higher:
-        _falling(every[2:] if losses else every, np.concatenate(shown[measure.key]), measure.axis, FALLS)
+        part = slice(2, None) if losses else slice(None)
+        _falling(every[part], np.concatenate([one for some in shown[part] for one in some]), measure.axis, FALLS)
     legend(figure, names, side)
     return figure
 
