@@ -283,6 +283,18 @@ def test_a_search_on_validation_then_runs_with_the_best(lent, tiny, finish, tmp_
     assert {read_run(path).result["looks"] for path in folder.glob("digits-*-s2")} == {0}
 
 
+def test_a_search_that_was_made_for_another_study_is_known_at_the_start(lent, tiny, finish, tmp_path):
+    more = '[search]\ntries = 2\n"recipe.learning_rate" = [1e-4, 1e-2]\n'
+    folder = tmp_path / "runs"
+    finish(tiny(more, epochs=1, seeds=[0, 2]), folder, workers=1)
+    study = tiny(more, epochs=1, seeds=[0, 2, 3])                          # every try, of seed 1, stands
+    estimated = preview(study, Place(folder, device="cpu", workers=1))
+    assert [(row.job.what, row.job.seed) for row in estimated.planned.rows if not row.done] == [("cnn", 3), ("mlp", 3)]
+    record, events = finish(study, folder, workers=1)
+    assert str(events[0].split) == "1 worker of 1 thread"
+    assert [[run["seed"] for run in row["runs"]] for row in record.table] == [[0, 2, 3]] * 2
+
+
 def test_cases_are_matched_in_size_and_the_widths_are_remembered(lent, tiny, finish, tmp_path, monkeypatch):
     more = '[match]\nparameters = 3000\nvary = ["model.widths.0", "model.dense.0"]\nwithin = 0.02\n'
     study = tiny(more, seeds=1, epochs=1)

@@ -11,12 +11,14 @@ from smallvision.data import sources
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec, Study
 from smallvision.experiment.probe import DEFAULT_TEST, DEFAULT_TRAIN
+from smallvision.runs.measures import measure
 from smallvision.runs.probes import JSON
+from smallvision.runs.read import read_run
 from smallvision.study import directory, expand, plan, timing
 from smallvision.study.agenda import Agenda
 from smallvision.study.directory import StudyDirectory
 from smallvision.study.events import Place, Row
-from smallvision.study.plan import Job, Split, Timing
+from smallvision.study.plan import Job, Key, Split, Timing
 from smallvision.study.record import StudyRecord, read_study
 from smallvision.study.workers import Pool
 
@@ -57,9 +59,21 @@ class Start:
         cases = self._matched(found.cases) if study.match else found.cases
         recorded: Mapping[str, Any] = self.before.plan["search"] if self.before else {"tries": [], "sampler": None}
         self.agenda = Agenda(study, cases, recorded["tries"], recorded["sampler"])
-        self.done = plan.finished(place.folder, self.agenda.jobs)
+        self.done = self._known()
         self.pending = [job for job in self.agenda.jobs if job.key not in self.done]
         self.sizes = self._checked() if self.pending else {}
+
+    def _known(self) -> dict[Key, Path]:
+        """What is done already. Tries among it, made for another study, tell the agenda what comes after them."""
+        out: dict[Key, Path] = {}
+        looked = 0
+        while new := self.agenda.jobs[looked:]:                # which grows by what becomes known
+            looked += len(new)
+            out |= plan.finished(self.place.folder, new)
+            for job in [job for job in new if job.key in out and self.agenda.is_try(job)]:
+                scores = (read_run(out[job.key]).result or {}).get("validation")
+                self.agenda.take(job, {key: scores[key] for key in (measure(job.experiment).key, "loss")} if scores else None)
+        return out
 
     def split(self) -> tuple[Split, str, list[Timing]]:
         """How the machine is shared out, why, and what was timed to decide it. Once decided it stands: threads decide bits."""
