@@ -580,8 +580,8 @@ These rows are not the first look at every test split, nor the first measurement
   that computes it; they are in fp32 now because a processor without bf16 takes 7 to 14 times as long to emulate it. Nothing else was
   changed. The verifiers and `cifar10-siamese` are of a processor with AVX2; the rows of bf16 of one with wider instructions. Their
   seconds are not to be compared.
-- `cifar10-siamese` was first finished with seeds 0 to 2, of which the winner and the baseline (the same two as now) met the test split; then seeds
-  4 and 5 were added to all cases, so that its verdicts speak of recipes. Nothing else was changed, and each run met it once.
+- `cifar10-siamese` was first finished with seeds 0 to 2, of which the winner and the baseline (the same two as now) met the test split;
+  then seeds 4 and 5 were added to all cases, so that its verdicts speak of recipes. Nothing else was changed; each run met it once.
 - The training images nearest to the galleries of `cifar10-siamese-fast` were looked for anew, among all training images instead of a
   fifth of them, after its run, by the function that writes them and from its own representations; no figure changed. The three tries of
   its recipe were run from a file of the same content before the entry had its name.
