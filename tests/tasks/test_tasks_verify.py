@@ -1,5 +1,6 @@
 """Verification: its step, fit and score against pytorch-metric-learning, scikit-learn and brute force; each image encoded once."""
 
+import re
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -344,8 +345,13 @@ def test_before_training_it_says_what_pairs_there_will_be():
     pairs = len(prepared()[1].pairs(images(count=25))[1])
     assert f"are fitted on {pairs} validation pairs" in note
     assert asked(25, pairs=20) == (), "that is what was asked for"
-    with pytest.raises(BadInput, match=r"^task.false_accept: 0.001 of \d+ validation pairs of two classes is not even one; ask for at lea"):
+    refused = r"^task.false_accept: 0.001 of \d+ validation pairs of two classes is not even one; ask for at least (\S+), or for more"
+    with pytest.raises(BadInput, match=refused) as caught:
         asked(25, false_accept=0.001)
+    least = float(re.match(refused, str(caught.value))[1])
+    asked(25, false_accept=least)
+    with pytest.raises(BadInput, match="is not even one"):
+        asked(25, false_accept=least - 1e-5)
 
 
 SELF = "of one image with itself .*give two images each"

@@ -9,6 +9,7 @@ which a pair is said to be of one class, at equal error rates or at a stated rat
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
 import torch
@@ -137,7 +138,7 @@ class Verify:
         of_two = int((~same).sum())
         if 0 < self.spec.false_accept * of_two < 1:
             raise BadInput(f"task.false_accept: {self.spec.false_accept:g} of {of_two:,} validation pairs of two classes is not even one; "
-                           f"ask for at least {1 / of_two:.1g}, or for more task.pairs")
+                           f"ask for at least {ceil(1e6 / of_two) / 1e6:g}, or for more task.pairs")
         if len(same) < min(FEW_PAIRS, self.spec.pairs):
             return (f"threshold and calibration are fitted on {len(same):,} validation pairs, as many as its smallest class allows: "
                     "they are rough",)
