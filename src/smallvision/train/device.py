@@ -65,7 +65,7 @@ def notes(device: torch.device, precision: str) -> tuple[str, ...]:
     """What a person should know beforehand of a precision on a device.
 
     oneDNN computes convolutions in bf16 where the processor has at least AVX-512 (or Arm's bf16), and elsewhere falls back to code
-    of reference: 14 times slower than fp32 was measured on AVX2.
+    of reference, many times slower than fp32 (docs/results.md, "What was seen before").
     """
     if device.type != "cpu" or precision != "bf16" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return ()
