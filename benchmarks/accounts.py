@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from smallvision.report import tables, verification
+from smallvision.report.run import tables
 from smallvision.runs.read import RunRecord
+from smallvision.tasks.verification import section
 
-CONFUSED = 6                  # pairs of classes that are named
+CONFUSED = 6  # pairs of classes that are named
 
 
 def account(record: RunRecord) -> dict[str, Any]:
@@ -17,7 +18,9 @@ def account(record: RunRecord) -> dict[str, Any]:
     """
     if record.experiment.task.kind != "verify":
         return {}
-    found = verification.parts(record, "", str(tables.judged(record)))
+    found = section.parts(record, "", str(tables.judged(record)))
     kept = ("classes", "pairs", "wrong", "distance")
-    return {"account": [[about, sentences] for about, sentences in found["account"]],
-            "confused": [{key: row[key] for key in kept} for row in found["confused"][:CONFUSED]]}  # fmt: skip
+    return {
+        "account": [[about, sentences] for about, sentences in found["account"]],
+        "confused": [{key: row[key] for key in kept} for row in found["confused"][:CONFUSED]],
+    }

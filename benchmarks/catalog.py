@@ -16,13 +16,24 @@ from pathlib import Path
 import accounts
 
 import smallvision as sv
-from smallvision.runs.measures import measured
+from smallvision.metrics.metric import measured
 
 RESULTS = Path(__file__).parent / "results" / "catalog"
 
 WHERE = ("smallvision", "processor", "cores", "threads", "device", "device_name", "packages")
-KEPT = ("seed", "epochs", "seconds", "seconds_per_epoch", "images_per_second", "selected", "looks", "train", "validation", "test",
-        "unseen")  # fmt: skip
+KEPT = (
+    "seed",
+    "epochs",
+    "seconds",
+    "seconds_per_epoch",
+    "images_per_second",
+    "selected",
+    "looks",
+    "train",
+    "validation",
+    "test",
+    "unseen",
+)
 
 
 def measure(name: str, seeds: int, root: Path | None) -> dict:
@@ -31,9 +42,13 @@ def measure(name: str, seeds: int, root: Path | None) -> dict:
     first = runs[0]
     environment = first.record.environment
     for run in runs:
-        other = [f"{key}: {run.record.environment[key]}" for key in WHERE if run.record.environment[key] != environment[key]]
+        other = [
+            f"{key}: {run.record.environment[key]}" for key in WHERE if run.record.environment[key] != environment[key]
+        ]
         if other:
-            sys.exit(f"{run.path}: was made elsewhere than {first.path} ({'; '.join(other)}); its row would not be of one machine")
+            sys.exit(
+                f"{run.path}: was made elsewhere than {first.path} ({'; '.join(other)}); its row would not be of one machine"
+            )
     account = accounts.account(first.record)
     rows = [{key: run.result[key] for key in KEPT if key in run.result} for run in runs]
     for row, run in zip(rows, runs, strict=True):
@@ -69,7 +84,10 @@ def main() -> None:
         found = measure(name, asked.seeds, asked.root)
         (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
         judged = measured(found["runs"][0]["test"])
-        print(f"{name}: test {judged.name} {', '.join(judged.text(row['test'][judged.key]) for row in found['runs'])}", file=sys.stderr)
+        print(
+            f"{name}: test {judged.name} {', '.join(judged.text(row['test'][judged.key]) for row in found['runs'])}",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

@@ -19,18 +19,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from smallvision import conv, lab
+from smallvision import conv
 from smallvision import nn as networks
-from smallvision.data import images, orders
+from smallvision.data import load as images
+from smallvision.data.batching import samplers
 from smallvision.experiment import load
 from smallvision.experiment.data import DataSpec
-from smallvision.infer import load as load_model
+from smallvision.inference.predict import load as load_model
 from smallvision.runs import environment
 from smallvision.runs.read import read_run
+from smallvision.training import run
 
 HERE = Path(__file__).parent
 PICTURES = HERE.parent / "docs" / "convolution"
-SHIFT = (3, 5)                                          # pixels down and across
+SHIFT = (3, 5)  # pixels down and across
 
 
 def epoch(root: Path | None) -> dict:
@@ -38,8 +40,12 @@ def epoch(root: Path | None) -> dict:
 
     What torch's own answers do when only its threads or its library change is beside it: the measure of what fp32 can promise.
     """
-    arms = {"torch": ("torch", 2, True), "by hand": ("by-hand", 2, True), "torch, one thread": ("torch", 1, True),
-            "torch without oneDNN": ("torch", 2, False)}  # fmt: skip
+    arms = {
+        "torch": ("torch", 2, True),
+        "by hand": ("by-hand", 2, True),
+        "torch, one thread": ("torch", 1, True),
+        "torch without oneDNN": ("torch", 2, False),
+    }
     rows = []
     for seed in range(5):
         weights, row = {}, {"seed": seed}
@@ -49,7 +55,11 @@ def epoch(root: Path | None) -> dict:
             row[name]["largest_difference"] = largest_difference(weights[name], weights["torch"])
         rows.append(row)
     exact = [float64_epoch(kind, root) for kind in ("torch", "by-hand")]
-    return {"experiment": "mnist-cnn recipe.epochs=1 protocol.test=never", "rows": rows, "float64": largest_difference(*exact)}
+    return {
+        "experiment": "mnist-cnn recipe.epochs=1 protocol.test=never",
+        "rows": rows,
+        "float64": largest_difference(*exact),
+    }
 
 
 def one_epoch(kind: str, threads: int, onednn: bool, seed: int, root: Path | None) -> tuple[dict, dict]:
@@ -57,8 +67,8 @@ def one_epoch(kind: str, threads: int, onednn: bool, seed: int, root: Path | Non
     asked, said = load("mnist-cnn", ["recipe.epochs=1", "protocol.test=never", f"model.convolution={kind}"]), {}
     with tempfile.TemporaryDirectory() as folder, torch.backends.mkldnn.flags(enabled=onednn):
         path = Path(folder) / "run"
-        for event in lab.run(asked, lab.Place(path, seed, "cpu", threads, root=root), False):
-            if isinstance(event, lab.EpochRecord):
+        for event in run.run(asked, run.Place(path, seed, "cpu", threads, root=root), False):
+            if isinstance(event, run.EpochRecord):
                 said = {"loss": event.train["loss"], "accuracy": event.train["accuracy"]}
         return load_model(read_run(path)).model.state_dict(), said
 
@@ -70,7 +80,7 @@ def float64_epoch(kind: str, root: Path | None) -> dict:
     train = splits.train
     model = networks.build(asked.model, train.shape, len(train.classes), splits.mean, splits.std, 0).double()
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe.learning_rate)
-    for rows in orders.ORDERS[recipe.order](train.labels, recipe.batch_size, False, 0, 1):
+    for rows in samplers.ORDERS[recipe.order](train.labels, recipe.batch_size, False, 0, 1):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(model(train.pixels[rows].double() / 255), train.labels[rows]).backward()
         optimizer.step()
@@ -99,9 +109,9 @@ def apart(a: torch.Tensor, b: torch.Tensor) -> float:
 def equivariance(root: Path | None) -> dict:
     """100 MNIST digits on a black border, eight random 5x5 kernels, and kernels that a rotation leaves as they are."""
     digits = images.load(DataSpec(source="mnist", validation=5000), root).validation.pixels[:100].double() / 255
-    x = torch.nn.functional.pad(digits, (10, 10, 10, 10))                                # (100, 1, 48, 48)
+    x = torch.nn.functional.pad(digits, (10, 10, 10, 10))  # (100, 1, 48, 48)
     kernels = torch.randn(8, 1, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    even = sum(torch.rot90(kernels, k, (2, 3)) for k in range(4)) / 4                    # the same after a quarter turn
+    even = sum(torch.rot90(kernels, k, (2, 3)) for k in range(4)) / 4  # the same after a quarter turn
     y = conv.conv2d(x, kernels, padding=2)
     strided = conv.conv2d(x, kernels, padding=2, stride=2)
     even_steps = torch.roll(x, (4, 6), (2, 3))
@@ -117,7 +127,9 @@ def equivariance(root: Path | None) -> dict:
             conv.conv2d(even_steps, kernels, padding=2, stride=2), torch.roll(strided, (2, 3), (2, 3))
         ),
         "stride 2, shifted by 3 and 5: best whole shift": min(
-            apart(conv.conv2d(moved(x), kernels, padding=2, stride=2), torch.roll(strided, (i, j), (2, 3))) for i in (1, 2) for j in (2, 3)
+            apart(conv.conv2d(moved(x), kernels, padding=2, stride=2), torch.roll(strided, (i, j), (2, 3)))
+            for i in (1, 2)
+            for j in (2, 3)
         ),
         "2x2 max pool, shifted by 3 and 5: best whole shift": min(
             apart(conv.max_pool2d(moved(y), 2), torch.roll(pooled, (i, j), (2, 3))) for i in (1, 2) for j in (2, 3)
@@ -138,7 +150,7 @@ def network(root: Path | None) -> dict:
     asked = load("mnist-cnn-fast", ["data.validation=5000", "protocol.test=never"])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run"
-        for _ in lab.run(asked, lab.Place(path, 0, "cpu", root=root), False):
+        for _ in run.run(asked, run.Place(path, 0, "cpu", root=root), False):
             pass
         model = load_model(read_run(path)).model.eval()
     held = images.load(asked.data, root).validation
@@ -148,7 +160,9 @@ def network(root: Path | None) -> dict:
         with torch.no_grad():
             return float((model(x).argmax(1) == held.labels).double().mean())
 
-    shifted = lambda n: torch.roll(torch.nn.functional.pad(pixels, (n,) * 4), (0, n), (2, 3))[:, :, n : n + 28, n : n + 28]  # noqa: E731
+    shifted = lambda n: torch.roll(torch.nn.functional.pad(pixels, (n,) * 4), (0, n), (2, 3))[
+        :, :, n : n + 28, n : n + 28
+    ]  # noqa: E731
     return {
         "experiment": "mnist-cnn-fast data.validation=5000 protocol.test=never, seed 0",
         "images": len(pixels),
@@ -159,7 +173,7 @@ def network(root: Path | None) -> dict:
 
 def check(out: Path) -> None:
     from smallvision.conv.check import check as examined
-    from smallvision.conv.ladder import RUNGS
+    from smallvision.conv.implementations import RUNGS
 
     rows = [asdict(row) for row in examined(list(RUNGS.values()), 2000)]
     kept = ("rung", "checked", "refused", "refusal", "worst", "share", "failures")
@@ -168,7 +182,7 @@ def check(out: Path) -> None:
 
 def figures(root: Path | None) -> None:
     """An input, a kernel, the patch matrix and the output; how often fold counts a pixel; shifts and rotations."""
-    from smallvision.report import convolution as draw
+    from smallvision.report.conv import patches as draw
 
     PICTURES.mkdir(exist_ok=True)
     small = np.array([[0, 0, 1, 2, 0], [0, 1, 2, 1, 0], [1, 2, 1, 0, 0], [0, 1, 2, 1, 0], [0, 0, 1, 2, 1]], dtype=float)

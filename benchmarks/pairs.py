@@ -19,12 +19,12 @@ import numpy as np
 import torch
 
 from smallvision.data import pairs as drawn
-from smallvision.evaluate import calibration, verification
 from smallvision.experiment import build
+from smallvision.metrics import calibration, verification
 from smallvision.nn import build as network
 from smallvision.runs import environment
-from smallvision.tasks.pair_scores import judged
-from smallvision.train import device
+from smallvision.tasks.verification.pairs import judged
+from smallvision.training import device
 
 RESULT = Path(__file__).parent / "results" / "pairs.json"
 IMAGES, PAIRS = 10_000, 100_000
@@ -35,11 +35,16 @@ WHERE = ("smallvision", "processor", "cores", "threads", "device", "device_name"
 def verifier(features: int, more: dict[str, Any]) -> torch.nn.Module:
     """A siamese network whose representation has so many values."""
     encoder = {"experiment": "any", "model": {"kind": "mlp", "widths": [features]}}
-    asked = build({
-        "name": "any", "data": {"source": "digits", "validation": 0.1}, "task": {"kind": "verify"},
-        "model": {"kind": "siamese", "encoder": encoder, "weights": "fresh", **more},
-        "recipe": {"order": "classes", "classes_per_batch": 10, "images_per_class": 2},
-    }, "any")  # fmt: skip
+    asked = build(
+        {
+            "name": "any",
+            "data": {"source": "digits", "validation": 0.1},
+            "task": {"kind": "verify"},
+            "model": {"kind": "siamese", "encoder": encoder, "weights": "fresh", **more},
+            "recipe": {"order": "classes", "classes_per_batch": 10, "images_per_class": 2},
+        },
+        "any",
+    )
     return network(asked.model, (1, 8, 8), 10, (0.5,), (0.5,), seed=0)
 
 
@@ -70,15 +75,26 @@ def main() -> None:
         for turn in range(rounds + 1):
             for name, model in models.items():
                 seconds = once(model, made, which, same)
-                if turn:                                       # the first warms up
+                if turn:  # the first warms up
                     turns[name].append(seconds)
         for name, some in turns.items():
-            found.append({"head": name, "features": features,
-                          **{key: statistics.median(one[key] for one in some) for key in some[0]}, "rounds": rounds})  # fmt: skip
+            found.append(
+                {
+                    "head": name,
+                    "features": features,
+                    **{key: statistics.median(one[key] for one in some) for key in some[0]},
+                    "rounds": rounds,
+                }
+            )
             print({key: round(value, 3) if isinstance(value, float) else value for key, value in found[-1].items()})
     environment_now = environment.describe("cpu", device.name_of(where), threads, "fp32", True)
-    kept = {"format_version": 1, "images": IMAGES, "pairs": PAIRS, "arms": found,
-            "environment": {key: environment_now[key] for key in WHERE}}  # fmt: skip
+    kept = {
+        "format_version": 1,
+        "images": IMAGES,
+        "pairs": PAIRS,
+        "arms": found,
+        "environment": {key: environment_now[key] for key in WHERE},
+    }
     RESULT.write_text(json.dumps(kept, indent=1) + "\n")
 
 

@@ -23,11 +23,11 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from smallvision.data import images
-from smallvision.evaluate import maps, neighbours, pca
+from smallvision.data import load
 from smallvision.experiment.data import DataSpec
+from smallvision.metrics import neighbours, pca, projections
 from smallvision.runs import environment
-from smallvision.train import device
+from smallvision.training import device
 
 RESULT = Path(__file__).parent / "results" / "representations.json"
 GALLERY, QUERIES, FEATURES, K = 10_000, 1_000, 1_000, 10
@@ -61,8 +61,13 @@ def nearest(rounds: int) -> dict[str, Any]:
             theirs.append(other)
             doubles.append(third)
         differ = (places != which) & (np.abs(apart - there) > 1e-6)
-        out[metric] = {"ours": ours, "scikit-learn": theirs, "scikit-learn on doubles": doubles,
-                       "largest_difference": float(np.abs(apart - there).max()), "other_neighbours": int(differ.sum())}  # fmt: skip
+        out[metric] = {
+            "ours": ours,
+            "scikit-learn": theirs,
+            "scikit-learn on doubles": doubles,
+            "largest_difference": float(np.abs(apart - there).max()),
+            "other_neighbours": int(differ.sum()),
+        }
     return out
 
 
@@ -87,12 +92,12 @@ def main() -> None:
     where = device.resolve("cpu")
     threads = device.settle(where, None, "fp32", True)
     described = environment.describe("cpu", device.name_of(where), threads, "fp32", True)
-    splits = images.load(DataSpec(source="cifar10", normalize="none"), words.root)
+    splits = load.load(DataSpec(source="cifar10", normalize="none"), words.root)
     assert splits.test is not None
     found: dict[str, Any] = {"format_version": 1, "rounds": words.rounds, "nearest": nearest(words.rounds)}
     print(json.dumps(found["nearest"]), file=sys.stderr)
     some = splits.test.pixels[:MAPPED].flatten(1).numpy().astype(np.float32) / np.float32(255)
-    found["tsne"] = [timed(lambda: maps.project("tsne", some))[1] for _ in range(min(words.rounds, 3))]
+    found["tsne"] = [timed(lambda: projections.project("tsne", some))[1] for _ in range(min(words.rounds, 3))]
     found["pca"] = decomposed(splits.train.pixels, min(words.rounds, 3))
     found["environment"] = {key: described[key] for key in WHERE}
     RESULT.write_text(json.dumps(found, indent=1) + "\n")

@@ -22,12 +22,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from smallvision import nn
-from smallvision.data import batches, buckets, images, orders
-from smallvision.data.images import ImageSet
+from smallvision.data import load as images
+from smallvision.data.batching import batch as batches
+from smallvision.data.batching import buckets, samplers
+from smallvision.data.load import ImageSet
 from smallvision.experiment import load, load_study
 from smallvision.runs import environment
 from smallvision.tasks import Classify
-from smallvision.train import device
+from smallvision.training import device
 
 RESULT = Path(__file__).parent / "results" / "resolution.json"
 DIGITS, BATCH = 6000, 16
@@ -69,7 +71,7 @@ def steps(some: ImageSet, parts: Tensor | None) -> Iterator[int]:
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     generator = torch.Generator().manual_seed(0)
     for epoch in range(10**6):
-        for batch in batches.epoch(some, orders.shuffled(some.labels, BATCH, False, 0, epoch, parts)):
+        for batch in batches.epoch(some, samplers.shuffled(some.labels, BATCH, False, 0, epoch, parts)):
             optimizer.zero_grad()
             task.step(model, batch, generator).loss.backward()
             optimizer.step()
@@ -81,7 +83,10 @@ def rate(running: Iterator[int], seconds: float) -> dict[str, float]:
     count, began, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - began < seconds:
         count += next(running)
-    return {"images_per_second": count / (time.perf_counter() - began), "cpu_microseconds": 1e6 * (time.process_time() - used) / count}
+    return {
+        "images_per_second": count / (time.perf_counter() - began),
+        "cpu_microseconds": 1e6 * (time.process_time() - used) / count,
+    }
 
 
 def main() -> None:
@@ -94,22 +99,34 @@ def main() -> None:
     ready = arms(plain)
     running = {name: steps(*arm) for name, arm in ready.items()}
     for one in running.values():
-        rate(one, asked.seconds / 2)                                       # the first steps allocate
+        rate(one, asked.seconds / 2)  # the first steps allocate
     rounds = [{name: rate(one, asked.seconds) for name, one in running.items()} for _ in range(asked.rounds)]
     here = environment.describe("cpu", device.name_of(torch.device("cpu")), torch.get_num_threads(), "fp32", True)
     found = {
-        "format_version": 1, "digits": DIGITS, "batch_size": BATCH, "rounds": rounds,
+        "format_version": 1,
+        "digits": DIGITS,
+        "batch_size": BATCH,
+        "rounds": rounds,
         "arms": [
-            {"arm": name, "sizes": len(some.groups), "batches": len(orders.shuffled(some.labels, BATCH, False, 0, 0, parts)),
-             "padding": 0.0 if parts is None else buckets.padding(some, parts),
-             **{key: statistics.median(one[name][key] for one in rounds) for key in ("images_per_second", "cpu_microseconds")}}
+            {
+                "arm": name,
+                "sizes": len(some.groups),
+                "batches": len(samplers.shuffled(some.labels, BATCH, False, 0, 0, parts)),
+                "padding": 0.0 if parts is None else buckets.padding(some, parts),
+                **{
+                    key: statistics.median(one[name][key] for one in rounds)
+                    for key in ("images_per_second", "cpu_microseconds")
+                },
+            }
             for name, (some, parts) in ready.items()
         ],
         "environment": {key: value for key, value in here.items() if key in WHERE},
-    }  # fmt: skip
+    }
     RESULT.write_text(json.dumps(found, indent=1) + "\n")
     for one in found["arms"]:
-        print(f"{one['arm']:<40}{one['images_per_second']:>8,.0f} images/s, {one['sizes']} sizes, padding {one['padding']:.1%}")
+        print(
+            f"{one['arm']:<40}{one['images_per_second']:>8,.0f} images/s, {one['sizes']} sizes, padding {one['padding']:.1%}"
+        )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Writes benchmarks/results/studies/NAME.json; `python benchmarks/tables.py` makes
 
 Beside what the study says, each comparison is made once more as if every case had been run once: the verdict for the first
 seeds alone, the second alone, and so on ("singles"), which shows what one run a side would have told. Cases are judged by their
-task's own measure (src/smallvision/runs/measures.py): accuracy, or of autoencoders the mean squared error, with PCA's beside it, or of
+task's own measure (src/smallvision/metrics/metric.py): accuracy, or of autoencoders the mean squared error, with PCA's beside it, or of
 verifiers the accuracy on pairs, with their other figures beside it.
 """
 
@@ -22,17 +22,19 @@ from typing import Any
 import accounts
 
 import smallvision as sv
-from smallvision.answers import Answers
-from smallvision.disagreements import disagreements
-from smallvision.runs.measures import measured
+from smallvision.comparison.disagreements import disagreements
+from smallvision.comparison.predictions import Answers
+from smallvision.metrics.metric import measured
 from smallvision.runs.read import RunRecord
 from smallvision.stats.verdict import Comparison, compare_runs, compare_values, judge
-from smallvision.study.record import StudyRecord
+from smallvision.study.read import StudyRecord
 
 RESULTS = Path(__file__).parent / "results" / "studies"
 WHERE = ("smallvision", "processor", "cores", "threads", "device", "device_name", "packages")
-BESIDE = {"mse": ("psnr", "ssim", "noisy_mse"),
-          "pair_accuracy": ("auc", "equal_error", "true_accept_1", "calibration_error", "precision_at_1", "effective_rank")}  # fmt: skip
+BESIDE = {
+    "mse": ("psnr", "ssim", "noisy_mse"),
+    "pair_accuracy": ("auc", "equal_error", "true_accept_1", "calibration_error", "precision_at_1", "effective_rank"),
+}
 KEPT = ("case", "hash", "settings", "parameters", "multiply_adds", "bytes", "seconds", "validation", "test")
 
 
@@ -70,13 +72,21 @@ def row(case: dict[str, Any], runs: list[RunRecord]) -> dict[str, Any]:
     """A case of the table, with every run's scores; what stands beside an error; accuracy by size of image where there are several."""
     key = measured(case["validation"]).key
     scores = [
-        {"seed": run.result["seed"], "looks": run.result["looks"], "epochs": run.result["epochs"],
-         **{split: run.result[split][key] for split in ("train", "validation", "test") if run.result.get(split)}}
+        {
+            "seed": run.result["seed"],
+            "looks": run.result["looks"],
+            "epochs": run.result["epochs"],
+            **{split: run.result[split][key] for split in ("train", "validation", "test") if run.result.get(split)},
+        }
         for run in runs
-    ]  # fmt: skip
+    ]
     sizes = [(run.result.get("test") or run.result["validation"]).get("by_size") for run in runs]
     by_size = [[{"size": one["largest"], "accuracy": one["accuracy"]} for one in some] for some in sizes if some]
-    kept = {**{key: case[key] for key in KEPT if key in case}, "runs": scores, **({"by_size": by_size} if by_size else {})}
+    kept = {
+        **{key: case[key] for key in KEPT if key in case},
+        "runs": scores,
+        **({"by_size": by_size} if by_size else {}),
+    }
     return {**kept, **beside(runs, BESIDE[key])} if key in BESIDE else kept
 
 
@@ -89,7 +99,7 @@ def beside(runs: list[RunRecord], keys: tuple[str, ...]) -> dict[str, Any]:
         if scores and len(scores) == len(results):
             there = [key for key in keys if all(key in one for one in scores)]
             found[split] = {key: statistics.fmean(one[key] for one in scores) for key in there}
-            if "pca" in scores[0]:                         # the same for every seed: it is fitted, not trained
+            if "pca" in scores[0]:  # the same for every seed: it is fitted, not trained
                 found[split]["pca"] = scores[0]["pca"]
     return {"seconds_per_epoch": statistics.fmean(result["seconds_per_epoch"] for result in results), "beside": found}
 
@@ -125,15 +135,34 @@ def of_probes(record: StudyRecord) -> dict[str, Any]:
     for case, records in record.probes().items():
         sources = []
         for place, source in enumerate(records[0].result["sources"]):
-            every = [[one.result["sources"][place]["probes"][number] for one in records] for number in range(len(source["probes"]))]
-            scores = {some[0]["kind"]: {"accuracy": statistics.fmean(one["accuracy"] for one in some),
-                                        "accuracy_sd": statistics.stdev(one["accuracy"] for one in some) if some[1:] else None,
-                                        "macro_f1": statistics.fmean(one["macro_f1"] for one in some)} for some in every}  # fmt: skip
-            sources.append({"name": source["name"], "size": source["size"], "probes": scores,
-                            "nearest_8": statistics.fmean(one.result["sources"][place]["precision"]["8"] for one in records)})  # fmt: skip
+            every = [
+                [one.result["sources"][place]["probes"][number] for one in records]
+                for number in range(len(source["probes"]))
+            ]
+            scores = {
+                some[0]["kind"]: {
+                    "accuracy": statistics.fmean(one["accuracy"] for one in some),
+                    "accuracy_sd": statistics.stdev(one["accuracy"] for one in some) if some[1:] else None,
+                    "macro_f1": statistics.fmean(one["macro_f1"] for one in some),
+                }
+                for some in every
+            }
+            sources.append(
+                {
+                    "name": source["name"],
+                    "size": source["size"],
+                    "probes": scores,
+                    "nearest_8": statistics.fmean(one.result["sources"][place]["precision"]["8"] for one in records),
+                }
+            )
         first = records[0].result
-        cases[case] = {"split": first["split"], "counts": first["counts"], "chosen_on": first["chosen_on"], "sources": sources,
-                       "effective_rank": statistics.fmean(one.result["dimensions"]["effective_rank"] for one in records)}  # fmt: skip
+        cases[case] = {
+            "split": first["split"],
+            "counts": first["counts"],
+            "chosen_on": first["chosen_on"],
+            "sources": sources,
+            "effective_rank": statistics.fmean(one.result["dimensions"]["effective_rank"] for one in records),
+        }
     return {"probes": cases, "probe_verdicts": record.probe_verdicts}
 
 
@@ -141,10 +170,14 @@ def counted(record: StudyRecord) -> list[dict[str, Any]]:
     """How many images of each kind the compared cases disagree on."""
     answers = record.answers()
     return [
-        {"pair": one["pair"], "split": one["split"], "images": len(answers[one["split"]].labels),
-         "kinds": {kind.title: kind.total for kind in disagreements(answers[one["split"]], *one["pair"])}}
+        {
+            "pair": one["pair"],
+            "split": one["split"],
+            "images": len(answers[one["split"]].labels),
+            "kinds": {kind.title: kind.total for kind in disagreements(answers[one["split"]], *one["pair"])},
+        }
         for one in record.verdicts
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:

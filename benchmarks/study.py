@@ -22,8 +22,8 @@ from pathlib import Path
 
 from smallvision.experiment import load_study, to_toml
 from smallvision.runs import environment
-from smallvision.study.expand import expand
-from smallvision.study.record import read_study
+from smallvision.study.plan.cases import expand
+from smallvision.study.read import read_study
 
 RESULT = Path(__file__).parent / "results" / "study.json"
 STUDIES = {
@@ -50,8 +50,12 @@ set = { model = { kind = "mlp", widths = [128] } }
 def seconds(words: list[str], runs: Path, root: list[str]) -> float:
     """How long a command takes, with its runs in a folder of their own."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "smallvision", *words, *root], env={**os.environ, "SMALLVISION_RUNS": str(runs)},
-                   check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run(
+        [sys.executable, "-m", "smallvision", *words, *root],
+        env={**os.environ, "SMALLVISION_RUNS": str(runs)},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     return time.perf_counter() - began
 
 
@@ -85,7 +89,9 @@ def measure(study: list[str], root: list[str]) -> tuple[dict[str, float], str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--root", type=Path, help="where the data sets are; digits alone without it or $SMALLVISION_DATA")
+    parser.add_argument(
+        "--root", type=Path, help="where the data sets are; digits alone without it or $SMALLVISION_DATA"
+    )
     asked = parser.parse_args()
     root = ["--root", str(asked.root)] if asked.root else []
     out = {"format_version": 1, "processor": environment.processor(), "cores": os.cpu_count(), "studies": {}}
@@ -100,7 +106,12 @@ def main() -> None:
             rows = {way: [turn[way] for turn, _ in turns] for way in turns[0][0]}
             ratios = {way: statistics.median(turn[way] / turn["study"] for turn, _ in turns) for way in rows}
             medians = {way: statistics.median(times) for way, times in rows.items()}
-            out["studies"][title] = {"seconds": rows, "median": medians, "to_study": ratios, "splits": [split for _, split in turns]}
+            out["studies"][title] = {
+                "seconds": rows,
+                "median": medians,
+                "to_study": ratios,
+                "splits": [split for _, split in turns],
+            }
             print(title, {way: f"{medians[way]:.1f} s, {ratios[way]:.2f} x the study" for way in rows}, file=sys.stderr)
     RESULT.write_text(json.dumps(out, indent=1) + "\n")
 

@@ -6,30 +6,70 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from smallvision.runs.measures import measured
+from smallvision.metrics.metric import measured
 from smallvision.stats.verdict import compare_published, judge
 from smallvision.stats.wording import points
 
 HERE = Path(__file__).parent
-STUDIES = ("digits-smoke", "mnist-mlp-vs-cnn", "mnist-augmentation", "mnist-resolution", "cifar10-activations",
-           "fashion-encoder-classifier", "cifar10-autoencoders", "cifar10-representation-size", "cifar10-depth",
-           "cifar10-ae-vs-pca-tsne-vae", "cifar10-knn", "cifar10-siamese")
+STUDIES = (
+    "digits-smoke",
+    "mnist-mlp-vs-cnn",
+    "mnist-augmentation",
+    "mnist-resolution",
+    "cifar10-activations",
+    "fashion-encoder-classifier",
+    "cifar10-autoencoders",
+    "cifar10-representation-size",
+    "cifar10-depth",
+    "cifar10-ae-vs-pca-tsne-vae",
+    "cifar10-knn",
+    "cifar10-siamese",
+)
 
 # What the reference systems conclude, from one run each: the claim, their figures, and the study and pair that put it to the test.
 CLAIMS = (
-    ("A CNN beats an MLP on MNIST, with fewer parameters (R3.4)", "98.46 against 96.4 %", "mnist-mlp-vs-cnn", ("cnn", "mlp")),
-    ("Rotations help on MNIST, by \"almost 1 %\" (R4.9)", "99.07 against 98.93 %", "mnist-augmentation", ("rotation", "none")),
-    ("Global max pooling is worse than mean pooling (R4.16)", "86.00 against 86.26 %", "mnist-resolution",
-     ("true sizes with max pooling", "true sizes with mean pooling")),
-    ("Resizing is better than true sizes (R4.17)", "95.07 against 85.87 %", "mnist-resolution",
-     ("true sizes with mean pooling", "28 pixels with R4.8's network")),
-)  # fmt: skip
-PCA = ("PCA is exact, fitted on the training images, with as many components (in brackets) as the representation has values; errors are of "
-       "pixels in [0, 1]; PSNR and SSIM are of validation images; seconds an epoch are of runs that shared the machine.\n\n")
+    (
+        "A CNN beats an MLP on MNIST, with fewer parameters (R3.4)",
+        "98.46 against 96.4 %",
+        "mnist-mlp-vs-cnn",
+        ("cnn", "mlp"),
+    ),
+    (
+        'Rotations help on MNIST, by "almost 1 %" (R4.9)',
+        "99.07 against 98.93 %",
+        "mnist-augmentation",
+        ("rotation", "none"),
+    ),
+    (
+        "Global max pooling is worse than mean pooling (R4.16)",
+        "86.00 against 86.26 %",
+        "mnist-resolution",
+        ("true sizes with max pooling", "true sizes with mean pooling"),
+    ),
+    (
+        "Resizing is better than true sizes (R4.17)",
+        "95.07 against 85.87 %",
+        "mnist-resolution",
+        ("true sizes with mean pooling", "28 pixels with R4.8's network"),
+    ),
+)
+PCA = (
+    "PCA is exact, fitted on the training images, with as many components (in brackets) as the representation has values; errors are of "
+    "pixels in [0, 1]; PSNR and SSIM are of validation images; seconds an epoch are of runs that shared the machine.\n\n"
+)
 PROBES = {"knn-cosine": "kNN cosine", "knn-euclidean": "kNN Euclidean", "linear": "linear"}
-SOURCES = {"representation": "its representation", "pixels": "raw pixels", "pca": "PCA of its size", "untrained": "untrained encoder"}
-PUBLISHED = (("R4.9", ("rotation", "none"), "99.07", "98.93"), ("R4.16", ("mean pooling", "max pooling"), "86.26", "86.00"),
-             ("R4.17", ("resized", "true sizes"), "95.07", "85.87"), ("R3.4", ("CNN", "MLP"), "98.46", "96.4"))  # fmt: skip
+SOURCES = {
+    "representation": "its representation",
+    "pixels": "raw pixels",
+    "pca": "PCA of its size",
+    "untrained": "untrained encoder",
+}
+PUBLISHED = (
+    ("R4.9", ("rotation", "none"), "99.07", "98.93"),
+    ("R4.16", ("mean pooling", "max pooling"), "86.26", "86.00"),
+    ("R4.17", ("resized", "true sizes"), "95.07", "85.87"),
+    ("R3.4", ("CNN", "MLP"), "98.46", "96.4"),
+)
 
 
 def read(name: str) -> dict[str, Any] | None:
@@ -54,14 +94,21 @@ def rows(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     if of is not None:
         return of(found)
     searched = any(row["settings"] for row in found["table"])
-    header = ["case", "validation %", "test %", "seeds", "parameters", "multiply-adds", "kB", "training s"] + ["found by search"] * searched
+    header = ["case", "validation %", "test %", "seeds", "parameters", "multiply-adds", "kB", "training s"] + [
+        "found by search"
+    ] * searched
     out = []
     for row in found["table"]:
         cells = [
             marked(found, row),
-            percent(row["validation"]), percent(row.get("test")), str(len(row["runs"])),
-            whole(row["parameters"]), whole(row["multiply_adds"]), f"{row['bytes'] / 1000:.0f}", f"{row['seconds']:.3g}",
-        ]  # fmt: skip
+            percent(row["validation"]),
+            percent(row.get("test")),
+            str(len(row["runs"])),
+            whole(row["parameters"]),
+            whole(row["multiply_adds"]),
+            f"{row['bytes'] / 1000:.0f}",
+            f"{row['seconds']:.3g}",
+        ]
         out.append(cells + [settings(row)] * searched)
     return header, out
 
@@ -71,41 +118,84 @@ def reconstructions(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     every = found["table"]
     searched = any(row["settings"] for row in every)
     noisy = any("noisy_mse" in row["beside"]["validation"] for row in every)
-    header = ["case", "validation MSE", "PCA's MSE", "to PCA", "PSNR (dB)", "SSIM", *["input's MSE"] * noisy, "test MSE", "seeds",
-              "parameters", "MB", "s an epoch", *["found by search"] * searched]  # fmt: skip
+    header = [
+        "case",
+        "validation MSE",
+        "PCA's MSE",
+        "to PCA",
+        "PSNR (dB)",
+        "SSIM",
+        *["input's MSE"] * noisy,
+        "test MSE",
+        "seeds",
+        "parameters",
+        "MB",
+        "s an epoch",
+        *["found by search"] * searched,
+    ]
     out = []
     for row in every:
         beside = row["beside"]["validation"]
         pca = beside.get("pca")
         noise = f"{beside['noisy_mse']:.5f}" if "noisy_mse" in beside else ""
         cells = [
-            marked(found, row), error(row["validation"]), f"{pca['mse']:.5f} ({whole(pca['components'])})" if pca else "",
-            to_pca(row["validation"]["mse"], pca["mse"]) if pca else "", f"{beside['psnr']:.2f}", f"{beside['ssim']:.4f}", *[noise] * noisy,
-            error(row.get("test")), str(len(row["runs"])), whole(row["parameters"]), f"{row['bytes'] / 1e6:.3g}",
+            marked(found, row),
+            error(row["validation"]),
+            f"{pca['mse']:.5f} ({whole(pca['components'])})" if pca else "",
+            to_pca(row["validation"]["mse"], pca["mse"]) if pca else "",
+            f"{beside['psnr']:.2f}",
+            f"{beside['ssim']:.4f}",
+            *[noise] * noisy,
+            error(row.get("test")),
+            str(len(row["runs"])),
+            whole(row["parameters"]),
+            f"{row['bytes'] / 1e6:.3g}",
             f"{row['seconds_per_epoch']:.3g}",
-        ]  # fmt: skip
+        ]
         out.append(cells + [settings(row)] * searched)
     return header, out
 
 
 def verifiers(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """The table of a study of verifiers."""
-    header = ["case", "validation pairs %", "AUC", "TAR at FAR 1 %", "ECE %", "precision at 1 %", "effective rank", "test pairs %", "seeds",
-              "training s"]  # fmt: skip
+    header = [
+        "case",
+        "validation pairs %",
+        "AUC",
+        "TAR at FAR 1 %",
+        "ECE %",
+        "precision at 1 %",
+        "effective rank",
+        "test pairs %",
+        "seeds",
+        "training s",
+    ]
     out = []
     for row in found["table"]:
         beside = row["beside"]["validation"]
         shares = [f"{100 * beside[key]:.2f}" for key in ("true_accept_1", "calibration_error", "precision_at_1")]
-        out.append([
-            marked(found, row), percent(row["validation"], "pair_accuracy"), f"{beside['auc']:.4f}", *shares,
-            f"{beside['effective_rank']:.1f}", percent(row.get("test"), "pair_accuracy"), str(len(row["runs"])), f"{row['seconds']:.3g}",
-        ])  # fmt: skip
+        out.append(
+            [
+                marked(found, row),
+                percent(row["validation"], "pair_accuracy"),
+                f"{beside['auc']:.4f}",
+                *shares,
+                f"{beside['effective_rank']:.1f}",
+                percent(row.get("test"), "pair_accuracy"),
+                str(len(row["runs"])),
+                f"{row['seconds']:.3g}",
+            ]
+        )
     return header, out
 
 
 def marked(found: dict[str, Any], row: dict[str, Any]) -> str:
     """A case's name, with what it is in the study."""
-    marks = [word for word, case in (("baseline", found["baseline"]), ("best", found["choice"]["winner"])) if case == row["case"]]
+    marks = [
+        word
+        for word, case in (("baseline", found["baseline"]), ("best", found["choice"]["winner"]))
+        if case == row["case"]
+    ]
     return str(row["case"]) + (f" ({', '.join(marks)})" if marks else "")
 
 
@@ -171,7 +261,11 @@ def studies(table: Any, machine: Any) -> str:
         split = made if plan["workers"] else "The runs stood already, one thread each"
         most = max(run["looks"] for row in found["table"] for run in row["runs"])
         looks = {0: "never", 1: "once"}.get(most, f"up to {most} times")
-        text += f"\n### `{found['name']}`\n\n{found['question']}\n\n**{found['answer']['sentence']}**\n\n" + table(*rows(found)) + "\n"
+        text += (
+            f"\n### `{found['name']}`\n\n{found['question']}\n\n**{found['answer']['sentence']}**\n\n"
+            + table(*rows(found))
+            + "\n"
+        )
         text += PCA if "pca" in found["table"][0].get("beside", {}).get("validation", {}) else ""
         text += verdicts(found) + sizes(found) + (probes(table, found) if "probes" in found else "")
         text += f"\n{split}; the test split was met {looks} by a run that met it. " + machine(found["environment"])
@@ -195,18 +289,30 @@ def probes(table: Any, found: dict[str, Any]) -> str:
     every = found["probes"]
     first = next(iter(every.values()))
     kinds = list(first["sources"][0]["probes"])
-    header = ["features", "values", *(f"{PROBES[kind]} %" for kind in kinds), *(f"{PROBES[kind]}, macro F1" for kind in kinds),
-              "nearest 8 %"]  # fmt: skip
+    header = [
+        "features",
+        "values",
+        *(f"{PROBES[kind]} %" for kind in kinds),
+        *(f"{PROBES[kind]}, macro F1" for kind in kinds),
+        "nearest 8 %",
+    ]
     out, pixels = [], []
     for case, what in every.items():
         for source in what["sources"]:
-            if source in pixels:                               # the same for all cases of the same images
+            if source in pixels:  # the same for all cases of the same images
                 continue
             pixels += [source] if source["name"] == "pixels" else []
             scores = [source["probes"][kind] for kind in kinds]
             name = SOURCES[source["name"]] if source["name"] == "pixels" else f"{case}: {SOURCES[source['name']]}"
-            out.append([name, whole(source["size"]), *(percent(one) for one in scores),
-                        *(f"{one['macro_f1']:.3f}" for one in scores), f"{100 * source['nearest_8']:.1f}"])  # fmt: skip
+            out.append(
+                [
+                    name,
+                    whole(source["size"]),
+                    *(percent(one) for one in scores),
+                    *(f"{one['macro_f1']:.3f}" for one in scores),
+                    f"{100 * source['nearest_8']:.1f}",
+                ]
+            )
     counts, told = first["counts"], [one for one in found["probe_verdicts"] if one.get("told")]
     text = (
         f"\nWhat the representations are good for: classifiers learn from {whole(counts['train'])} training images, k and C are chosen on "
@@ -215,7 +321,9 @@ def probes(table: Any, found: dict[str, Any]) -> str:
         "training images of the image's own class among its 8 nearest by cosine.\n\n" + table(header, out)
     )
     said = "".join(f"- {one['split']}: {one['sentence']}\n" for one in told)
-    return text + (f"\nOf {len(found['probe_verdicts'])} verdicts by the probes, judged together (Holm):\n\n{said}" if told else "")
+    return text + (
+        f"\nOf {len(found['probe_verdicts'])} verdicts by the probes, judged together (Holm):\n\n{said}" if told else ""
+    )
 
 
 def speed(table: Any) -> str:
@@ -224,8 +332,12 @@ def speed(table: Any) -> str:
     if not file.exists():
         return ""
     found = json.loads(file.read_text())
-    ways = {"study": "the study, its split measured", "one at a time": "the study, one worker, all threads",
-            "all cores": "the study, a worker a core, one thread each", "one by one": "eight commands in a row"}  # fmt: skip
+    ways = {
+        "study": "the study, its split measured",
+        "one at a time": "the study, one worker, all threads",
+        "all cores": "the study, a worker a core, one thread each",
+        "one by one": "eight commands in a row",
+    }
     out = []
     for name, what in found["studies"].items():
         for way, words in ways.items():
@@ -266,14 +378,27 @@ def resolution(table: Any, machine: Any) -> str:
     cost = json.loads(file.read_text())
     by = {one["arm"]: one for one in cost["arms"]}
     small, large = by["all at 28"], by["all at 64"]
-    boxes, largest, alone = (by[f"own sizes, {how}"] for how in ("in buckets, masked", "all padded to the largest", "one size a batch"))
+    boxes, largest, alone = (
+        by[f"own sizes, {how}"] for how in ("in buckets, masked", "all padded to the largest", "one size a batch")
+    )
     lines = [
-        [one["arm"], str(one["sizes"]), whole(one["batches"]), f"{100 * one['padding']:.1f}", whole(round(one["images_per_second"])),
-         f"{one['cpu_microseconds']:.0f}"] for one in cost["arms"]
-    ]  # fmt: skip
+        [
+            one["arm"],
+            str(one["sizes"]),
+            whole(one["batches"]),
+            f"{100 * one['padding']:.1f}",
+            whole(round(one["images_per_second"])),
+            f"{one['cpu_microseconds']:.0f}",
+        ]
+        for one in cost["arms"]
+    ]
     cases = {row["case"]: row for row in found["table"]}
     upscaled, true = cases["64 pixels with mean pooling"], cases["true sizes with mean pooling"]
-    pair = next(one for one in found["verdicts"] if one["pair"] == ["64 pixels with mean pooling", "true sizes with mean pooling"])
+    pair = next(
+        one
+        for one in found["verdicts"]
+        if one["pair"] == ["64 pixels with mean pooling", "true sizes with mean pooling"]
+    )
     rate = {name: whole(round(one["images_per_second"])) for name, one in by.items()}
     return (
         f"\n### What several sizes cost\n\n`python benchmarks/resolution.py`: R4.15's network, {whole(cost['digits'])} digits, batches of "
@@ -288,7 +413,8 @@ def resolution(table: Any, machine: Any) -> str:
         f"{whole(cost['digits'])} images, one size a batch makes {whole(alone['batches'])} batches and does "
         f"{rate['own sizes, one size a batch']}; padding all to the largest wastes {100 * largest['padding']:.0f} % of the pixels and does "
         f"{rate['own sizes, all padded to the largest']}; buckets, padded and masked, waste {100 * boxes['padding']:.0f} % and do "
-        f"{rate['own sizes, in buckets, masked']}, and give the answers of the unpadded images.\n\n" + machine(cost["environment"])
+        f"{rate['own sizes, in buckets, masked']}, and give the answers of the unpadded images.\n\n"
+        + machine(cost["environment"])
     )
 
 
@@ -310,7 +436,11 @@ def singles() -> str:
     whole_study = next(one for one in found["verdicts"] if one["pair"] == pair and one["split"] == "validation")
     lines = "| seed | rotation % | none % | difference | p (McNemar) | verdict on these two networks |\n"
     lines += "| --- | ---: | ---: | ---: | ---: | --- |\n"
-    names = {"A is better": "rotation is better", "B is better": "none is better", "not distinguishable": "not distinguishable"}
+    names = {
+        "A is better": "rotation is better",
+        "B is better": "none is better",
+        "not distinguishable": "not distinguishable",
+    }
     for one in found["singles"]:
         if one["pair"] == pair:
             a, b = (f"{100 * share:.2f}" for share in one["accuracies"])

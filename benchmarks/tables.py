@@ -1,7 +1,7 @@
 """Make docs/results.md and the README's table of the committed result files; only what the references report is typed by hand.
 
-    python benchmarks/tables.py           writes both
-    python benchmarks/tables.py --check   exit status 1 if they are not what the files say
+python benchmarks/tables.py           writes both
+python benchmarks/tables.py --check   exit status 1 if they are not what the files say
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 import study_tables
 
 from smallvision.conv.bench import unsteady
-from smallvision.runs.measures import measured
+from smallvision.metrics.metric import measured
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -33,11 +33,28 @@ REPORTED = {
     "fashion-cnn": {"test": "97.92", "train": "98.85", "source": "R2.2"},
     "cifar10-cnn": {"test": "about 76", "train": "", "source": "R5.5"},
 }
-ORDER = ("digits", "digits-encoder-classifier", "mnist-mlp", "mnist-cnn", "mnist-cnn-by-hand", "mnist-cnn-fast", "mnist-cnn3",
-         "mnist-cnn3-fast",
-         "fashion-cnn", "fashion-cnn-fast", "cifar10-cnn", "cifar10-cnn-fast")  # fmt: skip
+ORDER = (
+    "digits",
+    "digits-encoder-classifier",
+    "mnist-mlp",
+    "mnist-cnn",
+    "mnist-cnn-by-hand",
+    "mnist-cnn-fast",
+    "mnist-cnn3",
+    "mnist-cnn3-fast",
+    "fashion-cnn",
+    "fashion-cnn-fast",
+    "cifar10-cnn",
+    "cifar10-cnn-fast",
+)
 
-AUTOENCODERS = ("digits-autoencoder", "fashion-autoencoder", "cifar10-autoencoder-10", "cifar10-autoencoder", "cifar10-autoencoder-100")
+AUTOENCODERS = (
+    "digits-autoencoder",
+    "fashion-autoencoder",
+    "cifar10-autoencoder-10",
+    "cifar10-autoencoder",
+    "cifar10-autoencoder-100",
+)
 
 VERIFIERS = ("digits-siamese", "mnist-siamese", "fashion-siamese-unseen", "cifar10-siamese-fast")
 
@@ -67,7 +84,10 @@ def brief(seconds: float) -> str:
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     left = {0}
-    lines = ["| " + " | ".join(header) + " |", "|" + "|".join(" --- " if i in left else " ---: " for i in range(len(header))) + "|"]
+    lines = [
+        "| " + " | ".join(header) + " |",
+        "|" + "|".join(" --- " if i in left else " ---: " for i in range(len(header))) + "|",
+    ]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
 
 
@@ -105,7 +125,16 @@ def catalog() -> str:
                 str(runs[0]["looks"]),
             ]
         )
-    header = ["entry", "reported test %", "test %", "seeds", "reported train %", "train %", "test loss (nats)", "parameters"]
+    header = [
+        "entry",
+        "reported test %",
+        "test %",
+        "seeds",
+        "reported train %",
+        "train %",
+        "test loss (nats)",
+        "parameters",
+    ]
     header += ["multiply-adds", "precision", "epochs", "s an epoch (median)", "looks"]
     if not found:
         return ""
@@ -144,7 +173,18 @@ def autoencoders() -> str:
                 str(first["looks"]),
             ]
         )
-    header = ["entry", "test MSE", "values", "PCA's MSE", "against PCA", "PSNR dB", "SSIM", "seeds", "parameters", "epochs"]
+    header = [
+        "entry",
+        "test MSE",
+        "values",
+        "PCA's MSE",
+        "against PCA",
+        "PSNR dB",
+        "SSIM",
+        "seeds",
+        "parameters",
+        "epochs",
+    ]
     header += ["s an epoch (median)", "looks"]
     return (
         "\n## Autoencoders, beside exact PCA\n\n`python benchmarks/catalog.py NAME`. MSE of pixels in [0, 1], whatever the network was "
@@ -166,8 +206,10 @@ def verified(*names: str) -> str:
         runs = entry["runs"]
         for split in (name for name in ("test", "unseen") if name in runs[0]):
             scores = [run[split] for run in runs]
-            percents = {key: spread([one[key] for one in scores], 100) if key in scores[0] else ""
-                        for key in ("pair_accuracy", "equal_error", "true_accept_1", "calibration_error", "precision_at_1")}  # fmt: skip
+            percents = {
+                key: spread([one[key] for one in scores], 100) if key in scores[0] else ""
+                for key in ("pair_accuracy", "equal_error", "true_accept_1", "calibration_error", "precision_at_1")
+            }
             low, high = scores[0]["intervals"]["pair_accuracy"]
             between = f" ({100 * low:.2f} to {100 * high:.2f})" if len(runs) == 1 else ""
             rows.append(
@@ -184,23 +226,38 @@ def verified(*names: str) -> str:
                     str(runs[0]["looks"]),
                 ]
             )
-    header = ["entry", "images", "pairs", "accuracy %", "AUC", "EER %", "TAR at FAR 1 %", "ECE %", "precision at 1 %", "seeds"]
+    header = [
+        "entry",
+        "images",
+        "pairs",
+        "accuracy %",
+        "AUC",
+        "EER %",
+        "TAR at FAR 1 %",
+        "ECE %",
+        "precision at 1 %",
+        "seeds",
+    ]
     return table([*header, "epochs", "training s", "looks"], rows) if rows else ""
 
 
 def verifiers() -> str:
     """Are two images of one class?"""
     found = [entry for name in VERIFIERS if (entry := read(f"catalog/{name}"))]
-    return "" if not found else (
-        "\n## Verifiers: are two images of one class?\n\n`python benchmarks/catalog.py NAME --seeds N`. Balanced pairs; threshold and "
-        "calibration were fitted on validation pairs. ± is the standard deviation over seeds; one seed has the 95 % interval of an "
-        "image-level bootstrap. TAR: true accepts, FAR: false accepts, EER: equal error rate, ECE: expected calibration error (15 bins "
-        "of equally many pairs). The recipe of `cifar10-siamese-fast` was found on validation images (below); the others were written "
-        "down and not tuned. docs/similarity.md says what follows from them.\n\n"
-        + verified(*VERIFIERS)
-        + "\n"
-        + "".join(sorted({machine(entry["environment"]) for entry in found}))
-        + pairs()
+    return (
+        ""
+        if not found
+        else (
+            "\n## Verifiers: are two images of one class?\n\n`python benchmarks/catalog.py NAME --seeds N`. Balanced pairs; threshold and "
+            "calibration were fitted on validation pairs. ± is the standard deviation over seeds; one seed has the 95 % interval of an "
+            "image-level bootstrap. TAR: true accepts, FAR: false accepts, EER: equal error rate, ECE: expected calibration error (15 bins "
+            "of equally many pairs). The recipe of `cifar10-siamese-fast` was found on validation images (below); the others were written "
+            "down and not tuned. docs/similarity.md says what follows from them.\n\n"
+            + verified(*VERIFIERS)
+            + "\n"
+            + "".join(sorted({machine(entry["environment"]) for entry in found}))
+            + pairs()
+        )
     )
 
 
@@ -209,8 +266,16 @@ def pairs() -> str:
     found = read("pairs")
     if not found:
         return ""
-    rows = [[one["head"], str(one["features"]), f"{one['judged']:.3f}", f"{one['figures']:.3f}", f"{one['cpu_seconds']:.3f}"]
-            for one in found["arms"]]  # fmt: skip
+    rows = [
+        [
+            one["head"],
+            str(one["features"]),
+            f"{one['judged']:.3f}",
+            f"{one['figures']:.3f}",
+            f"{one['cpu_seconds']:.3f}",
+        ]
+        for one in found["arms"]
+    ]
     return (
         f"\n`python benchmarks/pairs.py`: {found['pairs']} pairs of {found['images']} images that are encoded already, medians of "
         f"{found['arms'][0]['rounds']} rounds. Judged: distance and the head's score; figures: probabilities, accuracy, AUC, equal error "
@@ -226,6 +291,7 @@ def representations() -> str:
     found = read("representations")
     if not found:
         return ""
+
     def middle(turns: list[dict]) -> float:
         return statistics.median(turn["seconds"] for turn in turns)
 
@@ -233,10 +299,19 @@ def representations() -> str:
     for metric, what in found["nearest"].items():
         said = f"distances within {what['largest_difference']:.0e}, {what['other_neighbours']} other neighbours"
         arms = [middle(what[arm]) for arm in ("ours", "scikit-learn", "scikit-learn on doubles")]
-        rows.append([f"10 nearest of 10 000 to each of 1 000, 1 000 features, {metric}", *(f"{one:.2f}" for one in arms), said])
+        rows.append(
+            [f"10 nearest of 10 000 to each of 1 000, 1 000 features, {metric}", *(f"{one:.2f}" for one in arms), said]
+        )
     ours, theirs = (middle(found["pca"][arm]) for arm in ("ours", "scikit-learn"))
-    rows.append(["exact PCA of 50 000 images of 3 072 values", f"{ours:.2f}", "", f"{theirs:.2f}",
-                 f"variances within {found['pca']['largest_difference']:.0e} of the largest"])  # fmt: skip
+    rows.append(
+        [
+            "exact PCA of 50 000 images of 3 072 values",
+            f"{ours:.2f}",
+            "",
+            f"{theirs:.2f}",
+            f"variances within {found['pca']['largest_difference']:.0e} of the largest",
+        ]
+    )
     rows.append(["t-SNE (scikit-learn's) of 5 000 images", f"{middle(found['tsne']):.1f}", "", "", ""])
     return (
         "\n## Tools for representations\n\n"
@@ -268,7 +343,11 @@ def time_to_accuracy() -> str:
                 "1",
             ]
         )
-        sooner = f"{what['times_sooner']:.1f} ({what['times_sooner_whole']:.1f})" if what["reached"] else "target not reached"
+        sooner = (
+            f"{what['times_sooner']:.1f} ({what['times_sooner_whole']:.1f})"
+            if what["reached"]
+            else "target not reached"
+        )
         rows.append(
             [
                 f"`{what['fast']}`",
@@ -302,11 +381,21 @@ def throughput() -> str:
             arm, precision = key.split()
             spreads = sorted(one["wall"] for one in what["rounds"][key])
             name = f"loop, {what['workers']} workers" if arm == "loop" else arm
-            row = [f"`{case}`", name, precision, f"{value['wall']:.1f}", f"{spreads[0]:.1f} to {spreads[-1]:.1f}", f"{value['cpu']:.1f}"]
+            row = [
+                f"`{case}`",
+                name,
+                precision,
+                f"{value['wall']:.1f}",
+                f"{spreads[0]:.1f} to {spreads[-1]:.1f}",
+                f"{value['cpu']:.1f}",
+            ]
             rows.append(row)
         for precision in ("fp32", "bf16"):
             bare = what["ratios"][f"engine over bare {precision}"]
-            over, times = what["ratios"][f"engine over floor {precision}"], what["ratios"][f"loop over engine {precision}"]
+            over, times = (
+                what["ratios"][f"engine over floor {precision}"],
+                what["ratios"][f"loop over engine {precision}"],
+            )
             ratios.append([f"`{case}`", precision, f"{over:.2f}", f"{bare:.2f}", f"{times:.2f}"])
     return (
         f"\n## Throughput\n\n`python benchmarks/throughput.py`: {found['rounds']} rounds, every measurement in a process of its own, arms "
@@ -371,7 +460,9 @@ def convolution() -> str:
             ratios = [f"{one['ratio'][key]:.2f}" for key in ("forward", "total")]
             peak = f"{max(one['memory_bytes']) / 1e6:.1f}" if one["memory_bytes"] else "-"
             stated = f"{max(one['stated_bytes']) / 1e6:.1f}"
-            rows.append([f"`{one['rung']}`", *times, *ratios, peak, stated, f"{one['gigamacs_per_second']['total']:.3g}"])
+            rows.append(
+                [f"`{one['rung']}`", *times, *ratios, peak, stated, f"{one['gigamacs_per_second']['total']:.3g}"]
+            )
         header = ["implementation", "forward ms", "backward ms", "total ms", "forward / torch", "total / torch"]
         header += ["peak MB", "stated MB", "GMAC/s"]
         size = f"{shape['multiply_adds'] / 1e6:.1f} M multiply-adds forward"
@@ -415,7 +506,10 @@ def summary() -> str:
         text += f"\nOn 2 cores, against the reference's recipe in the plain loop: {'; '.join(parts)}.\n"
     verified = [(name, entry["runs"]) for name in VERIFIERS if (entry := read(f"catalog/{name}"))]
     if verified:
-        each = [f"`{name}` {spread([run['test']['pair_accuracy'] for run in runs], 100)} % (n = {len(runs)})" for name, runs in verified]
+        each = [
+            f"`{name}` {spread([run['test']['pair_accuracy'] for run in runs], 100)} % (n = {len(runs)})"
+            for name, runs in verified
+        ]
         text += f"\nSame class or not, right of balanced test pairs: {', '.join(each)}.\n"
     return text
 
@@ -448,16 +542,24 @@ def epoch(found: dict) -> str:
 
 def equivariance(found: dict) -> str:
     what = found["equivariance"]
-    rows = [[name, f"{value:.1e}" if value < 1e-6 else f"{value:.3f}"] for name, value in what.items() if isinstance(value, float)]
+    rows = [
+        [name, f"{value:.1e}" if value < 1e-6 else f"{value:.3f}"]
+        for name, value in what.items()
+        if isinstance(value, float)
+    ]
     net = what["network"]
-    answers = [[f"{key} {n}{unit}", f"{100 * value:.2f}"] for key, unit in (("shifted right by", " pixels"), ("turned by", " degrees"))
-               for n, value in net[key].items()]  # fmt: skip
+    answers = [
+        [f"{key} {n}{unit}", f"{100 * value:.2f}"]
+        for key, unit in (("shifted right by", " pixels"), ("turned by", " degrees"))
+        for n, value in net[key].items()
+    ]
     return (
         f"`python benchmarks/convolution.py equivariance`: {what['digits']} MNIST digits on a black border, {what['kernels']} random 5x5 "
         f"kernels, shift T by {what['shift'][0]} rows and {what['shift'][1]} columns, R a quarter turn; |a - b| / |b| over all numbers:\n\n"
         + table(["a against b", "relative difference"], rows)
         + f"\nAnd a trained network ({net['experiment']}) on {net['images']} validation images it did not train on, changed: its "
-        "convolutions are equivariant, its dense layers know where a stroke should be.\n\n" + table(["image", "accuracy %"], answers)
+        "convolutions are equivariant, its dense layers know where a stroke should be.\n\n"
+        + table(["image", "accuracy %"], answers)
     )
 
 
@@ -466,8 +568,12 @@ def ladder(found: dict) -> str:
     rows = {one["rung"]: one for one in found["rows"] if one["shape"] == shape["shape"] and not one["reason"]}
     own = [name for name in rows if not name.startswith("torch")]
     best = min(own, key=lambda name: rows[name]["ratio"]["total"])
-    beats = [f"`{one['rung']}` on `{one['shape']}` ({one['ratio'][key]:.2f} {key})" for one in found["rows"] for key in ("forward", "total")
-             if not one["reason"] and one["rung"] in own and one["ratio"][key] < 1]  # fmt: skip
+    beats = [
+        f"`{one['rung']}` on `{one['shape']}` ({one['ratio'][key]:.2f} {key})"
+        for one in found["rows"]
+        for key in ("forward", "total")
+        if not one["reason"] and one["rung"] in own and one["ratio"][key] < 1
+    ]
     rate = {name: rows[name]["gigamacs_per_second"]["total"] for name in ("loops", "compiled")}
     return (
         f"On `{shape['shape']}` the best by hand is `{best}`: {rows[best]['ratio']['total']:.2f} times torch's forward and backward, "
@@ -496,7 +602,9 @@ def convolution_page() -> str:
     """docs/convolution.md with its measured parts as the files say."""
     made = {"epoch": epoch, "equivariance": equivariance, "ladder": ladder, "check": check}
     files = {"epoch": "convolution", "equivariance": "convolution", "ladder": "conv_bench", "check": "conv_check"}
-    return filled(CONVOLUTION, {name: made[name](found) if (found := read(file)) else "" for name, file in files.items()})
+    return filled(
+        CONVOLUTION, {name: made[name](found) if (found := read(file)) else "" for name, file in files.items()}
+    )
 
 
 def comparing_page() -> str:
@@ -512,16 +620,25 @@ def comparing_page() -> str:
 
 def representations_page() -> str:
     """docs/representations.md with its tables as the files say."""
-    of = {"kinds": "cifar10-autoencoders", "sizes": "cifar10-representation-size", "depth": "cifar10-depth",
-          "four": "cifar10-ae-vs-pca-tsne-vae", "start": "fashion-encoder-classifier"}  # fmt: skip
+    of = {
+        "kinds": "cifar10-autoencoders",
+        "sizes": "cifar10-representation-size",
+        "depth": "cifar10-depth",
+        "four": "cifar10-ae-vs-pca-tsne-vae",
+        "start": "fashion-encoder-classifier",
+    }
     parts = {name: study_tables.in_short(study, table) for name, study in of.items()}
     return filled(REPRESENTATIONS, {**parts, "probes": study_tables.probed("cifar10-knn", table)})
 
 
 def similarity_page() -> str:
     """docs/similarity.md with its tables as the files say."""
-    parts = {"study": study_tables.in_short("cifar10-siamese", table), "best": verified("cifar10-siamese-fast"),
-             "errors": errors("cifar10-siamese-fast"), "unseen": verified("fashion-siamese-unseen")}  # fmt: skip
+    parts = {
+        "study": study_tables.in_short("cifar10-siamese", table),
+        "best": verified("cifar10-siamese-fast"),
+        "errors": errors("cifar10-siamese-fast"),
+        "unseen": verified("fashion-siamese-unseen"),
+    }
     return filled(SIMILARITY, parts)
 
 
@@ -531,8 +648,10 @@ def errors(name: str) -> str:
     if not found:
         return ""
     text = "".join(f"> **{about}.** {' '.join(sentences)}\n>\n" for about, sentences in found["account"])
-    rows = [[" and ".join(dict.fromkeys(row["classes"])), str(row["pairs"]), str(row["wrong"]), f"{row['distance']:.3g}"]
-            for row in found["confused"]]  # fmt: skip
+    rows = [
+        [" and ".join(dict.fromkeys(row["classes"])), str(row["pairs"]), str(row["wrong"]), f"{row['distance']:.3g}"]
+        for row in found["confused"]
+    ]
     return text.removesuffix(">\n") + "\n" + table(["classes", "test pairs", "answered wrongly", "mean distance"], rows)
 
 
@@ -597,8 +716,14 @@ def page() -> str:
     return INTRODUCTION + catalog() + autoencoders() + studies + measured_here + tuning() + SEEN
 
 
-PAGES = {PAGE: page, README: readme, CONVOLUTION: convolution_page, COMPARING: comparing_page, REPRESENTATIONS: representations_page,
-         SIMILARITY: similarity_page}  # fmt: skip
+PAGES = {
+    PAGE: page,
+    README: readme,
+    CONVOLUTION: convolution_page,
+    COMPARING: comparing_page,
+    REPRESENTATIONS: representations_page,
+    SIMILARITY: similarity_page,
+}
 
 
 def main() -> None:

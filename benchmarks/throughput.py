@@ -32,25 +32,27 @@ CASES = {
     "mnist-cnn": {"images": 60_000, "overrides": []},
     "cifar10-cnn": {"images": 19_200, "overrides": ["data.limit=19200"]},
 }
-SKIPPED = 20                                       # steps at the start that are not timed
+SKIPPED = 20  # steps at the start that are not timed
 
 
 def experiment(case: str, precision: str):
     from smallvision.experiment import load
 
-    return load(case, [*CASES[case]["overrides"], "recipe.epochs=1", "protocol.test=once", f"recipe.precision={precision}"])
+    return load(
+        case, [*CASES[case]["overrides"], "recipe.epochs=1", "protocol.test=once", f"recipe.precision={precision}"]
+    )
 
 
 def prepared(case: str, precision: str, root: Path | None, settled: bool = True):
     """Data, and the network as the engine has it."""
     from smallvision import nn as networks
-    from smallvision.data import images
-    from smallvision.train import device
+    from smallvision.data import load
+    from smallvision.training import device
 
     asked = experiment(case, precision)
-    if settled:                                         # the plain loop has the process as Python starts it
+    if settled:  # the plain loop has the process as Python starts it
         device.settle(torch.device("cpu"), None, precision, True)
-    splits = images.load(asked.data, root)
+    splits = load.load(asked.data, root)
     model = networks.build(asked.model, splits.train.shape, len(splits.train.classes), splits.mean, splits.std, 0)
     return asked, splits, model.to(memory_format=torch.channels_last)
 
@@ -68,32 +70,33 @@ class Clock:
 
 def engine(case: str, precision: str, root: Path | None) -> dict[str, float]:
     from smallvision.tasks import TASKS
-    from smallvision.train.engine import PROGRESS_STEPS, Progress, train
-    from smallvision.train.state import begin
+    from smallvision.training.engine import PROGRESS_STEPS, Progress, train
+    from smallvision.training.state import begin
 
     asked, splits, model = prepared(case, precision, root)
     assert PROGRESS_STEPS == SKIPPED, "the first progress report ends the steps that are not timed"
     events = train(begin(model, asked.recipe), TASKS["classify"](asked.task), splits, asked, seed=0)
-    first = next(events)                            # the first progress report comes after SKIPPED steps
+    first = next(events)  # the first progress report comes after SKIPPED steps
     clock, seen = Clock(), first.examples
     last = [event for event in events if isinstance(event, Progress)][-1]
     return clock.per_image(last.examples - seen)
 
 
 def floor(case: str, precision: str, root: Path | None, settled: bool = True) -> dict[str, float]:
-    from smallvision.data import batches, orders
-    from smallvision.train import optimisers
-    from smallvision.train.engine import autocast
+    from smallvision.data.batching import batch as batches
+    from smallvision.data.batching import samplers
+    from smallvision.training import optimizers
+    from smallvision.training.engine import autocast
 
     asked, splits, model = prepared(case, precision, root, settled)
-    rows = orders.ORDERS["shuffled"](splits.train.labels, asked.recipe.batch_size, True, 0, 0)
+    rows = samplers.ORDERS["shuffled"](splits.train.labels, asked.recipe.batch_size, True, 0, 0)
     ready = []
     with torch.no_grad():
-        for batch in batches.epoch(splits.train, rows):             # each once: a few of them would stay in the cache
+        for batch in batches.epoch(splits.train, rows):  # each once: a few of them would stay in the cache
             pixels = model.standardize(batch.pixels).contiguous(memory_format=torch.channels_last)
             ready.append((pixels, batch.labels))
     model.standardize = nn.Identity()
-    optimizer = optimisers.build(asked.recipe, model)
+    optimizer = optimizers.build(asked.recipe, model)
     steps = CASES[case]["images"] // asked.recipe.batch_size
     for step in range(steps):
         if step == SKIPPED:
@@ -112,11 +115,12 @@ def bare(case: str, precision: str, root: Path | None) -> dict[str, float]:
 
 
 def augment(case: str, precision: str, root: Path | None) -> dict[str, float]:
-    from smallvision.data import augment as room
-    from smallvision.data import batches, orders
+    from smallvision.data import transforms as room
+    from smallvision.data.batching import batch as batches
+    from smallvision.data.batching import samplers
 
     asked, splits, _ = prepared(case, precision, root)
-    rows = orders.ORDERS["shuffled"](splits.train.labels, asked.recipe.batch_size, True, 0, 0)
+    rows = samplers.ORDERS["shuffled"](splits.train.labels, asked.recipe.batch_size, True, 0, 0)
     ready = list(batches.epoch(splits.train, rows[:100]))
     vary, generator = room.build(asked.data.augment), torch.Generator()
     for batch in ready[:SKIPPED]:
@@ -145,7 +149,7 @@ class PillowImages(torch.utils.data.Dataset):
         from PIL import Image
 
         image = Image.fromarray(self.images[index])
-        if self.train and image.mode == "RGB":                        # R5: resized crop to 32, horizontal flip
+        if self.train and image.mode == "RGB":  # R5: resized crop to 32, horizontal flip
             width, height = image.size
             box = (0, 0, width, height)
             for _ in range(10):
@@ -171,16 +175,34 @@ class PillowImages(torch.utils.data.Dataset):
 
 NETWORKS = {
     "mnist-cnn": lambda: nn.Sequential(
-        nn.Conv2d(1, 10, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(10, 20, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(320, 128), nn.ReLU(), nn.Linear(128, 10),
+        nn.Conv2d(1, 10, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(10, 20, 5),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(320, 128),
+        nn.ReLU(),
+        nn.Linear(128, 10),
     ),
     "cifar10-cnn": lambda: nn.Sequential(
-        nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(64, 126, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(126, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, 10),
+        nn.Conv2d(3, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(64, 126, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(126, 64),
+        nn.ReLU(),
+        nn.Dropout(0.1),
+        nn.Linear(64, 10),
     ),
-}  # fmt: skip
+}
 
 
 def loop(case: str, precision: str, root: Path | None, workers: int) -> dict[str, float]:
@@ -215,7 +237,9 @@ ARMS = {"engine": engine, "floor": floor, "bare": bare, "augment": augment}
 def child(arm: str, case: str, precision: str, root: Path | None) -> dict[str, float]:
     """One measurement in a process of its own."""
     command = [sys.executable, __file__, "--arm", arm, "--case", case, "--precision", precision]
-    done = subprocess.run([*command, *(["--root", str(root)] if root else [])], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, *(["--root", str(root)] if root else [])], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{arm} {case} {precision}: {done.stderr}")
     return json.loads(done.stdout)
@@ -236,17 +260,28 @@ def measure(case: str, rounds: int, root: Path | None) -> dict:
     for number in range(rounds):
         for name, precision, arm in arms:
             taken[f"{name} {precision}"].append(child(arm, case, precision, root))
-            print(f"{case} round {number + 1}: {name} {precision} {taken[f'{name} {precision}'][-1]}", file=sys.stderr, flush=True)
-    median = {key: {kind: statistics.median(one[kind] for one in values) for kind in ("wall", "cpu")} for key, values in taken.items()}
+            print(
+                f"{case} round {number + 1}: {name} {precision} {taken[f'{name} {precision}'][-1]}",
+                file=sys.stderr,
+                flush=True,
+            )
+    median = {
+        key: {kind: statistics.median(one[kind] for one in values) for kind in ("wall", "cpu")}
+        for key, values in taken.items()
+    }
     own = [one["wall"] for one in taken["augment fp32"]]
     ratios = {}
     for precision in ("fp32", "bf16"):
         a = [one["wall"] for one in taken[f"engine {precision}"]]
         c = [one["wall"] for one in taken[f"floor {precision}"]]
         b = [one["wall"] for one in taken["loop fp32"]]
-        ratios[f"engine over floor {precision}"] = statistics.median((x - y) / z for x, y, z in zip(a, own, c, strict=True))
+        ratios[f"engine over floor {precision}"] = statistics.median(
+            (x - y) / z for x, y, z in zip(a, own, c, strict=True)
+        )
         d = [one["wall"] for one in taken[f"bare {precision}"]]
-        ratios[f"engine over bare {precision}"] = statistics.median((x - y) / z for x, y, z in zip(a, own, d, strict=True))
+        ratios[f"engine over bare {precision}"] = statistics.median(
+            (x - y) / z for x, y, z in zip(a, own, d, strict=True)
+        )
         ratios[f"loop over engine {precision}"] = statistics.median(y / x for x, y in zip(a, b, strict=True))
     return {"workers": workers, "workers_tried": tried, "microseconds": median, "ratios": ratios, "rounds": taken}
 
@@ -266,9 +301,11 @@ def main() -> None:
         print(json.dumps(loop(*where, int(workers)) if arm == "loop" else ARMS[arm](*where)))
         return
     from smallvision.runs import environment
-    from smallvision.train import device
+    from smallvision.training import device
 
-    here = environment.describe("cpu", device.name_of(torch.device("cpu")), torch.get_num_threads(), "fp32 and bf16", True)
+    here = environment.describe(
+        "cpu", device.name_of(torch.device("cpu")), torch.get_num_threads(), "fp32 and bf16", True
+    )
     found = {"format_version": 1, "rounds": asked.rounds, "environment": here}
     found["cases"] = {case: measure(case, asked.rounds, asked.root) for case in CASES}
     asked.out.parent.mkdir(parents=True, exist_ok=True)

@@ -23,8 +23,8 @@ from pathlib import Path
 import torch
 
 from smallvision.experiment import load
-from smallvision.runs import environment, where
-from smallvision.train import device
+from smallvision.runs import environment, paths
+from smallvision.training import device
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -39,7 +39,9 @@ CASES = {
 def reference(case: str, target: float | None, images: int) -> dict:
     """What the reference's recipe takes in the plain loop, extrapolated."""
     known = json.loads((RESULTS / "catalog" / f"{case}.json").read_text())
-    reached = target if target is not None else known["runs"][0]["test"]["accuracy"]      # of the run whose curve is watched
+    reached = (
+        target if target is not None else known["runs"][0]["test"]["accuracy"]
+    )  # of the run whose curve is watched
     hits = [epoch for epoch, accuracy in enumerate(known["watched"], 1) if accuracy >= reached]
     epochs = hits[0] if hits else known["runs"][0]["epochs"]
     loop = json.loads((RESULTS / "throughput.json").read_text())["cases"][case]
@@ -59,16 +61,20 @@ def ours(name: str, seeds: int, root: Path | None, runs: Path) -> list[dict]:
     """Whole runs of the fast recipe, each in a process and a directory of its own."""
     rows = []
     for seed in range(seeds):
-        out = where.place(load(name), seed, None, runs)
+        out = paths.place(load(name), seed, None, runs)
         if out.exists():
             sys.exit(f"{out}: there already, so its time cannot be measured; give another --runs")
         command = [sys.executable, "-m", "smallvision", "run", name, "--seed", str(seed), "--quiet"]
         began = time.perf_counter()
         variables = {**os.environ, "SMALLVISION_RUNS": str(runs)}
-        subprocess.run([*command, *(["--root", str(root)] if root else [])], check=True, stdout=subprocess.DEVNULL, env=variables)
+        subprocess.run(
+            [*command, *(["--root", str(root)] if root else [])], check=True, stdout=subprocess.DEVNULL, env=variables
+        )
         whole = time.perf_counter() - began
         result = json.loads((out / "result.json").read_text())
-        rows.append({"seed": seed, "accuracy": result["test"]["accuracy"], "seconds": result["seconds"], "whole_seconds": whole})
+        rows.append(
+            {"seed": seed, "accuracy": result["test"]["accuracy"], "seconds": result["seconds"], "whole_seconds": whole}
+        )
         print(f"{name}: {rows[-1]}", file=sys.stderr, flush=True)
     return rows
 
@@ -82,7 +88,9 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     asked = parser.parse_args()
 
-    here = environment.describe("cpu", device.name_of(torch.device("cpu")), torch.get_num_threads(), "as each recipe says", True)
+    here = environment.describe(
+        "cpu", device.name_of(torch.device("cpu")), torch.get_num_threads(), "as each recipe says", True
+    )
     before = json.loads(asked.out.read_text())["cases"] if asked.cases and asked.out.exists() else {}
     found: dict = {"format_version": 1, "environment": here, "cases": before}
     for case in asked.cases or CASES:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import smallvision as sv
-from smallvision.runs.measures import measure
+from smallvision.metrics.metric import measure
 
 RESULT = Path(__file__).parent / "results" / "tuning.json"
 
@@ -57,7 +57,10 @@ TRIED: dict[str, dict[str, list]] = {
     "cifar10-autoencoder": {
         "always": [],
         "tries": [
-            *([f"model.representation={size}", "model.kernel=3", "recipe.learning_rate=2e-3"] for size in (10, 100, 1000)),
+            *(
+                [f"model.representation={size}", "model.kernel=3", "recipe.learning_rate=2e-3"]
+                for size in (10, 100, 1000)
+            ),
             ["model.representation=10", "model.kernel=3", "recipe.weight_decay=0.0"],
             ["model.representation=10", "model.kernel=3", "recipe.epochs=20"],
             ["model.representation=10", "model.kernel=3", "model.normalization=batch"],
@@ -65,18 +68,27 @@ TRIED: dict[str, dict[str, list]] = {
             *([f"model.representation={size}", "model.kernel=5"] for size in (10, 32, 100)),
             ["model.representation=10", "model.kernel=7"],
             ["model.depth=1", "model.kernel=3", "recipe.learning_rate=2e-3"],
-            *([f"model.depth={depth}", "model.kernel=3", "recipe.learning_rate=2e-3", "recipe.epochs=6"] for depth in (5, 10)),
+            *(
+                [f"model.depth={depth}", "model.kernel=3", "recipe.learning_rate=2e-3", "recipe.epochs=6"]
+                for depth in (5, 10)
+            ),
         ],
     },
     "cifar10-siamese-fast": {
         "always": ["recipe.epochs=3"],
         "tries": [
-            ["recipe.images_per_class=25", "model.head=distance", "model.normalized=true", "task.loss=triplet", "task.margin=0.2"],
+            [
+                "recipe.images_per_class=25",
+                "model.head=distance",
+                "model.normalized=true",
+                "task.loss=triplet",
+                "task.margin=0.2",
+            ],
             ["recipe.images_per_class=25"],
             [],
         ],
     },
-}  # fmt: skip
+}
 
 
 def attempt(name: str, overrides: list[str], root: Path | None) -> dict:

@@ -1,8 +1,8 @@
 """smallvision: a laboratory for learning from small images.
 
-    import smallvision as sv
-    run = sv.run("mnist-cnn", "recipe.epochs=2")
-    run.result, run.curves(), run.mistakes(20), run.confusion()
+import smallvision as sv
+run = sv.run("mnist-cnn", "recipe.epochs=2")
+run.result, run.curves(), run.mistakes(20), run.confusion()
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from smallvision.api import (
+    from smallvision.api.run import (
         Run,
         catalog,
         compare,
@@ -50,9 +50,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """The notebook's words, imported when the first of them is used, so that `import smallvision` costs nothing."""
     if name in __all__:
-        from smallvision import api
+        from smallvision.api import run
 
-        return getattr(api, name)
+        return getattr(run, name)
     raise AttributeError(f"module 'smallvision' has no attribute {name!r}")
 
 

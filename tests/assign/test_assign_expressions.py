@@ -39,9 +39,13 @@ leaf = st.one_of(
 )
 sign = st.sampled_from(["+", "-", "*", "//", "%"])
 small = joined(leaf, sign)
-number = st.one_of(leaf, small, small.map("digit_sum({})".format), small.map("last_digit({})".format), small.map("-({})".format))
+number = st.one_of(
+    leaf, small, small.map("digit_sum({})".format), small.map("last_digit({})".format), small.map("-({})".format)
+)
 compared = joined(joined(number, sign), st.sampled_from(["==", "!=", "<", "<=", ">", ">="]))
-comparison = compared.map(lambda text: text if set(text) & set("=<>") else f"{text} >= 3")      # one part alone compares nothing
+comparison = compared.map(
+    lambda text: text if set(text) & set("=<>") else f"{text} >= 3"
+)  # one part alone compares nothing
 denied = st.one_of(comparison, comparison.map("not {}".format), comparison.map("not ({})".format))
 condition = joined(denied, st.sampled_from(["and", "or"]))
 written = st.fixed_dictionaries({name: st.text("0123456789", min_size=1, max_size=2) for name in NAMES})
@@ -62,12 +66,12 @@ def test_conditions_are_what_python_makes_of_them(text, numbers):
         return
     assert found.holds(numbers) is expected
     compared = found.compared(numbers)
-    if "?" not in compared:                              # a part that was not looked at may have no value
+    if "?" not in compared:  # a part that was not looked at may have no value
         assert eval(compared, {"__builtins__": {}}) is expected, "what a sheet shows is what was decided"
 
 
 HOSTILE = {
-    "__import__('os').system('true')": "\"'\" at character 12",
+    "__import__('os').system('true')": '"\'" at character 12',
     "abc.__class__": "'.' at character 4",
     "abc.real == 0": "'.' at character 4",
     "().__class__.__bases__": "'.' at character 3",
@@ -86,9 +90,9 @@ HOSTILE = {
     "abc | 1 == 0": 'write "or" instead',
     "abc ^ 2 == 0": "write a product instead",
     "abc ≤ 2": 'write "<=" instead',
-    "аbc == 2": "at character 1",                        # a Cyrillic a
-    "ａｂｃ == 2": "at character 1",                      # full width, which Python reads as abc
-    "abc == ٣": "at character 8",                        # an Arabic three
+    "аbc == 2": "at character 1",  # a Cyrillic a
+    "ａｂｃ == 2": "at character 1",  # full width, which Python reads as abc
+    "abc == ٣": "at character 8",  # an Arabic three
     "abc == 1e3": "'1e3' at character 8",
     "abc == 1j": "'1j' at character 8",
     "True": "'True' at character 1",

@@ -10,7 +10,7 @@ import pytest
 
 import smallvision as sv
 from smallvision.assign import Student, assign, read_rules
-from smallvision.cli_assign import assign as command
+from smallvision.cli.assign import assign as command
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import load
 
@@ -112,10 +112,10 @@ def test_names_are_shown_as_they_are():
 
 UNFIT = {
     "data.classes = [1, 3, 5, 7, 9]|data.classes = [1, 3, 12]": "student s1 (line 2): data.classes: fashion-mnist has no class 12",
-    'kernel = 5, padding = 1, channels = 64|kernel = 25, channels = 64': "student s1 (line 2): model.blocks.3: kernel 25",
+    "kernel = 5, padding = 1, channels = 64|kernel = 25, channels = 64": "student s1 (line 2): model.blocks.3: kernel 25",
     "epochs = 15|epochs = 0": "student s1 (line 2): recipe.epochs: got 0",
     "abc % 2 == 1|abc % 2 == 3": "student s3 (line 4): data.source is never set",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("change", "message"), UNFIT.items(), ids=range(len(UNFIT)))

@@ -74,7 +74,10 @@ BADLY = {
     HEAD + ADA.replace("s1", "nul"): "Windows can have none of that name",
     HEAD + ADA.replace("s1", "Com1.x"): "Windows can have none of that name",
     HEAD + ADA.replace("s1", "a."): "Windows can have none of that name",
-    HEAD + ADA.replace("052", "52"): 'student s1: abc: got "52"; expected 3 digits; spreadsheets drop leading zeros: is it "052"?',
+    HEAD
+    + ADA.replace(
+        "052", "52"
+    ): 'student s1: abc: got "52"; expected 3 digits; spreadsheets drop leading zeros: is it "052"?',
     HEAD + ADA.replace("052", "0520"): 'student s1: abc: got "0520"; expected 3 digits',
     HEAD + ADA.replace("052", ""): "student s1: abc: got ''; expected a whole number",
     HEAD + ADA.replace("18", "18.0"): "student s1: dd: got '18.0'; expected a whole number",

@@ -51,17 +51,17 @@ def test_each_student_gets_what_the_rules_say(made):
 
 
 IN_FILE = {
-    'a = {}|A = {}': "inputs.A: an input's name is made of small letters",
-    'a = {}|name = {}': "inputs.name: ",
-    'a = {}|digit_sum = {}': "inputs.digit_sum: ",
-    'a = {}|lambda = {}': "inputs.lambda: ",
-    'a = {}|a = 3': "inputs.a: got 3; expected such as { about",
-    'a = {}|a = { lo = 3 }': 'inputs.a: unknown key lo; did you mean "low"?',
-    'a = {}|a = { low = true }': "inputs.a: low: got True; expected a whole number",
-    'a = {}|a = { low = 5, high = 1 }': "inputs.a: low 5 and high 1",
-    'a = {}|a = { digits = 19 }': "inputs.a: digits: got 19; expected 1 to 18",
-    'a = {}\nb = { digits = 2, low = 1, high = 31 }|': "needs an input in [inputs]",
-    '[inputs]|[input]': 'unknown key input; did you mean "inputs"?',
+    "a = {}|A = {}": "inputs.A: an input's name is made of small letters",
+    "a = {}|name = {}": "inputs.name: ",
+    "a = {}|digit_sum = {}": "inputs.digit_sum: ",
+    "a = {}|lambda = {}": "inputs.lambda: ",
+    "a = {}|a = 3": "inputs.a: got 3; expected such as { about",
+    "a = {}|a = { lo = 3 }": 'inputs.a: unknown key lo; did you mean "low"?',
+    "a = {}|a = { low = true }": "inputs.a: low: got True; expected a whole number",
+    "a = {}|a = { low = 5, high = 1 }": "inputs.a: low 5 and high 1",
+    "a = {}|a = { digits = 19 }": "inputs.a: digits: got 19; expected 1 to 18",
+    "a = {}\nb = { digits = 2, low = 1, high = 31 }|": "needs an input in [inputs]",
+    "[inputs]|[input]": 'unknown key input; did you mean "inputs"?',
     'name = "mine"|': "name: missing",
     'name = "mine"|name = "my task"': "name: got 'my task'; expected 1 to 31 letters",
     'name = "odd"|name = "even"': '2 rules are named "even"',
@@ -85,16 +85,16 @@ IN_FILE = {
     f'{SET_ODD}|set = {{ "recipe.schedule.final" = 0.1, recipe.schedule = "cosine" }}': "is set twice (and as recipe.schedule.final)",
     f"{SET_ODD}|set = {{ {'.'.join('a' * 3000)} = 1 }}": "a key of more than 20 parts",
     '[inputs]|optional = ["recipe.epoch"]\n[inputs]': "optional: no rule sets 'recipe.epoch'; did you mean \"recipe.epochs\"?",
-    '[inputs]|optional = [3]\n[inputs]': "optional: no rule sets 3",
-    '[inputs]|[inputs': "not valid TOML",
-}  # fmt: skip
+    "[inputs]|optional = [3]\n[inputs]": "optional: no rule sets 3",
+    "[inputs]|[inputs": "not valid TOML",
+}
 
 FOR_A_STUDENT = {
     "a % 2 == 1|a == 5": 'student y (line 3): recipe.epochs is never set; rule "even" sets it for others',
     "a % 2 == 1|a > 1": 'student x (line 2): recipe.epochs is set twice, by rule "even" and by rule "odd"',
     "[set]|[set]\nrecipe.epochs = 3": 'student x (line 2): recipe.epochs is set twice, by [set] and by rule "even"',
     '[set]|[set]\n"recipe" = {}': 'recipe.epochs is set twice, by [set] (as recipe) and by rule "even"',
-    'set = { recipe.epochs = 2 }|set = { recipe.epochs = 2, data = {} }': 'data is set twice, by [set] (as data.source) and by rule "even"',
+    "set = { recipe.epochs = 2 }|set = { recipe.epochs = 2, data = {} }": 'data is set twice, by [set] (as data.source) and by rule "even"',
     "a % 2 == 1|a % (b - 7) == 1": 'rule "odd", when: 2 % (07 - 7) == 1: divides by 0 (student x, line 2)',
     f"{SET_ODD}|set = {{ recipe.epochs = 0 }}": "student y (line 3): recipe.epochs: got 0; input should be greater",
     f'{SET_ODD}|set = {{ recipe.epochs = "3" }}': "student y (line 3): recipe.epochs: got '3'",
@@ -105,7 +105,9 @@ FOR_A_STUDENT = {
 }
 
 
-@pytest.mark.parametrize(("change", "message"), (IN_FILE | FOR_A_STUDENT).items(), ids=range(len(IN_FILE | FOR_A_STUDENT)))
+@pytest.mark.parametrize(
+    ("change", "message"), (IN_FILE | FOR_A_STUDENT).items(), ids=range(len(IN_FILE | FOR_A_STUDENT))
+)
 def test_mistakes_in_rules(made, change, message):
     with pytest.raises(BadInput) as refused:
         made(*change.split("|"))
@@ -118,7 +120,9 @@ def test_mistakes_in_rules(made, change, message):
 def test_a_key_may_stay_unset_when_it_or_one_above_it_is_optional(made):
     old = BASE[BASE.index("[inputs]") :]
     new = old.replace(SET_ODD, "set = { recipe.epochs = 3, data.expand.flip = true }")
-    with pytest.raises(BadInput, match=r'student x \(line 2\): data.expand.flip is never set; .* optional = \["data.expand.flip"\]'):
+    with pytest.raises(
+        BadInput, match=r'student x \(line 2\): data.expand.flip is never set; .* optional = \["data.expand.flip"\]'
+    ):
         made(old, new)
     for name in ("data.expand.flip", "data.expand", "data"):
         _, tasks = made(old, f'optional = ["{name}"]\n{new}')
@@ -130,7 +134,9 @@ def test_a_key_may_stay_unset_when_it_or_one_above_it_is_optional(made):
 def test_rules_share_a_list_and_sheet_values_are_in_no_experiment(made):
     network = 'model = { kind = "cnn", blocks = [{ kernel = 5 }, { kernel = 3, channels = 4 }] }'
     old = BASE[BASE.index('model.kind = "mlp"') :]
-    new = old.replace('model.kind = "mlp"', network).replace("recipe.epochs =", 'sheet.to_read = "page 7", "model.blocks.0.channels" =')
+    new = old.replace('model.kind = "mlp"', network).replace(
+        "recipe.epochs =", 'sheet.to_read = "page 7", "model.blocks.0.channels" ='
+    )
     _, tasks = made(old, new)
     shapes = [[(block.kernel, block.channels) for block in task.experiment.model.blocks] for task in tasks]
     assert shapes == [[(5, 2), (3, 4)], [(5, 3), (3, 4)]]

@@ -8,14 +8,20 @@ import torch
 from torch.nn.functional import conv2d, fold, unfold
 
 from smallvision.conv import library
-from smallvision.conv.rung import Cost, Rung
+from smallvision.conv.implementation import Cost, Rung
 
 
 def nothing(g, itemsize):
     return (Cost(g.multiply_adds, 0),) * 3
 
 
-def made(name="made-up", forward=library.forward, input_gradient=library.input_gradient, weight_gradient=library.weight_gradient, **rest):
+def made(
+    name="made-up",
+    forward=library.forward,
+    input_gradient=library.input_gradient,
+    weight_gradient=library.weight_gradient,
+    **rest,
+):
     return Rung(name, "made up", forward, input_gradient, weight_gradient, rest.pop("costs", nothing), **rest)
 
 
@@ -29,7 +35,9 @@ def rows(x, g):
 
 
 def matrix_forward(x, weight, g):
-    return torch.einsum("bgkp,gok->bgop", rows(x, g), weight.reshape(g.groups, -1, weight[0].numel())).reshape(g.y_shape)
+    return torch.einsum("bgkp,gok->bgop", rows(x, g), weight.reshape(g.groups, -1, weight[0].numel())).reshape(
+        g.y_shape
+    )
 
 
 def matrix_input(grad, weight, g):
@@ -39,7 +47,9 @@ def matrix_input(grad, weight, g):
 
 
 def matrix_weight(grad, x, g):
-    return torch.einsum("bgkp,bgop->gok", rows(x, g), grad.reshape(g.batch, g.groups, g.filters // g.groups, -1)).reshape(g.weight_shape)
+    return torch.einsum(
+        "bgkp,bgop->gok", rows(x, g), grad.reshape(g.batch, g.groups, g.filters // g.groups, -1)
+    ).reshape(g.weight_shape)
 
 
 def no_batch(g):
@@ -47,6 +57,7 @@ def no_batch(g):
 
 
 MATRIX = made("matrix", matrix_forward, matrix_input, matrix_weight, refuses=no_batch)
+
 
 def greedy(x, weight, g):
     """64 MB of ones on the way, touched and let go."""
@@ -65,7 +76,9 @@ def slow(function, seconds):
     return slowed
 
 
-SLOW = made("slow", slow(library.forward, 1e-5), slow(library.input_gradient, 1e-5), slow(library.weight_gradient, 1e-5))
+SLOW = made(
+    "slow", slow(library.forward, 1e-5), slow(library.input_gradient, 1e-5), slow(library.weight_gradient, 1e-5)
+)
 
 
 def crash(*_):
@@ -97,23 +110,36 @@ def poisoned(grad, weight, g):
 # name -> (implementation, what the verdict must name)
 BROKEN = {
     "stride's axes swapped": (
-        made(forward=lambda x, w, g: conv2d(x, w, None, turned(g.stride), g.padding, g.dilation, g.groups)), "forward: torch.float64"),
+        made(forward=lambda x, w, g: conv2d(x, w, None, turned(g.stride), g.padding, g.dilation, g.groups)),
+        "forward: torch.float64",
+    ),
     "kernel turned": (made(forward=lambda x, w, g: library.forward(x, w.flip(2, 3), g)), "forward off by"),
     "kernel not turned in the input's gradient": (
-        made(input_gradient=lambda grad, w, g: library.input_gradient(grad, w.flip(2, 3), g)), "input gradient off by"),
+        made(input_gradient=lambda grad, w, g: library.input_gradient(grad, w.flip(2, 3), g)),
+        "input gradient off by",
+    ),
     "gradient scaled": (made(weight_gradient=scaled(library.weight_gradient, 1 + 1e-9)), "weight gradient off by"),
     "batch averaged": (
-        made(weight_gradient=lambda grad, x, g: library.weight_gradient(grad, x, g) / max(g.batch, 1)), "weight gradient off by"),
+        made(weight_gradient=lambda grad, x, g: library.weight_gradient(grad, x, g) / max(g.batch, 1)),
+        "weight gradient off by",
+    ),
     "groups of the kernels mixed up": (
-        made(forward=lambda x, w, g: library.forward(x, w.unflatten(0, (g.groups, -1)).flip(0).flatten(0, 1), g)), "forward off by"),
-    "half precision on the way": (made(forward=lambda x, w, g: library.forward(x.float(), w.float(), g).double()), "forward off by"),
+        made(forward=lambda x, w, g: library.forward(x, w.unflatten(0, (g.groups, -1)).flip(0).flatten(0, 1), g)),
+        "forward off by",
+    ),
+    "half precision on the way": (
+        made(forward=lambda x, w, g: library.forward(x.float(), w.float(), g).double()),
+        "forward off by",
+    ),
     "only square images": (
-        made(input_gradient=lambda grad, w, g: library.input_gradient(grad, w, replace(g, size=(g.size[0],) * 2))), "RuntimeError"),
+        made(input_gradient=lambda grad, w, g: library.input_gradient(grad, w, replace(g, size=(g.size[0],) * 2))),
+        "RuntimeError",
+    ),
     "an argument changed": (made(forward=in_place), "changes its arguments"),
     "not a number": (made(input_gradient=poisoned), "input gradient off by inf"),
     "another precision": (made(forward=lambda x, w, g: library.forward(x, w, g).float()), "torch.float32"),
     "an exception": (CRASHING, "RuntimeError: no luck today"),
-}  # fmt: skip
+}
 
 
 def typed(monkeypatch, capsys, *words, columns=80):

@@ -3,10 +3,30 @@
 from hypothesis import strategies as st
 from torch import nn
 
-from smallvision.conv.stack import Activation, BatchNorm, Conv, Dense, Dropout, Flat, Global, Pool, Transposed, Unflatten, Upsample
+from smallvision.conv.stack import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flat,
+    Global,
+    Pool,
+    Transposed,
+    Unflatten,
+    Upsample,
+)
 
-ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
-               "leakyrelu": nn.LeakyReLU, "softmax": lambda: nn.Softmax(1)}
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "elu": nn.ELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "leakyrelu": nn.LeakyReLU,
+    "softmax": lambda: nn.Softmax(1),
+}
 
 
 class GlobalPool(nn.Module):
@@ -59,18 +79,37 @@ def pairs(low, high):
 
 
 convs = st.builds(
-    lambda same, stride, padding, bias, **rest: Conv(stride=1 if same else stride, padding="same" if same else padding, bias=bias, **rest),
-    same=st.booleans(), channels=st.sampled_from([2, 4, 6]), kernel=pairs(1, 5), stride=pairs(1, 3), padding=pairs(0, 3),
-    dilation=pairs(1, 2), groups=st.sampled_from([1, 1, 2]), bias=st.booleans(),
+    lambda same, stride, padding, bias, **rest: Conv(
+        stride=1 if same else stride, padding="same" if same else padding, bias=bias, **rest
+    ),
+    same=st.booleans(),
+    channels=st.sampled_from([2, 4, 6]),
+    kernel=pairs(1, 5),
+    stride=pairs(1, 3),
+    padding=pairs(0, 3),
+    dilation=pairs(1, 2),
+    groups=st.sampled_from([1, 1, 2]),
+    bias=st.booleans(),
 )
 pools = st.builds(
     lambda kind, dilation, **rest: Pool(kind=kind, dilation=dilation if kind == "max" else 1, **rest),
-    kind=st.sampled_from(["max", "mean"]), kernel=pairs(1, 4), stride=st.one_of(st.none(), pairs(1, 3)), padding=pairs(0, 2),
-    dilation=pairs(1, 2), ceil=st.booleans(),
+    kind=st.sampled_from(["max", "mean"]),
+    kernel=pairs(1, 4),
+    stride=st.one_of(st.none(), pairs(1, 3)),
+    padding=pairs(0, 2),
+    dilation=pairs(1, 2),
+    ceil=st.booleans(),
 )
 transposeds = st.builds(
-    Transposed, channels=st.sampled_from([2, 4, 6]), kernel=pairs(1, 5), stride=pairs(1, 3), padding=pairs(0, 3),
-    output_padding=pairs(0, 2), dilation=pairs(1, 2), groups=st.sampled_from([1, 1, 2]), bias=st.booleans(),
+    Transposed,
+    channels=st.sampled_from([2, 4, 6]),
+    kernel=pairs(1, 5),
+    stride=pairs(1, 3),
+    padding=pairs(0, 3),
+    output_padding=pairs(0, 2),
+    dilation=pairs(1, 2),
+    groups=st.sampled_from([1, 1, 2]),
+    bias=st.booleans(),
 )
 points = st.one_of(st.sampled_from([BatchNorm(), Dropout(0.25)]), st.sampled_from(sorted(ACTIVATIONS)).map(Activation))
 upsamples = st.builds(Upsample, pairs(1, 3))

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from smallvision import conv
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.ladder import RUNGS
+from smallvision.conv.implementations import RUNGS
 
 SETTINGS = [
     {},
@@ -35,7 +35,10 @@ def close(a, b, bound=1e-12):
 def calls(draw):
     two = lambda low, high: (draw(st.integers(low, high)), draw(st.integers(low, high)))  # noqa: E731
     groups, kernel, stride, padding, dilation = draw(st.integers(1, 3)), two(1, 4), two(1, 3), two(0, 3), two(1, 3)
-    size = [draw(st.integers(max(1, d * (k - 1) + 1 - 2 * p), 10)) for k, p, d in zip(kernel, padding, dilation, strict=True)]
+    size = [
+        draw(st.integers(max(1, d * (k - 1) + 1 - 2 * p), 10))
+        for k, p, d in zip(kernel, padding, dilation, strict=True)
+    ]
     channels, filters = groups * draw(st.integers(1, 3)), groups * draw(st.integers(1, 3))
     shapes = (draw(st.integers(1, 3)), channels, *size), (filters, channels // groups, *kernel), (filters,)
     return shapes, {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -86,11 +89,13 @@ def test_only_gradients_that_are_needed_are_computed():
     x, weight = leaves((1, 1, 4, 4), (1, 1, 3, 3))
     used = []
     spy = conv.Rung(
-        "spy", "", RUNGS["im2col"].forward,
+        "spy",
+        "",
+        RUNGS["im2col"].forward,
         lambda *a: (used.append("x"), RUNGS["im2col"].input_gradient(*a))[1],
         lambda *a: (used.append("w"), RUNGS["im2col"].weight_gradient(*a))[1],
         RUNGS["im2col"].costs,
-    )  # fmt: skip
+    )
     conv.Conv2dFunction.apply(x.detach(), weight, None, Geometry(1, 1, 1, (4, 4), (3, 3)), spy).sum().backward()
     assert used == ["w"]
 
@@ -104,7 +109,7 @@ def test_transposed_convolution_is_torchs(call, output_padding, seed):
     tensors = leaves((batch, filters, *size), (filters, per_group, *kernel), (per_group * how["groups"],), seed=seed)
     try:
         theirs = F.conv_transpose2d(*tensors, **how)
-    except RuntimeError:                               # nothing is left of it
+    except RuntimeError:  # nothing is left of it
         with pytest.raises(ValueError, match=r"padding|kernel"):
             conv.conv_transpose2d(*tensors, **how)
         return
@@ -123,7 +128,9 @@ def test_transposed_convolution_is_the_adjoint():
     back = conv.conv_transpose2d(x, weight, output_padding=(0, 2), **how)
     assert back.shape == z.shape
     torch.testing.assert_close((x * y).sum(), (back * z).sum(), rtol=1e-12, atol=0)
-    assert torch.autograd.gradgradcheck(lambda x, w: conv.conv_transpose2d(x, w, output_padding=(0, 2), **how), (x, weight))
+    assert torch.autograd.gradgradcheck(
+        lambda x, w: conv.conv_transpose2d(x, w, output_padding=(0, 2), **how), (x, weight)
+    )
 
 
 def test_one_image_without_a_batch():
@@ -169,7 +176,11 @@ X, W, B = torch.zeros(2, 3, 8, 8), torch.zeros(4, 3, 3, 3), torch.zeros(4)
 @pytest.mark.parametrize(
     ("arguments", "how", "said"),
     [
-        ((torch.zeros(2, 8, 8, 8), W), {}, r"weight: shape \(4, 3, 3, 3\) is for 3 channels, x has 8.*weight of shape \(4, 8, 3, 3\)"),
+        (
+            (torch.zeros(2, 8, 8, 8), W),
+            {},
+            r"weight: shape \(4, 3, 3, 3\) is for 3 channels, x has 8.*weight of shape \(4, 8, 3, 3\)",
+        ),
         ((X, torch.zeros(4, 3, 9, 3)), {}, r"kernel.*9.*height.*8"),
         ((X, W, torch.zeros(3)), {}, r"bias: shape \(3,\); expected \(4,\)"),
         ((X, W), {"groups": 2}, r"groups: 2 does not divide the 3 channels"),

@@ -46,8 +46,10 @@ def test_a_measurement_has_what_it_promises(greedy):
 
 
 def test_times_and_ratios_are_those_of_the_raw_seconds(greedy):
-    raw = {arm: {**times, "total": [a + b for a, b in zip(times["forward"], times["backward"], strict=True)]}
-           for arm, times in greedy["seconds"].items()}  # fmt: skip
+    raw = {
+        arm: {**times, "total": [a + b for a, b in zip(times["forward"], times["backward"], strict=True)]}
+        for arm, times in greedy["seconds"].items()
+    }
     for key, count in zip(FUNCTIONS, (1, 2, 3), strict=True):
         mine, theirs = raw["rung"][key], raw["torch"][key]
         assert math.isclose(greedy["milliseconds"][key], 1e3 * median(mine))
@@ -59,15 +61,20 @@ def test_times_and_ratios_are_those_of_the_raw_seconds(greedy):
 
 def test_memory_is_what_is_made_on_the_way(greedy):
     forward, input_gradient, weight_gradient = greedy["memory_bytes"]
-    assert forward > 63e6                               # the system counts pages in batches
-    if greedy["memory_method"] == "VmHWM":              # the other method sees the gradients' only above what forward took
+    assert forward > 63e6  # the system counts pages in batches
+    if greedy["memory_method"] == "VmHWM":  # the other method sees the gradients' only above what forward took
         assert forward < 68e6
         assert max(input_gradient, weight_gradient) < 4e6
 
 
 def test_a_slice_is_scaled_to_the_whole():
-    found = {"seconds": {"rung": {"forward": [1.0, 3.0, 2.0], "backward": [2.0, 2.0, 6.0]},
-                         "torch": {"forward": [0.5, 1.0, 1.0], "backward": [1.0, 2.0, 1.0]}}, "share": 0.25}  # fmt: skip
+    found = {
+        "seconds": {
+            "rung": {"forward": [1.0, 3.0, 2.0], "backward": [2.0, 2.0, 6.0]},
+            "torch": {"forward": [0.5, 1.0, 1.0], "backward": [1.0, 2.0, 1.0]},
+        },
+        "share": 0.25,
+    }
     summary = bench._summary(found, SMALL)
     assert summary["milliseconds"] == {"forward": 8000.0, "backward": 8000.0, "total": 20000.0}
     assert summary["ratio"] == {"forward": 8.0, "backward": 8.0, "total": 8.0}
@@ -82,14 +89,19 @@ def test_rounds_that_differ_are_noticed():
 
 
 def test_what_takes_too_long_is_cut_to_a_slice_and_what_does_not_is_whole():
-    g = Geometry(4, 4, 12, (8, 8), (3, 3), groups=2)                                     # 31 104 multiply-adds, 0.9 s a pass
+    g = Geometry(4, 4, 12, (8, 8), (3, 3), groups=2)  # 31 104 multiply-adds, 0.9 s a pass
     part = measure.slice_within(conv_rungs.SLOW, g, 0.5, 0.2)
     assert part.multiply_adds * 1e-5 * 3 <= 0.2
     assert 1 <= part.batch <= g.batch
     assert part.filters % g.groups == 0
-    assert {field.name for field in fields(g) if getattr(part, field.name) != getattr(g, field.name)} <= {"batch", "filters"}
+    assert {field.name for field in fields(g) if getattr(part, field.name) != getattr(g, field.name)} <= {
+        "batch",
+        "filters",
+    }
     assert measure.slice_within(conv_rungs.MATRIX, g, 1e6, 1e6) == g
-    assert measure.slice_within(conv_rungs.SLOW, g, 0.0, 0.0).multiply_adds == g.multiply_adds // 24      # 1 of 4 images, 2 of 12
+    assert (
+        measure.slice_within(conv_rungs.SLOW, g, 0.0, 0.0).multiply_adds == g.multiply_adds // 24
+    )  # 1 of 4 images, 2 of 12
 
 
 def test_a_slice_is_told_and_has_no_memory(monkeypatch):
@@ -122,11 +134,11 @@ def test_arms_take_turns_in_going_first():
 
     def called(arm):
         order.append(arm)
-        time.sleep(measure.SHORTEST)                    # so once is enough
+        time.sleep(measure.SHORTEST)  # so once is enough
 
     arms = {arm: {"forward": functools.partial(called, arm)} for arm in ("rung", "torch")}
     seconds, repeats = measure.in_turns(arms, 4)
-    assert order[4:] == ["rung", "torch", "torch", "rung", "rung", "torch", "torch", "rung"]        # after 4 to warm up
+    assert order[4:] == ["rung", "torch", "torch", "rung", "rung", "torch", "torch", "rung"]  # after 4 to warm up
     assert {arm: len(times["forward"]) for arm, times in seconds.items()} == {"rung": 4, "torch": 4}
     assert repeats == {"rung": {"forward": 1}, "torch": {"forward": 1}}
     assert min(seconds["rung"]["forward"]) >= measure.SHORTEST
@@ -134,7 +146,9 @@ def test_arms_take_turns_in_going_first():
 
 def test_quick_calls_are_timed_several_in_a_row(monkeypatch):
     ticks, calls = itertools.count(), []
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: 5e-5 * next(ticks))        # 50 microseconds between two looks at it
+    monkeypatch.setattr(
+        measure.time, "perf_counter", lambda: 5e-5 * next(ticks)
+    )  # 50 microseconds between two looks at it
     seconds, repeats = measure.in_turns({"rung": {"forward": lambda: calls.append(0)}}, 2)
     assert repeats == {"rung": {"forward": 200}}
     assert len(calls) == 2 + 2 * 200
@@ -147,7 +161,7 @@ def test_what_cannot_be_measured_says_why(monkeypatch):
     monkeypatch.setattr(bench, "LIMIT", 0.01)
     stopped = bench.measured("conv_rungs:MATRIX", SMALL, 1, 1)
     assert stopped["reason"].startswith("stopped after")
-    monkeypatch.setattr(bench, "_child", None)          # no process is needed to be refused
+    monkeypatch.setattr(bench, "_child", None)  # no process is needed to be refused
     refused = bench.measured("conv_rungs:REFUSING", SMALL, 1, 1)
     assert refused == {"rung": "conv_rungs:REFUSING", "reason": "only on Sundays", "refused": True}
 
@@ -160,11 +174,14 @@ def test_the_peak_is_the_best_of_its_sizes():
         assert math.isclose(found["gigamacs_per_second"][arm], best)
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("64x64x16x16 64x3x3 p=1", Geometry.of((64, 64, 16, 16), (64, 64, 3, 3), padding=1)),
-    ("2x6x9x8 4x3x2 s=2x1 p=0x2 d=2 g=2", Geometry.of((2, 6, 9, 8), (4, 3, 3, 2), None, (2, 1), (0, 2), 2, 2)),
-    ("  1x1x1x1   1x1x1 ", Geometry(1, 1, 1, (1, 1), (1, 1))),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("64x64x16x16 64x3x3 p=1", Geometry.of((64, 64, 16, 16), (64, 64, 3, 3), padding=1)),
+        ("2x6x9x8 4x3x2 s=2x1 p=0x2 d=2 g=2", Geometry.of((2, 6, 9, 8), (4, 3, 3, 2), None, (2, 1), (0, 2), 2, 2)),
+        ("  1x1x1x1   1x1x1 ", Geometry(1, 1, 1, (1, 1), (1, 1))),
+    ],
+)
 def test_a_shape_is_read(text, expected):
     assert bench.shape_geometry(text) == expected
     x, weight, grad = measure.tensors(expected)
@@ -179,21 +196,24 @@ def test_the_default_shapes_can_be_done():
     assert bench.shape_geometry("64x64x16x16 64x3x3 p=1").multiply_adds == 64 * 64 * 16 * 16 * 64 * 9
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("", 'shape: got ""; expected BxCxHxW Oxkhxkw'),
-    ("64x64x16x16", 'shape: got "64x64x16x16"; expected BxCxHxW'),
-    ("64x64x16x16 64x64x3x3", "with 4 and 4 sizes; expected"),
-    ("64x16x16 64x3x3", "with 3 and 3 sizes; expected"),
-    ("1x2x8x8 2x3x3 q=1", 'shape: "q=1" in "1x2x8x8 2x3x3 q=1" is not understood; expected'),
-    ("1x2x8x8 2x3x3 s=1x2x3", '"s=1x2x3" in'),
-    ("1x2x8x8 2x3x3 s=1 s=2", '"s=2" in'),
-    ("1x2x8x8 2x3x3 g=1x1", '"g=1x1" in'),
-    ("1x2x8x8 2x3x3 p=-1", '"p=-1" in'),
-    ("0x2x8x8 2x3x3", "has no image; expected a batch of at least 1"),
-    ("1x3x8x8 2x3x3 g=2", "groups: 2 does not divide the 3 channels"),
-    ("1x2x8x8 2x3x3 s=0", "stride: 0"),
-    ("1x2x2x2 2x3x3", "kernel"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", 'shape: got ""; expected BxCxHxW Oxkhxkw'),
+        ("64x64x16x16", 'shape: got "64x64x16x16"; expected BxCxHxW'),
+        ("64x64x16x16 64x64x3x3", "with 4 and 4 sizes; expected"),
+        ("64x16x16 64x3x3", "with 3 and 3 sizes; expected"),
+        ("1x2x8x8 2x3x3 q=1", 'shape: "q=1" in "1x2x8x8 2x3x3 q=1" is not understood; expected'),
+        ("1x2x8x8 2x3x3 s=1x2x3", '"s=1x2x3" in'),
+        ("1x2x8x8 2x3x3 s=1 s=2", '"s=2" in'),
+        ("1x2x8x8 2x3x3 g=1x1", '"g=1x1" in'),
+        ("1x2x8x8 2x3x3 p=-1", '"p=-1" in'),
+        ("0x2x8x8 2x3x3", "has no image; expected a batch of at least 1"),
+        ("1x3x8x8 2x3x3 g=2", "groups: 2 does not divide the 3 channels"),
+        ("1x2x8x8 2x3x3 s=0", "stride: 0"),
+        ("1x2x2x2 2x3x3", "kernel"),
+    ],
+)
 def test_a_shape_that_makes_no_sense_is_refused(text, message):
     with pytest.raises(ValueError, match=r"expected|use|fit") as error:
         bench.shape_geometry(text)
@@ -202,10 +222,10 @@ def test_a_shape_that_makes_no_sense_is_refused(text, message):
 
 
 def test_the_command_measures_prints_and_writes(monkeypatch, capsys, tmp_path):
-    from smallvision.conv import ladder
+    from smallvision.conv import implementations
 
     monkeypatch.setattr(bench, "MATMULS", (32,))
-    monkeypatch.setitem(ladder.RUNGS, "conv_rungs:CRASHING", conv_rungs.CRASHING)
+    monkeypatch.setitem(implementations.RUNGS, "conv_rungs:CRASHING", conv_rungs.CRASHING)
     rungs, shape = ("torch", "conv_rungs:CRASHING", "winograd"), ("--shape", "1x2x6x6 3x3x3 s=2")
     words = ("bench", *rungs, *shape, "--rounds", 1, "--threads", 1, "--out", tmp_path / "here")
     status, out, err = conv_rungs.typed(monkeypatch, capsys, *words)
@@ -249,18 +269,21 @@ def test_what_was_measured_before_an_interrupt_is_kept(monkeypatch, capsys, tmp_
     assert [row["rung"] for row in json.loads((tmp_path / "conv-bench.json").read_text())["rows"]] == ["winograd"]
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["im2cl"], 'RUNG: got "im2cl"; did you mean "im2col"?'),
-    (["--rounds", 0], "--rounds: got 0; expected at least 1"),
-    (["--threads", 0], "--threads: got 0; expected 1 to "),
-    (["--shape", "64x64"], '--shape: got "64x64"; expected BxCxHxW'),
-    (["--shape", "1x3x8x8 2x3x3 g=2"], "--shape: groups: 2 does not divide the 3 channels"),
-    (["--out", "file"], "--out: file cannot be made"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["im2cl"], 'RUNG: got "im2cl"; did you mean "im2col"?'),
+        (["--rounds", 0], "--rounds: got 0; expected at least 1"),
+        (["--threads", 0], "--threads: got 0; expected 1 to "),
+        (["--shape", "64x64"], '--shape: got "64x64"; expected BxCxHxW'),
+        (["--shape", "1x3x8x8 2x3x3 g=2"], "--shape: groups: 2 does not divide the 3 channels"),
+        (["--out", "file"], "--out: file cannot be made"),
+    ],
+)
 def test_the_command_refuses_what_it_cannot_do(monkeypatch, capsys, tmp_path, words, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(bench, "peak", None)            # nothing is measured
+    monkeypatch.setattr(bench, "peak", None)  # nothing is measured
     status, out, err = conv_rungs.typed(monkeypatch, capsys, "bench", *words)
     assert (status, out) == (2, "")
     assert err.startswith(f"smallvision: {message}")

@@ -17,7 +17,7 @@ def test_a_right_implementation_passes_within_rounding():
     (row,) = check.check([conv_rungs.MATRIX], 150, seed=3)
     assert row.ok
     assert (row.checked, row.failures, row.failed, row.again) == (150, 0, "", "")
-    assert row.refused == 1                             # the edge without an image
+    assert row.refused == 1  # the edge without an image
     assert row.refusal == "no image"
     assert set(row.worst) == KEYS
     assert all(0 < error < check.LIMITS[key] for key, error in row.worst.items())
@@ -53,10 +53,10 @@ def test_what_is_shown_is_the_smallest_failing_configuration():
 
 
 def test_the_code_that_shows_a_failure_again_can_be_run(monkeypatch):
-    from smallvision.conv import ladder
+    from smallvision.conv import implementations
 
     broken = conv_rungs.made("im2col", input_gradient=conv_rungs.scaled(library.input_gradient, 0.5))
-    monkeypatch.setitem(ladder.RUNGS, "im2col", broken)
+    monkeypatch.setitem(implementations.RUNGS, "im2col", broken)
     (row,) = check.check([broken], 30)
     assert eval(row.again, {"examine": check.examine, "Geometry": Geometry}).failed == row.failed
 
@@ -65,9 +65,15 @@ def test_each_test_sees_what_it_is_for():
     g = Geometry(2, 4, 6, (7, 8), (3, 2), (2, 1), (1, 1), (1, 2), 2)
     only_back = check.examine(conv_rungs.made(input_gradient=conv_rungs.scaled(library.input_gradient, 1 + 1e-6)), g)
     assert {key for key, share in only_back.shares.items() if share > 1} == {"input gradient", "differences", "adjoint"}
-    consistent = [conv_rungs.scaled(one, 1 + 1e-6) for one in (library.forward, library.input_gradient, library.weight_gradient)]
-    another_map = check.examine(conv_rungs.made("other", *consistent), g)                # its gradients are right, itself is not
-    assert {key for key, share in another_map.shares.items() if share > 1} == {"forward", "input gradient", "weight gradient"}
+    consistent = [
+        conv_rungs.scaled(one, 1 + 1e-6) for one in (library.forward, library.input_gradient, library.weight_gradient)
+    ]
+    another_map = check.examine(conv_rungs.made("other", *consistent), g)  # its gradients are right, itself is not
+    assert {key for key, share in another_map.shares.items() if share > 1} == {
+        "forward",
+        "input gradient",
+        "weight gradient",
+    }
 
 
 def test_errors_are_relative_to_the_largest_element():
@@ -124,12 +130,15 @@ def test_configurations_are_decided_by_the_seed_and_of_every_kind():
         assert Geometry.of(g.x_shape, g.weight_shape, None, g.stride, g.padding, g.dilation, g.groups) == g
         assert min(g.output) >= 1
     kinds = {
-        "strided": lambda g: max(g.stride) > 1, "dilated": lambda g: max(g.dilation) > 1, "padded": lambda g: max(g.padding) > 0,
-        "groups": lambda g: g.groups > 1, "oblong kernel": lambda g: g.kernel[0] != g.kernel[1],
+        "strided": lambda g: max(g.stride) > 1,
+        "dilated": lambda g: max(g.dilation) > 1,
+        "padded": lambda g: max(g.padding) > 0,
+        "groups": lambda g: g.groups > 1,
+        "oblong kernel": lambda g: g.kernel[0] != g.kernel[1],
         "another stride along each axis": lambda g: g.stride[0] != g.stride[1],
         "plain": lambda g: (g.kernel, g.stride, g.dilation) == ((3, 3), (1, 1), (1, 1)),
         "all at once": lambda g: max(g.stride) > 1 and max(g.dilation) > 1 and max(g.padding) > 0 and g.groups > 1,
-    }  # fmt: skip
+    }
     for name, kind in kinds.items():
         assert sum(map(kind, drawn[0])) >= 4, name
 
@@ -144,7 +153,9 @@ def test_tensors_lie_in_memory_in_every_way():
 
 
 def test_the_command_prints_one_table_that_fits(monkeypatch, capsys):
-    status, out, err = conv_rungs.typed(monkeypatch, capsys, "check", "im2col", "winograd", "torch", "--configurations", 30)
+    status, out, err = conv_rungs.typed(
+        monkeypatch, capsys, "check", "im2col", "winograd", "torch", "--configurations", 30
+    )
     assert (status, err) == (0, "")
     lines = out.splitlines()
     for name in ("im2col", "winograd", "torch"):
@@ -157,14 +168,16 @@ def test_the_command_prints_one_table_that_fits(monkeypatch, capsys):
 
 
 def test_the_command_fails_with_what_is_wrong_and_how_to_see_it(monkeypatch, capsys):
-    from smallvision.conv import ladder
+    from smallvision.conv import implementations
 
     broken = conv_rungs.made("im2col", weight_gradient=conv_rungs.scaled(library.weight_gradient, 1.5))
-    monkeypatch.setitem(ladder.RUNGS, "im2col", broken)
-    status, out, err = conv_rungs.typed(monkeypatch, capsys, "check", "im2col", "torch", "--configurations", 20, "--seed", 4)
+    monkeypatch.setitem(implementations.RUNGS, "im2col", broken)
+    status, out, err = conv_rungs.typed(
+        monkeypatch, capsys, "check", "im2col", "torch", "--configurations", 20, "--seed", 4
+    )
     assert status == 3
     assert err == "smallvision: conv check: im2col FAILED\n"
-    assert "im2col FAILED in 19 of 20; the smallest of them: weight gradient off by 5.0e-01" in out      # one has no image
+    assert "im2col FAILED in 19 of 20; the smallest of them: weight gradient off by 5.0e-01" in out  # one has no image
     code = [line.strip() for line in out.partition("FAILED in")[2].splitlines() if line.startswith("    ")]
     names = {}
     exec("\n".join(code[:-1]), names)
@@ -172,12 +185,12 @@ def test_the_command_fails_with_what_is_wrong_and_how_to_see_it(monkeypatch, cap
 
 
 def test_the_command_says_what_is_not_installed(monkeypatch, capsys):
-    from smallvision.conv import ladder
+    from smallvision.conv import implementations
 
     def missing(*_):
         raise ImportError("numba is not installed; install it with: pip install 'smallvision[numba]'")
 
-    monkeypatch.setitem(ladder.RUNGS, "compiled", conv_rungs.made("compiled", missing))
+    monkeypatch.setitem(implementations.RUNGS, "compiled", conv_rungs.made("compiled", missing))
     status, out, _ = conv_rungs.typed(monkeypatch, capsys, "check", "compiled", "torch", "--configurations", 5)
     assert status == 0
     assert "compiled: numba is not installed; install it with: pip install 'smallvision[numba]'" in out
@@ -185,11 +198,14 @@ def test_the_command_says_what_is_not_installed(monkeypatch, capsys):
     assert (status, err) == (3, "smallvision: conv check: nothing was checked; the reasons stand above\n")
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["im2cl"], 'RUNG: got "im2cl"; did you mean "im2col"?'),
-    (["torch", "nonsense"], 'RUNG: got "nonsense"; known: compiled, einsum, '),
-    (["torch", "--configurations", 0], "--configurations: got 0; expected at least 1, such as 200"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["im2cl"], 'RUNG: got "im2cl"; did you mean "im2col"?'),
+        (["torch", "nonsense"], 'RUNG: got "nonsense"; known: compiled, einsum, '),
+        (["torch", "--configurations", 0], "--configurations: got 0; expected at least 1, such as 200"),
+    ],
+)
 def test_the_command_refuses_what_it_cannot_do(monkeypatch, capsys, words, message):
     status, out, err = conv_rungs.typed(monkeypatch, capsys, "check", *words)
     assert (status, out) == (2, "")

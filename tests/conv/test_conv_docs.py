@@ -13,7 +13,11 @@ import smallvision
 
 PAGE = Path(__file__).parents[2] / "docs" / "convolution.md"
 COMMANDS = re.findall(r"```\n\$ (smallvision conv [^\n]*)\n(.*?)\n```", PAGE.read_text(), flags=re.DOTALL)
-LINES = [line for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL) for line in block.splitlines()]
+LINES = [
+    line
+    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    for line in block.splitlines()
+]
 
 
 def test_there_is_something_to_compare():

@@ -12,7 +12,15 @@ from smallvision import conv
 
 LAYERS = [
     {"in_channels": 3, "out_channels": 4, "kernel_size": 3},
-    {"in_channels": 4, "out_channels": 6, "kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0), "groups": 2, "bias": False},
+    {
+        "in_channels": 4,
+        "out_channels": 6,
+        "kernel_size": (3, 2),
+        "stride": (2, 1),
+        "padding": (1, 0),
+        "groups": 2,
+        "bias": False,
+    },
     {"in_channels": 2, "out_channels": 2, "kernel_size": (4, 3), "padding": "same", "dilation": (1, 2)},
     {"in_channels": 2, "out_channels": 2, "kernel_size": 3, "padding": (1, 2), "padding_mode": "reflect"},
     {"in_channels": 2, "out_channels": 2, "kernel_size": 3, "padding": 2, "padding_mode": "circular", "stride": 2},

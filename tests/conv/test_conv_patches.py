@@ -39,7 +39,7 @@ def normal(*shape):
 def test_unfold_is_the_transpose_of_torchs(case):
     shape, numbers = case
     x = normal(*shape)
-    if shape[0] == 0:                                   # torch's refuses it
+    if shape[0] == 0:  # torch's refuses it
         patches = unfold(x, *numbers)
         assert patches.shape == (0, *unfold(normal(1, *shape[1:]), *numbers).shape[1:])
         return
@@ -53,7 +53,9 @@ def test_the_loops_are_the_definition_of_both(case):
     x = normal(min(batch, 2), *rest)
     patches = unfold_loops(x, *numbers)
     assert torch.equal(patches, unfold(x, *numbers))
-    torch.testing.assert_close(fold_loops(patches, x.shape[2:], *numbers), fold(patches, x.shape[2:], *numbers), rtol=1e-14, atol=0)
+    torch.testing.assert_close(
+        fold_loops(patches, x.shape[2:], *numbers), fold(patches, x.shape[2:], *numbers), rtol=1e-14, atol=0
+    )
 
 
 @MANY
@@ -82,14 +84,14 @@ def test_fold_of_unfold_counts_the_windows_of_each_pixel():
     seen = fold(unfold(x, 3, padding=1), (4, 4), 3, padding=1)
     row = torch.tensor([2.0, 3.0, 3.0, 2.0], dtype=torch.float64)
     assert torch.equal(seen[0, 0], row[:, None] * row)
-    assert unfold(x, 3, padding=1).numel() == 9 * x.numel()                              # the price: k k times the memory
+    assert unfold(x, 3, padding=1).numel() == 9 * x.numel()  # the price: k k times the memory
 
 
 def test_rows_are_places_and_columns_kernel_values():
     x = torch.arange(2.0 * 3 * 4).view(1, 2, 3, 4)
     patches = unfold(x, (2, 3))
     assert patches.shape == (1, 2 * 2, 2 * 2 * 3)
-    assert torch.equal(patches[0, 3], x[0, :, 1:3, 1:4].flatten())                       # (i, j) = (1, 1), order (c, k, l)
+    assert torch.equal(patches[0, 3], x[0, :, 1:3, 1:4].flatten())  # (i, j) = (1, 1), order (c, k, l)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -143,14 +145,20 @@ def test_a_kernel_too_large_is_refused_as_the_sizes_refuse_it():
 @pytest.mark.parametrize("function", [fold, fold_loops])
 def test_what_cannot_be_folded_is_said(function):
     x = torch.zeros(2, 3, 6, 5)
-    patches = unfold(x, 2)                              # (2, 20, 12)
+    patches = unfold(x, 2)  # (2, 20, 12)
     for arguments, said in (
         ((patches[0], (6, 5), 2), "patches: shape (20, 12); expected a torch.Tensor (B, P, K), one patch in each row"),
         (([1], (6, 5), 2), "patches: list; expected a torch.Tensor (B, P, K)"),
         ((patches, (6,), 2), "size: (6,); expected an integer >= 1, or two (height, width)"),
-        ((patches, 6, 2), "patches: shape (2, 20, 12); a 2x2 kernel has 5 x 5 places on 6x6, so (B, 25, C x 4) is expected"),
+        (
+            (patches, 6, 2),
+            "patches: shape (2, 20, 12); a 2x2 kernel has 5 x 5 places on 6x6, so (B, 25, C x 4) is expected",
+        ),
         ((patches[..., :-1], (6, 5), 2), "a 2x2 kernel has 5 x 4 places on 6x5, so (B, 20, C x 4) is expected"),
-        ((F.unfold(x, 2), (6, 5), 2), "so (B, 20, C x 4) is expected; torch's unfold gives the transpose: use patches.transpose(1, 2)"),
+        (
+            (F.unfold(x, 2), (6, 5), 2),
+            "so (B, 20, C x 4) is expected; torch's unfold gives the transpose: use patches.transpose(1, 2)",
+        ),
         ((patches, (6, 5), 0), "kernel: 0; expected an integer >= 1"),
     ):
         with pytest.raises(ValueError) as refused:  # noqa: PT011

@@ -24,8 +24,13 @@ def cases(draw, dilated):
     how = {"kernel": draw(pairs(1, 5)), "stride": draw(st.none() | pairs(1, 4)), "padding": draw(pairs(0, 2))}
     if dilated:
         how["dilation"] = draw(pairs(1, 3))
-    ceil_mode, shape = draw(st.booleans()), draw(st.tuples(*(st.integers(*ends) for ends in ((0, 2), (1, 3), (1, 11), (1, 11)))))
-    both = {name: (value, value) if isinstance(value, int) else value for name, value in how.items() if value is not None}
+    ceil_mode, shape = (
+        draw(st.booleans()),
+        draw(st.tuples(*(st.integers(*ends) for ends in ((0, 2), (1, 3), (1, 11), (1, 11))))),
+    )
+    both = {
+        name: (value, value) if isinstance(value, int) else value for name, value in how.items() if value is not None
+    }
     for i in (0, 1):
         numbers = {name: value[i] for name, value in both.items()}
         try:
@@ -39,7 +44,8 @@ def cases(draw, dilated):
 def blind(size, count, kernel, stride=None, padding=0, dilation=1):
     """Whether a window sees no pixel, stepping over all of a small image: torch 2.13 then writes its gradient to memory outside of it."""
     return any(
-        not any(0 <= i * (stride or kernel) - padding + k * dilation < size for k in range(kernel)) for i in range(count)
+        not any(0 <= i * (stride or kernel) - padding + k * dilation < size for k in range(kernel))
+        for i in range(count)
     )
 
 
@@ -87,8 +93,9 @@ def test_mean_and_its_gradient_are_torchs(case, kind, seed, count_include_pad):
     theirs = {("kernel_size" if name == "kernel" else name): value for name, value in how.items()}
     compare(
         lambda x: mean_pool2d(x, **how, count_include_pad=count_include_pad),
-        lambda x: F.avg_pool2d(x, **theirs, count_include_pad=count_include_pad), maps(shape, kind, seed),
-    )  # fmt: skip
+        lambda x: F.avg_pool2d(x, **theirs, count_include_pad=count_include_pad),
+        maps(shape, kind, seed),
+    )
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -103,7 +110,7 @@ def test_global_pooling_is_torchs(shape, kind, seed):
 def test_ties_the_first_takes_all_or_all_share():
     x = torch.tensor([[[[1.0, 3.0, 3.0], [3.0, 0.0, 2.0]]]], requires_grad=True)
     max_pool2d(x, (2, 3)).sum().backward()
-    assert x.grad.tolist() == [[[[0, 1, 0], [0, 0, 0]]]]                                 # row by row
+    assert x.grad.tolist() == [[[[0, 1, 0], [0, 0, 0]]]]  # row by row
     x.grad = None
     global_max(x).sum().backward()
     torch.testing.assert_close(x.grad, torch.tensor([[[[0, 1, 1], [1, 0, 0]]]]) / 3)
@@ -114,13 +121,13 @@ def test_padding_is_never_the_maximum():
     y = max_pool2d(x, 2, 1, 1)
     assert (y == -INF).all()
     y.sum().backward()
-    assert x.grad.sum() == y.numel()                    # all of the gradient reaches the image
+    assert x.grad.sum() == y.numel()  # all of the gradient reaches the image
     assert (max_pool2d(-torch.ones(1, 1, 2, 2), 3, 1, 1) == -1).all()
 
 
 def test_a_window_that_sees_no_pixel_is_minus_infinity_and_has_no_gradient():
     x = torch.ones(1, 1, 2, 2, requires_grad=True)
-    y = max_pool2d(x, (2, 1), 1, (1, 0), (3, 1))        # rows -1 and 2 of an image with rows 0 and 1
+    y = max_pool2d(x, (2, 1), 1, (1, 0), (3, 1))  # rows -1 and 2 of an image with rows 0 and 1
     assert y.tolist() == [[[[-INF, -INF]]]]
     y.sum().backward()
     assert not x.grad.any()
@@ -130,13 +137,19 @@ def test_what_counts_in_a_mean():
     x = torch.ones(1, 1, 5, 5, dtype=torch.float64)
     assert mean_pool2d(x, 3, 3, 1)[0, 0].tolist() == [[4 / 9, 2 / 3], [2 / 3, 1]]
     assert (mean_pool2d(x, 3, 3, 1, count_include_pad=False) == 1).all()
-    assert mean_pool2d(x[..., :3, :3], 2, 2, ceil_mode=True).eq(1).all()                 # beyond the padding nothing counts
+    assert mean_pool2d(x[..., :3, :3], 2, 2, ceil_mode=True).eq(1).all()  # beyond the padding nothing counts
 
 
 def distinct(*shape):
     """Values far enough apart that finite differences do not change which is the largest."""
     count = torch.Size(shape).numel()
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0)).to(torch.float64).view(shape).div(4).requires_grad_()
+    return (
+        torch.randperm(count, generator=torch.Generator().manual_seed(0))
+        .to(torch.float64)
+        .view(shape)
+        .div(4)
+        .requires_grad_()
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,11 +189,19 @@ def test_one_image_single_precision_and_no_images():
     [
         ([[1.0]], {"kernel": 2}, "x: list; expected a torch.Tensor (B, C, H, W), or (C, H, W) for one image"),
         (torch.zeros(4, 4), {"kernel": 2}, "x: shape (4, 4); expected a torch.Tensor (B, C, H, W)"),
-        (torch.zeros(1, 4, 4).byte(), {"kernel": 2}, "x: torch.uint8 of shape (1, 4, 4); expected floating-point numbers, use x.float()"),
+        (
+            torch.zeros(1, 4, 4).byte(),
+            {"kernel": 2},
+            "x: torch.uint8 of shape (1, 4, 4); expected floating-point numbers, use x.float()",
+        ),
         (torch.zeros(1, 1, 4, 4), {"kernel": 0}, "kernel: 0; expected an integer >= 1"),
         (torch.zeros(1, 1, 4, 4), {"kernel": 2, "stride": 0}, "stride: 0; expected an integer >= 1"),
         (torch.zeros(1, 1, 4, 4), {"kernel": 2, "padding": (0, -1)}, "padding: (0, -1); expected an integer >= 0"),
-        (torch.zeros(1, 1, 4, 4), {"kernel": 3, "padding": 2}, "padding: 2 for height 4 is more than half of the pooling kernel 3; use"),
+        (
+            torch.zeros(1, 1, 4, 4),
+            {"kernel": 3, "padding": 2},
+            "padding: 2 for height 4 is more than half of the pooling kernel 3; use",
+        ),
         (torch.zeros(1, 1, 4, 2), {"kernel": 3}, "width 2"),
     ],
 )

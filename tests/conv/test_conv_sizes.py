@@ -22,22 +22,40 @@ def torchs(function, size, kernel, *numbers, **more):
 
 
 def torch_conv(size, kernel, stride, padding, dilation):
-    return torchs(lambda x, k: functional.conv2d(x, torch.zeros(1, 1, k, 1), None, (stride, 1), (padding, 0), (dilation, 1)), size, kernel)
+    return torchs(
+        lambda x, k: functional.conv2d(x, torch.zeros(1, 1, k, 1), None, (stride, 1), (padding, 0), (dilation, 1)),
+        size,
+        kernel,
+    )
 
 
 def torch_transposed(size, kernel, stride, padding, more, dilation):
-    return torchs(lambda x, k: functional.conv_transpose2d(
-        x, torch.zeros(1, 1, k, 1), None, (stride, 1), (padding, 0), (more, 0), 1, (dilation, 1)), size, kernel)
+    return torchs(
+        lambda x, k: functional.conv_transpose2d(
+            x, torch.zeros(1, 1, k, 1), None, (stride, 1), (padding, 0), (more, 0), 1, (dilation, 1)
+        ),
+        size,
+        kernel,
+    )
 
 
 def torch_max(size, kernel, stride, padding, dilation, ceil):
-    return torchs(lambda x, k: functional.max_pool2d(
-        x, (k, 1), None if stride is None else (stride, 1), (padding, 0), (dilation, 1), ceil), size, kernel)
+    return torchs(
+        lambda x, k: functional.max_pool2d(
+            x, (k, 1), None if stride is None else (stride, 1), (padding, 0), (dilation, 1), ceil
+        ),
+        size,
+        kernel,
+    )
 
 
 def torch_mean(size, kernel, stride, padding, dilation, ceil):
     assert dilation == 1
-    return torchs(lambda x, k: functional.avg_pool2d(x, (k, 1), None if stride is None else (stride, 1), (padding, 0), ceil), size, kernel)
+    return torchs(
+        lambda x, k: functional.avg_pool2d(x, (k, 1), None if stride is None else (stride, 1), (padding, 0), ceil),
+        size,
+        kernel,
+    )
 
 
 def ours(function, *numbers):
@@ -70,15 +88,27 @@ def test_pooling_everywhere(ceil):
             assert size == torch_mean(*numbers, ceil), numbers
 
 
-@given(st.integers(1, 5000), st.integers(1, 400), st.integers(1, 300), st.integers(0, 300), st.integers(1, 9), st.booleans())
+@given(
+    st.integers(1, 5000),
+    st.integers(1, 400),
+    st.integers(1, 300),
+    st.integers(0, 300),
+    st.integers(1, 9),
+    st.booleans(),
+)
 @settings(deadline=None, derandomize=True, max_examples=150)
 def test_large_numbers(size, kernel, stride, padding, dilation, ceil):
-    assert ours(conv_size, size, kernel, stride, padding, dilation) == torch_conv(size, kernel, stride, padding, dilation)
-    assert ours(pool_size, size, kernel, stride, padding, dilation, ceil) == torch_max(size, kernel, stride, padding, dilation, ceil)
+    assert ours(conv_size, size, kernel, stride, padding, dilation) == torch_conv(
+        size, kernel, stride, padding, dilation
+    )
+    assert ours(pool_size, size, kernel, stride, padding, dilation, ceil) == torch_max(
+        size, kernel, stride, padding, dilation, ceil
+    )
     more = padding % 7
     small = size % 100 + 1
     assert ours(transposed_size, small, kernel, stride, padding, more, dilation) == torch_transposed(
-        small, kernel, stride, padding, more, dilation)
+        small, kernel, stride, padding, more, dilation
+    )
 
 
 @pytest.mark.parametrize("wrong", [0, -1, -7])
@@ -86,7 +116,7 @@ def test_what_torch_refuses_as_a_number(wrong):
     for place in range(1, 5):
         numbers = [5, 3, 2, 1, 1]
         numbers[place] = wrong
-        if (place, wrong) != (3, 0):                    # no padding is a padding
+        if (place, wrong) != (3, 0):  # no padding is a padding
             assert torch_conv(*numbers) is None
             assert ours(conv_size, *numbers) is None
             assert torch_max(*numbers, False) is None
@@ -97,11 +127,14 @@ def test_what_torch_refuses_as_a_number(wrong):
     assert ours(conv_size, 0, 1, 1, 1, 1) is None
 
 
-@pytest.mark.parametrize(("function", "names"), [
-    (conv_size, ["size", "kernel", "stride", "padding", "dilation"]),
-    (pool_size, ["size", "kernel", "stride", "padding", "dilation"]),
-    (transposed_size, ["size", "kernel", "stride", "padding", "output_padding", "dilation"]),
-])
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (conv_size, ["size", "kernel", "stride", "padding", "dilation"]),
+        (pool_size, ["size", "kernel", "stride", "padding", "dilation"]),
+        (transposed_size, ["size", "kernel", "stride", "padding", "output_padding", "dilation"]),
+    ],
+)
 @pytest.mark.parametrize("wrong", [True, 2.0, "3", (3, 3), -1])
 def test_the_wrong_number_is_named(function, names, wrong):
     for name in names:
@@ -122,11 +155,21 @@ def cures(message):
 
 
 CURED = [
-    (conv_size, ("size", "kernel", "stride", "padding", "dilation"), (range(1, 9), range(1, 9), [1, 3], range(3), range(1, 4))),
-    (pool_size, ("size", "kernel", "stride", "padding", "dilation", "ceil_mode"),
-     (range(1, 8), range(1, 9), [None, 1, 3], range(6), range(1, 4), [False, True])),
-    (transposed_size, ("size", "kernel", "stride", "padding", "output_padding", "dilation"),
-     (range(1, 5), range(1, 5), range(1, 4), range(7), range(5), range(1, 4))),
+    (
+        conv_size,
+        ("size", "kernel", "stride", "padding", "dilation"),
+        (range(1, 9), range(1, 9), [1, 3], range(3), range(1, 4)),
+    ),
+    (
+        pool_size,
+        ("size", "kernel", "stride", "padding", "dilation", "ceil_mode"),
+        (range(1, 8), range(1, 9), [None, 1, 3], range(6), range(1, 4), [False, True]),
+    ),
+    (
+        transposed_size,
+        ("size", "kernel", "stride", "padding", "output_padding", "dilation"),
+        (range(1, 5), range(1, 5), range(1, 4), range(7), range(5), range(1, 4)),
+    ),
 ]
 
 
@@ -167,19 +210,37 @@ def before_colon(function, numbers):
 
 
 def test_what_the_errors_say():
-    with pytest.raises(ValueError, match=r"^kernel: 5 does not fit into height 3 with padding 0; use kernel <= 3 or padding >= 1$"):
+    with pytest.raises(
+        ValueError, match=r"^kernel: 5 does not fit into height 3 with padding 0; use kernel <= 3 or padding >= 1$"
+    ):
         conv_size(3, 5, axis="height")
-    with pytest.raises(ValueError, match=re.escape(
-            "kernel: 3 (dilation 4: spans 9) does not fit into width 5 with padding 1; use kernel <= 2 or dilation <= 3 or padding >= 2")):
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            "kernel: 3 (dilation 4: spans 9) does not fit into width 5 with padding 1; use kernel <= 2 or dilation <= 3 or padding >= 2"
+        ),
+    ):
         conv_size(5, 3, 1, 1, 4, "width")
-    with pytest.raises(ValueError, match=re.escape(
-            "padding: 2 for size 8 is more than half of the pooling kernel 3; use padding <= 1 or kernel >= 4")):
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            "padding: 2 for size 8 is more than half of the pooling kernel 3; use padding <= 1 or kernel >= 4"
+        ),
+    ):
         pool_size(8, 3, 1, 2)
-    with pytest.raises(ValueError, match=re.escape(
-            "output_padding: 2 for size 3 is less than neither stride 2 nor dilation 1; use output_padding <= 1, or stride >= 3")):
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            "output_padding: 2 for size 3 is less than neither stride 2 nor dilation 1; use output_padding <= 1, or stride >= 3"
+        ),
+    ):
         transposed_size(3, 3, 2, 0, 2)
-    with pytest.raises(ValueError, match=re.escape(
-            "padding: 2 on both sides leaves nothing of the 3 that stride 1 and kernel 3 make of size 1; use padding <= 1")):
+    with pytest.raises(
+        ValueError,
+        match=re.escape(
+            "padding: 2 on both sides leaves nothing of the 3 that stride 1 and kernel 3 make of size 1; use padding <= 1"
+        ),
+    ):
         transposed_size(1, 3, 1, 2)
 
 

@@ -44,7 +44,9 @@ def test_all_that_torch_can_do_and_nothing_else(op, size):
     for target in range(1, 30):
         settings = solve(size, target, op, **BOUNDS).axes[0]
         assert len(set(settings)) == len(settings)
-        assert set(settings) == {one for one in tried(op, size).get(target, ()) if op == "pool" or one.padding < spans(one)}, target
+        assert set(settings) == {
+            one for one in tried(op, size).get(target, ()) if op == "pool" or one.padding < spans(one)
+        }, target
 
 
 @pytest.mark.parametrize("op", ["conv", "pool", "transposed"])
@@ -73,9 +75,16 @@ def test_all_poolings_that_turn_100x60_into_25x25():
     assert found.both == []
 
 
-@pytest.mark.parametrize(("op", "source", "target"), [
-    ("pool", (9, 7), (4, 3)), ("pool", (8, 8), (4, 4)), ("conv", (9, 8), (5, 4)), ("transposed", (4, 3), (9, 7)), ("conv", (5, 6), (7, 8)),
-])
+@pytest.mark.parametrize(
+    ("op", "source", "target"),
+    [
+        ("pool", (9, 7), (4, 3)),
+        ("pool", (8, 8), (4, 4)),
+        ("conv", (9, 8), (5, 4)),
+        ("transposed", (4, 3), (9, 7)),
+        ("conv", (5, 6), (7, 8)),
+    ],
+)
 def test_pairs_are_layers_that_do_it(op, source, target):
     found = solve(source, target, op, max_kernel=4)
     pairs = list(found.pairs())
@@ -92,12 +101,14 @@ def test_pairs_are_layers_that_do_it(op, source, target):
     assert {one.numbers for one in found.both} == {a.numbers for a, b in pairs if a.numbers == b.numbers}
 
 
-@pytest.mark.parametrize(("op", "source", "target"), [("conv", 13, 5), ("conv", 12, 3), ("pool", 13, 4), ("conv", 7, 1), ("conv", 8, 9)])
+@pytest.mark.parametrize(
+    ("op", "source", "target"), [("conv", 13, 5), ("conv", 12, 3), ("pool", 13, 4), ("conv", 7, 1), ("conv", 8, 9)]
+)
 def test_pixels_unused_are_those_without_a_gradient(op, source, target):
     for one in solve(source, target, op, max_kernel=5, max_dilation=3).axes[0]:
         x = torch.zeros(1, 1, source, 1, requires_grad=True)
         weight = torch.ones(1, 1, one.kernel, 1)
-        if one.ceil is True:                            # the windows as a convolution with as much room at the end
+        if one.ceil is True:  # the windows as a convolution with as much room at the end
             room = (target - 1) * one.stride + spans(one) - source - one.padding
             padded = torch.nn.functional.pad(x, (0, 0, one.padding, max(room, 0)))
             y = torch.nn.functional.conv2d(padded, weight, None, (one.stride, 1), 0, (one.dilation, 1))
@@ -114,8 +125,15 @@ def test_pixels_not_reached_are_those_that_stay_zero(source, target):
     assert settings
     for one in settings:
         y = torch.nn.functional.conv_transpose2d(
-            torch.ones(1, 1, source, 1), torch.ones(1, 1, one.kernel, 1), None, (one.stride, 1), (one.padding, 0),
-            (one.output_padding, 0), 1, (one.dilation, 1))
+            torch.ones(1, 1, source, 1),
+            torch.ones(1, 1, one.kernel, 1),
+            None,
+            (one.stride, 1),
+            (one.padding, 0),
+            (one.output_padding, 0),
+            1,
+            (one.dilation, 1),
+        )
         assert one.unused == int((y == 0).sum()), one
 
 
@@ -130,8 +148,18 @@ def test_simplest_first():
     assert first(7, 14, "transposed", 3, count=3) == [(2, 2, 0, 0), (3, 2, 1, 1), (1, 2, 0, 1)]
     for op, source, target in (("conv", 20, 7), ("pool", 20, 7), ("transposed", 7, 20)):
         settings = solve(source, target, op, max_dilation=3).axes[0]
-        keys = [(one.dilation, one.gaps, one.output_padding + (one.ceil is True), one.padding, one.unused, one.kernel, one.stride)
-                for one in settings]
+        keys = [
+            (
+                one.dilation,
+                one.gaps,
+                one.output_padding + (one.ceil is True),
+                one.padding,
+                one.unused,
+                one.kernel,
+                one.stride,
+            )
+            for one in settings
+        ]
         assert keys == sorted(keys)
         assert len(settings) > 30
     assert not any(one.gaps for one in solve(7, 1).axes[0]), "there is nothing between the windows of one"
@@ -140,23 +168,35 @@ def test_simplest_first():
 def test_no_pooling_enlarges_by_more_than_one():
     reached = {size: {out for out in tried("pool", size) if out} for size in range(1, 13)}
     assert all(max(outs) <= size + 1 for size, outs in reached.items())
-    assert solve(10, 11, "pool").axes[0]                # an even kernel, stride 1, padding half of it
+    assert solve(10, 11, "pool").axes[0]  # an even kernel, stride 1, padding half of it
     found = solve((10, 10), (12, 10), "pool")
     assert found.axes[0] == []
     assert found.axes[1]
-    assert found.reasons == ("no pooling turns 10 into 12: with a padding of at most half its kernel, a map grows by one pixel at most; "
-                             "a transposed convolution can do it", None)
+    assert found.reasons == (
+        "no pooling turns 10 into 12: with a padding of at most half its kernel, a map grows by one pixel at most; "
+        "a transposed convolution can do it",
+        None,
+    )
     assert list(found.pairs()) == []
     assert found.count_pairs() == 0
     assert found.both == []
 
 
-@pytest.mark.parametrize(("arguments", "bounds"), [
-    ((1000, 10, "pool"), {}), ((100, 40, "conv"), {"max_dilation": 1}), ((30, 90, "conv"), {}), ((60, 30, "transposed"), {}),
-    ((200, 7, "conv"), {"max_kernel": 3}), ((28, 30, "conv"), {"max_kernel": 6, "max_padding": 0, "max_dilation": 1}),
-    ((10, 57, "transposed"), {"max_kernel": 4}), ((99, 98, "pool"), {"max_kernel": 1}), ((9, 10, "pool"), {"max_padding": 0}),
-    ((50, 20, "pool"), {"max_kernel": 7, "max_stride": 2}),
-])
+@pytest.mark.parametrize(
+    ("arguments", "bounds"),
+    [
+        ((1000, 10, "pool"), {}),
+        ((100, 40, "conv"), {"max_dilation": 1}),
+        ((30, 90, "conv"), {}),
+        ((60, 30, "transposed"), {}),
+        ((200, 7, "conv"), {"max_kernel": 3}),
+        ((28, 30, "conv"), {"max_kernel": 6, "max_padding": 0, "max_dilation": 1}),
+        ((10, 57, "transposed"), {"max_kernel": 4}),
+        ((99, 98, "pool"), {"max_kernel": 1}),
+        ((9, 10, "pool"), {"max_padding": 0}),
+        ((50, 20, "pool"), {"max_kernel": 7, "max_stride": 2}),
+    ],
+)
 def test_where_there_is_none_the_cure_is_the_least_that_helps(arguments, bounds):
     found = solve(*arguments, **bounds)
     if found.axes[0]:
@@ -168,7 +208,11 @@ def test_where_there_is_none_the_cure_is_the_least_that_helps(arguments, bounds)
         for between in range(min(near, target) + 1, max(near, target)):
             assert between in map(int, re.findall(r"\d+", reason)) or not solve(source, between, op, **bounds).axes[0]
     limits = dict(re.findall(r"(\w+) <= (\d+)", reason))
-    given = {"max_kernel": int(limits["kernel"]), "max_stride": int(limits["stride"]), "max_dilation": int(limits["dilation"])}
+    given = {
+        "max_kernel": int(limits["kernel"]),
+        "max_stride": int(limits["stride"]),
+        "max_dilation": int(limits["dilation"]),
+    }
     given |= {"max_padding": bounds["max_padding"]} if "max_padding" in bounds else {}
     raised = re.findall(r"(max_\w+) >= (\d+)", reason)
     assert raised
@@ -179,24 +223,38 @@ def test_where_there_is_none_the_cure_is_the_least_that_helps(arguments, bounds)
 
 def test_reasons_where_nothing_near_helps():
     assert solve(50_000, 20_000, "conv").reasons[0].endswith("dilation <= 3; use kernel 30001 and stride 1")
-    assert solve(5, 50_000, "conv").reasons[0].endswith("dilation <= 3; use kernel 49996 and stride 1 or a transposed convolution")
-    assert solve(5, 50_000, "conv", max_padding=2).reasons[0].endswith("use max_padding >= 24998 or a transposed convolution")
+    assert (
+        solve(5, 50_000, "conv")
+        .reasons[0]
+        .endswith("dilation <= 3; use kernel 49996 and stride 1 or a transposed convolution")
+    )
+    assert (
+        solve(5, 50_000, "conv", max_padding=2)
+        .reasons[0]
+        .endswith("use max_padding >= 24998 or a transposed convolution")
+    )
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ((0, 5), "source: 0; expected an integer >= 1, or two (height, width)"),
-    ((5, (1, 2, 3)), "target: (1, 2, 3); expected an integer >= 1, or two (height, width)"),
-    ((100_001, 5), "source: 100001 pixels; expected at most 100000"),
-    ((5, (5, 10**30)), f"target: {10**30} pixels; expected at most 100000"),
-    ((5, 5, "mean"), "op: 'mean'; expected conv, pool, transposed"),
-    ((5, 5, "conv", 0), "max_kernel: 0; expected an integer from 1 to 100000"),
-    ((5, 5, "conv", 3, True), "max_stride: True; expected an integer from 1 to 100000"),
-    ((5, 5, "conv", 3, 3, -1), "max_padding: -1; expected an integer from 0 to 100000"),
-    ((5, 5, "conv", 3, 3, 3, 2.0), "max_dilation: 2.0; expected an integer from 1 to 100000"),
-    ((5, 5, "conv", 5000), "max_kernel, max_dilation: 5000 and 3; expected a product of at most 10000"),
-    ((7, 1, "conv", 3000), "max_kernel, max_stride: 3000 and 3000 leave more than 20000 ways to turn 7 into 1; expected smaller ones, "
-                           "or a max_padding"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 5), "source: 0; expected an integer >= 1, or two (height, width)"),
+        ((5, (1, 2, 3)), "target: (1, 2, 3); expected an integer >= 1, or two (height, width)"),
+        ((100_001, 5), "source: 100001 pixels; expected at most 100000"),
+        ((5, (5, 10**30)), f"target: {10**30} pixels; expected at most 100000"),
+        ((5, 5, "mean"), "op: 'mean'; expected conv, pool, transposed"),
+        ((5, 5, "conv", 0), "max_kernel: 0; expected an integer from 1 to 100000"),
+        ((5, 5, "conv", 3, True), "max_stride: True; expected an integer from 1 to 100000"),
+        ((5, 5, "conv", 3, 3, -1), "max_padding: -1; expected an integer from 0 to 100000"),
+        ((5, 5, "conv", 3, 3, 3, 2.0), "max_dilation: 2.0; expected an integer from 1 to 100000"),
+        ((5, 5, "conv", 5000), "max_kernel, max_dilation: 5000 and 3; expected a product of at most 10000"),
+        (
+            (7, 1, "conv", 3000),
+            "max_kernel, max_stride: 3000 and 3000 leave more than 20000 ways to turn 7 into 1; expected smaller ones, "
+            "or a max_padding",
+        ),
+    ],
+)
 def test_what_is_not_asked_rightly(arguments, message):
     with pytest.raises(ValueError, match=re.escape(message) + "$"):
         solve(*arguments)

@@ -57,7 +57,9 @@ def test_the_bound_is_one_on_the_exact_error_and_not_idle():
     g = Geometry(2, 8, 8, (12, 12), (3, 3), padding=(1, 1))
     x, weight, grad = tensors(g, 3, torch.float32)
     exact = results(TORCH, x.double(), weight.double(), grad.double(), g)
-    for a, b, bound in zip(results(winograd.RUNG, x, weight, grad, g), exact, winograd.bounds(x, weight, grad, g), strict=True):
+    for a, b, bound in zip(
+        results(winograd.RUNG, x, weight, grad, g), exact, winograd.bounds(x, weight, grad, g), strict=True
+    ):
         share = ((a.double() - b).abs() / bound.double()).max()
         assert 0.002 < share < 1
 
@@ -66,7 +68,7 @@ def test_several_chunks_give_what_one_gives(monkeypatch):
     g = Geometry(7, 4, 6, (9, 10), (3, 3), padding=(1, 0))
     x, weight, grad = tensors(g, 1)
     whole = results(winograd.RUNG, x, weight, grad, g)
-    monkeypatch.setattr(winograd, "CHUNK", 16 * 5 * 4 * 6 * 8 * 2)                       # two images
+    monkeypatch.setattr(winograd, "CHUNK", 16 * 5 * 4 * 6 * 8 * 2)  # two images
     assert len(winograd._chunks(g, 8)) == 4
     for a, b in zip(whole, results(winograd.RUNG, x, weight, grad, g), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-13)
@@ -110,5 +112,7 @@ def test_multiply_adds_as_counted_by_torch(groups):
     for call, cost in zip(calls, winograd.costs(g, 8), strict=True):
         with FlopCounterMode(display=False) as counter:
             call()
-        kernels = 2 * (g.channels // groups) * g.filters * (4 * 3 * 3 + 4 * 3 * 4)        # G w G', or its transpose, as two products
+        kernels = (
+            2 * (g.channels // groups) * g.filters * (4 * 3 * 3 + 4 * 3 * 4)
+        )  # G w G', or its transpose, as two products
         assert counter.get_total_flops() - kernels == 2 * cost.multiply_adds

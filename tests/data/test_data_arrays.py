@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smallvision.data import memory
-from smallvision.data.images import from_arrays, load
+from smallvision.data.load import from_arrays, load
 from smallvision.errors import BadInput
 from smallvision.experiment.data import DataSpec
 

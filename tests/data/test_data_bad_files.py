@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from smallvision.data.images import load
-from smallvision.data.pictures import read_header
+from smallvision.data.load import load
+from smallvision.data.readers.image_file import read_header
 from smallvision.errors import BadInput
 from smallvision.experiment import load as experiment
 from smallvision.experiment.data import DataSpec
@@ -42,14 +42,21 @@ def garble(path):
     read_header(path)
 
 
-SPOILT = {"cut": cut, "garbled": garble, "text": lambda path: path.write_text("no picture"), "empty": lambda path: path.write_bytes(b"")}
+SPOILT = {
+    "cut": cut,
+    "garbled": garble,
+    "text": lambda path: path.write_text("no picture"),
+    "empty": lambda path: path.write_bytes(b""),
+}
 
 
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 @pytest.mark.parametrize("options", [{}, {"size": 3}])
 def test_one_among_many_is_named_and_counted(many, spoil, options):
     spoil(many / "b" / "77.png")
-    with pytest.raises(BadInput, match=r"b/77\.png: .*; 1 file is bad of 300: data\.skip_bad = true goes on without$") as caught:
+    with pytest.raises(
+        BadInput, match=r"b/77\.png: .*; 1 file is bad of 300: data\.skip_bad = true goes on without$"
+    ) as caught:
         folder(many, **options)
     assert "\n" not in str(caught.value)
     splits = folder(many, skip_bad=True, **options)
@@ -122,7 +129,7 @@ def test_a_relative_folder_is_looked_for_here_and_among_the_data_sets(many, tmp_
 def test_a_png_is_turned_as_its_exif_says_wherever_that_stands(tmp_path):
     """EXIF before the pixels, after them, or not at all; finding that out decodes nothing, so a torn picture has a header."""
     exif = Image.Exif()
-    exif[0x0112] = 6                                                        # a quarter turn
+    exif[0x0112] = 6  # a quarter turn
     picture, path = Image.fromarray(np.zeros((7, 3), np.uint8)), tmp_path / "a.png"
     picture.save(path, exif=exif)
     assert read_header(path) == (True, 3, 7)

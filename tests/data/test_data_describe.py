@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from smallvision.data.describe import describe, grid
-from smallvision.data.images import load
+from smallvision.data.load import load
 from smallvision.experiment.data import DataSpec
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from smallvision.data import memory
-from smallvision.data.images import load
+from smallvision.data.load import load
 from smallvision.errors import BadInput
 from smallvision.experiment.data import DataSpec
 
@@ -127,7 +127,9 @@ def test_what_is_wrong_is_named(tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("method", "where"), [("iterdir", "."), ("is_dir", "."), ("is_file", "."), ("iterdir", "b"), ("is_dir", "b")])
+@pytest.mark.parametrize(
+    ("method", "where"), [("iterdir", "."), ("is_dir", "."), ("is_file", "."), ("iterdir", "b"), ("is_dir", "b")]
+)
 def test_folders_that_may_not_be_looked_into_are_named(tmp_path, monkeypatch, method, where):
     two_classes(tmp_path)
     real, closed = getattr(Path, method), tmp_path / where

@@ -21,7 +21,7 @@ def check(labels, pairs, same, count, most):
     assert pairs.shape == (count, 2)
     assert (pairs.dtype, same.dtype) == (np.int64, np.bool_)
     assert len(np.unique(pairs, axis=0)) == count
-    assert (pairs[:, 0] < pairs[:, 1]).all()                               # none with itself, and one order for each two
+    assert (pairs[:, 0] < pairs[:, 1]).all()  # none with itself, and one order for each two
     assert (same == (labels[pairs[:, 0]] == labels[pairs[:, 1]])).all()
     assert same.sum() == count // 2
     uses = np.bincount(pairs.reshape(-1), minlength=len(labels))
@@ -45,7 +45,9 @@ def test_all_small_cases_up_to_the_limit(classes):
             balanced(labels, limit + 2, most, 0, NAMES)
 
 
-@pytest.mark.parametrize(("sizes", "most"), [((3, 3), 2), ((2, 4), 2), ((3, 2), 1), ((3, 2), 9), ((2, 2, 2), 3), ((2, 2, 3), 2)])
+@pytest.mark.parametrize(
+    ("sizes", "most"), [((3, 3), 2), ((2, 4), 2), ((3, 2), 1), ((3, 2), 9), ((2, 2, 2), 3), ((2, 2, 3), 2)]
+)
 def test_the_limit_is_that_of_all_sets_of_pairs(sizes, most):
     """Among all sets of pairs that are balanced, and even over classes, none is larger: found by trying them all."""
     labels = labels_of(*sizes)
@@ -62,7 +64,12 @@ def test_the_limit_is_that_of_all_sets_of_pairs(sizes, most):
     largest = 0
     for half in range(1, len(own) + 1):
         mine = list(sets(own, half, range(len(sizes)), lambda two: labels[two[0]]))
-        others = sets(cross, half, list(combinations(range(len(sizes)), 2)), lambda two: tuple(sorted((labels[two[0]], labels[two[1]]))))
+        others = sets(
+            cross,
+            half,
+            list(combinations(range(len(sizes)), 2)),
+            lambda two: tuple(sorted((labels[two[0]], labels[two[1]]))),
+        )
         if any(max((one + two).values()) <= most for two in others for one in mine):
             largest = 2 * half
     assert most_pairs(labels, most, NAMES) == largest > 0
@@ -89,7 +96,11 @@ def test_every_two_images_are_as_likely():
     for class_ in (0, 1):
         own = [found[True, *two] for two in combinations(np.flatnonzero(labels == class_).tolist(), 2)]
         assert chisquare(own).pvalue > 0.01
-    cross = [found[False, *sorted((i, j))] for i in np.flatnonzero(labels == 0).tolist() for j in np.flatnonzero(labels == 1).tolist()]
+    cross = [
+        found[False, *sorted((i, j))]
+        for i in np.flatnonzero(labels == 0).tolist()
+        for j in np.flatnonzero(labels == 1).tolist()
+    ]
     assert sum(cross) == 4500
     assert chisquare(cross).pvalue > 0.01
 
@@ -102,19 +113,25 @@ def test_pairs_depend_on_the_seed_alone():
     again, other = balanced(labels, 60, 4, 7, NAMES), balanced(labels, 60, 4, 8, NAMES)
     assert all((one == two).all() for one, two in zip(first, again, strict=True))
     assert (first[0] != other[0]).any()
-    assert 10 < first[1][:30].sum() < 20                                   # in random order, not one kind after the other
+    assert 10 < first[1][:30].sum() < 20  # in random order, not one kind after the other
     # A test split's pairs are not to change with a version of numpy: as they were when this was written.
     assert balanced(np.array([0, 0, 0, 1, 1, 1]), 4, 2, 0, NAMES)[0].tolist() == [[2, 4], [0, 1], [1, 5], [3, 5]]
 
 
 @pytest.mark.parametrize(
     ("sizes", "count", "most", "words"),
-    [((4, 4), 5, 3, "pairs: got 5; expected an even number"), ((4, 4), 0, 3, "got 0; expected an even"),
-     ((4, 4), 4, 0, "pairs of an image: got 0; expected at least 1"), ((5,), 2, 3, "there is one class"), ((), 2, 3, "there are no images"),
-     ((4, 1, 3), 2, 3, 'class "b" has 1 image, which makes no pair'),
-     ((9, 5, 9), 40, 4, r'the smallest, "b", has 5 images\); ask for at most 32, or allow 5 pairs an image'),
-     ((3, 3), 14, 90, r'"b", has 3 images\); ask for at most 12$'), ((2, 2), 2, 1, r"\); allow 2 pairs an image")],
-)  # fmt: skip
+    [
+        ((4, 4), 5, 3, "pairs: got 5; expected an even number"),
+        ((4, 4), 0, 3, "got 0; expected an even"),
+        ((4, 4), 4, 0, "pairs of an image: got 0; expected at least 1"),
+        ((5,), 2, 3, "there is one class"),
+        ((), 2, 3, "there are no images"),
+        ((4, 1, 3), 2, 3, 'class "b" has 1 image, which makes no pair'),
+        ((9, 5, 9), 40, 4, r'the smallest, "b", has 5 images\); ask for at most 32, or allow 5 pairs an image'),
+        ((3, 3), 14, 90, r'"b", has 3 images\); ask for at most 12$'),
+        ((2, 2), 2, 1, r"\); allow 2 pairs an image"),
+    ],
+)
 def test_what_cannot_be_is_refused_with_what_could(sizes, count, most, words):
     with pytest.raises(BadInput, match=words) as caught:
         balanced(labels_of(*sizes).astype(int), count, most, 0, NAMES)

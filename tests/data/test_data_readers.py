@@ -15,9 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from smallvision.data import cifar, pictures
-from smallvision.data.pictures import read_header
-from smallvision.data.readers import read_cifar_binary, read_cifar_pickle, read_idx, read_image
+from smallvision.data.readers import cifar, image_file, read_cifar_binary, read_cifar_pickle, read_idx, read_image
+from smallvision.data.readers.image_file import read_header
 from smallvision.errors import BadInput
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (7, 5, 4), dtype=np.uint8)
@@ -122,8 +121,12 @@ def python2_pickle(pixels, labels):
         return b"T" + struct.pack("<i", len(value)) + value
 
     array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + text(b"b") + b"\x87R("
-    array += b"K\x01J" + struct.pack("<i", len(pixels)) + b"M\x00\x0c\x86cnumpy\ndtype\n" + text(b"u1") + b"K\x00K\x01\x87R"
-    array += b"(K\x03" + text(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89" + text(pixels.tobytes()) + b"tb"
+    array += (
+        b"K\x01J" + struct.pack("<i", len(pixels)) + b"M\x00\x0c\x86cnumpy\ndtype\n" + text(b"u1") + b"K\x00K\x01\x87R"
+    )
+    array += (
+        b"(K\x03" + text(b"|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89" + text(pixels.tobytes()) + b"tb"
+    )
     numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
     return b"\x80\x02}(" + text(b"data") + array + text(b"labels") + numbers + b"u."
 
@@ -180,7 +183,7 @@ def test_other_pickles_are_refused_by_name_and_run_nothing(tmp_path):
 def test_allowed_names_are_not_lent_to_other_ends(tmp_path):
     path = tmp_path / "data_batch_1"
     for content in [
-        b"\x80\x02cnumpy\nndarray\n(J\xff\xff\xff\x7f\x85tR.",                               # ndarray called
+        b"\x80\x02cnumpy\nndarray\n(J\xff\xff\xff\x7f\x85tR.",  # ndarray called
         b"\x80\x02c_codecs\nencode\n(X\x01\x00\x00\x00aX\x05\x00\x00\x00punyctR.",
         b"\x80\x02cnumpy\ndtype\n(X\x01\x00\x00\x00OtR.",
         b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85U\x01btR.",
@@ -294,7 +297,7 @@ def test_what_is_transparent_is_white(tmp_path):
 def test_orientation_is_applied(tmp_path):
     path = tmp_path / "a.png"
     exif = Image.Exif()
-    exif[0x0112] = 6                                   # to be turned clockwise by a quarter
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
     Image.fromarray(GRAY).save(path, exif=exif)
     assert np.array_equal(read_image(path)[0], np.rot90(GRAY, -1))
     assert read_header(path) == (True, 9, 6)
@@ -371,7 +374,7 @@ def test_a_picture_read_in_strips_is_the_same(tmp_path, monkeypatch, mode, orien
     image = Image.fromarray(GRAY.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(alpha).convert(mode)
     image.save(path, exif=exif, **({"transparency": 3} if mode == "P" else {}))
     whole = [read_image(path, color, size) for color in ("gray", "rgb") for size in (None, (4, 4))]
-    monkeypatch.setattr(pictures, "_STRIP", 20)
+    monkeypatch.setattr(image_file, "_STRIP", 20)
     strips = [read_image(path, color, size) for color in ("gray", "rgb") for size in (None, (4, 4))]
     assert all(np.array_equal(one, other) for one, other in zip(whole, strips, strict=True))
 
@@ -380,7 +383,7 @@ PEAK = """
 import sys
 from pathlib import Path
 import numpy, PIL.Image, PIL.ImageOps
-from smallvision.data.pictures import read_image
+from smallvision.data.readers.image_file import read_image
 def megabytes():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1024
 before = megabytes()
@@ -392,11 +395,25 @@ print(megabytes() - before)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_the_largest_picture_of_16_bits_takes_a_few_hundred_megabytes(tmp_path):
     side, path = 8000, tmp_path / "a.tif"
-    tags = [(256, side), (257, side), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, side), (279, 2 * side * side)]
-    with path.open("wb") as file:                     # zeros that take no room on the disk
+    tags = [
+        (256, side),
+        (257, side),
+        (258, 16),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, side),
+        (279, 2 * side * side),
+    ]
+    with path.open("wb") as file:  # zeros that take no room on the disk
         file.write(struct.pack("<2sHI", b"II", 42, 8 + 2 * side * side))
         file.seek(8 + 2 * side * side)
-        file.write(struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) + bytes(4))
+        file.write(
+            struct.pack("<H", len(tags))
+            + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+            + bytes(4)
+        )
     done = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     assert 100 < float(done.stdout) < 500

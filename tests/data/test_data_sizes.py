@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from smallvision.data import augment, batches, buckets, orders
-from smallvision.data.batches import Batch
-from smallvision.data.images import ImageSet
+from smallvision.data import transforms
+from smallvision.data.batching import batch as batches
+from smallvision.data.batching import buckets, samplers
+from smallvision.data.batching.batch import Batch
+from smallvision.data.load import ImageSet
 from smallvision.errors import BadInput
 from smallvision.experiment.data import Crop, Cutout, Flip, Noise, ResizedCrop, Rotate
 
@@ -17,24 +19,31 @@ from smallvision.experiment.data import Crop, Cutout, Flip, Noise, ResizedCrop, 
 def made(sizes_and_counts, channels=1, seed=0):
     """An ImageSet of noise, labels 0 and 1 in turn."""
     random = np.random.default_rng(seed)
-    groups = tuple(torch.from_numpy(random.integers(1, 256, (n, channels, *size), dtype=np.uint8)) for size, n in sizes_and_counts)
+    groups = tuple(
+        torch.from_numpy(random.integers(1, 256, (n, channels, *size), dtype=np.uint8)) for size, n in sizes_and_counts
+    )
     count = sum(n for _, n in sizes_and_counts)
-    return ImageSet(groups, torch.arange(count) % 2, torch.stack([torch.arange(count), torch.zeros(count, dtype=torch.int64)], 1),
-                    ("a", "b"), "made train")  # fmt: skip
+    return ImageSet(
+        groups,
+        torch.arange(count) % 2,
+        torch.stack([torch.arange(count), torch.zeros(count, dtype=torch.int64)], 1),
+        ("a", "b"),
+        "made train",
+    )
 
 
 THREE = (((8, 8), 33), ((12, 12), 20), ((16, 16), 7))
 
 
-@pytest.mark.parametrize("kind", orders.ORDERS)
+@pytest.mark.parametrize("kind", samplers.ORDERS)
 @pytest.mark.parametrize("batch_size", [1, 4, 7])
 def test_every_image_comes_once_and_no_batch_has_two_sizes(kind, batch_size):
     images = made(THREE)
     parts = buckets.assign(images, batch_size)
-    rows = orders.ORDERS[kind](images.labels, batch_size, False, 3, 4, parts)
+    rows = samplers.ORDERS[kind](images.labels, batch_size, False, 3, 4, parts)
     assert torch.equal(torch.cat(rows).sort().values, torch.arange(60))
     assert all(len(parts[row].unique()) == 1 for row in rows)
-    assert len(rows) == sum(-(-n // batch_size) for _, n in THREE) == orders.steps(60, batch_size, False, parts)
+    assert len(rows) == sum(-(-n // batch_size) for _, n in THREE) == samplers.steps(60, batch_size, False, parts)
     assert sum(len(row) < batch_size for row in rows) == sum(n % batch_size > 0 for _, n in THREE)
 
 
@@ -43,7 +52,7 @@ def test_sizes_are_mixed_by_seed_and_epoch_alone():
     parts = buckets.assign(images, 4)
 
     def order(seed, epoch):
-        return torch.cat(orders.shuffled(images.labels, 4, False, seed, epoch, parts)).tolist()
+        return torch.cat(samplers.shuffled(images.labels, 4, False, seed, epoch, parts)).tolist()
 
     torch.manual_seed(1)
     first = order(3, 4)
@@ -51,19 +60,23 @@ def test_sizes_are_mixed_by_seed_and_epoch_alone():
     assert order(3, 4) == first
     assert len({tuple(order(seed, epoch)) for seed in range(4) for epoch in range(4)}) == 16
     # Which bucket the first batch is of, over 2000 epochs: as many as the bucket has batches (chi-square, 2 degrees of freedom).
-    found = np.bincount([int(parts[orders.shuffled(images.labels, 4, False, 0, k, parts)[0][0]]) for k in range(2000)])
+    found = np.bincount(
+        [int(parts[samplers.shuffled(images.labels, 4, False, 0, k, parts)[0][0]]) for k in range(2000)]
+    )
     expected = np.array([9, 5, 2]) / 16 * 2000
-    assert ((found - expected) ** 2 / expected).sum() < 13.8               # p = 0.001
+    assert ((found - expected) ** 2 / expected).sum() < 13.8  # p = 0.001
 
 
 def test_leaving_short_batches_out():
     images = made(THREE)
-    rows = orders.shuffled(images.labels, 7, True, 0, 0, buckets.assign(images, 7))
-    assert [len(row) for row in rows] == [7] * 7 == [7] * orders.steps(60, 7, True, buckets.assign(images, 7))
-    with pytest.raises(BadInput, match=r"recipe\.drop_last: would leave out every image of a size of which there are 7"):
-        orders.shuffled(images.labels, 8, True, 0, 0, buckets.assign(images, 8))
+    rows = samplers.shuffled(images.labels, 7, True, 0, 0, buckets.assign(images, 7))
+    assert [len(row) for row in rows] == [7] * 7 == [7] * samplers.steps(60, 7, True, buckets.assign(images, 7))
+    with pytest.raises(
+        BadInput, match=r"recipe\.drop_last: would leave out every image of a size of which there are 7"
+    ):
+        samplers.shuffled(images.labels, 8, True, 0, 0, buckets.assign(images, 8))
     with pytest.raises(BadInput, match="give at most 60"):
-        orders.shuffled(images.labels, 61, False, 0, 0, buckets.assign(images, 61))
+        samplers.shuffled(images.labels, 61, False, 0, 0, buckets.assign(images, 61))
 
 
 def test_few_sizes_and_well_filled_ones_stay_apart():
@@ -143,13 +156,18 @@ def test_batches_hold_the_images_of_their_rows_and_a_mask_where_they_differ():
 def alone(image, spec, seed):
     """One image by itself, varied."""
     batch = Batch(image[None], torch.zeros(1, dtype=torch.int64), torch.zeros(1, 2))
-    return augment.build([spec])(batch, torch.Generator().manual_seed(seed)).pixels[0]
+    return transforms.build([spec])(batch, torch.Generator().manual_seed(seed)).pixels[0]
 
 
 KINDS = [
-    Flip(kind="flip"), Crop(kind="crop", padding=3), Crop(kind="crop", padding=3, fill="reflect"), ResizedCrop(kind="resized-crop"),
-    ResizedCrop(kind="resized-crop", scale=(0.9, 1.0), ratio=(3.0, 4.0)), Rotate(kind="rotate", degrees=40), Cutout(kind="cutout", size=5),
-]  # fmt: skip
+    Flip(kind="flip"),
+    Crop(kind="crop", padding=3),
+    Crop(kind="crop", padding=3, fill="reflect"),
+    ResizedCrop(kind="resized-crop"),
+    ResizedCrop(kind="resized-crop", scale=(0.9, 1.0), ratio=(3.0, 4.0)),
+    Rotate(kind="rotate", degrees=40),
+    Cutout(kind="cutout", size=5),
+]
 
 
 @pytest.mark.parametrize("spec", KINDS, ids=str)
@@ -162,7 +180,7 @@ def test_a_padded_image_is_varied_as_it_is_alone(spec):
         pixels, mask = torch.zeros(1, 3, 15, 16), torch.zeros(1, 1, 15, 16, dtype=torch.bool)
         pixels[0, :, :height, :width], mask[0, :, :height, :width] = image, True
         batch = Batch(pixels, torch.zeros(1, dtype=torch.int64), torch.zeros(1, 2), mask=mask)
-        varied = augment.build([spec])(batch, torch.Generator().manual_seed(seed))
+        varied = transforms.build([spec])(batch, torch.Generator().manual_seed(seed))
         torch.testing.assert_close(varied.pixels[0, :, :height, :width], expected, rtol=1e-4, atol=1e-5)
         assert not varied.pixels.masked_select(~mask).any()
         assert torch.equal(varied.mask, mask)
@@ -175,17 +193,21 @@ def test_reflection_at_each_images_own_border_is_torchs():
     pixels = torch.zeros(3, 2, 12, 12)
     for place, image in enumerate(images):
         pixels[place, :, : image.shape[1], : image.shape[2]] = image
-    found = augment.reflected(pixels, shifts, *torch.tensor(sizes).T)
+    found = transforms.reflected(pixels, shifts, *torch.tensor(sizes).T)
     for place, (image, (down, across)) in enumerate(zip(images, shifts.tolist(), strict=True)):
         height, width = sizes[place]
         whole = F.pad(image[None], (4,) * 4, mode="reflect")[0]
-        assert torch.equal(found[place, :, :height, :width], whole[:, 4 + down : 4 + down + height, 4 + across : 4 + across + width])
+        assert torch.equal(
+            found[place, :, :height, :width], whole[:, 4 + down : 4 + down + height, 4 + across : 4 + across + width]
+        )
 
 
 def test_noise_stays_within_each_image():
     images = made((((5, 4), 2), ((8, 9), 3)))
     batch = next(batches.epoch(images, [torch.arange(5)]))
-    varied = augment.build([Noise(kind="noise", amount=0.2), Flip(kind="flip")])(batch, torch.Generator().manual_seed(0))
+    varied = transforms.build([Noise(kind="noise", amount=0.2), Flip(kind="flip")])(
+        batch, torch.Generator().manual_seed(0)
+    )
     assert not varied.pixels.masked_select(~batch.mask).any()
     assert (varied.pixels.masked_select(batch.mask) != batch.pixels.masked_select(batch.mask)).float().mean() > 0.9
 
@@ -194,8 +216,11 @@ def test_what_is_tried_before_training_begins():
     one = made([((8, 8), 33)])
     assert [(rows.tolist(), count) for rows, count in buckets.rehearsals(one, 16, False)] == [([0], 1)]
     assert [(rows.tolist(), count) for rows, count in buckets.rehearsals(one, 16, True)] == [([0, 1], 16)]
-    several = made((((20, 4), 16), ((6, 6), 17), ((9, 9), 33)))                 # the narrowest, and one alone of the smallest
-    assert [(rows.tolist(), count) for rows, count in buckets.rehearsals(several, 16, False)] == [([0, 1], 16), ([16], 1)]
+    several = made((((20, 4), 16), ((6, 6), 17), ((9, 9), 33)))  # the narrowest, and one alone of the smallest
+    assert [(rows.tolist(), count) for rows, count in buckets.rehearsals(several, 16, False)] == [
+        ([0, 1], 16),
+        ([16], 1),
+    ]
     many = made([((n, n), 2) for n in range(4, 24)])
     tried = buckets.rehearsals(many, 10, False)
     parts = buckets.assign(many, 10)
@@ -212,4 +237,6 @@ def test_what_a_person_is_told():
     (text,) = buckets.note(many, 5)
     found = padded_pixels(many.sizes, [1] * 25, buckets.buckets(many.sizes, [1] * 25, 5))
     share = 1 - sum(row[1] for row in found) / sum(row[0] for row in found)
-    assert text.startswith(f"made train: images of 25 sizes, 8x32 to 20x20, in {len(found)} buckets; at most {100 * share:.1f} % of")
+    assert text.startswith(
+        f"made train: images of 25 sizes, 8x32 to 20x20, in {len(found)} buckets; at most {100 * share:.1f} % of"
+    )

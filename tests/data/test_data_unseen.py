@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from smallvision.data.images import load
+from smallvision.data.load import load
 from smallvision.errors import BadInput
 from smallvision.experiment.data import DataSpec
 
@@ -21,7 +21,7 @@ def truth(small_mnist):
 def test_unseen_classes_are_in_no_other_split_and_their_test_images_are_one_of_its_own(small_mnist, truth):
     splits = mnist(small_mnist, unseen_classes=[8, "3"], validation=40)
     others = ("0", "1", "2", "4", "5", "6", "7", "9")
-    test = np.arange(50) % 10                                         # as the fixture labels them
+    test = np.arange(50) % 10  # as the fixture labels them
     assert list(splits.named()) == ["train", "validation", "test", "unseen"]
     for name in ("train", "validation", "test"):
         assert splits.named()[name].classes == others
@@ -35,7 +35,9 @@ def test_unseen_classes_are_in_no_other_split_and_their_test_images_are_one_of_i
     assert np.array_equal(unseen.pixels[:, 0], truth["test"][~seen])
     assert [unseen.classes[label] for label in unseen.labels] == [str(label) for label in test[~seen]]
     pixels = splits.train.pixels.numpy() / 255
-    assert splits.mean == pytest.approx((pixels.mean(),), rel=1e-12), "unseen images are no part of what pixels are standardised with"
+    assert splits.mean == pytest.approx((pixels.mean(),), rel=1e-12), (
+        "unseen images are no part of what pixels are standardised with"
+    )
     assert splits.notes[0].startswith("8 of 10 classes; label 0 is 0 (0), ")
 
 
@@ -61,19 +63,27 @@ def test_their_images_are_known_by_the_same_ids(small_mnist):
 def test_digits_too():
     splits = load(DataSpec(source="digits", unseen_classes=[1, 2, 3], validation=0.2), None)
     count = np.bincount(load_digits().target)
-    assert len(splits.train) + len(splits.validation) + len(splits.test) + len(splits.unseen) < count.sum()        # of 1, 2, 3 the training
+    assert (
+        len(splits.train) + len(splits.validation) + len(splits.test) + len(splits.unseen) < count.sum()
+    )  # of 1, 2, 3 the training
     assert len(splits.train) + len(splits.validation) + len(splits.test) == count.sum() - count[1:4].sum()
     assert splits.to("cpu").unseen.classes == ("1", "2", "3")
 
 
-@pytest.mark.parametrize(("options", "said"), [
-    ({"unseen_classes": [1, 10]}, "data.unseen_classes: mnist has no class 10; expected 0 to 9"),
-    ({"unseen_classes": [1, "tree"]}, 'data.unseen_classes: mnist has no class "tree"'),
-    ({"unseen_classes": [1, "1"]}, 'data.unseen_classes: "1" is given twice'),
-    ({"unseen_classes": [1, 2], "classes": [2, 3]}, 'data.unseen_classes: "2" is among data.classes, too'),
-    ({"unseen_classes": list(range(9))}, "data.unseen_classes: leaves 1 of 10 classes to train on; leave at least two"),
-    ({"unseen_classes": list(range(10))}, "leaves 0 of 10 classes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"unseen_classes": [1, 10]}, "data.unseen_classes: mnist has no class 10; expected 0 to 9"),
+        ({"unseen_classes": [1, "tree"]}, 'data.unseen_classes: mnist has no class "tree"'),
+        ({"unseen_classes": [1, "1"]}, 'data.unseen_classes: "1" is given twice'),
+        ({"unseen_classes": [1, 2], "classes": [2, 3]}, 'data.unseen_classes: "2" is among data.classes, too'),
+        (
+            {"unseen_classes": list(range(9))},
+            "data.unseen_classes: leaves 1 of 10 classes to train on; leave at least two",
+        ),
+        ({"unseen_classes": list(range(10))}, "leaves 0 of 10 classes"),
+    ],
+)
 def test_what_cannot_be_left_out_is_refused_in_one_line(small_mnist, options, said):
     with pytest.raises(BadInput) as caught:
         mnist(small_mnist, **options)
@@ -84,5 +94,7 @@ def test_what_cannot_be_left_out_is_refused_in_one_line(small_mnist, options, sa
 def test_data_without_a_test_split_has_none_to_ask_about(tmp_path):
     file = tmp_path / "few.npz"
     np.savez(file, x_train=np.zeros((40, 6, 6), np.uint8), y_train=np.arange(40) % 4)
-    with pytest.raises(BadInput, match=r"^data\.unseen_classes: .* has no test split, whose images of these classes would be scored"):
+    with pytest.raises(
+        BadInput, match=r"^data\.unseen_classes: .* has no test split, whose images of these classes would be scored"
+    ):
         load(DataSpec(source="npz", path=str(file), unseen_classes=[0, 1]))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from smallvision.errors import BadInput
 from smallvision.experiment import build, catalog, load, to_toml
-from smallvision.experiment.files import build_data
+from smallvision.experiment.io import build_data
 from smallvision.experiment.text import short
 
 # A hash that changes orphans every run directory made before: these are for ever.
@@ -42,12 +42,18 @@ def test_hashes_stay(name, expected):
 
 def test_name_about_and_minutes_are_not_in_the_hash_and_a_key_at_its_default_neither():
     experiment = load("mnist-cnn")
-    assert load("mnist-cnn", ["name=other", "about=else", "minutes=3.0", "recipe.momentum=0.0"]).hash() == experiment.hash()
+    assert (
+        load("mnist-cnn", ["name=other", "about=else", "minutes=3.0", "recipe.momentum=0.0"]).hash()
+        == experiment.hash()
+    )
     assert load("mnist-cnn", ["recipe.momentum=0.9"]).hash() != experiment.hash()
 
 
 def test_overrides_reach_lists_and_words_that_stand_for_tables():
-    experiment = load("mnist-cnn", ["recipe.epochs=2", "model.blocks.0.channels=16", "recipe.schedule=step", "recipe.schedule.gamma=0.5"])
+    experiment = load(
+        "mnist-cnn",
+        ["recipe.epochs=2", "model.blocks.0.channels=16", "recipe.schedule=step", "recipe.schedule.gamma=0.5"],
+    )
     assert experiment.recipe.epochs == 2
     assert experiment.model.blocks[0].channels == 16
     assert experiment.model.blocks[1].channels == 20
@@ -191,7 +197,12 @@ def test_what_no_file_could_hold_is_refused_by_its_place(table, place):
 
 
 def test_what_can_be_written_is_not_refused():
-    good = {"name": "x", "about": "日本語 \U0001f600", "data": {"source": "digits", "classes": [1, "2"]}, "model": {"kind": "mlp"}}
+    good = {
+        "name": "x",
+        "about": "日本語 \U0001f600",
+        "data": {"source": "digits", "classes": [1, "2"]},
+        "model": {"kind": "mlp"},
+    }
     experiment = build({**good, "model": {"kind": "custom", "options": {"a": -(2**63), "b": 2**63 - 1}}}, "x")
     assert build(tomllib.loads(to_toml(experiment)), "x") == experiment
     assert experiment.data.classes == (1, "2")
@@ -222,7 +233,11 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 KEYS = st.sampled_from(["kind", "data", "model", "recipe", "task", "name", "source"])
 
 
-@given(st.recursive(VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12))
+@given(
+    st.recursive(
+        VALUES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
+    )
+)
 def test_any_table_is_taken_or_refused_in_words(table):
     with pytest.raises(BadInput):
         build({"name": "x", "data": table, "model": table}, "x")

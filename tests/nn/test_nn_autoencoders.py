@@ -16,12 +16,12 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from smallvision.errors import BadInput
-from smallvision.experiment.model import ModelSpec
+from smallvision.experiment.model.union import ModelSpec
 from smallvision.nn import build
-from smallvision.nn.mirrored import Spread, TiedLinear
-from smallvision.nn.mlp_autoencoder import between
+from smallvision.nn.autoencoders.decoder import Spread, TiedLinear
+from smallvision.nn.autoencoders.mlp import between
+from smallvision.nn.autoencoders.variational import divergence, sample
 from smallvision.nn.summary import table
-from smallvision.nn.variational import divergence, sample
 
 SPEC = TypeAdapter(ModelSpec)
 KINDS = ("mlp-autoencoder", "conv-autoencoder", "combo-autoencoder")
@@ -35,8 +35,11 @@ def sizes(model, shape):
     """How many values each layer of encoder and decoder is given and makes, seen while it runs."""
     found = {"encoder": [], "decoder": []}
     handles = [
-        layer.register_forward_hook(lambda _, taken, made, name=name: found[name].append((taken[0].numel(), made.numel())))
-        for name in found for layer in getattr(model, name)
+        layer.register_forward_hook(
+            lambda _, taken, made, name=name: found[name].append((taken[0].numel(), made.numel()))
+        )
+        for name in found
+        for layer in getattr(model, name)
     ]
     with torch.no_grad():
         assert model.eval()(torch.rand(1, *shape)).shape == (1, *shape)
@@ -64,15 +67,28 @@ def test_what_mnist_allows_builds_and_the_rest_is_refused(kind, depth):
     for representation in (10, 32, 100, 784):
         encoder, _ = sizes(make((1, 28, 28), kind, depth=depth, representation=representation), (1, 28, 28))
         assert all(made <= taken for taken, made in encoder)
-    with pytest.raises(BadInput, match=r"^model\.representation: layer \d+ of \d+ of the encoder makes [\d,]+ values .* of 784 .*; "
-                                       r"use at most 784, or set model\.overcomplete = true$"):
+    with pytest.raises(
+        BadInput,
+        match=r"^model\.representation: layer \d+ of \d+ of the encoder makes [\d,]+ values .* of 784 .*; "
+        r"use at most 784, or set model\.overcomplete = true$",
+    ):
         make((1, 28, 28), kind, depth=depth, representation=1000)
-    assert make((1, 28, 28), kind, depth=depth, representation=1000, overcomplete=True).encode(torch.rand(1, 1, 28, 28)).shape == (1, 1000)
+    assert make((1, 28, 28), kind, depth=depth, representation=1000, overcomplete=True).encode(
+        torch.rand(1, 1, 28, 28)
+    ).shape == (1, 1000)
 
 
-options = st.fixed_dictionaries({}, optional={
-    "depth": st.integers(2, 6), "down": st.sampled_from(["stride", "pool"]), "up": st.sampled_from(["transpose", "upsample"]),
-    "kernel": st.sampled_from([3, 5, 7]), "normalization": st.just("batch"), "output": st.sampled_from(["linear", "relu"])})
+options = st.fixed_dictionaries(
+    {},
+    optional={
+        "depth": st.integers(2, 6),
+        "down": st.sampled_from(["stride", "pool"]),
+        "up": st.sampled_from(["transpose", "upsample"]),
+        "kernel": st.sampled_from([3, 5, 7]),
+        "normalization": st.just("batch"),
+        "output": st.sampled_from(["linear", "relu"]),
+    },
+)
 
 
 @given(st.sampled_from(KINDS[1:]), st.tuples(st.integers(1, 3), st.integers(1, 41), st.integers(1, 41)), options)
@@ -114,33 +130,103 @@ def plainly(ours, plain, pixels):
 
 
 def test_conv_is_the_plain_network_one_would_write():
-    ours = make((3, 32, 30), "conv-autoencoder", 0.4, 0.25, depth=4, channels=[12, 20], normalization="batch", representation=9,
-                representation_activation="tanh")
-    plainly(ours, nn.Sequential(
-        nn.Conv2d(3, 12, 3, 2, 1, bias=False), nn.BatchNorm2d(12), nn.ReLU(),
-        nn.Conv2d(12, 20, 3, 2, 1, bias=False), nn.BatchNorm2d(20), nn.ReLU(),
-        nn.Conv2d(20, 20, 3, padding=1, bias=False), nn.BatchNorm2d(20), nn.ReLU(),
-        nn.Conv2d(20, 9, (8, 8)), nn.Tanh(),
-        nn.ConvTranspose2d(9, 20, (8, 8), bias=False), nn.BatchNorm2d(20), nn.ReLU(),
-        nn.Conv2d(20, 20, 3, padding=1, bias=False), nn.BatchNorm2d(20), nn.ReLU(),
-        nn.ConvTranspose2d(20, 12, 3, 2, 1, (1, 0), bias=False), nn.BatchNorm2d(12), nn.ReLU(),
-        nn.ConvTranspose2d(12, 3, 3, 2, 1, 1), nn.Sigmoid()), torch.rand(5, 3, 32, 30))
+    ours = make(
+        (3, 32, 30),
+        "conv-autoencoder",
+        0.4,
+        0.25,
+        depth=4,
+        channels=[12, 20],
+        normalization="batch",
+        representation=9,
+        representation_activation="tanh",
+    )
+    plainly(
+        ours,
+        nn.Sequential(
+            nn.Conv2d(3, 12, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(12),
+            nn.ReLU(),
+            nn.Conv2d(12, 20, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(20),
+            nn.ReLU(),
+            nn.Conv2d(20, 20, 3, padding=1, bias=False),
+            nn.BatchNorm2d(20),
+            nn.ReLU(),
+            nn.Conv2d(20, 9, (8, 8)),
+            nn.Tanh(),
+            nn.ConvTranspose2d(9, 20, (8, 8), bias=False),
+            nn.BatchNorm2d(20),
+            nn.ReLU(),
+            nn.Conv2d(20, 20, 3, padding=1, bias=False),
+            nn.BatchNorm2d(20),
+            nn.ReLU(),
+            nn.ConvTranspose2d(20, 12, 3, 2, 1, (1, 0), bias=False),
+            nn.BatchNorm2d(12),
+            nn.ReLU(),
+            nn.ConvTranspose2d(12, 3, 3, 2, 1, 1),
+            nn.Sigmoid(),
+        ),
+        torch.rand(5, 3, 32, 30),
+    )
 
 
 def test_combo_with_pools_and_upsampling_is_the_plain_network_one_would_write():
-    ours = make((1, 28, 20), "combo-autoencoder", 0.4, 0.25, depth=4, channels=[8, 16], kernel=5, dense=[50], down="pool", up="upsample",
-                activation="gelu", output="linear", overcomplete=True)
-    plainly(ours, nn.Sequential(
-        nn.Conv2d(1, 8, 5, padding=2), nn.GELU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 5, padding=2), nn.GELU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(16 * 7 * 5, 50), nn.GELU(), nn.Linear(50, 32),
-        nn.Linear(32, 50), nn.GELU(), nn.Linear(50, 16 * 7 * 5), nn.GELU(), nn.Unflatten(1, (16, 7, 5)),
-        nn.Upsample(scale_factor=2), nn.Conv2d(16, 8, 5, padding=2), nn.GELU(), nn.Upsample(scale_factor=2), nn.Conv2d(8, 1, 5, padding=2),
-    ), torch.rand(4, 1, 28, 20))
+    ours = make(
+        (1, 28, 20),
+        "combo-autoencoder",
+        0.4,
+        0.25,
+        depth=4,
+        channels=[8, 16],
+        kernel=5,
+        dense=[50],
+        down="pool",
+        up="upsample",
+        activation="gelu",
+        output="linear",
+        overcomplete=True,
+    )
+    plainly(
+        ours,
+        nn.Sequential(
+            nn.Conv2d(1, 8, 5, padding=2),
+            nn.GELU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 16, 5, padding=2),
+            nn.GELU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(16 * 7 * 5, 50),
+            nn.GELU(),
+            nn.Linear(50, 32),
+            nn.Linear(32, 50),
+            nn.GELU(),
+            nn.Linear(50, 16 * 7 * 5),
+            nn.GELU(),
+            nn.Unflatten(1, (16, 7, 5)),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(16, 8, 5, padding=2),
+            nn.GELU(),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(8, 1, 5, padding=2),
+        ),
+        torch.rand(4, 1, 28, 20),
+    )
 
 
 def test_r2s_mlp_is_the_plain_network_one_would_write():
     widths = [784, 392, 196, 98, 32, 98, 196, 392, 784]
-    ours = make((1, 28, 28), "mlp-autoencoder", 0.4, 0.25, widths=widths[1:4], init="he", representation_activation="relu", output="relu")
+    ours = make(
+        (1, 28, 28),
+        "mlp-autoencoder",
+        0.4,
+        0.25,
+        widths=widths[1:4],
+        init="he",
+        representation_activation="relu",
+        output="relu",
+    )
     layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())]
     plainly(ours, nn.Sequential(nn.Flatten(), *layers, nn.Unflatten(1, (1, 28, 28))), torch.rand(4, 1, 28, 28))
     assert sum(p.numel() for p in ours.parameters()) == sum(a * b + b for a, b in pairwise(widths))
@@ -148,8 +234,10 @@ def test_r2s_mlp_is_the_plain_network_one_would_write():
 
 def test_tied_weights_are_one_tensor_in_use_twice():
     model = make((1, 6, 5), "mlp-autoencoder", widths=[12], representation=4, tied=True, output="linear")
-    (down, up), (w, v) = ([layer.linear for layer in half] for half in (model.encoder, model.decoder)), (
-        [layer.linear.weight.detach().clone().requires_grad_() for layer in model.encoder])
+    (down, up), (w, v) = (
+        ([layer.linear for layer in half] for half in (model.encoder, model.decoder)),
+        ([layer.linear.weight.detach().clone().requires_grad_() for layer in model.encoder]),
+    )
     assert [tuple(layer.bias.shape) for layer in up] == [(12,), (30,)]
     up[0].bias.data.normal_()
     pixels = torch.rand(7, 1, 6, 5)
@@ -163,7 +251,7 @@ def test_tied_weights_are_one_tensor_in_use_twice():
     assert sum(p.numel() for p in model.parameters()) == 30 * 12 + 12 * 4 + 12 + 4 + 12 + 30
     totals = table(model, (1, 6, 5))["totals"]
     assert (totals["parameters"], totals["multiply_adds"]) == (30 * 12 + 12 * 4 + 58, 2 * (30 * 12 + 12 * 4))
-    safetensors.torch.save(model.state_dict())                      # refuses tensors that share memory
+    safetensors.torch.save(model.state_dict())  # refuses tensors that share memory
     other = copy.deepcopy(model)
     with torch.no_grad():
         other.encoder[1].linear.weight.zero_()
@@ -182,7 +270,9 @@ def test_gradients_of_what_is_written_by_hand(layer):
 
 def test_a_transposed_convolution_begins_with_the_variance_it_is_given():
     torch.manual_seed(0)
-    model = make((3, 32, 32), "conv-autoencoder", depth=4, activation="none", init="he", representation=200, output="linear")
+    model = make(
+        (3, 32, 32), "conv-autoencoder", depth=4, activation="none", init="he", representation=200, output="linear"
+    )
     values = torch.randn(300, 200)
     variances = []
     with torch.no_grad():
@@ -231,22 +321,36 @@ def test_widths_in_geometric_progression():
 
 
 WRONG = [
-    ({"kind": "conv-autoencoder", "channels": [32, 12]},
-     "model.channels.0: layer 1 of 3 of the encoder makes 8,192 values (32x16x16) of 3,072 (3x32x32), and none may enlarge; "
-     "use at most 12, or set model.overcomplete = true"),
-    ({"kind": "conv-autoencoder", "channels": [3, 13]},
-     "model.channels.1: layer 2 of 3 of the encoder makes 832 values (13x8x8) of 768"),
-    ({"kind": "conv-autoencoder", "channels": [1] * 6, "depth": 9},
-     "model.channels: 6 numbers, one for each halving, and an image of 32x32 can be halved 5 times; use fewer"),
-    ({"kind": "conv-autoencoder", "variational": True, "representation": 1600},
-     "makes 3,200 values (1600x1x1, a mean and a variance of each) of 3,072 (48x8x8), and none may enlarge; use at most 1,536,"),
-    ({"kind": "mlp-autoencoder", "widths": [100, 101]},
-     "model.widths.1: layer 2 of 3 of the encoder makes 101 values (101) of 100 (100)"),
-    ({"kind": "mlp-autoencoder", "variational": True, "representation": 1600},
-     "model.representation: layer 1 of 3 of the encoder makes 3,114 values (3114) of 3,072 (3x32x32), and none may enlarge; "
-     "use at most 1,536, or"),
-    ({"kind": "combo-autoencoder", "dense": [4000]},
-     "model.dense.0: layer 2 of 3 of the encoder makes 4,000 values (4000) of 3,072 (12x16x16)"),
+    (
+        {"kind": "conv-autoencoder", "channels": [32, 12]},
+        "model.channels.0: layer 1 of 3 of the encoder makes 8,192 values (32x16x16) of 3,072 (3x32x32), and none may enlarge; "
+        "use at most 12, or set model.overcomplete = true",
+    ),
+    (
+        {"kind": "conv-autoencoder", "channels": [3, 13]},
+        "model.channels.1: layer 2 of 3 of the encoder makes 832 values (13x8x8) of 768",
+    ),
+    (
+        {"kind": "conv-autoencoder", "channels": [1] * 6, "depth": 9},
+        "model.channels: 6 numbers, one for each halving, and an image of 32x32 can be halved 5 times; use fewer",
+    ),
+    (
+        {"kind": "conv-autoencoder", "variational": True, "representation": 1600},
+        "makes 3,200 values (1600x1x1, a mean and a variance of each) of 3,072 (48x8x8), and none may enlarge; use at most 1,536,",
+    ),
+    (
+        {"kind": "mlp-autoencoder", "widths": [100, 101]},
+        "model.widths.1: layer 2 of 3 of the encoder makes 101 values (101) of 100 (100)",
+    ),
+    (
+        {"kind": "mlp-autoencoder", "variational": True, "representation": 1600},
+        "model.representation: layer 1 of 3 of the encoder makes 3,114 values (3114) of 3,072 (3x32x32), and none may enlarge; "
+        "use at most 1,536, or",
+    ),
+    (
+        {"kind": "combo-autoencoder", "dense": [4000]},
+        "model.dense.0: layer 2 of 3 of the encoder makes 4,000 values (4000) of 3,072 (12x16x16)",
+    ),
 ]
 
 
@@ -259,16 +363,31 @@ def test_a_layer_that_enlarges_is_named(values, message):
         make((3, 32, 32), **values, overcomplete=True)
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    ({"kind": "conv-autoencoder", "kernel": 4}, "expected an odd number"),
-    ({"kind": "conv-autoencoder", "channels": [1, 2, 3]}, "channels has 3 numbers, one for each halving, and depth 3 has 2 convolutions"),
-    ({"kind": "combo-autoencoder", "channels": [1, 2]}, "depth 3 has 1 convolution that can halve the image; use fewer, or depth >= 4"),
-    ({"kind": "combo-autoencoder", "dense": [40, 30]}, 'depth 3 leaves no convolution; use depth >= 4, or kind = "mlp-autoencoder"'),
-    ({"kind": "mlp-autoencoder", "widths": [5], "depth": 3}, "widths has 1 numbers, which with the representation makes depth 2,"),
-    ({"kind": "mlp-autoencoder", "variational": True, "representation_activation": "relu"}, "would bend the mean"),
-    ({"kind": "conv-autoencoder", "tied": True}, "tied"),
-    ({"kind": "conv-autoencoder", "depth": 101}, "less than or equal to 100"),
-])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"kind": "conv-autoencoder", "kernel": 4}, "expected an odd number"),
+        (
+            {"kind": "conv-autoencoder", "channels": [1, 2, 3]},
+            "channels has 3 numbers, one for each halving, and depth 3 has 2 convolutions",
+        ),
+        (
+            {"kind": "combo-autoencoder", "channels": [1, 2]},
+            "depth 3 has 1 convolution that can halve the image; use fewer, or depth >= 4",
+        ),
+        (
+            {"kind": "combo-autoencoder", "dense": [40, 30]},
+            'depth 3 leaves no convolution; use depth >= 4, or kind = "mlp-autoencoder"',
+        ),
+        (
+            {"kind": "mlp-autoencoder", "widths": [5], "depth": 3},
+            "widths has 1 numbers, which with the representation makes depth 2,",
+        ),
+        ({"kind": "mlp-autoencoder", "variational": True, "representation_activation": "relu"}, "would bend the mean"),
+        ({"kind": "conv-autoencoder", "tied": True}, "tied"),
+        ({"kind": "conv-autoencoder", "depth": 101}, "less than or equal to 100"),
+    ],
+)
 def test_keys_that_do_not_go_together_are_refused(values, message):
     with pytest.raises(ValidationError, match=re.escape(message)):
         SPEC.validate_python(values)

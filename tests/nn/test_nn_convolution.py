@@ -9,18 +9,28 @@ from torch import nn
 from torch.nn import functional as F
 
 from smallvision import conv
-from smallvision.experiment.model import ModelSpec
+from smallvision.experiment.model.union import ModelSpec
 from smallvision.nn import build, summary
 
 SPEC: TypeAdapter[Any] = TypeAdapter(ModelSpec)
-R3 = {"kind": "cnn", "blocks": [{"channels": 10, "kernel": 5, "pool": 2}, {"channels": 20, "kernel": 5, "pool": 2}], "dense": [128]}
+R3 = {
+    "kind": "cnn",
+    "blocks": [{"channels": 10, "kernel": 5, "pool": 2}, {"channels": 20, "kernel": 5, "pool": 2}],
+    "dense": [128],
+}
 NETWORKS = [
     R3,
     {"kind": "lenet5"},
-    {"kind": "cnn", "init": "he", "head": "global-mean", "blocks": [
-        {"channels": 4, "kernel": 4, "padding": "same", "normalization": "batch"},
-        {"channels": 6, "kernel": 3, "stride": 2, "padding": 2, "pool": 2, "activation": "elu"}]},
-]  # fmt: skip
+    {
+        "kind": "cnn",
+        "init": "he",
+        "head": "global-mean",
+        "blocks": [
+            {"channels": 4, "kernel": 4, "padding": "same", "normalization": "batch"},
+            {"channels": 6, "kernel": 3, "stride": 2, "padding": 2, "pool": 2, "activation": "elu"},
+        ],
+    },
+]
 
 
 def both(values, seed=0):
@@ -61,7 +71,7 @@ def test_r3s_network_trains_to_the_same_weights():
     on others, so in floats it is the training in doubles that both are held against, and torch is the measure of what is near."""
     start = both(R3)[0].state_dict()
     torchs, ours = (trained(model, 60, torch.float64) for model in both(R3))
-    assert apart(torchs, start) > 0.01                  # it has learned something that could have been different
+    assert apart(torchs, start) > 0.01  # it has learned something that could have been different
     assert apart(ours, torchs) < 1e-12
     exact = trained(both(R3)[0], 20, torch.float64)
     assert apart(exact, start) > 0.01
@@ -71,7 +81,7 @@ def test_r3s_network_trains_to_the_same_weights():
 
 def test_in_bf16_it_is_as_far_from_the_gradient_as_torchs():
     apart = {"torch": 0.0, "ours": 0.0}
-    for seed in range(12):                              # one alone says little: a maximum that changes places changes much
+    for seed in range(12):  # one alone says little: a maximum that changes places changes much
         pixels, labels = torch.rand(16, 1, 28, 28, generator=torch.Generator().manual_seed(seed)), torch.arange(16) % 10
 
         def gradient(model, lowered, pixels=pixels, labels=labels):

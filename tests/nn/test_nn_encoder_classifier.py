@@ -10,22 +10,24 @@ from torch.nn import functional as F
 from torch.optim import SGD, Adam, AdamW, lr_scheduler
 
 from smallvision.errors import BadInput
-from smallvision.experiment.model import ModelSpec
+from smallvision.experiment.model.union import ModelSpec
 from smallvision.experiment.recipe import RecipeSpec
 from smallvision.nn import MODELS, adopt, build
-from smallvision.nn.encoders import encoding
 from smallvision.nn.init import GAINS
+from smallvision.nn.pretrained import encoding
 from smallvision.nn.summary import table
-from smallvision.train.optimisers import set_rate
-from smallvision.train.schedules import rate
-from smallvision.train.state import begin
+from smallvision.training.optimizers import set_rate
+from smallvision.training.schedules import rate
+from smallvision.training.state import begin
 
 SPEC = TypeAdapter(ModelSpec)
 SHAPE, CLASSES, MEAN, STD = (3, 12, 10), 5, (0.3, 0.5, 0.1), (0.2, 0.3, 0.25)
 
 
 def spec(giver, **values):
-    return SPEC.validate_python({"kind": "encoder-classifier", "encoder": {"experiment": "any", "model": giver}, **values})
+    return SPEC.validate_python(
+        {"kind": "encoder-classifier", "encoder": {"experiment": "any", "model": giver}, **values}
+    )
 
 
 def make(giver, seed=3, **values):
@@ -40,23 +42,66 @@ class Standardised(nn.Module):
 # The giver, and by hand the encoder that it has: (layers, features).
 GIVERS = {
     "dense": (
-        {"kind": "mlp-autoencoder", "widths": [20, 12], "representation": 6, "activation": "gelu", "normalization": "batch",
-         "representation_activation": "relu"},
-        lambda: [nn.Flatten(), nn.Linear(360, 20, bias=False), nn.BatchNorm1d(20), nn.GELU(), nn.Linear(20, 12, bias=False),
-                 nn.BatchNorm1d(12), nn.GELU(), nn.Linear(12, 6), nn.ReLU()], 6),
+        {
+            "kind": "mlp-autoencoder",
+            "widths": [20, 12],
+            "representation": 6,
+            "activation": "gelu",
+            "normalization": "batch",
+            "representation_activation": "relu",
+        },
+        lambda: [
+            nn.Flatten(),
+            nn.Linear(360, 20, bias=False),
+            nn.BatchNorm1d(20),
+            nn.GELU(),
+            nn.Linear(20, 12, bias=False),
+            nn.BatchNorm1d(12),
+            nn.GELU(),
+            nn.Linear(12, 6),
+            nn.ReLU(),
+        ],
+        6,
+    ),
     "tied": (
         {"kind": "mlp-autoencoder", "widths": [20], "representation": 6, "tied": True},
-        lambda: [nn.Flatten(), nn.Linear(360, 20), nn.ReLU(), nn.Linear(20, 6)], 6),
+        lambda: [nn.Flatten(), nn.Linear(360, 20), nn.ReLU(), nn.Linear(20, 6)],
+        6,
+    ),
     "convolutional": (
         {"kind": "conv-autoencoder", "channels": [6, 8], "representation": 7, "overcomplete": True},
-        lambda: [nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 7, (3, 3)), nn.Flatten()], 7),
+        lambda: [
+            nn.Conv2d(3, 6, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(6, 8, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(8, 7, (3, 3)),
+            nn.Flatten(),
+        ],
+        7,
+    ),
     "a classifier's": (
         {"kind": "cnn", "blocks": [{"channels": 4, "pool": 2, "normalization": "batch"}], "dense": [9]},
-        lambda: [nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(80, 9),
-                 nn.ReLU()], 9),
+        lambda: [
+            nn.Conv2d(3, 4, 3, bias=False),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(80, 9),
+            nn.ReLU(),
+        ],
+        9,
+    ),
     "a classifier's on an encoder": (
-        {"kind": "encoder-classifier", "encoder": {"run": "any", "model": {"kind": "mlp", "widths": [11]}}, "dense": [8]},
-        lambda: [nn.Flatten(), nn.Linear(360, 11), nn.ReLU(), nn.Linear(11, 8), nn.ReLU()], 8),
+        {
+            "kind": "encoder-classifier",
+            "encoder": {"run": "any", "model": {"kind": "mlp", "widths": [11]}},
+            "dense": [8],
+        },
+        lambda: [nn.Flatten(), nn.Linear(360, 11), nn.ReLU(), nn.Linear(11, 8), nn.ReLU()],
+        8,
+    ),
 }
 
 
@@ -65,7 +110,9 @@ def test_values_and_gradients_are_those_of_the_plain_network(name):
     giver, layers, features = GIVERS[name]
     model = make(giver, dense=[13], rate=0.5)
     plain = nn.Sequential(Standardised(), *layers(), nn.Linear(features, 13), nn.ReLU(), nn.Linear(13, CLASSES))
-    for theirs, ours in zip(plain.parameters(), model.parameters(), strict=True):              # no decoder, no output layer of the giver
+    for theirs, ours in zip(
+        plain.parameters(), model.parameters(), strict=True
+    ):  # no decoder, no output layer of the giver
         assert theirs.shape == ours.shape
         theirs.data.copy_(ours.data)
     pixels, labels = torch.rand(6, *SHAPE), torch.arange(6) % CLASSES
@@ -73,7 +120,7 @@ def test_values_and_gradients_are_those_of_the_plain_network(name):
         F.cross_entropy(network(pixels), labels).backward()
     for theirs, ours in zip(plain.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad)
-    torch.testing.assert_close(model.eval()(pixels), plain.eval()(pixels))                     # with the statistics of one batch
+    torch.testing.assert_close(model.eval()(pixels), plain.eval()(pixels))  # with the statistics of one batch
     torch.testing.assert_close(model.encode(pixels), plain[:-1](pixels))
     found = table(model, SHAPE)
     assert found["totals"]["parameters"] == sum(p.numel() for p in plain.parameters())
@@ -111,7 +158,7 @@ def test_fresh_weights_are_the_givers_own_and_those_of_what_is_new_come_after_th
     with torch.random.fork_rng():
         torch.manual_seed(8)
         alone = MODELS["mlp-autoencoder"](SPEC.validate_python(giver), SHAPE, CLASSES, MEAN, STD)
-        nn.Linear(6, CLASSES)                                         # drawn and thrown away for He's
+        nn.Linear(6, CLASSES)  # drawn and thrown away for He's
         expected = torch.empty(CLASSES, 6).normal_(0, GAINS["tanh"] / 6**0.5)
     assert all(torch.equal(value, alone.state_dict()[name]) for name, value in model.encoder.state_dict().items())
     assert torch.equal(model.output.weight, expected)
@@ -119,7 +166,12 @@ def test_fresh_weights_are_the_givers_own_and_those_of_what_is_new_come_after_th
 
 
 def test_frozen_it_has_no_gradient_keeps_its_statistics_and_drops_nothing():
-    giver = {"kind": "cnn", "blocks": [{"channels": 4, "normalization": "batch", "dropout": 0.5}], "dense": [9], "dense_dropout": 0.5}
+    giver = {
+        "kind": "cnn",
+        "blocks": [{"channels": 4, "normalization": "batch", "dropout": 0.5}],
+        "dense": [9],
+        "dense_dropout": 0.5,
+    }
     model = make(giver, rate=0.0, dense=[7], dense_dropout=0.5)
     before = copy.deepcopy(model.encoder.state_dict())
     pixels = torch.rand(6, *SHAPE)
@@ -145,8 +197,13 @@ SCHEDULES = {
     "exponential": ({"kind": "exponential", "gamma": 0.5}, lambda o: lr_scheduler.ExponentialLR(o, 0.5), 3),
     "step": ({"kind": "step", "epochs": 1, "gamma": 0.3}, lambda o: lr_scheduler.StepLR(o, 1, 0.3), 3),
     "cosine": ({"kind": "cosine"}, lambda o: lr_scheduler.CosineAnnealingLR(o, 6), 1),
-    "one-cycle": ({"kind": "one-cycle", "warmup": 0.4}, lambda o: lr_scheduler.OneCycleLR(
-        o, [group["lr"] for group in o.param_groups], total_steps=6, pct_start=0.4, cycle_momentum=False), 1),
+    "one-cycle": (
+        {"kind": "one-cycle", "warmup": 0.4},
+        lambda o: lr_scheduler.OneCycleLR(
+            o, [group["lr"] for group in o.param_groups], total_steps=6, pct_start=0.4, cycle_momentum=False
+        ),
+        1,
+    ),
 }
 
 
@@ -158,12 +215,14 @@ def test_a_rate_of_its_own_is_torchs_of_a_group_step_by_step(optimizer, schedule
     ours = make({"kind": "mlp", "widths": [11]}, rate=0.01, dense=[7]).double()
     theirs = copy.deepcopy(ours)
     recipe = RecipeSpec.model_validate(
-        {"epochs": 2, "learning_rate": 0.03, "optimizer": optimizer, "schedule": asked, "weight_decay": 0.1, **more})
+        {"epochs": 2, "learning_rate": 0.03, "optimizer": optimizer, "schedule": asked, "weight_decay": 0.1, **more}
+    )
     state = begin(ours, recipe)
     head = [*theirs.dense.parameters(), *theirs.output.parameters()]
     groups = [
         {"params": [p for p in part if (p.ndim > 1) == decayed], "lr": 0.03 * times, "weight_decay": 0.1 * decayed}
-        for part, times in ((list(theirs.encoder.parameters()), 0.01), (head, 1.0)) for decayed in (True, False)
+        for part, times in ((list(theirs.encoder.parameters()), 0.01), (head, 1.0))
+        for decayed in (True, False)
     ]
     reference = make_optimiser(groups)
     scheduler = make_schedule(reference)
@@ -178,7 +237,9 @@ def test_a_rate_of_its_own_is_torchs_of_a_group_step_by_step(optimizer, schedule
         if step < 5 and (step + 1) % every == 0:
             scheduler.step()
         for name, value in ours.state_dict().items():
-            torch.testing.assert_close(value, theirs.state_dict()[name], rtol=1e-9, atol=1e-12, msg=f"{name} after step {step}")
+            torch.testing.assert_close(
+                value, theirs.state_dict()[name], rtol=1e-9, atol=1e-12, msg=f"{name} after step {step}"
+            )
     assert all(not torch.equal(value, start[name]) for name, value in ours.named_parameters())
 
 
@@ -202,7 +263,9 @@ def test_a_persons_own_network_gives_what_its_last_dense_layer_sees():
     torch.testing.assert_close(taken.encode(pixels), expected)
     assert sum(p.numel() for p in taken.parameters()) == 4 * 27 + 4
     maps = nn.Sequential(nn.Conv2d(3, CLASSES, (12, 10)), nn.Flatten())
-    with pytest.raises(BadInput, match=r"^model\.encoder: Sequential has no dense layer, so nothing tells which of its layers encode"):
+    with pytest.raises(
+        BadInput, match=r"^model\.encoder: Sequential has no dense layer, so nothing tells which of its layers encode"
+    ):
         encoding(adopt(maps, SHAPE, CLASSES, MEAN, STD))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from smallvision.experiment.model import MlpSpec
+from smallvision.experiment.model.union import MlpSpec
 from smallvision.nn import build
 from smallvision.nn.init import GAINS, initialized
 from smallvision.nn.layers import ACTIVATIONS
@@ -16,10 +16,13 @@ LAYERS = [lambda: nn.Linear(70, 50), lambda: nn.Conv2d(6, 12, 5), lambda: nn.Con
 
 
 @pytest.mark.parametrize("make", LAYERS)
-@pytest.mark.parametrize(("kind", "theirs"), [
-    ("he", lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu")),
-    ("xavier", nn.init.xavier_uniform_),
-])
+@pytest.mark.parametrize(
+    ("kind", "theirs"),
+    [
+        ("he", lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu")),
+        ("xavier", nn.init.xavier_uniform_),
+    ],
+)
 def test_he_and_xavier_are_torchs_from_the_same_generator(make, kind, theirs):
     layer = make()
     torch.manual_seed(5)
@@ -56,7 +59,7 @@ def test_gains_are_one_over_the_root_of_the_second_moment(name):
 def test_he_keeps_the_variance_through_a_deep_network(name):
     spec = MlpSpec(kind="mlp", widths=(512,) * 8, activation=name, init="he")
     model = build(spec, (1, 16, 16), 4, (0.0,), (1.0,), 0)
-    x = torch.randn(256, 256, generator=torch.Generator().manual_seed(0)) / GAINS[name]      # to begin at variance 1
+    x = torch.randn(256, 256, generator=torch.Generator().manual_seed(0)) / GAINS[name]  # to begin at variance 1
     spread = []
     with torch.no_grad():
         for block in model.dense:

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from torch import nn
 from torch.nn import functional as F
 
-from smallvision.experiment.model import CnnSpec, ModelSpec
+from smallvision.experiment.model.union import CnnSpec, ModelSpec
 from smallvision.nn import MODELS, build, masks
 from smallvision.nn.layers import ACTIVATIONS, POOLS
 
@@ -27,18 +27,35 @@ NETWORKS = {
     "more padding than kernel": [block(4, 2, padding=3, stride=2), block(3, 1, padding=2, activation="sigmoid")],
     "same, even kernel": [block(4, 4, padding="same", activation="leaky-relu"), block(6, 2, padding="same", pool=2)],
     "strides that skip the border": [block(4, 5, padding=1, stride=3), block(4, 3, padding=1, stride=2)],
-    "overlapping pools": [block(4, padding=2, pool=3, pool_stride=2), block(4, padding=1, pool=2, pool_stride=1, pool_kind="mean")],
-    "pools with gaps": [block(4, padding=1, pool=2, pool_stride=3), block(4, padding=1, pool=2, pool_kind="mean", pool_stride=1)],
-    "mean pools": [block(4, padding=1, pool=2, pool_kind="mean", activation="gelu"), block(3, padding=1, pool=3, pool_kind="mean")],
-    "group": [block(6, padding=1, normalization="group", activation="elu"), block(8, padding="same", normalization="group", pool=2)],
-    "batch": [block(6, padding=1, normalization="batch"), block(8, padding=1, normalization="batch", activation="sigmoid", pool=2)],
+    "overlapping pools": [
+        block(4, padding=2, pool=3, pool_stride=2),
+        block(4, padding=1, pool=2, pool_stride=1, pool_kind="mean"),
+    ],
+    "pools with gaps": [
+        block(4, padding=1, pool=2, pool_stride=3),
+        block(4, padding=1, pool=2, pool_kind="mean", pool_stride=1),
+    ],
+    "mean pools": [
+        block(4, padding=1, pool=2, pool_kind="mean", activation="gelu"),
+        block(3, padding=1, pool=3, pool_kind="mean"),
+    ],
+    "group": [
+        block(6, padding=1, normalization="group", activation="elu"),
+        block(8, padding="same", normalization="group", pool=2),
+    ],
+    "batch": [
+        block(6, padding=1, normalization="batch"),
+        block(8, padding=1, normalization="batch", activation="sigmoid", pool=2),
+    ],
 }
 
 
 def network(blocks, head="global-mean", **more):
-    model = build(SPEC.validate_python({"kind": "cnn", "blocks": blocks, "head": head, **more}), (3, 16, 16), 5, MEAN, STD, 3)
+    model = build(
+        SPEC.validate_python({"kind": "cnn", "blocks": blocks, "head": head, **more}), (3, 16, 16), 5, MEAN, STD, 3
+    )
     generator = torch.Generator().manual_seed(7)
-    with torch.no_grad():                                   # so that no scale is 1 and no shift is 0
+    with torch.no_grad():  # so that no scale is 1 and no shift is 0
         for name, value in (*model.named_parameters(), *model.named_buffers()):
             if ".norm." in name and value.is_floating_point():
                 value.add_(torch.rand(value.shape, generator=generator))
@@ -71,7 +88,10 @@ def test_every_image_is_as_if_alone_and_so_is_the_gradient(name, head):
     padded = model(pixels, mask)
     assert (padded - alone).abs().max() < 1e-5
     assert (model.encode(pixels, mask) - torch.cat([model.encode(image) for image in images])).abs().max() < 1e-5
-    gradients = [torch.autograd.grad(F.cross_entropy(logits, torch.arange(6) % 5), list(model.parameters())) for logits in (padded, alone)]
+    gradients = [
+        torch.autograd.grad(F.cross_entropy(logits, torch.arange(6) % 5), list(model.parameters()))
+        for logits in (padded, alone)
+    ]
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
@@ -93,17 +113,34 @@ def test_a_mask_that_hides_nothing_changes_nothing():
 
 def test_against_torch_alone():
     """The network as one would write it with torch, on each image by itself."""
-    model = network([block(8, 5, padding=2, stride=2, normalization="group", activation="silu", pool=3, pool_stride=2),
-                     block(6, 4, padding="same", pool=2, pool_kind="mean")], "global-mean", dense=[9])  # fmt: skip
+    model = network(
+        [
+            block(8, 5, padding=2, stride=2, normalization="group", activation="silu", pool=3, pool_stride=2),
+            block(6, 4, padding="same", pool=2, pool_kind="mean"),
+        ],
+        "global-mean",
+        dense=[9],
+    )
     plain = nn.Sequential(
-        nn.Conv2d(3, 8, 5, 2, 2), nn.GroupNorm(4, 8), nn.SiLU(), nn.MaxPool2d(3, 2),
-        nn.Conv2d(8, 6, 4, padding="same"), nn.ReLU(), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 5),
-    )  # fmt: skip
+        nn.Conv2d(3, 8, 5, 2, 2),
+        nn.GroupNorm(4, 8),
+        nn.SiLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Conv2d(8, 6, 4, padding="same"),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 9),
+        nn.ReLU(),
+        nn.Linear(9, 5),
+    )
     for mine, theirs in zip(model.parameters(), plain.parameters(), strict=True):
         theirs.data.copy_(mine.data)
     images = pictures(((19, 33), (40, 21), (27, 27)))
-    expected = torch.cat([plain((image - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)) for image in images])
+    expected = torch.cat(
+        [plain((image - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)) for image in images]
+    )
     assert (model(*together(images)) - expected).abs().max() < 1e-5
 
 
@@ -117,7 +154,7 @@ def test_batch_normalisation_learns_from_real_pixels_alone():
     head.load_state_dict(model.output.state_dict())
     standard = [(image - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1) for image in images]
     weight = model.blocks[0].convolution.weight.detach().clone().requires_grad_()
-    maps = [F.conv2d(image, weight, padding=1)[0].flatten(1).T for image in standard]                    # (pixels, 6)
+    maps = [F.conv2d(image, weight, padding=1)[0].flatten(1).T for image in standard]  # (pixels, 6)
     normal = theirs(torch.cat(maps)).split([len(one) for one in maps])
     expected = head(torch.stack([one.mean(0) for one in normal]))
     found = model(pixels, mask)
@@ -153,12 +190,17 @@ def test_only_a_global_head_takes_any_size():
     kinds = ("mlp", "lenet5", "mlp-autoencoder", "conv-autoencoder", "combo-autoencoder")
     given = {"experiment": "any", "model": {"kind": "cnn", "head": "global-mean", "blocks": [block(4)]}}
     one_size = [{"kind": kind} for kind in kinds]
-    one_size += [{"kind": "cnn", "blocks": [block(4)]}, *({"kind": kind, "encoder": given} for kind in ("encoder-classifier", "siamese"))]
+    one_size += [
+        {"kind": "cnn", "blocks": [block(4)]},
+        *({"kind": kind, "encoder": given} for kind in ("encoder-classifier", "siamese")),
+    ]
     for values in one_size:
         model = build(SPEC.validate_python(values), (3, 14, 12), 5, MEAN, STD, 3)
         assert not model.any_size
     assert network([block(4)]).any_size
-    assert set(MODELS) == {values["kind"] for values in one_size}, "a new network says whether it takes any size, and gets a line here"
+    assert set(MODELS) == {values["kind"] for values in one_size}, (
+        "a new network says whether it takes any size, and gets a line here"
+    )
     pixels, mask = together(pictures())
     flat = build(CnnSpec(kind="cnn", blocks=[block(4)]), (3, *pixels.shape[2:]), 5, MEAN, STD, 3)
     with pytest.raises(TypeError, match="Flatten"):

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from smallvision.errors import BadInput
-from smallvision.experiment.model import MODEL_SPECS, ModelSpec
+from smallvision.experiment.model.union import MODEL_SPECS, ModelSpec
 from smallvision.nn import MODELS, Autoencoder, Siamese, build
 from smallvision.nn.classifier import parameter_groups
 from smallvision.nn.layers import ACTIVATIONS, GlobalMax, GlobalMean, PadTo, Standardize
@@ -24,30 +24,97 @@ EXAMPLES = [
     {"kind": "mlp", "widths": [12, 7], "activation": "gelu", "normalization": "batch", "dropout": 0.2, "init": "he"},
     {"kind": "mlp", "widths": [12], "activation": "none", "normalization": "layer", "init": "xavier"},
     {"kind": "cnn", "blocks": [{"channels": 4}]},
-    {"kind": "cnn", "init": "he", "dense": [9, 8], "dense_dropout": 0.3, "blocks": [
-        {"channels": 4, "kernel": 4, "padding": "same", "normalization": "batch", "pool": 2, "dropout": 0.1},
-        {"channels": 6, "kernel": 2, "stride": 2, "padding": 2, "normalization": "group", "activation": "elu",
-         "pool": 3, "pool_stride": 1, "pool_kind": "mean"}]},
+    {
+        "kind": "cnn",
+        "init": "he",
+        "dense": [9, 8],
+        "dense_dropout": 0.3,
+        "blocks": [
+            {"channels": 4, "kernel": 4, "padding": "same", "normalization": "batch", "pool": 2, "dropout": 0.1},
+            {
+                "channels": 6,
+                "kernel": 2,
+                "stride": 2,
+                "padding": 2,
+                "normalization": "group",
+                "activation": "elu",
+                "pool": 3,
+                "pool_stride": 1,
+                "pool_kind": "mean",
+            },
+        ],
+    },
     {"kind": "cnn", "init": "xavier", "head": "global-mean", "blocks": [{"channels": 5, "activation": "none"}]},
     {"kind": "cnn", "head": "global-max", "dense": [6], "dense_activation": "none", "blocks": [{"channels": 5}]},
     {"kind": "lenet5"},
     {"kind": "lenet5", "activation": "relu", "pool_kind": "max", "init": "he"},
-    {"kind": "encoder-classifier", "rate": 0.5, "dense": [7], "dense_dropout": 0.1, "init": "he", "encoder": {
-        "experiment": "any", "model": {"kind": "conv-autoencoder", "depth": 2, "normalization": "batch", "variational": True,
-                                       "representation": 9}}},
+    {
+        "kind": "encoder-classifier",
+        "rate": 0.5,
+        "dense": [7],
+        "dense_dropout": 0.1,
+        "init": "he",
+        "encoder": {
+            "experiment": "any",
+            "model": {
+                "kind": "conv-autoencoder",
+                "depth": 2,
+                "normalization": "batch",
+                "variational": True,
+                "representation": 9,
+            },
+        },
+    },
     {"kind": "mlp-autoencoder"},
-    {"kind": "mlp-autoencoder", "widths": [30, 20], "representation": 8, "tied": True, "normalization": "batch", "init": "he",
-     "representation_activation": "relu", "output": "tanh"},
-    {"kind": "mlp-autoencoder", "depth": 2, "representation": 600, "overcomplete": True, "tied": True, "variational": True},
+    {
+        "kind": "mlp-autoencoder",
+        "widths": [30, 20],
+        "representation": 8,
+        "tied": True,
+        "normalization": "batch",
+        "init": "he",
+        "representation_activation": "relu",
+        "output": "tanh",
+    },
+    {
+        "kind": "mlp-autoencoder",
+        "depth": 2,
+        "representation": 600,
+        "overcomplete": True,
+        "tied": True,
+        "variational": True,
+    },
     {"kind": "conv-autoencoder", "depth": 1, "output": "linear"},
     {"kind": "conv-autoencoder", "depth": 5, "init": "xavier", "activation": "gelu", "variational": True},
-    {"kind": "conv-autoencoder", "channels": [20, 30], "kernel": 5, "down": "pool", "up": "upsample", "overcomplete": True,
-     "normalization": "batch", "output": "relu"},
+    {
+        "kind": "conv-autoencoder",
+        "channels": [20, 30],
+        "kernel": 5,
+        "down": "pool",
+        "up": "upsample",
+        "overcomplete": True,
+        "normalization": "batch",
+        "output": "relu",
+    },
     {"kind": "combo-autoencoder", "init": "he"},
     {"kind": "combo-autoencoder", "depth": 4, "dense": [], "channels": [8], "down": "pool", "activation": "none"},
-    {"kind": "siamese", "encoder": {"experiment": "any", "model": {"kind": "cnn", "blocks": [{"channels": 4}], "dense": [9]}}},
-    {"kind": "siamese", "rate": 0.5, "head": "dense", "dense": [7], "representation": 6, "normalized": True, "init": "he", "encoder": {
-        "run": "any", "model": {"kind": "combo-autoencoder", "depth": 3, "normalization": "batch", "variational": True}}},
+    {
+        "kind": "siamese",
+        "encoder": {"experiment": "any", "model": {"kind": "cnn", "blocks": [{"channels": 4}], "dense": [9]}},
+    },
+    {
+        "kind": "siamese",
+        "rate": 0.5,
+        "head": "dense",
+        "dense": [7],
+        "representation": 6,
+        "normalized": True,
+        "init": "he",
+        "encoder": {
+            "run": "any",
+            "model": {"kind": "combo-autoencoder", "depth": 3, "normalization": "batch", "variational": True},
+        },
+    },
 ]
 MEAN, STD = (0.3, 0.5, 0.1), (0.2, 0.3, 0.25)
 
@@ -84,7 +151,11 @@ class TestEveryModel:
     def test_learns_with_every_parameter(self, values):
         model, pixels = make(values), torch.rand(4, 3, 14, 12)
         out = model(pixels)
-        wanted = {pixels.shape: lambda: F.mse_loss(out, pixels), (4,): out.sum, (4, 5): lambda: F.cross_entropy(out, torch.arange(4))}
+        wanted = {
+            pixels.shape: lambda: F.mse_loss(out, pixels),
+            (4,): out.sum,
+            (4, 5): lambda: F.cross_entropy(out, torch.arange(4)),
+        }
         wanted[out.shape]().backward()
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
@@ -132,19 +203,25 @@ def conv(channels, kernel=3, **more):
     return {"channels": channels, "kernel": kernel, **more}
 
 
-R4_16 = {"kind": "cnn", "head": "global-max", "blocks": [
-    conv(16, padding=1), conv(32, padding=1, pool=2), conv(81, padding=1, pool=2)]}
+R4_16 = {
+    "kind": "cnn",
+    "head": "global-max",
+    "blocks": [conv(16, padding=1), conv(32, padding=1, pool=2), conv(81, padding=1, pool=2)],
+}
 
 
-@pytest.mark.parametrize(("values", "shape", "parameters"), [
-    ({"kind": "mlp", "widths": [128]}, (1, 28, 28), 101_770),
-    ({"kind": "cnn", "blocks": [conv(10, 5, pool=2), conv(20, 5, pool=2)], "dense": [128]}, (1, 28, 28), 47_658),
-    ({"kind": "cnn", "blocks": [conv(c, padding=1, pool=2) for c in (16, 32, 64)]}, (1, 28, 28), 29_066),
-    (R4_16, (1, 28, 28), 29_029),
-    (R4_16, (3, 28, 28), 29_317),
-    ({"kind": "lenet5"}, (1, 28, 28), 61_706),
-    ({"kind": "lenet5"}, (1, 32, 32), 61_706),
-])
+@pytest.mark.parametrize(
+    ("values", "shape", "parameters"),
+    [
+        ({"kind": "mlp", "widths": [128]}, (1, 28, 28), 101_770),
+        ({"kind": "cnn", "blocks": [conv(10, 5, pool=2), conv(20, 5, pool=2)], "dense": [128]}, (1, 28, 28), 47_658),
+        ({"kind": "cnn", "blocks": [conv(c, padding=1, pool=2) for c in (16, 32, 64)]}, (1, 28, 28), 29_066),
+        (R4_16, (1, 28, 28), 29_029),
+        (R4_16, (3, 28, 28), 29_317),
+        ({"kind": "lenet5"}, (1, 28, 28), 61_706),
+        ({"kind": "lenet5"}, (1, 32, 32), 61_706),
+    ],
+)
 def test_the_references_networks_have_as_many_parameters_as_reported(values, shape, parameters):
     assert count(make(values, shape, classes=10)) == parameters
 
@@ -155,24 +232,43 @@ def test_r2_and_r5_have_the_shapes_of_their_references():
     assert r2.blocks(torch.rand(2, 1, 28, 28)).shape == (2, 64, 10, 10)
     assert r2.encode(torch.rand(2, 1, 28, 28)).shape == (2, 256)
     blocks = [conv(32, padding="same", pool=2), conv(64, padding="same", pool=2), conv(126, padding="same")]
-    r5 = make({"kind": "cnn", "blocks": blocks, "head": "global-mean", "dense": [64], "dense_dropout": 0.1},
-              (3, 32, 32), 10)
+    r5 = make(
+        {"kind": "cnn", "blocks": blocks, "head": "global-mean", "dense": [64], "dense_dropout": 0.1}, (3, 32, 32), 10
+    )
     assert r5.blocks(torch.rand(2, 3, 32, 32)).shape == (2, 126, 8, 8)
     assert r5(torch.rand(7, 3, 32, 32)).shape == (7, 10)
-    assert r5(torch.rand(2, 3, 40, 48)).shape == (2, 10)            # a global head takes any size
+    assert r5(torch.rand(2, 3, 40, 48)).shape == (2, 10)  # a global head takes any size
 
 
 def test_cnn_is_the_plain_network_one_would_write():
-    values = {"kind": "cnn", "dense": [30], "dense_dropout": 0.5, "blocks": [
-        conv(8, 5, padding=2, normalization="batch", pool=3, pool_stride=2, dropout=0.25),
-        conv(12, 4, padding="same", normalization="group", activation="silu"),
-        conv(6, 3, stride=2, activation="leaky-relu", pool=2, pool_kind="mean")]}
+    values = {
+        "kind": "cnn",
+        "dense": [30],
+        "dense_dropout": 0.5,
+        "blocks": [
+            conv(8, 5, padding=2, normalization="batch", pool=3, pool_stride=2, dropout=0.25),
+            conv(12, 4, padding="same", normalization="group", activation="silu"),
+            conv(6, 3, stride=2, activation="leaky-relu", pool=2, pool_kind="mean"),
+        ],
+    }
     ours = make(values, (3, 20, 20))
     plain = nn.Sequential(
-        nn.Conv2d(3, 8, 5, padding=2, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Dropout(0.25),
-        nn.Conv2d(8, 12, 4, padding="same"), nn.GroupNorm(6, 12), nn.SiLU(),
-        nn.Conv2d(12, 6, 3, stride=2), nn.LeakyReLU(), nn.AvgPool2d(2),
-        nn.Flatten(), nn.Linear(24, 30), nn.ReLU(), nn.Dropout(0.5), nn.Linear(30, 5),
+        nn.Conv2d(3, 8, 5, padding=2, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2),
+        nn.Dropout(0.25),
+        nn.Conv2d(8, 12, 4, padding="same"),
+        nn.GroupNorm(6, 12),
+        nn.SiLU(),
+        nn.Conv2d(12, 6, 3, stride=2),
+        nn.LeakyReLU(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(24, 30),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(30, 5),
     )
     for mine, theirs in zip(ours.parameters(), plain.parameters(), strict=True):
         theirs.data.copy_(mine.data)
@@ -180,7 +276,7 @@ def test_cnn_is_the_plain_network_one_would_write():
     standardised = (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     outputs = []
     for model, given in ((ours, pixels), (plain, standardised)):
-        torch.manual_seed(0)                                        # dropout takes its draws from here
+        torch.manual_seed(0)  # dropout takes its draws from here
         out = model.train()(given)
         out.square().sum().backward()
         outputs.append((out, model.eval()(given)))
@@ -235,8 +331,16 @@ def test_global_pooling_is_what_the_adaptive_layers_do():
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_have_the_gradient_of_their_formula(name):
-    theirs = {"relu": F.relu, "leaky-relu": F.leaky_relu, "gelu": F.gelu, "silu": F.silu, "elu": F.elu,
-              "tanh": torch.tanh, "sigmoid": torch.sigmoid, "none": lambda x: x}[name]
+    theirs = {
+        "relu": F.relu,
+        "leaky-relu": F.leaky_relu,
+        "gelu": F.gelu,
+        "silu": F.silu,
+        "elu": F.elu,
+        "tanh": torch.tanh,
+        "sigmoid": torch.sigmoid,
+        "none": lambda x: x,
+    }[name]
     z = torch.randn(50, requires_grad=True)
     one, two = ACTIVATIONS[name]()(z * 1.0), theirs(z)
     assert torch.equal(one, two)
@@ -249,8 +353,8 @@ def test_parameter_groups_of_any_module():
             super().__init__()
             self.a = nn.Linear(4, 4)
             self.b = nn.Linear(4, 4, bias=False)
-            self.b.weight = self.a.weight                           # shared
-            self.norm = nn.LayerNorm((2, 4))                        # two-dimensional, and still a scale
+            self.b.weight = self.a.weight  # shared
+            self.norm = nn.LayerNorm((2, 4))  # two-dimensional, and still a scale
 
     net = Net()
     decayed, free = parameter_groups(net, 0.3)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from smallvision.errors import BadInput
-from smallvision.experiment.model import Block, ModelSpec
+from smallvision.experiment.model.union import Block, ModelSpec
 from smallvision.nn import build
 from smallvision.nn.shapes import block_shapes, groups
 
@@ -23,8 +23,12 @@ def make(*blocks: dict[str, Any], shape=(1, 28, 28)):
 
 block = st.builds(
     lambda stride, same, **rest: Block(stride=1 if same else stride, **(rest | ({"padding": "same"} if same else {}))),
-    stride=st.integers(1, 3), same=st.booleans(), channels=st.integers(1, 4), kernel=st.integers(1, 6),
-    padding=st.integers(0, 3), pool=st.sampled_from([0, 2, 3]),
+    stride=st.integers(1, 3),
+    same=st.booleans(),
+    channels=st.integers(1, 4),
+    kernel=st.integers(1, 6),
+    padding=st.integers(0, 3),
+    pool=st.sampled_from([0, 2, 3]),
 )
 
 
@@ -53,8 +57,9 @@ def test_the_cure_for_what_does_not_fit_works_and_nothing_less_does(height, widt
         block_shapes([one], (1, height, width))
     except BadInput as error:
         key, most = re.search(r"use (kernel|pool) <= (\d+)", str(error)).groups()
-        block_shapes([one.model_copy(update={key: int(most), **({"pool": 0} if key == "kernel" else {})})],
-                     (1, height, width))
+        block_shapes(
+            [one.model_copy(update={key: int(most), **({"pool": 0} if key == "kernel" else {})})], (1, height, width)
+        )
         with pytest.raises(BadInput):
             block_shapes([one.model_copy(update={key: int(most) + 1})], (1, height, width))
         if more := re.search(r"padding >= (\d+)", str(error)):
@@ -65,10 +70,16 @@ def test_the_cure_for_what_does_not_fit_works_and_nothing_less_does(height, widt
 
 def test_a_kernel_that_does_not_fit_is_named_by_its_key():
     with pytest.raises(BadInput) as refused:
-        make({"channels": 10, "kernel": 5, "pool": 2}, {"channels": 20, "kernel": 5, "pool": 2},
-             {"channels": 30, "kernel": 3, "pool": 2}, {"channels": 40, "kernel": 5})
-    assert str(refused.value) == ("model.blocks.3: kernel 5 (padding 0) does not fit into a map of 1x1 (30 channels); "
-                                  "use kernel <= 1 or padding >= 2, or one pool less before it")
+        make(
+            {"channels": 10, "kernel": 5, "pool": 2},
+            {"channels": 20, "kernel": 5, "pool": 2},
+            {"channels": 30, "kernel": 3, "pool": 2},
+            {"channels": 40, "kernel": 5},
+        )
+    assert str(refused.value) == (
+        "model.blocks.3: kernel 5 (padding 0) does not fit into a map of 1x1 (30 channels); "
+        "use kernel <= 1 or padding >= 2, or one pool less before it"
+    )
 
 
 def test_a_pool_that_does_not_fit_is_named_by_its_key():
@@ -76,7 +87,8 @@ def test_a_pool_that_does_not_fit_is_named_by_its_key():
         make({"channels": 10, "kernel": 5, "pool": 25})
     assert str(refused.value) == (
         "model.blocks.0: pool 25 does not fit into a map of 24x24 (10 channels), what its convolution makes of a map "
-        "of 28x28 (1 channel); use pool <= 24, or 0 for none")
+        "of 28x28 (1 channel); use pool <= 24, or 0 for none"
+    )
 
 
 @pytest.mark.parametrize("channels", range(1, 40))

@@ -9,19 +9,19 @@ from pydantic import TypeAdapter
 from torch import nn
 from torch.nn import functional as F
 
-from smallvision import lab, rehearsal
 from smallvision.errors import BadInput
 from smallvision.experiment import load
-from smallvision.experiment.model import ModelSpec
+from smallvision.experiment.model.union import ModelSpec
 from smallvision.experiment.recipe import RecipeSpec
-from smallvision.lab import Place
 from smallvision.nn import build
-from smallvision.nn.encoders import take_over
+from smallvision.nn.pretrained import take_over
 from smallvision.nn.summary import table
-from smallvision.passed import with_digests
 from smallvision.runs.read import read_run
-from smallvision.train.optimisers import set_rate
-from smallvision.train.state import begin
+from smallvision.training import prepare, run
+from smallvision.training.fingerprint import with_digests
+from smallvision.training.optimizers import set_rate
+from smallvision.training.run import Place
+from smallvision.training.state import begin
 
 SPEC = TypeAdapter(ModelSpec)
 SHAPE, MEAN, STD = (3, 12, 10), (0.3, 0.5, 0.1), (0.2, 0.3, 0.25)
@@ -50,11 +50,13 @@ class Branch(nn.Module):
         self.last = nn.Linear(6, 5) if projected else nn.Identity()
         self.normalized = normalized
         own = [p for name, p in model.named_parameters() if not name.startswith("pair_head")]
-        for mine, theirs in zip(self.parameters(), own, strict=True):                          # no decoder comes along
+        for mine, theirs in zip(self.parameters(), own, strict=True):  # no decoder comes along
             mine.data.copy_(theirs.data)
 
     def forward(self, pixels):
-        out = self.last(self.layers((pixels - torch.tensor(MEAN).reshape(3, 1, 1)) / torch.tensor(STD).reshape(3, 1, 1)))
+        out = self.last(
+            self.layers((pixels - torch.tensor(MEAN).reshape(3, 1, 1)) / torch.tensor(STD).reshape(3, 1, 1))
+        )
         return out / out.norm(dim=1, keepdim=True) if self.normalized else out
 
 
@@ -62,7 +64,9 @@ def head_by_hand(model, values):
     """The head's layers, None without one, and the score of pairs."""
     if values.get("head") == "dense":
         widths = (2 * model.representation, *values["dense"], 1)
-        layers = [part for k in range(len(widths) - 1) for part in (nn.Linear(widths[k], widths[k + 1]), nn.ReLU())][:-1]
+        layers = [part for k in range(len(widths) - 1) for part in (nn.Linear(widths[k], widths[k + 1]), nn.ReLU())][
+            :-1
+        ]
         head = nn.Sequential(*layers)
         for mine, theirs in zip(head.parameters(), model.pair_head.parameters(), strict=True):
             mine.data.copy_(theirs.data)
@@ -95,7 +99,8 @@ def test_both_branches_add_their_gradients_to_one_set_of_weights(name):
         for mine, its in zip(model.pair_head.parameters(), head.parameters(), strict=True):
             torch.testing.assert_close(mine.grad, its.grad)
     assert table(model, SHAPE)["totals"]["parameters"] == sum(
-        p.numel() for part in (branches[0], *([head] if head else [])) for p in part.parameters()), "there is one encoder, not two"
+        p.numel() for part in (branches[0], *([head] if head else [])) for p in part.parameters()
+    ), "there is one encoder, not two"
     assert not [key for key in model.state_dict() if "decoder" in key]
 
 
@@ -103,7 +108,7 @@ def test_both_branches_add_their_gradients_to_one_set_of_weights(name):
 def test_it_is_symmetric_to_the_last_bit(name):
     model = make(CNN, **HEADS[name]).eval().requires_grad_(False)
     one, other = (model.encode(torch.rand(64, *SHAPE)) for _ in range(2))
-    one[0] = other[0] = 0                                             # no direction at all
+    one[0] = other[0] = 0  # no direction at all
     one[1] = other[1]
     assert torch.equal(model.score(one, other), model.score(other, one))
     assert torch.equal(model.apart(one, other), model.apart(other, one))
@@ -118,9 +123,16 @@ def test_normalized_representations_have_length_1():
     assert make().encode(torch.rand(5, *SHAPE)).norm(dim=1).std() > 0.01
 
 
-@pytest.mark.parametrize(("values", "times"), [
-    ({}, 0.01), ({"weights": "fresh"}, 1.0), ({"rate": 0.3}, 0.3), ({"weights": "fresh", "rate": 0.3}, 0.3), ({"rate": 0.0}, 0.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "times"),
+    [
+        ({}, 0.01),
+        ({"weights": "fresh"}, 1.0),
+        ({"rate": 0.3}, 0.3),
+        ({"weights": "fresh", "rate": 0.3}, 0.3),
+        ({"rate": 0.0}, 0.0),
+    ],
+)
 def test_the_encoder_learns_at_its_rate_and_what_is_new_at_the_recipes(values, times):
     """A step of plain gradient descent, by hand: two orders less for an encoder taken over unless something else is said (R1.7)."""
     model = make(representation=4, head="dense", **values)
@@ -139,22 +151,30 @@ def test_the_encoder_learns_at_its_rate_and_what_is_new_at_the_recipes(values, t
             torch.testing.assert_close(parameter.detach(), before[name] - 0.5 * share * gradients[name])
 
 
-@pytest.mark.parametrize("giver", [
-    {"kind": "siamese", "encoder": {"experiment": "any", "model": GIVER}, "representation": 7, "head": "dense"},
-    {"kind": "siamese", "encoder": {"experiment": "any", "model": CNN}, "rate": 0.3},
-    {"kind": "encoder-classifier", "encoder": {"experiment": "any", "model": GIVER}, "dense": [5]},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "giver",
+    [
+        {"kind": "siamese", "encoder": {"experiment": "any", "model": GIVER}, "representation": 7, "head": "dense"},
+        {"kind": "siamese", "encoder": {"experiment": "any", "model": CNN}, "rate": 0.3},
+        {"kind": "encoder-classifier", "encoder": {"experiment": "any", "model": GIVER}, "dense": [5]},
+    ],
+    ids=str,
+)
 def test_it_takes_over_what_was_made_on_another_encoder_itself(giver):
     model = make(giver, head="dense", rate=0.5)
     state = begin(model, RecipeSpec(learning_rate=0.5, weight_decay=0.01))
     set_rate(state.optimizer, 0.5)
-    assert {parameter for group in state.optimizer.param_groups for parameter in group["params"]} == set(model.parameters())
+    assert {parameter for group in state.optimizer.param_groups for parameter in group["params"]} == set(
+        model.parameters()
+    )
     before = copy.deepcopy(model.state_dict())
     model(torch.rand(6, *SHAPE)).square().sum().backward()
     state.optimizer.step()
     changed = {name.split(".")[0] for name, value in model.named_parameters() if not torch.equal(value, before[name])}
     assert changed == {"encoder", "pair_head"}
-    assert not [name for name in before if "encoder.pair_head" in name or "encoder.output" in name], "its head does not come along"
+    assert not [name for name in before if "encoder.pair_head" in name or "encoder.output" in name], (
+        "its head does not come along"
+    )
 
 
 def test_frozen_it_keeps_its_statistics_and_drops_nothing():
@@ -180,7 +200,9 @@ def test_fresh_weights_are_the_encoders_own_and_those_of_what_is_new_come_after_
 def giver(tmp_path_factory):
     """A finished run of an autoencoder."""
     path = tmp_path_factory.mktemp("runs") / "giver"
-    list(lab.run(load("digits-autoencoder", ["data.limit=100", "recipe.epochs=1"]), Place(path, device="cpu", threads=1)))
+    list(
+        run.run(load("digits-autoencoder", ["data.limit=100", "recipe.epochs=1"]), Place(path, device="cpu", threads=1))
+    )
     return path
 
 
@@ -194,20 +216,24 @@ task = {{ kind = "verify" }}
 recipe = {{ order = "classes", classes_per_batch = 4, images_per_class = 2 }}
 """)
     asked = with_digests(load(str(file)), None, None, None)
-    ready = rehearsal.ready(asked, 0, torch.device("cpu"), encoder=read_run(giver))
+    ready = prepare.ready(asked, 0, torch.device("cpu"), encoder=read_run(giver))
     taken = safetensors.torch.load((giver / "model.safetensors").read_bytes())
     kept = ready.model.encoder.state_dict()
     assert set(kept) == {name for name in taken if not name.startswith("decoder")}
     assert all(torch.equal(value, taken[name]) for name, value in kept.items())
     assert ready.model.rate == 0.01
-    fresh = rehearsal.ready(asked, 0, torch.device("cpu"))
-    assert torch.equal(fresh.model.projection.weight, ready.model.projection.weight), "what is new does not depend on what is taken over"
+    fresh = prepare.ready(asked, 0, torch.device("cpu"))
+    assert torch.equal(fresh.model.projection.weight, ready.model.projection.weight), (
+        "what is new does not depend on what is taken over"
+    )
     assert any(not torch.equal(value, kept[name]) for name, value in fresh.model.encoder.state_dict().items())
 
 
 def test_an_encoder_for_images_of_another_shape_and_one_that_nobody_looked_up_are_refused(giver):
     asked = SPEC.validate_python({"kind": "siamese", "encoder": {"run": "giver", "model": GIVER}})
-    with pytest.raises(BadInput, match=r"^model\.encoder: .*giver is for images of 1x8x8, and these are of 3x12x10; take over one"):
+    with pytest.raises(
+        BadInput, match=r"^model\.encoder: .*giver is for images of 1x8x8, and these are of 3x12x10; take over one"
+    ):
         take_over(make().encoder, asked.encoder, read_run(giver), SHAPE)
     with pytest.raises(BadInput, match=r"^model\.encoder: whose network it is has not been looked up"):
         build(SPEC.validate_python({"kind": "siamese", "encoder": {"run": "giver"}}), SHAPE, 5, MEAN, STD, 0)

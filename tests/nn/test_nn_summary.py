@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from smallvision.experiment.model import Block, CnnSpec, MlpSpec
+from smallvision.experiment.model.union import Block, CnnSpec, MlpSpec
 from smallvision.nn import build
 from smallvision.nn.summary import table
 
@@ -85,19 +85,26 @@ class Attentive(nn.Module):
         self.out = nn.Linear(6, 4)
 
     def forward(self, x):
-        tokens = self.patches(x).flatten(2).transpose(1, 2)                                          # (B, T, 8)
+        tokens = self.patches(x).flatten(2).transpose(1, 2)  # (B, T, 8)
         tokens, _ = self.attention(tokens, tokens, tokens)
         tokens, _ = self.memory(tokens)
         return self.out(tokens[:, -1])
 
 
-@pytest.mark.parametrize("module", [
-    cnn(**R3),
-    cnn(blocks=(Block(channels=8, kernel=4, padding="same", normalization="group", dropout=0.1),), head="global-max"),
-    Residual(),
-    nn.Sequential(nn.Conv2d(2, 6, 3, groups=2), nn.ConvTranspose2d(6, 3, 2, stride=2), nn.Flatten(), nn.Linear(432, 3)),
-    nn.Sequential(nn.Flatten(), nn.Linear(128, 3)).double(),
-])
+@pytest.mark.parametrize(
+    "module",
+    [
+        cnn(**R3),
+        cnn(
+            blocks=(Block(channels=8, kernel=4, padding="same", normalization="group", dropout=0.1),), head="global-max"
+        ),
+        Residual(),
+        nn.Sequential(
+            nn.Conv2d(2, 6, 3, groups=2), nn.ConvTranspose2d(6, 3, 2, stride=2), nn.Flatten(), nn.Linear(432, 3)
+        ),
+        nn.Sequential(nn.Flatten(), nn.Linear(128, 3)).double(),
+    ],
+)
 def test_totals_are_torchs(module):
     shape = (1, 28, 28) if hasattr(module, "standardize") else (2, 8, 8)
     found = table(module, shape)
@@ -113,12 +120,12 @@ def test_branches_shared_and_functional_parts():
     rows = table(Residual(), (2, 8, 8))["rows"]
     keys = ("name", "type", "output", "parameters", "multiply_adds", "receptive_field")
     assert [tuple(row[key] for key in keys) for row in rows] == [
-        ("model", "Residual", [4], 288, 8 * 8 * 8 * 4 * 9, None),           # its own weight and what it does with it
+        ("model", "Residual", [4], 288, 8 * 8 * 8 * 4 * 9, None),  # its own weight and what it does with it
         ("inner.0", "Conv2d", [8, 8, 8], 144, 8 * 8 * 8 * 2 * 9, 3),
         ("inner.1", "BatchNorm2d", [8, 8, 8], 16, 0, 3),
         ("act", "ReLU", [8, 8, 8], 0, 0, 3),
         ("act", "ReLU", [8, 8, 8], 0, 0, 5),
-        ("gate", "Conv2d", [8, 1, 1], 72, 64, 8),                           # all of the image
+        ("gate", "Conv2d", [8, 1, 1], 72, 64, 8),  # all of the image
         ("tied", "Conv2d", [8, 8, 8], 0, 8 * 8 * 64, 8),
         ("out", "Linear", [4], 36, 32, None),
         ("unused", "Linear", [], 8, 0, None),
@@ -157,7 +164,7 @@ def seen(module: nn.Module, side: int = SIDE) -> int:
     """The side of what the position in the middle sees."""
     module = module.double().eval()
     for parameter in module.parameters():
-        nn.init.constant_(parameter, 0.1)                                   # nothing cancels
+        nn.init.constant_(parameter, 0.1)  # nothing cancels
     pixels = torch.ones(1, 1, side, side, dtype=torch.float64, requires_grad=True)
     maps = module(pixels)
     maps[0, :, maps.shape[2] // 2, maps.shape[3] // 2].sum().backward()
@@ -169,10 +176,19 @@ def last_field(module: nn.Module, side: int = SIDE) -> int | None:
     return table(nn.Sequential(module, nn.Identity()), (1, side, side))["rows"][-1]["receptive_field"]
 
 
-conv = st.builds(lambda k, s, p, d: nn.Conv2d(1, 1, k, s, p, d),
-                 st.integers(1, 4), st.integers(1, 2), st.integers(0, 2), st.integers(1, 2))
-pool = st.builds(lambda size, stride, pad: nn.AvgPool2d(size, stride, pad * (size // 2)),
-                 st.integers(1, 3), st.integers(1, 2), st.integers(0, 1))
+conv = st.builds(
+    lambda k, s, p, d: nn.Conv2d(1, 1, k, s, p, d),
+    st.integers(1, 4),
+    st.integers(1, 2),
+    st.integers(0, 2),
+    st.integers(1, 2),
+)
+pool = st.builds(
+    lambda size, stride, pad: nn.AvgPool2d(size, stride, pad * (size // 2)),
+    st.integers(1, 3),
+    st.integers(1, 2),
+    st.integers(0, 1),
+)
 other = st.builds(lambda make: make(), st.sampled_from([nn.ReLU, nn.Sigmoid, lambda: nn.BatchNorm2d(1)]))
 
 
@@ -181,8 +197,8 @@ other = st.builds(lambda make: make(), st.sampled_from([nn.ReLU, nn.Sigmoid, lam
 def test_fields_of_random_stacks_by_brute_force(layers):
     field = last_field(nn.Sequential(*layers), side=128)
     strongest = [nn.MaxPool2d(m.kernel_size, m.stride, m.padding) if isinstance(m, nn.AvgPool2d) else m for m in layers]
-    assert last_field(nn.Sequential(*strongest), side=128) == field         # the same windows
-    for layer in layers:                                                    # so that no padding cuts off what is seen
+    assert last_field(nn.Sequential(*strongest), side=128) == field  # the same windows
+    for layer in layers:  # so that no padding cuts off what is seen
         if hasattr(layer, "padding"):
             layer.padding = 0 if isinstance(layer, nn.AvgPool2d) else (0, 0)
     assert seen(nn.Sequential(*layers), side=field + 8) == field
@@ -201,28 +217,34 @@ def c(kernel, stride=1, padding=0, dilation=1, channels=1, out=1):
     return nn.Conv2d(channels, out, kernel, stride, padding, dilation)
 
 
-@pytest.mark.parametrize("module", [
-    Branches(sum, c(3, padding=1), nn.Sequential(c(3, padding=1), c(5, padding=2))),
-    Branches(sum, nn.Sequential(c(3, 2, 1), c(3, 1, 1)), c(1, 2)),                                  # ResNet's shortcut
-    Branches(sum, nn.Sequential(nn.ZeroPad2d((3, 0, 3, 0)), c(4)), nn.Sequential(nn.ZeroPad2d((0, 3, 0, 3)), c(4))),
-    nn.Sequential(Branches(lambda xs: torch.cat(xs, 1), c(1), c(5, padding=2)), c(3, channels=2)),
-    nn.Sequential(c(3), Branches(lambda xs: xs[0][:, :, 2:-1:2, 2:-1:2] * 2, nn.Identity()), c(3)),
-    nn.Sequential(c(3, out=4), Branches(lambda xs: sum(xs[0].split(2, dim=1)), nn.Identity()), c(2, channels=2)),
-    nn.Sequential(c(3, out=4), Branches(lambda xs: xs[0].mean(1, keepdim=True), nn.Identity()), c(2)),
-    nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), nn.AdaptiveAvgPool2d(SIDE), c(2)),
-])
+@pytest.mark.parametrize(
+    "module",
+    [
+        Branches(sum, c(3, padding=1), nn.Sequential(c(3, padding=1), c(5, padding=2))),
+        Branches(sum, nn.Sequential(c(3, 2, 1), c(3, 1, 1)), c(1, 2)),  # ResNet's shortcut
+        Branches(sum, nn.Sequential(nn.ZeroPad2d((3, 0, 3, 0)), c(4)), nn.Sequential(nn.ZeroPad2d((0, 3, 0, 3)), c(4))),
+        nn.Sequential(Branches(lambda xs: torch.cat(xs, 1), c(1), c(5, padding=2)), c(3, channels=2)),
+        nn.Sequential(c(3), Branches(lambda xs: xs[0][:, :, 2:-1:2, 2:-1:2] * 2, nn.Identity()), c(3)),
+        nn.Sequential(c(3, out=4), Branches(lambda xs: sum(xs[0].split(2, dim=1)), nn.Identity()), c(2, channels=2)),
+        nn.Sequential(c(3, out=4), Branches(lambda xs: xs[0].mean(1, keepdim=True), nn.Identity()), c(2)),
+        nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect"), nn.AdaptiveAvgPool2d(SIDE), c(2)),
+    ],
+)
 def test_fields_of_branches_by_brute_force(module):
     assert last_field(module) == seen(module)
 
 
-@pytest.mark.parametrize("module", [
-    nn.Sequential(c(3), nn.Upsample(scale_factor=2), c(3)),                 # not every position sees alike
-    nn.Sequential(c(3), nn.ConvTranspose2d(1, 1, 3, 2), c(3)),
-    nn.Sequential(c(2), nn.AdaptiveAvgPool2d(7)),                           # windows of several sizes
-    Branches(sum, c(3, 2, 1), nn.MaxPool2d(31)),                            # broadcast of a part of the image
-    Branches(lambda xs: xs[0].transpose(1, 2).transpose(1, 2), c(3)),
-    nn.Sequential(c((3, 1))),                                               # not square
-])
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Sequential(c(3), nn.Upsample(scale_factor=2), c(3)),  # not every position sees alike
+        nn.Sequential(c(3), nn.ConvTranspose2d(1, 1, 3, 2), c(3)),
+        nn.Sequential(c(2), nn.AdaptiveAvgPool2d(7)),  # windows of several sizes
+        Branches(sum, c(3, 2, 1), nn.MaxPool2d(31)),  # broadcast of a part of the image
+        Branches(lambda xs: xs[0].transpose(1, 2).transpose(1, 2), c(3)),
+        nn.Sequential(c((3, 1))),  # not square
+    ],
+)
 def test_where_no_field_can_be_told_none_is(module):
     assert last_field(module) is None
 
@@ -240,4 +262,4 @@ def test_pooling_over_the_map_sees_the_pixels_that_there_are():
     stack = nn.Sequential(c(3, padding=1), c(3, padding=1), nn.AdaptiveAvgPool2d(1))
     assert last_field(stack) == SIDE
     cut = nn.Sequential(nn.MaxPool2d(2), Branches(lambda xs: xs[0].amax((2, 3), keepdim=True), nn.Identity()))
-    assert last_field(cut) == SIDE - 1                                      # the last row and column are in no window
+    assert last_field(cut) == SIDE - 1  # the last row and column are in no window

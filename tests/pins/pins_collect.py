@@ -19,11 +19,11 @@ from pydantic import TypeAdapter
 import smallvision as sv
 from smallvision.cli import app
 from smallvision.experiment import Experiment, ProbeSpec, Study, load, load_any
-from smallvision.experiment.encoder import protocol_aside
-from smallvision.experiment.model import ModelSpec
+from smallvision.experiment.model.encoder import protocol_aside
+from smallvision.experiment.model.union import ModelSpec
 from smallvision.nn import MODELS, build
-from smallvision.passed import with_digests
-from smallvision.study.expand import expand
+from smallvision.study.plan.cases import expand
+from smallvision.training.fingerprint import with_digests
 
 PINS = Path(__file__).with_name("pins.json")
 SPEC: TypeAdapter[Any] = TypeAdapter(ModelSpec)

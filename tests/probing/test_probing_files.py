@@ -9,8 +9,8 @@ import pytest
 
 from smallvision.errors import BadInput
 from smallvision.experiment import ProbeSpec
-from smallvision.experiment.files import typed
-from smallvision.runs import evidence, probes
+from smallvision.experiment.io import typed
+from smallvision.runs import arrays, probes
 
 
 @pytest.fixture
@@ -202,17 +202,19 @@ def test_an_archive_that_lies_about_its_size_is_not_unpacked(folder, member, sai
 
 
 def test_what_unpacks_to_more_than_any_probe_has_is_not_unpacked(folder, monkeypatch):
-    monkeypatch.setattr(evidence, "LARGEST_EVIDENCE", 10_000)
+    monkeypatch.setattr(arrays, "LARGEST_EVIDENCE", 10_000)
     assert "more than 10,000; not read" in refused(folder)
 
 
 def test_the_same_words_in_another_order_are_the_same_probe():
     a, b = ProbeSpec(kinds=("linear", "knn"), maps=("tsne", "pca")), ProbeSpec()
     assert (a, a.hash(), a.probes) == (b, b.hash(), ("knn-cosine", "knn-euclidean", "linear"))
-    assert b.hash() == "44136fa3"                                              # sha256 of "{}": no key that is added changes it
+    assert b.hash() == "44136fa3"  # sha256 of "{}": no key that is added changes it
     others = ({}, {"train": "all"}, {"train": 10}, {"maps": ()}, {"seed": 1})
     assert len({ProbeSpec(**one).hash() for one in others}) == len(others)
-    assert ProbeSpec.model_validate(ProbeSpec(train="all", maps=()).model_dump(mode="json")) == ProbeSpec(train="all", maps=())
+    assert ProbeSpec.model_validate(ProbeSpec(train="all", maps=()).model_dump(mode="json")) == ProbeSpec(
+        train="all", maps=()
+    )
 
 
 @pytest.mark.parametrize(

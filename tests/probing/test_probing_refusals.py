@@ -10,16 +10,18 @@ from PIL import Image
 from torch import nn
 
 import smallvision as sv
-from smallvision import infer, lab, probing
-from smallvision.data import images
+from smallvision.data import load as images
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import ProbeSpec, build, load
-from smallvision.infer import Loaded
-from smallvision.lab import Place
-from smallvision.probing import mapped
+from smallvision.inference import predict
+from smallvision.inference.predict import Loaded
+from smallvision.probing import projections
+from smallvision.probing import run as probing
 from smallvision.runs import probes
 from smallvision.runs.files import failed
 from smallvision.runs.read import read_run
+from smallvision.training import run
+from smallvision.training.run import Place
 
 
 def probed(path, spec, **options):
@@ -38,7 +40,7 @@ def refused(path, spec, **options):
 
 
 def test_a_finished_probe_is_shown_and_not_repeated(copy, found, spec, monkeypatch):
-    monkeypatch.setattr(infer, "load", None)                                   # nothing is loaded, nothing computed
+    monkeypatch.setattr(predict, "load", None)  # nothing is loaded, nothing computed
     assert list(probing.probe(read_run(copy), spec)) == [probing.Probed(copy / "probes" / found.path.name, new=False)]
 
 
@@ -59,7 +61,7 @@ def test_a_probe_that_stops_halfway_leaves_nothing(copy, cheap):
     events.close()
     assert not probes.place(copy, cheap).exists()
     assert not list((copy / "probes").glob(".*"))
-    assert probed(copy, cheap).result["counts"]["train"] == 100                 # and the run is not locked
+    assert probed(copy, cheap).result["counts"]["train"] == 100  # and the run is not locked
 
 
 def test_a_full_disk_leaves_the_older_probe(copy, found, monkeypatch):
@@ -82,7 +84,7 @@ def test_a_run_that_another_process_writes_is_left_alone(copy, cheap):
 
 
 def test_an_unfinished_run_has_nothing_to_probe(tmp_path, cheap):
-    events = lab.run(load("digits-autoencoder", ["recipe.epochs=2"]), Place(tmp_path / "run", device="cpu", threads=1))
+    events = run.run(load("digits-autoencoder", ["recipe.epochs=2"]), Place(tmp_path / "run", device="cpu", threads=1))
     next(events)
     events.close()
     (tmp_path / "run" / "probes").mkdir()
@@ -96,7 +98,7 @@ def test_other_images_than_the_run_s_are_refused(copy, cheap):
 
 def test_a_network_that_cannot_encode_is_refused(copy, cheap, monkeypatch):
     plain = Loaded(nn.Flatten(), tuple("0123456789"), (1, 8, 8))
-    monkeypatch.setattr(infer, "load", lambda *_: plain)
+    monkeypatch.setattr(predict, "load", lambda *_: plain)
     assert "a representation needs a model with encode(pixels) -> (B, D); got Flatten" in refused(copy, cheap)
 
 
@@ -105,7 +107,7 @@ def test_numbers_that_cannot_be_had_are_refused(copy):
 
 
 def test_a_map_without_its_library_is_refused_before_anything_is_computed(copy, monkeypatch):
-    monkeypatch.setattr(mapped.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(projections.importlib.util, "find_spec", lambda name: None)
     assert 'maps: "umap" needs umap-learn, which is not installed' in refused(copy, ProbeSpec(maps=("umap",)))
 
 
@@ -133,14 +135,22 @@ class Net(nn.Module):
         self.last = nn.Linear(54, 4) if dense else nn.Conv2d(6, 4, 3)
 
     def forward(self, pixels):
-        return self.last(self.body(pixels).relu().flatten(1) if isinstance(self.last, nn.Linear) else self.body(pixels)).flatten(1)
+        return self.last(
+            self.body(pixels).relu().flatten(1) if isinstance(self.last, nn.Linear) else self.body(pixels)
+        ).flatten(1)
 
 
 @pytest.mark.parametrize("dense", [True, False])
 def test_a_network_passed_in_from_python_has_no_untrained_twin(tmp_path, dense):
     torch.manual_seed(0)
     module = Net(dense)
-    changes = ["recipe.epochs=1", "data.classes=[0, 1, 2, 3]", "data.limit=200", "protocol.test=never", "data.validation=0.2"]
+    changes = [
+        "recipe.epochs=1",
+        "data.classes=[0, 1, 2, 3]",
+        "data.limit=200",
+        "protocol.test=never",
+        "data.validation=0.2",
+    ]
     experiment = load("digits", changes)
     run = sv.run(experiment, model=module, out=tmp_path / "run", device="cpu", threads=1)
     spec = ProbeSpec(train=80, test=20, kinds=("knn",), maps=())
@@ -150,7 +160,7 @@ def test_a_network_passed_in_from_python_has_no_untrained_twin(tmp_path, dense):
     assert found.result["sources"][0]["size"] == (54 if dense else 4)
     assert ("are its logits" in "".join(found.result["notes"])) == (not dense)
     assert "its initial weights are not known" in "".join(found.result["notes"])
-    assert (found.result["split"], found.result["looks"]) == ("validation", 0)          # the run must not meet the test split
+    assert (found.result["split"], found.result["looks"]) == ("validation", 0)  # the run must not meet the test split
     assert found.result["chosen_on"] == "training images held out"
 
 
@@ -162,13 +172,21 @@ def test_images_of_several_sizes_have_no_pixels_and_no_pca(tmp_path):
         split, label = "train" if i < 120 else "test", content.target[i]
         (tmp_path / "data" / split / str(label)).mkdir(parents=True, exist_ok=True)
         size = ((8, 8), (12, 10))[i % 2]
-        Image.fromarray((content.images[i] * 15.9).astype(np.uint8)).resize(size).save(tmp_path / "data" / split / str(label) / f"{i}.png")
+        Image.fromarray((content.images[i] * 15.9).astype(np.uint8)).resize(size).save(
+            tmp_path / "data" / split / str(label) / f"{i}.png"
+        )
     table = {
-        "name": "sizes", "data": {"source": "folder", "path": str(tmp_path / "data"), "color": "gray", "normalize": "none"},
-        "model": {"kind": "cnn", "blocks": [{"channels": 4, "kernel": 3, "pool": 2}], "dense": [8], "head": "global-mean"},
+        "name": "sizes",
+        "data": {"source": "folder", "path": str(tmp_path / "data"), "color": "gray", "normalize": "none"},
+        "model": {
+            "kind": "cnn",
+            "blocks": [{"channels": 4, "kernel": 3, "pool": 2}],
+            "dense": [8],
+            "head": "global-mean",
+        },
         "recipe": {"epochs": 1, "batch_size": 16},
-    }  # fmt: skip
-    list(lab.run(build(table, "sizes"), Place(tmp_path / "run", device="cpu", threads=1)))
+    }
+    list(run.run(build(table, "sizes"), Place(tmp_path / "run", device="cpu", threads=1)))
     found = probed(tmp_path / "run", ProbeSpec(train=30, test=15, maps=("pca",)))
     assert [source["name"] for source in found.result["sources"]] == ["representation", "untrained"]
     assert sum("left out, since the images have several sizes" in note for note in found.result["notes"]) == 2
@@ -179,7 +197,7 @@ def test_images_of_several_sizes_have_no_pixels_and_no_pca(tmp_path):
 
 def test_an_expanded_training_set_is_probed_by_its_own_images(tmp_path):
     experiment = load("digits-autoencoder", ["recipe.epochs=1", "data.limit=300", "data.expand.noise=0.3"])
-    list(lab.run(experiment, Place(tmp_path / "run", device="cpu", threads=1)))
+    list(run.run(experiment, Place(tmp_path / "run", device="cpu", threads=1)))
     plain = images.load(load("digits-autoencoder", ["data.limit=300"]).data).train
     found = probed(tmp_path / "run", ProbeSpec(train="all", test=50, kinds=("knn",), maps=()))
     assert found.result["counts"]["train"] == len(plain) == 300

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from smallvision.data.identity import content_ids
-from smallvision.data.images import ImageSet, Splits
+from smallvision.data.ids import content_ids
+from smallvision.data.load import ImageSet, Splits
 from smallvision.errors import BadInput
 from smallvision.experiment import ProbeSpec
 from smallvision.experiment.data import Expand
-from smallvision.probing.retrieval import Nearest, pictures, precision, queries, shrunk
+from smallvision.probing.neighbours import Nearest, pictures, precision, queries, shrunk
 from smallvision.probing.sampling import HELD_OUT, originals, sample
 
 CLASSES = ("cat", "dog", "owl")
@@ -63,10 +63,10 @@ def test_without_a_test_split_validation_is_shown_and_training_images_are_held_o
     whole = splits(FULL.train, FULL.validation)
     drawn = sample(whole, ProbeSpec(train=90, test=6))
     assert (drawn.split, drawn.chosen) == ("validation", HELD_OUT)
-    assert counts(drawn.chosen_on) == [2, 2, 2]                                 # as many as are shown
+    assert counts(drawn.chosen_on) == [2, 2, 2]  # as many as are shown
     assert not ids(drawn.train) & ids(drawn.chosen_on)
     everything = sample(whole, ProbeSpec(train="all", test="all"))
-    assert counts(everything.train) == [54, 44, 64]                            # six of each class are as many as are shown
+    assert counts(everything.train) == [54, 44, 64]  # six of each class are as many as are shown
     assert not ids(everything.train) & ids(everything.chosen_on)
 
 
@@ -84,16 +84,32 @@ def test_many_validation_images_are_capped_evenly():
 @pytest.mark.parametrize(
     ("whole", "asked", "said"),
     [
-        (FULL, {"train": 151}, 'train: 151 images are more than .* pets train has 180, and 50 of "dog"; at most 150, or "all"'),
+        (
+            FULL,
+            {"train": 151},
+            'train: 151 images are more than .* pets train has 180, and 50 of "dog"; at most 150, or "all"',
+        ),
         (FULL, {"test": 39}, 'test: 39 images are more than .* pets test has 62, and 12 of "dog"; at most 36'),
         (FULL, {"train": 100}, "train: 100 images are not equally many of 3 classes; 99 would be"),
         (FULL, {"test": 1}, "test: 1 images are not equally many of 3 classes; 3 would be"),
         (splits(FULL.train), {}, "pets train: there are neither test nor validation images"),
-        (splits(FULL.train, None, images([9, 0, 9], "test")), {}, 'test: there is no image of class "dog" in pets test'),
-        (splits(images([9, 4, 9]), None, FULL.test), {"test": 3}, 'of class "dog" there are 4 training images, too few to hold some out'),
-        (splits(images([9, 9, 9]), None, FULL.test), {"test": 3, "train": 27}, 'train: 27 .* pets train has 24, and 8 of "cat"'),
+        (
+            splits(FULL.train, None, images([9, 0, 9], "test")),
+            {},
+            'test: there is no image of class "dog" in pets test',
+        ),
+        (
+            splits(images([9, 4, 9]), None, FULL.test),
+            {"test": 3},
+            'of class "dog" there are 4 training images, too few to hold some out',
+        ),
+        (
+            splits(images([9, 9, 9]), None, FULL.test),
+            {"test": 3, "train": 27},
+            'train: 27 .* pets train has 24, and 8 of "cat"',
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_drawn_is_said_in_one_line(whole, asked, said):
     with pytest.raises(BadInput, match=said) as caught:
         sample(whole, ProbeSpec(**asked))

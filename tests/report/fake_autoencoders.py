@@ -15,16 +15,16 @@ from fake_study import Made
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from smallvision.answers import Answers
+from smallvision.comparison.predictions import Answers
 from smallvision.experiment import Study, build, study_to_toml
+from smallvision.metrics.metric import MEASURES
 from smallvision.runs.files import VALIDATION_EVIDENCE
-from smallvision.runs.measures import MEASURES
 from smallvision.runs.read import read_run
-from smallvision.study import choice, verdicts
-from smallvision.study.record import read_study
+from smallvision.study import selection, verdicts
+from smallvision.study.read import read_study
 
 CLASSES = tuple("0123456789")
-KEPT = {1: 0.5, 3: 0.2, 5: 0.15, 10: 0.4}                      # by depth: what a network adds to PCA's error, times 0.01; on validation
+KEPT = {1: 0.5, 3: 0.2, 5: 0.15, 10: 0.4}  # by depth: what a network adds to PCA's error, times 0.01; on validation
 TOML = """name = "ae"
 
 [data]
@@ -54,7 +54,9 @@ class Split:
 
     def __init__(self, name: str, images: np.ndarray, labels: np.ndarray, fitted: PCA) -> None:
         self.name, self.images, self.labels, self.fitted = name, images, labels, fitted
-        self.ids = np.stack([np.arange(len(images)) + (10**6 if name == "test" else 0), np.zeros(len(images), np.int64)], 1)
+        self.ids = np.stack(
+            [np.arange(len(images)) + (10**6 if name == "test" else 0), np.zeros(len(images), np.int64)], 1
+        )
 
     def pca(self, k: int) -> np.ndarray:
         """What k components keep, (N, 64) in [0, 1]."""
@@ -68,8 +70,10 @@ def splits() -> dict[str, Split]:
     digits = load_digits()
     images, labels = digits.data / 16, digits.target
     fitted = PCA().fit(images[:600])
-    return {name: Split(name, images[first : first + 120], labels[first : first + 120], fitted)
-            for name, first in (("train", 0), ("validation", 600), ("test", 720))}  # fmt: skip
+    return {
+        name: Split(name, images[first : first + 120], labels[first : first + 120], fitted)
+        for name, first in (("train", 0), ("validation", 600), ("test", 720))
+    }
 
 
 def make(
@@ -101,46 +105,104 @@ def make(
     for name, sets in cases.items():
         own = {"kind": "mlp-autoencoder", "representation": 8, "depth": 3, **sets}
         taught = variational and name != "plain"
-        paths = [_run(folder / f"{name.replace(' ', '-')}-s{seed}", own, seed, known, denoise, taught, name in met)
-                 for seed in range(seeds)]  # fmt: skip
+        paths = [
+            _run(folder / f"{name.replace(' ', '-')}-s{seed}", own, seed, known, denoise, taught, name in met)
+            for seed in range(seeds)
+        ]
         if pictured:
             for file in (file for path in paths for file in path.glob("evidence*.npz")):
                 arrays = dict(np.load(file))
-                np.savez_compressed(file, **arrays, **_pictured(known[str(arrays["split"])], own["representation"], len(name)))
+                np.savez_compressed(
+                    file, **arrays, **_pictured(known[str(arrays["split"])], own["representation"], len(name))
+                )
         runs[name] = [read_run(path) for path in paths]
     base = runs[names[0]][0].experiment
-    study = Study.model_validate({
-        "name": "ae", "question": "How small?", "base": base, "seeds": seeds, "baseline": names[0],
-        "case": [{"name": name, "set": {f"model.{key}": value for key, value in sets.items()}} for name, sets in cases.items()],
-    })  # fmt: skip
-    table = [choice.row(name, records, folder, {}) for name, records in runs.items()]
-    answers = {"validation": _answers(known["validation"], runs), "test": _answers(known["test"], {name: runs[name] for name in met})}
+    study = Study.model_validate(
+        {
+            "name": "ae",
+            "question": "How small?",
+            "base": base,
+            "seeds": seeds,
+            "baseline": names[0],
+            "case": [
+                {"name": name, "set": {f"model.{key}": value for key, value in sets.items()}}
+                for name, sets in cases.items()
+            ],
+        }
+    )
+    table = [selection.row(name, records, folder, {}) for name, records in runs.items()]
+    answers = {
+        "validation": _answers(known["validation"], runs),
+        "test": _answers(known["test"], {name: runs[name] for name in met}),
+    }
     pairs = [(name, names[0]) for name in names[1:]]
     found = verdicts.verdicts(study, runs, pairs, "validation")
     found += verdicts.verdicts(study, runs, [(met[0], met[1])], "test") if met[1:] else []
     path = folder / "studies" / "ae-00000000"
     path.mkdir(parents=True)
     (path / "study.toml").write_text(study_to_toml(study), encoding="utf-8")
-    jobs = [{"case": row["case"], "hash": row["hash"], "seed": run["seed"], "path": run["path"]} for row in table for run in row["runs"]]
-    _write(path / "plan.json", {"workers": 1, "threads": 1, "why": "asked for", "match": [], "timings": [], "jobs": jobs,
-                                "search": {"sampler": None, "tries": []}})  # fmt: skip
-    _write(path / "state.json", {"status": "finished", "pid": 2**22 + 1, "heartbeat": 1.7e9, "started": 1.7e9, "finished": 1.7e9 + 60,
-                                 "study": "00000000", "command": "smallvision run ae", "message": ""})  # fmt: skip
-    _write(path / "study.json", {
-        "name": "ae", "hash": "00000000", "question": "How small?", "baseline": names[0], "pairs": [list(pair) for pair in pairs],
-        "choice": {"winner": winner, "by": choice.reason(table), "met_test": met}, "table": table, "verdicts": found,
-        "answer": verdicts.answer(table, winner, names[0], found), "commands": {"study": "smallvision run ae", "runs": []},
-    })  # fmt: skip
-    pictures = {tuple(one): _bytes(image)[0]
-                for split in known.values() for one, image in zip(split.ids.tolist(), split.images, strict=True)}  # fmt: skip
+    jobs = [
+        {"case": row["case"], "hash": row["hash"], "seed": run["seed"], "path": run["path"]}
+        for row in table
+        for run in row["runs"]
+    ]
+    _write(
+        path / "plan.json",
+        {
+            "workers": 1,
+            "threads": 1,
+            "why": "asked for",
+            "match": [],
+            "timings": [],
+            "jobs": jobs,
+            "search": {"sampler": None, "tries": []},
+        },
+    )
+    _write(
+        path / "state.json",
+        {
+            "status": "finished",
+            "pid": 2**22 + 1,
+            "heartbeat": 1.7e9,
+            "started": 1.7e9,
+            "finished": 1.7e9 + 60,
+            "study": "00000000",
+            "command": "smallvision run ae",
+            "message": "",
+        },
+    )
+    _write(
+        path / "study.json",
+        {
+            "name": "ae",
+            "hash": "00000000",
+            "question": "How small?",
+            "baseline": names[0],
+            "pairs": [list(pair) for pair in pairs],
+            "choice": {"winner": winner, "by": selection.reason(table), "met_test": met},
+            "table": table,
+            "verdicts": found,
+            "answer": verdicts.answer(table, winner, names[0], found),
+            "commands": {"study": "smallvision run ae", "runs": []},
+        },
+    )
+    pictures = {
+        tuple(one): _bytes(image)[0]
+        for split in known.values()
+        for one, image in zip(split.ids.tolist(), split.images, strict=True)
+    }
     return Made(read_study(path), answers if met else {"validation": answers["validation"]}, pictures)
 
 
 def _answers(split: Split, runs: Mapping[str, Sequence[Any]]) -> Answers:
     values = {}
     for name, records in runs.items():
-        arrays = [np.load(record.path / file)["mse"] for record in records
-                  for file in (VALIDATION_EVIDENCE, "evidence.npz") if _is_of(record.path / file, split.name)]  # fmt: skip
+        arrays = [
+            np.load(record.path / file)["mse"]
+            for record in records
+            for file in (VALIDATION_EVIDENCE, "evidence.npz")
+            if _is_of(record.path / file, split.name)
+        ]
         values[name] = np.stack(arrays).astype(np.float64)
     return Answers(split.name, split.ids, split.labels, CLASSES, {}, MEASURES["reconstruct"], values)
 
@@ -149,12 +211,32 @@ def _is_of(file: Path, split: str) -> bool:
     return file.exists() and str(np.load(file)["split"]) == split
 
 
-def _run(path: Path, model: Mapping[str, Any], seed: int, known: Mapping[str, Split], denoise: bool, variational: bool, met: bool) -> Path:
+def _run(
+    path: Path,
+    model: Mapping[str, Any],
+    seed: int,
+    known: Mapping[str, Split],
+    denoise: bool,
+    variational: bool,
+    met: bool,
+) -> Path:
     """A run directory: what fake_run writes, with the files that a reconstruction has otherwise."""
     size, depth = int(model["representation"]), int(model["depth"])
-    fake_run.make(path, epochs=3, steps_per_epoch=20, count=20, shape=(1, 8, 8), validation=True, test=False, seed=seed, classes=CLASSES)
-    noise = '[task.denoise]\namount = 0.2' if denoise else ""
-    toml = TOML.format(kind=model["kind"], representation=size, depth=depth, variational=str(variational).lower(), noise=noise)
+    fake_run.make(
+        path,
+        epochs=3,
+        steps_per_epoch=20,
+        count=20,
+        shape=(1, 8, 8),
+        validation=True,
+        test=False,
+        seed=seed,
+        classes=CLASSES,
+    )
+    noise = "[task.denoise]\namount = 0.2" if denoise else ""
+    toml = TOML.format(
+        kind=model["kind"], representation=size, depth=depth, variational=str(variational).lower(), noise=noise
+    )
     (path / "experiment.toml").write_text(toml)
     identity = build(tomllib.loads(toml), "fake").hash()
     state = json.loads((path / "state.json").read_text())
@@ -168,19 +250,37 @@ def _run(path: Path, model: Mapping[str, Any], seed: int, known: Mapping[str, Sp
     shown = ("validation", "test") if met else ("validation",)
     result = json.loads((path / "result.json").read_text())
     sizes = {"parameters": 1000 * size, "multiply_adds": 900 * size, "bytes": 4000 * size}
-    _write(path / "result.json", {
-        **result, **sizes, "experiment": identity, "seed": seed, "seconds": 6.0 + seed, "seconds_per_epoch": 2.0 + seed / 3,
-        "looks": int(met), "train": {key: scored["train"][key] for key in ("loss", "mse", "count", "psnr", "ssim")},
-        **{name: scored[name] for name in shown},
-    })  # fmt: skip
+    _write(
+        path / "result.json",
+        {
+            **result,
+            **sizes,
+            "experiment": identity,
+            "seed": seed,
+            "seconds": 6.0 + seed,
+            "seconds_per_epoch": 2.0 + seed / 3,
+            "looks": int(met),
+            "train": {key: scored["train"][key] for key in ("loss", "mse", "count", "psnr", "ssim")},
+            **{name: scored[name] for name in shown},
+        },
+    )
     file = {name: "evidence.npz" if name == shown[-1] else VALIDATION_EVIDENCE for name in shown}
     for name in shown:
         np.savez_compressed(path / file[name], **evidence[name])
     with open(path / "metrics.jsonl", "w") as metrics:
         for epoch in (1, 2, 3):
-            both = {name: {"loss": scored[name]["mse"] * 9 / epoch**2, "mse": scored[name]["mse"] * 9 / epoch**2}
-                    for name in ("train", "validation")}  # fmt: skip
-            record = {"epoch": epoch, "step": 20 * epoch, "examples": 600 * epoch, "learning_rate": 0.01, "seconds": 2.0 * epoch, **both}
+            both = {
+                name: {"loss": scored[name]["mse"] * 9 / epoch**2, "mse": scored[name]["mse"] * 9 / epoch**2}
+                for name in ("train", "validation")
+            }
+            record = {
+                "epoch": epoch,
+                "step": 20 * epoch,
+                "examples": 600 * epoch,
+                "learning_rate": 0.01,
+                "seconds": 2.0 * epoch,
+                **both,
+            }
             metrics.write(json.dumps(record) + "\n")
     return path
 
@@ -188,19 +288,30 @@ def _run(path: Path, model: Mapping[str, Any], seed: int, known: Mapping[str, Sp
 def _scored(split: Split, made: np.ndarray, size: int, denoise: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """A split's scores as in result.json, and its evidence."""
     errors = ((made - split.images) ** 2).mean(1)
-    noise = np.random.default_rng(len(split.name)).normal(0, 0.2, split.images.shape)         # the same for every run, as in scoring
+    noise = np.random.default_rng(len(split.name)).normal(
+        0, 0.2, split.images.shape
+    )  # the same for every run, as in scoring
     noisy = np.clip(split.images + noise, 0, 1)
     ladder = [k for k in (1, 2, 5, 8, 16, 32, 60) if k <= max(size, 60)]
     beside = [float(((split.pca(k) - split.images) ** 2).mean()) for k in ladder]
     worst = np.argsort(-errors.astype(np.float32), kind="stable")[:20]
     arrays: dict[str, Any] = {
-        "split": np.array(split.name), "labels": split.labels, "ids": split.ids, "mse": errors.astype(np.float32),
-        "psnr": (-10 * np.log10(errors)).astype(np.float32), "ssim": (1 - 3 * errors).astype(np.float32),
+        "split": np.array(split.name),
+        "labels": split.labels,
+        "ids": split.ids,
+        "mse": errors.astype(np.float32),
+        "psnr": (-10 * np.log10(errors)).astype(np.float32),
+        "ssim": (1 - 3 * errors).astype(np.float32),
         "representation": split.fitted.transform(split.images)[:, :size].astype(np.float32),
-        "pca_components": np.array(ladder), "pca_mse": np.array(beside),
-    }  # fmt: skip
+        "pca_components": np.array(ladder),
+        "pca_mse": np.array(beside),
+    }
     for which, index in (("first", np.arange(20)), ("worst", worst)):
-        arrays |= {f"{which}_index": index, f"{which}_pixels": _bytes(split.images[index]), f"{which}_reconstructions": _bytes(made[index])}
+        arrays |= {
+            f"{which}_index": index,
+            f"{which}_pixels": _bytes(split.images[index]),
+            f"{which}_reconstructions": _bytes(made[index]),
+        }
         arrays |= {f"{which}_noisy": _bytes(noisy[index])} if denoise else {}
     values = {key: float(arrays[key].mean(dtype=np.float64)) for key in ("mse", "psnr", "ssim")}
     pca = {"components": size, "mse": float(((split.pca(size) - split.images) ** 2).mean())}
@@ -213,13 +324,16 @@ def _pictured(split: Split, size: int, seed: int) -> dict[str, Any]:
     made, rng = split.pca(size), np.random.default_rng(seed)
     ends = np.array([[3, 7], [20, 2], [50, 51]])
     steps = np.linspace(0, 1, 9)[:, None]
-    fading = (1 - steps) * made[ends[:, 0], None] + steps * made[ends[:, 1], None]                  # (3, 9, 64)
+    fading = (1 - steps) * made[ends[:, 0], None] + steps * made[ends[:, 1], None]  # (3, 9, 64)
     return {
-        "first_pca": _bytes(made[:20]), "first_pca_mse": ((made - split.images) ** 2).mean(1)[:20], "interpolation_index": ends,
-        "pca_samples": _bytes(made[100 - size : 120 - size]), "samples": _bytes(rng.random((20, 64))),
+        "first_pca": _bytes(made[:20]),
+        "first_pca_mse": ((made - split.images) ** 2).mean(1)[:20],
+        "interpolation_index": ends,
+        "pca_samples": _bytes(made[100 - size : 120 - size]),
+        "samples": _bytes(rng.random((20, 64))),
         "pca_interpolations": _bytes(fading.reshape(-1, 64)).reshape(3, 9, 1, 8, 8),
         "interpolations": _bytes(rng.random((27, 64))).reshape(3, 9, 1, 8, 8),
-    }  # fmt: skip
+    }
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:

@@ -71,47 +71,95 @@ def make(
     pixels, labels = images(len(classes), color, scale)
     flat = pixels.reshape(len(pixels), -1) / 255
     ends = np.cumsum([counts["train"], counts["chosen_on"], counts["shown"]])
-    rows = {key: np.arange(end - counts[key], end) for key, end in zip(("train", "chosen_on", "shown"), ends, strict=True)}
+    rows = {
+        key: np.arange(end - counts[key], end) for key, end in zip(("train", "chosen_on", "shown"), ends, strict=True)
+    }
     rng = np.random.default_rng([seed, run_seed])
     fitted = PCA(min(size, flat.shape[1])).fit(flat[rows["train"]])
     features = {
-        "representation": fitted.transform(flat + rng.normal(0, noise, flat.shape)).astype(np.float32), "pixels": flat,
-        "pca": fitted.transform(flat), "untrained": flat @ rng.normal(size=(flat.shape[1], size)),
-    }  # fmt: skip
-    titles = {"representation": f"representation, {size} values", "pixels": "pixels", "pca": f"PCA, {size} components",
-              "untrained": "untrained encoder"}  # fmt: skip
+        "representation": fitted.transform(flat + rng.normal(0, noise, flat.shape)).astype(np.float32),
+        "pixels": flat,
+        "pca": fitted.transform(flat),
+        "untrained": flat @ rng.normal(size=(flat.shape[1], size)),
+    }
+    titles = {
+        "representation": f"representation, {size} values",
+        "pixels": "pixels",
+        "pca": f"PCA, {size} components",
+        "untrained": "untrained encoder",
+    }
     features = {key: value for key, value in features.items() if key not in without}
     known = {key: labels[some] for key, some in rows.items()}
     sources, predictions, matrices = [], [], []
     for key, values in features.items():
-        found = [_probe(kind, {part: values[some] for part, some in rows.items()}, known, classes) for kind in spec.probes]
-        near = NearestNeighbors(n_neighbors=8, metric="cosine").fit(values[rows["train"]]).kneighbors(values[rows["shown"]])[1]
+        found = [
+            _probe(kind, {part: values[some] for part, some in rows.items()}, known, classes) for kind in spec.probes
+        ]
+        near = (
+            NearestNeighbors(n_neighbors=8, metric="cosine")
+            .fit(values[rows["train"]])
+            .kneighbors(values[rows["shown"]])[1]
+        )
         same = known["train"][near] == known["shown"][:, None]
-        sources.append({"name": key, "title": titles[key], "size": values.shape[1], "seconds": 0.5, "probes": [one for one, _ in found],
-                        "precision": {"1": float(same[:, :1].mean()), "8": float(same.mean())}})  # fmt: skip
+        sources.append(
+            {
+                "name": key,
+                "title": titles[key],
+                "size": values.shape[1],
+                "seconds": 0.5,
+                "probes": [one for one, _ in found],
+                "precision": {"1": float(same[:, :1].mean()), "8": float(same.mean())},
+            }
+        )
         predictions.append([said for _, said in found])
         matrices.append([confusion_matrix(known["shown"], said, labels=range(len(classes))) for _, said in found])
     arrays: dict[str, np.ndarray] = {
-        "labels": known["shown"], "ids": np.stack([rows["shown"], 0 * rows["shown"]], 1), "predictions": np.array(predictions, np.int64),
-        "confusion": np.array(matrices, np.int64), "spectrum": fitted.explained_variance_ratio_ / fitted.explained_variance_ratio_.sum(),
-    }  # fmt: skip
+        "labels": known["shown"],
+        "ids": np.stack([rows["shown"], 0 * rows["shown"]], 1),
+        "predictions": np.array(predictions, np.int64),
+        "confusion": np.array(matrices, np.int64),
+        "spectrum": fitted.explained_variance_ratio_ / fitted.explained_variance_ratio_.sum(),
+    }
     arrays |= _retrieval(features, pixels, rows, known, len(classes))
     drawn = _maps(arrays, features, pixels, rows, known, maps, projected)
     result = {
-        "format_version": 1, "name": name, "experiment": "fake", "seed": run_seed, "model_sha256": weights,
-        "command": f"smallvision probe {name} --seed {seed}", "classes": list(classes), "split": split, "chosen_on": chosen_on,
-        "counts": counts, "looks": int(split == "test"), "sources": sources,
+        "format_version": 1,
+        "name": name,
+        "experiment": "fake",
+        "seed": run_seed,
+        "model_sha256": weights,
+        "command": f"smallvision probe {name} --seed {seed}",
+        "classes": list(classes),
+        "split": split,
+        "chosen_on": chosen_on,
+        "counts": counts,
+        "looks": int(split == "test"),
+        "sources": sources,
         "dimensions": {"dead": 0, "duplicates": 1, "effective_rank": 4.25},
         "comparisons": _comparisons(np.array(predictions) == known["shown"], list(features), spec.probes),
-        "maps": drawn, "notes": list(notes),
-        "environment": {"format_version": 1, "smallvision": "0.1.0", "python": "3.11.7", "platform": "Linux", "processor": "A processor",
-                        "cores": 2, "packages": {}, "device": "cpu", "device_name": "A processor", "threads": 1, "precision": "fp32",
-                        "deterministic": True},
-    }  # fmt: skip
+        "maps": drawn,
+        "notes": list(notes),
+        "environment": {
+            "format_version": 1,
+            "smallvision": "0.1.0",
+            "python": "3.11.7",
+            "platform": "Linux",
+            "processor": "A processor",
+            "cores": 2,
+            "packages": {},
+            "device": "cpu",
+            "device_name": "A processor",
+            "threads": 1,
+            "precision": "fp32",
+            "deterministic": True,
+        },
+    }
     return probes.write(run_path, spec, result, arrays)
 
 
-def _probe(kind: str, values: dict[str, np.ndarray], known: dict[str, np.ndarray], classes: Sequence[str]) -> tuple[dict[str, Any], Any]:
+def _probe(
+    kind: str, values: dict[str, np.ndarray], known: dict[str, np.ndarray], classes: Sequence[str]
+) -> tuple[dict[str, Any], Any]:
     tried, models = [], {}
     scaler = StandardScaler().fit(values["train"]) if kind == "linear" else None
     given = {key: scaler.transform(value) if scaler else value for key, value in values.items()}
@@ -122,14 +170,27 @@ def _probe(kind: str, values: dict[str, np.ndarray], known: dict[str, np.ndarray
     best = max(tried, key=lambda one: (one[1], -one[0]))[0]
     said = models[best].predict(given["shown"])
     columns = precision_recall_fscore_support(known["shown"], said, labels=range(len(classes)), zero_division=0)
-    per_class = [{"class": name, **{key: float(column[i]) for key, column in zip(("precision", "recall", "f1"), columns[:3], strict=True)},
-                  "support": int(columns[3][i])} for i, name in enumerate(classes)]  # fmt: skip
+    per_class = [
+        {
+            "class": name,
+            **{key: float(column[i]) for key, column in zip(("precision", "recall", "f1"), columns[:3], strict=True)},
+            "support": int(columns[3][i]),
+        }
+        for i, name in enumerate(classes)
+    ]
     right = int((said == known["shown"]).sum())
     return {
-        "kind": kind, "setting": "C" if scaler else "k", "value": best, "tried": tried, "count": len(said), "accuracy": right / len(said),
-        "interval": list(wilson(right, len(said))), "notes": [], "per_class": per_class,
+        "kind": kind,
+        "setting": "C" if scaler else "k",
+        "value": best,
+        "tried": tried,
+        "count": len(said),
+        "accuracy": right / len(said),
+        "interval": list(wilson(right, len(said))),
+        "notes": [],
+        "per_class": per_class,
         "macro_f1": float(f1_score(known["shown"], said, labels=range(len(classes)), average="macro", zero_division=0)),
-    }, said  # fmt: skip
+    }, said
 
 
 def _comparisons(right: np.ndarray, sources: Sequence[str], kinds: Sequence[str]) -> list[dict[str, Any]]:
@@ -137,28 +198,50 @@ def _comparisons(right: np.ndarray, sources: Sequence[str], kinds: Sequence[str]
     if not asked:
         return []
     judged = judge([compare_runs(right[0, p], right[s, p], ("representation", sources[s])) for p, s in asked])
-    return [{"probe": kinds[p], "against": sources[s], "difference": one.difference, "interval": list(one.interval), "p": one.p,
-             "adjusted_p": one.adjusted_p, "verdict": one.verdict, "sentence": one.sentence}
-            for (p, s), one in zip(asked, judged, strict=True)]  # fmt: skip
+    return [
+        {
+            "probe": kinds[p],
+            "against": sources[s],
+            "difference": one.difference,
+            "interval": list(one.interval),
+            "p": one.p,
+            "adjusted_p": one.adjusted_p,
+            "verdict": one.verdict,
+            "sentence": one.sentence,
+        }
+        for (p, s), one in zip(asked, judged, strict=True)
+    ]
 
 
 def _retrieval(
-    features: dict[str, np.ndarray], pixels: np.ndarray, rows: dict[str, np.ndarray], known: dict[str, np.ndarray], classes: int
+    features: dict[str, np.ndarray],
+    pixels: np.ndarray,
+    rows: dict[str, np.ndarray],
+    known: dict[str, np.ndarray],
+    classes: int,
 ) -> dict[str, np.ndarray]:
     asked = np.array([np.flatnonzero(known["shown"] == label)[0] for label in range(classes)])
     out = {"query_index": asked, "query_pixels": pixels[rows["shown"][asked]]}
     for key in [name for name in ("representation", "pixels") if name in features]:
         finder = NearestNeighbors(n_neighbors=8, metric="cosine").fit(features[key][rows["train"]])
         distances, near = finder.kneighbors(features[key][rows["shown"][asked]])
-        out |= {f"neighbours_{key}_pixels": pixels[rows["train"][near]], f"neighbours_{key}_labels": known["train"][near],
-                f"neighbours_{key}_distances": distances.clip(0)}  # fmt: skip
+        out |= {
+            f"neighbours_{key}_pixels": pixels[rows["train"][near]],
+            f"neighbours_{key}_labels": known["train"][near],
+            f"neighbours_{key}_distances": distances.clip(0),
+        }
     return out
 
 
 def _maps(
-    arrays: dict[str, np.ndarray], features: dict[str, np.ndarray], pixels: np.ndarray, rows: dict[str, np.ndarray],
-    known: dict[str, np.ndarray], maps: Sequence[str], projected: Any,
-) -> list[dict[str, Any]]:  # fmt: skip
+    arrays: dict[str, np.ndarray],
+    features: dict[str, np.ndarray],
+    pixels: np.ndarray,
+    rows: dict[str, np.ndarray],
+    known: dict[str, np.ndarray],
+    maps: Sequence[str],
+    projected: Any,
+) -> list[dict[str, Any]]:
     if not maps:
         return []
     count = len(rows["shown"])

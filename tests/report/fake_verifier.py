@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from smallvision.experiment import load, to_toml
 
 NAMES = ("cat", "dog", "owl")
-THRESHOLD, SLOPE, INTERCEPT = 0.6, 3.0, 7.0             # a probability; of the head's score, which is minus the distance
+THRESHOLD, SLOPE, INTERCEPT = 0.6, 3.0, 7.0  # a probability; of the head's score, which is minus the distance
 SHAPE = (3, 8, 8)
 Arrays = dict[str, np.ndarray]
 INTERVALS = {"pair_accuracy": [0.7, 0.95], "auc": [0.8, 0.99], "equal_error": [0.05, 0.3]}
@@ -51,10 +51,20 @@ def make(
         for line in (donor / "metrics.jsonl").read_text().splitlines():
             record = json.loads(line)
             epoch = record["epoch"]
-            scores = {"loss": 0.69 / epoch, "pair_accuracy": 0.5 + 0.1 * epoch, "auc": 0.55 + 0.1 * epoch, "equal_error": 0.5 / epoch,
-                      "calibration_error": 0.02, "effective_rank": 1.9, "distance": 3.0}  # fmt: skip
-            record = {**{key: record[key] for key in ("epoch", "step", "examples", "learning_rate", "seconds")},
-                      "train": {"loss": record["train"]["loss"]}, "validation": scores}  # fmt: skip
+            scores = {
+                "loss": 0.69 / epoch,
+                "pair_accuracy": 0.5 + 0.1 * epoch,
+                "auc": 0.55 + 0.1 * epoch,
+                "equal_error": 0.5 / epoch,
+                "calibration_error": 0.02,
+                "effective_rank": 1.9,
+                "distance": 3.0,
+            }
+            record = {
+                **{key: record[key] for key in ("epoch", "step", "examples", "learning_rate", "seconds")},
+                "train": {"loss": record["train"]["loss"]},
+                "validation": scores,
+            }
             lines.write(json.dumps(record | ({"alarm": alarms[epoch]} if alarms and epoch in alarms else {})) + "\n")
     result = json.loads((donor / "result.json").read_text()) if status == "finished" else None
     for file in donor.iterdir():
@@ -66,18 +76,32 @@ def make(
         every = _pairs(rng, len(classes), spread, 4.0)
         arrays = {"split": np.array(split), **every, **_galleries(rng, every, dense), "reliability": reliability(every)}
         scored = {split: {**_scored(every, classes), "count": len(every["labels"])}}
-        short = {key: value for key, value in scored[split].items() if key in scores and key != "loss"} | {"loss": 0.1, "count": 60}
+        short = {key: value for key, value in scored[split].items() if key in scores and key != "loss"} | {
+            "loss": 0.1,
+            "count": 60,
+        }
         scored |= {name: short for name in ("train", "validation") if name != split}
         if unseen:
             new = _pairs(rng, len(unseen), 1.0, 1.5)
-            arrays |= {f"unseen_{name}": new[name] for name in ("labels", "pairs", "same", "distances", "probabilities")}
+            arrays |= {
+                f"unseen_{name}": new[name] for name in ("labels", "pairs", "same", "distances", "probabilities")
+            }
             arrays["unseen_classes"] = np.array(unseen)
             scored["unseen"] = {**_scored(new, unseen), "count": len(new["labels"])}
-        arrays["train_pixels"], arrays["train_labels"] = _pixels(rng, np.arange(20) % len(classes)), np.arange(20) % len(classes)
+        arrays["train_pixels"], arrays["train_labels"] = (
+            _pixels(rng, np.arange(20) % len(classes)),
+            np.arange(20) % len(classes),
+        )
         fitted = {"slope": SLOPE, "intercept": INTERCEPT, "threshold": THRESHOLD, "false_accept": 0.0812, "pairs": 500}
         table = {key: value for key, value in result.items() if key not in ("test", "train", "format_version")}
-        table |= {"classes": list(classes), "counts": {"train": 100}, "verifier": fitted, "experiment": experiment.hash(), **scored,
-                  "looks": int(split == "test")}  # fmt: skip
+        table |= {
+            "classes": list(classes),
+            "counts": {"train": 100},
+            "verifier": fitted,
+            "experiment": experiment.hash(),
+            **scored,
+            "looks": int(split == "test"),
+        }
         (path / "result.json").write_text(json.dumps({"format_version": 1, **table}))
         np.savez_compressed(path / "evidence.npz", **arrays)
     return path
@@ -110,17 +134,24 @@ def _pairs(rng: np.random.Generator, classes: int, spread: float, apart: float) 
     """Images around a centre for each class, on a circle; as many pairs of one class as of two, 300 in all."""
     labels = np.repeat(np.arange(classes), 20)
     turns = 2 * np.pi * np.arange(classes) / classes
-    made = apart * np.stack([np.cos(turns), np.sin(turns)], 1)[labels] / 2 + spread * rng.standard_normal((len(labels), 2))
+    made = apart * np.stack([np.cos(turns), np.sin(turns)], 1)[labels] / 2 + spread * rng.standard_normal(
+        (len(labels), 2)
+    )
     one, other = np.triu_indices(len(labels), 1)
     same = labels[one] == labels[other]
     rows = np.concatenate([rng.permutation(np.flatnonzero(kind))[:150] for kind in (same, ~same)])
     pairs = rng.permutation(np.stack([one, other], 1)[rows])
     distances = np.linalg.norm(made[pairs[:, 0]] - made[pairs[:, 1]], axis=1)
     return {
-        "labels": labels, "ids": np.stack([rng.integers(0, 2**62, len(labels)), np.zeros(len(labels), np.int64)], 1),
-        "representation": made.astype(np.float32), "pairs": pairs, "same": (labels[pairs[:, 0]] == labels[pairs[:, 1]]).astype(np.int64),
-        "distances": distances, "scores": -distances, "probabilities": expit(SLOPE * -distances + INTERCEPT),
-    }  # fmt: skip
+        "labels": labels,
+        "ids": np.stack([rng.integers(0, 2**62, len(labels)), np.zeros(len(labels), np.int64)], 1),
+        "representation": made.astype(np.float32),
+        "pairs": pairs,
+        "same": (labels[pairs[:, 0]] == labels[pairs[:, 1]]).astype(np.int64),
+        "distances": distances,
+        "scores": -distances,
+        "probabilities": expit(SLOPE * -distances + INTERCEPT),
+    }
 
 
 def _scored(arrays: Arrays, classes: Sequence[str]) -> dict[str, Any]:
@@ -132,34 +163,58 @@ def _scored(arrays: Arrays, classes: Sequence[str]) -> dict[str, Any]:
         for b in range(a, len(classes)):
             some = [i for i, (p, q) in enumerate(arrays["pairs"]) if sorted((labels[p], labels[q])) == [a, b]]
             if some:
-                rows.append({"classes": [classes[a], classes[b]], "pairs": len(some), "distance": float(arrays["distances"][some].mean()),
-                             "accuracy": float((said[some] == (same[some] == 1)).mean())})  # fmt: skip
+                rows.append(
+                    {
+                        "classes": [classes[a], classes[b]],
+                        "pairs": len(some),
+                        "distance": float(arrays["distances"][some].mean()),
+                        "accuracy": float((said[some] == (same[some] == 1)).mean()),
+                    }
+                )
     bins = reliability(arrays)
     return {
-        "loss": float(-np.log(np.where(same == 1, likely, 1 - likely)).mean()), "pair_accuracy": float((said == (same == 1)).mean()),
-        "auc": float(roc_auc_score(same, likely)), "equal_error": 0.125, "effective_rank": 1.97, "distance": 3.2,
-        "calibration_error": float((bins[:, 2] * np.abs(bins[:, 0] - bins[:, 1])).sum() / len(same)), "pairs": len(same),
-        "threshold": THRESHOLD, "false_accept": float(said[same == 0].mean()), "true_accept": float(said[same == 1].mean()),
-        "intervals": INTERVALS, "precision_at_1": 0.9, "r_precision": 0.8, "knn_accuracy": 0.95, "class_pairs": rows,
+        "loss": float(-np.log(np.where(same == 1, likely, 1 - likely)).mean()),
+        "pair_accuracy": float((said == (same == 1)).mean()),
+        "auc": float(roc_auc_score(same, likely)),
+        "equal_error": 0.125,
+        "effective_rank": 1.97,
+        "distance": 3.2,
+        "calibration_error": float((bins[:, 2] * np.abs(bins[:, 0] - bins[:, 1])).sum() / len(same)),
+        "pairs": len(same),
+        "threshold": THRESHOLD,
+        "false_accept": float(said[same == 0].mean()),
+        "true_accept": float(said[same == 1].mean()),
+        "intervals": INTERVALS,
+        "precision_at_1": 0.9,
+        "r_precision": 0.8,
+        "knn_accuracy": 0.95,
+        "class_pairs": rows,
         "dimensions": {"dead": 0, "duplicates": 1, "effective_rank": 1.97},
-    }  # fmt: skip
+    }
 
 
 def _galleries(rng: np.random.Generator, arrays: Arrays, dense: bool) -> Arrays:
     """The surest pairs of each kind, with the nearest of the split's own images in place of training images."""
     same, likely, made = arrays["same"] == 1, arrays["probabilities"], arrays["representation"].astype(np.float64)
     said = likely >= THRESHOLD
-    kinds = {"right_same": said & same, "right_other": ~said & ~same, "wrong_same": said & ~same, "wrong_other": ~said & same}
+    kinds = {
+        "right_same": said & same,
+        "right_other": ~said & ~same,
+        "wrong_same": said & ~same,
+        "wrong_other": ~said & same,
+    }
     apart = cdist(made, made)
     out: Arrays = {}
     for kind, there in kinds.items():
         some, sign = np.flatnonzero(there), -1 if kind.endswith("_same") else 1
         rows = some[np.argsort(sign * likely[some], kind="stable")][:12]
-        index = arrays["pairs"][rows]                                                              # (n, 2)
+        index = arrays["pairs"][rows]  # (n, 2)
         near = np.argsort(apart[index], axis=-1, kind="stable")[..., 1:4]
         out |= {
-            f"gallery_{kind}": rows, f"gallery_{kind}_pixels": _pixels(rng, index), f"gallery_{kind}_near": _pixels(rng, near),
+            f"gallery_{kind}": rows,
+            f"gallery_{kind}_pixels": _pixels(rng, index),
+            f"gallery_{kind}_near": _pixels(rng, near),
             f"gallery_{kind}_near_labels": arrays["labels"][near],
             f"gallery_{kind}_near_distances": np.take_along_axis(apart[index], near, -1),
-        }  # fmt: skip
+        }
     return out

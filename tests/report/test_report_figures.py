@@ -16,7 +16,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from smallvision.errors import BadInput
-from smallvision.report import figures, pictures, series, style
+from smallvision.rendering import embed, style
+from smallvision.report.run import figures, series
 from smallvision.runs.read import RunRecord, read_run
 
 
@@ -34,8 +35,12 @@ def texts(figure: Figure) -> list[str]:
 
 
 def test_every_step_has_its_loss_over_the_images_seen() -> None:
-    steps = [{"examples": 40, "loss": [4.0, 3.0]}, {"examples": 50, "loss": [2.0]}, {"examples": 50, "loss": []},
-             {"examples": 90, "loss": [1.0, 0.5]}]  # fmt: skip
+    steps = [
+        {"examples": 40, "loss": [4.0, 3.0]},
+        {"examples": 50, "loss": [2.0]},
+        {"examples": 50, "loss": []},
+        {"examples": 90, "loss": [1.0, 0.5]},
+    ]
     examples, losses = series.per_step(steps)
     np.testing.assert_allclose(examples, [20, 40, 50, 70, 90])
     np.testing.assert_allclose(losses, [4, 3, 2, 1, 0.5])
@@ -64,7 +69,8 @@ def test_loss_curve_shows_what_was_recorded(tmp_path: Path) -> None:
     figure = figures.loss_curve(record.steps, record.metrics)
     lines = labelled(figure)
     np.testing.assert_allclose(
-        lines["training, each step"].get_ydata(), functools.reduce(operator.iadd, (line["loss"] for line in record.steps), [])
+        lines["training, each step"].get_ydata(),
+        functools.reduce(operator.iadd, (line["loss"] for line in record.steps), []),
     )
     np.testing.assert_allclose(lines["training, each step"].get_xdata(), 64 * np.arange(1, 401))
     for split, name in (("validation", "validation"), ("test", "test (watched)")):
@@ -110,10 +116,10 @@ def test_short_and_long_runs_are_drawn_and_stay_small(tmp_path: Path, epochs: in
     record = run(tmp_path, epochs=epochs, steps_per_epoch=steps, status="running", validation=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        size = len(pictures.svg(figures.loss_curve(record.steps, record.metrics), "loss", "a"))
+        size = len(embed.svg(figures.loss_curve(record.steps, record.metrics), "loss", "a"))
         assert size < 70_000
         if epochs:
-            assert len(pictures.svg(figures.curves(record.metrics), "curves", "b")) < 70_000
+            assert len(embed.svg(figures.curves(record.metrics), "curves", "b")) < 70_000
 
 
 @pytest.mark.parametrize("k", [2, 10, 20, 21, 100])
@@ -205,7 +211,7 @@ def test_hostile_class_names_are_drawn_as_text() -> None:
     matrix = np.eye(len(HOSTILE), dtype=np.int64)
     rows = [{"class": name, "precision": 1.0, "recall": 1.0, "f1": 1.0} for name in HOSTILE]
     for figure in (figures.confusion(matrix, HOSTILE), figures.per_class(rows)):
-        text = pictures.svg(figure, 'alt "quoted" <b>', "p")
+        text = embed.svg(figure, 'alt "quoted" <b>', "p")
         assert "<script" not in text
         assert "&lt;script&gt;" in text
         assert "$\\frac{" in text
@@ -217,8 +223,8 @@ def test_hostile_class_names_are_drawn_as_text() -> None:
 
 def test_svg_is_the_same_every_time_and_its_ids_are_its_own(tmp_path: Path) -> None:
     record = run(tmp_path, epochs=3)
-    first, again = (pictures.svg(figures.curves(record.metrics), "alt", "one") for _ in range(2))
-    other = pictures.svg(figures.curves(record.metrics), "alt", "two")
+    first, again = (embed.svg(figures.curves(record.metrics), "alt", "one") for _ in range(2))
+    other = embed.svg(figures.curves(record.metrics), "alt", "two")
     assert first == again
     ids, others = (set(re.findall(r' id="([^"]+)"', text)) for text in (first, other))
     assert ids

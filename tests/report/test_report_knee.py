@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallvision.report.knee import LEAST, knee
+from smallvision.report.study.knee import LEAST, knee
 
 
 def test_the_example_of_the_paper() -> None:
@@ -24,7 +24,10 @@ def test_where_the_slope_is_the_chords() -> None:
     assert x[place] == pytest.approx(-np.log((1 - np.exp(-3)) / 3) / 3, abs=2e-5)
 
 
-@given(st.lists(st.integers(1, 1000), min_size=3, max_size=8, unique=True), st.lists(st.integers(0, 1000), min_size=8, max_size=8))
+@given(
+    st.lists(st.integers(1, 1000), min_size=3, max_size=8, unique=True),
+    st.lists(st.integers(0, 1000), min_size=8, max_size=8),
+)
 def test_it_is_the_point_of_largest_distance_to_the_chord(sizes: list[int], errors: list[int]) -> None:
     x, y = sorted(sizes), errors[: len(sizes)]
     place = knee(x, y)
@@ -32,8 +35,10 @@ def test_it_is_the_point_of_largest_distance_to_the_chord(sizes: list[int], erro
         assert place is None
         return
     corner = np.array([(a - x[0], (b - y[-1])) for a, b in zip(x, y, strict=True)]) / (x[-1] - x[0], y[0] - y[-1])
-    area = [np.cross([1.0, -1.0, 0.0], [*(point - (0, 1)), 0.0])[2] for point in corner]      # of a parallelogram on the chord
-    below = [-one for one in area]                                                            # sqrt 2 times the distance
+    area = [
+        np.cross([1.0, -1.0, 0.0], [*(point - (0, 1)), 0.0])[2] for point in corner
+    ]  # of a parallelogram on the chord
+    below = [-one for one in area]  # sqrt 2 times the distance
     farthest = max(below)
     if farthest <= LEAST - 1e-9:
         assert place is None
@@ -46,7 +51,7 @@ def test_lines_and_hills_have_none() -> None:
     assert knee([1, 2, 3], [3, 2, 1]) is None
     assert knee([1, 2, 3, 4], [1.0, 0.99, 0.9, 0.1]) is None
     assert knee([1, 2], [2, 1]) is None
-    assert knee([0, 1, 2], [1, 0.47, 0]) is None                # 0.03 of the fall below the chord
+    assert knee([0, 1, 2], [1, 0.47, 0]) is None  # 0.03 of the fall below the chord
     assert knee([0, 1, 2], [1, 0.44, 0]) == 1
     assert knee([1, 2, 3], [1, 2, 3]) is None
 

@@ -15,11 +15,13 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from smallvision.errors import BadInput, RunFailed
-from smallvision.report import galleries, tables, words
-from smallvision.report import page as pages
-from smallvision.report.page import page, page_of_many, write
+from smallvision.rendering import format
+from smallvision.report.run import page as pages
+from smallvision.report.run import tables
+from smallvision.report.run.page import page, page_of_many, write
 from smallvision.runs import files
 from smallvision.runs.read import RunRecord, read_run
+from smallvision.tasks.classification import galleries
 
 SMALL: dict[str, Any] = {"epochs": 2, "steps_per_epoch": 20, "count": 300, "shape": (1, 8, 8)}
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -62,7 +64,7 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.words).replace(words.SPACE, " ").split())
+        return " ".join(" ".join(self.words).replace(format.SPACE, " ").split())
 
     def find(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.elements if name == tag]
@@ -116,17 +118,39 @@ def test_the_page_holds_everything(record: RunRecord, seen: Page) -> None:
     low, high = result["test"]["accuracy_interval"]
     test, text = result["test"], seen.text
     expected = [
-        f"{100 * test['accuracy']:.2f} % of 300 test images are classified correctly", f"{100 * low:.2f} to {100 * high:.2f} %",
-        "parameters 42 638", "training time 62.4 s", "seed 1", "R3: two convolutions", 'source = "npz"', "test (watched)",
-        "validation", "training images seen", "epoch", "accuracy (%)", "Conv2d", "10 × 24 × 24", "total", "186 240",
-        "The first 20 test images", "flipped and noisy", "The 20 most confident", "The first 20, in the split's order",
-        "scored 3 times", "mean and standard deviation are measured", "torch 2.9.0", "smallvision run mnist-cnn --seed 1",
-    ]  # fmt: skip
+        f"{100 * test['accuracy']:.2f} % of 300 test images are classified correctly",
+        f"{100 * low:.2f} to {100 * high:.2f} %",
+        "parameters 42 638",
+        "training time 62.4 s",
+        "seed 1",
+        "R3: two convolutions",
+        'source = "npz"',
+        "test (watched)",
+        "validation",
+        "training images seen",
+        "epoch",
+        "accuracy (%)",
+        "Conv2d",
+        "10 × 24 × 24",
+        "total",
+        "186 240",
+        "The first 20 test images",
+        "flipped and noisy",
+        "The 20 most confident",
+        "The first 20, in the split's order",
+        "scored 3 times",
+        "mean and standard deviation are measured",
+        "torch 2.9.0",
+        "smallvision run mnist-cnn --seed 1",
+    ]
     for words_ in expected:
         assert words_ in text, words_
-    assert [
-        re.sub(r"[^\d.a-z]", "", c) for c in _row(seen, "validation")[:4]
-    ] == ["validation", "98.55", "5913", "6000"]
+    assert [re.sub(r"[^\d.a-z]", "", c) for c in _row(seen, "validation")[:4]] == [
+        "validation",
+        "98.55",
+        "5913",
+        "6000",
+    ]
     assert "not finished" not in text
     assert "changed" not in text
 
@@ -143,7 +167,7 @@ def test_per_class_and_pairs_are_scikit_learns(record: RunRecord, seen: Page) ->
     columns = precision_recall_fscore_support(labels, predictions, zero_division=0)
     for i, name in enumerate(result["classes"]):
         row = next(row for row in seen.rows if row and row[0] == name and len(row) == 5)
-        assert [float(cell.split(words.SPACE)[0]) for cell in row[1:4]] == [
+        assert [float(cell.split(format.SPACE)[0]) for cell in row[1:4]] == [
             round(100 * column[i], 1) for column in columns[:3]
         ]
         assert int(row[4]) == columns[3][i]
@@ -154,9 +178,7 @@ def test_per_class_and_pairs_are_scikit_learns(record: RunRecord, seen: Page) ->
     for pair in pairs:
         true, predicted = position[pair["true"]], position[pair["predicted"]]
         assert pair["count"] == matrix[true, predicted]
-        assert pair["share"] == pytest.approx(
-            matrix[true, predicted] / matrix[true].sum()
-        )
+        assert pair["share"] == pytest.approx(matrix[true, predicted] / matrix[true].sum())
     assert [pair["count"] for pair in pairs] == sorted((pair["count"] for pair in pairs), reverse=True)
 
 
@@ -172,7 +194,7 @@ def test_galleries_show_the_right_images(record: RunRecord, seen: Page) -> None:
     assert (tile.label, tile.prediction) == tuple(
         fake_run.NAMES[evidence[key][tile.index]] for key in ("labels", "predictions")
     )
-    assert tile.score == words.probability(float(chance.max()))
+    assert tile.score == format.probability(float(chance.max()))
     assert not tile.right
     alt = f"test image {tile.index}: {tile.label}, predicted {tile.prediction}"
     shown = next(image for image in seen.find("img") if image["alt"] == alt)
@@ -184,8 +206,18 @@ def test_the_same_record_gives_the_same_bytes(record: RunRecord) -> None:
     assert page(read_run(record.path)) == page(record)
 
 
-HOSTILE = ["<script>alert(1)</script>", "$\\frac{", "a\" onerror='x' b", "日本語", "y" * 300, "]]>", "-->", "{{ 7 * 7 }}", "\x00\x1b\ud800",
-           "</style></title>"]  # fmt: skip
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "$\\frac{",
+    "a\" onerror='x' b",
+    "日本語",
+    "y" * 300,
+    "]]>",
+    "-->",
+    "{{ 7 * 7 }}",
+    "\x00\x1b\ud800",
+    "</style></title>",
+]
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
@@ -215,15 +247,9 @@ def test_no_mistakes_says_so(tmp_path: Path) -> None:
 
 def test_without_a_test_split_validation_is_shown_and_said(tmp_path: Path) -> None:
     text = Page(page(make(tmp_path / "run", test=False, watched=False))).text
-    assert (
-        "This run has no test split" in text
-    )
-    assert (
-        "of 300 validation images" in text
-    )
-    assert (
-        "First validation images" in text
-    )
+    assert "This run has no test split" in text
+    assert "of 300 validation images" in text
+    assert "First validation images" in text
     assert "test images" not in text
     assert "There is no test split" in text
 
@@ -252,7 +278,10 @@ def test_a_run_that_no_command_repeats_says_why(record: RunRecord, tmp_path: Pat
     text = page(run)
     assert '<pre class="command">' not in text
     assert "No command repeats this run, because something it needs was passed in from Python" in Page(text).text
-    toml = run.experiment_toml.replace('"npz"\npath = "images.npz"', '"arrays"') + '[task]\nkind = "classify"\nloss = "custom:mine"\n'
+    toml = (
+        run.experiment_toml.replace('"npz"\npath = "images.npz"', '"arrays"')
+        + '[task]\nkind = "classify"\nloss = "custom:mine"\n'
+    )
     (run.path / "experiment.toml").write_text(toml)
     run = read_run(run.path)
     run.state["command"] = ""
@@ -304,8 +333,16 @@ def test_an_experiment_changed_afterwards_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_long_colour_run_stays_small(tmp_path: Path) -> None:
-    record = make(tmp_path / "run", epochs=50, steps_per_epoch=391, shape=(3, 32, 32), panel=True, validation=True, accuracy=0.7,
-                  filters=(64, 3, 5, 5))  # fmt: skip
+    record = make(
+        tmp_path / "run",
+        epochs=50,
+        steps_per_epoch=391,
+        shape=(3, 32, 32),
+        panel=True,
+        validation=True,
+        accuracy=0.7,
+        filters=(64, 3, 5, 5),
+    )
     assert len(page(record).encode()) < 1_500_000
 
 
@@ -377,13 +414,22 @@ def test_only_a_former_report_is_replaced(record: RunRecord, tmp_path: Path) -> 
 
 
 def test_numbers_are_written_with_their_units() -> None:
-    plain = {words.SPACE: " "}
+    plain = {format.SPACE: " "}
     cases = [
-        (words.whole(101770), "101 770"), (words.percent(0.9846), "98.46 %"), (words.probability(0.99998), "> 99.9 %"),
-        (words.probability(1.0), "100.0 %"), (words.probability(0.314), "31.4 %"), (words.seconds(62.44), "62.4 s"),
-        (words.seconds(252), "4 min 12 s"), (words.seconds(3900), "1 h 05 min"), (words.size(190632), "191 kB"),
-        (words.size(40), "40 B"), (words.size(1234567), "1.23 MB"), (words.moment(0.0), "1970-01-01 00:00 UTC"),
-        (words.moment(None), "not yet"), (words.interval([0.9758, 0.9972]), "97.58 to 99.72 %"),
-    ]  # fmt: skip
+        (format.whole(101770), "101 770"),
+        (format.percent(0.9846), "98.46 %"),
+        (format.probability(0.99998), "> 99.9 %"),
+        (format.probability(1.0), "100.0 %"),
+        (format.probability(0.314), "31.4 %"),
+        (format.seconds(62.44), "62.4 s"),
+        (format.seconds(252), "4 min 12 s"),
+        (format.seconds(3900), "1 h 05 min"),
+        (format.size(190632), "191 kB"),
+        (format.size(40), "40 B"),
+        (format.size(1234567), "1.23 MB"),
+        (format.moment(0.0), "1970-01-01 00:00 UTC"),
+        (format.moment(None), "not yet"),
+        (format.interval([0.9758, 0.9972]), "97.58 to 99.72 %"),
+    ]
     for found, expected in cases:
         assert found.translate(str.maketrans(plain)) == expected

@@ -11,8 +11,9 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 from test_report_page import Page, check_self_contained
 
-from smallvision.report import probe_study, probe_study_figures, words
-from smallvision.report.template import _environment
+from smallvision.rendering import format
+from smallvision.rendering.html import _environment
+from smallvision.report.probe import study, study_figures
 from smallvision.runs import probes
 from smallvision.runs.probes import ProbeRecord
 
@@ -37,7 +38,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Rows:
 
 @pytest.fixture(scope="module")
 def text(rows: Rows) -> str:
-    return shown(probe_study.section(rows))
+    return shown(study.section(rows))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,11 @@ def seen(text: str) -> Page:
 
 
 def shown(found: dict[str, Any]) -> str:
-    return _environment().from_string(SHOW).render(title="study", sections=[("probes", "Probes")] if found else [], found=found)
+    return (
+        _environment()
+        .from_string(SHOW)
+        .render(title="study", sections=[("probes", "Probes")] if found else [], found=found)
+    )
 
 
 def accuracies(records: list[ProbeRecord], source: int, probe: int) -> np.ndarray:
@@ -78,7 +83,7 @@ def test_the_table_holds_means_over_seeds_with_scipys_intervals(rows: Rows, seen
 
 def test_the_page_is_whole_and_shows_each_cases_first_run_and_pixels_once(rows: Rows, seen: Page, text: str) -> None:
     check_self_contained(seen, text)
-    assert shown(probe_study.section(rows)) == text
+    assert shown(study.section(rows)) == text
     assert "size &lt;2&gt;" in text
     assert "never probed" not in text
     assert len(seen.find("details")) == 3
@@ -86,7 +91,9 @@ def test_the_page_is_whole_and_shows_each_cases_first_run_and_pixels_once(rows: 
     near = [one["alt"] for one in seen.find("img") if one["alt"].startswith("training image")]
     assert len(near) == 3 * 10 * 8
     maps = [one["aria-label"] for one in seen.find("svg") if "as points by class" in one["aria-label"]]
-    assert [one.partition(":")[0] for one in maps] == ["PCA and t-SNE of the representation"] * 2 + ["PCA and t-SNE of raw pixels"]
+    assert [one.partition(":")[0] for one in maps] == ["PCA and t-SNE of the representation"] * 2 + [
+        "PCA and t-SNE of raw pixels"
+    ]
     for one in rows[0][1][0].result["maps"]:
         if one["source"] == "pixels":
             assert f"{100 * one['neighbours']:.1f} %" in seen.text
@@ -97,25 +104,38 @@ def test_the_sentence_names_the_case_that_was_best_where_it_was_chosen(rows: Row
         one = record.result["sources"][0]["probes"][probe]
         return float(dict(map(tuple, one["tried"]))[one["value"]])
 
-    means = {(name, probe): np.mean([chosen_at(one, probe) for one in records]) for name, records in rows[:2] for probe in range(3)}
+    means = {
+        (name, probe): np.mean([chosen_at(one, probe) for one in records])
+        for name, records in rows[:2]
+        for probe in range(3)
+    }
     name, probe = max(means, key=lambda pair: means[pair])
-    said = probe_study.section(rows)["sentence"].replace(words.SPACE, " ")
+    said = study.section(rows)["sentence"].replace(format.SPACE, " ")
     values = accuracies(dict(rows)[name], 0, probe)
     spread = f" ± {100 * values.std(ddof=1):.2f}" if len(values) > 1 else ""
     share = f"{100 * values.mean():.2f}{spread} %"
-    assert re.search(rf"the classes are best told from {name} by .*; on the images shown that is right for {share}, against", said)
+    assert re.search(
+        rf"the classes are best told from {name} by .*; on the images shown that is right for {share}, against", said
+    )
     for source, baseline in ((1, "raw pixels"), (2, "PCA of their own size")):
-        above = sum(accuracies(records, 0, probe).mean() > accuracies(records, source, probe).mean() for _, records in rows[:2])
+        above = sum(
+            accuracies(records, 0, probe).mean() > accuracies(records, source, probe).mean() for _, records in rows[:2]
+        )
         assert f"{above or 'none'} of 2 cases {'are' if above > 1 else 'is'} above {baseline}" in said
     assert said.endswith("means alone do not tell.")
     assert said in seen.text
 
 
 def test_the_marks_are_the_means_of_each_source(rows: Rows) -> None:
-    cases = [probe_study.Case(name, records, tuple(tuple(probe_study.results(one)) for one in records)) for name, records in rows[:2]]
+    cases = [
+        study.Case(name, records, tuple(tuple(study.results(one)) for one in records)) for name, records in rows[:2]
+    ]
     kinds, sources = ["knn-cosine", "linear"], ["representation", "pixels", "pca", "untrained"]
-    scores = {kind: [{source: one for source in sources if (one := case.score(source, kind))} for case in cases] for kind in kinds}
-    figure = probe_study_figures.dots([case.name for case in cases], scores)
+    scores = {
+        kind: [{source: one for source in sources if (one := case.score(source, kind))} for case in cases]
+        for kind in kinds
+    }
+    figure = study_figures.dots([case.name for case in cases], scores)
     for axes, probe in zip(figure.axes, (0, 2), strict=True):
         marks = [line for line in axes.lines if len(line.get_xdata()) == 1]
         expected = [100 * accuracies(records, source, probe).mean() for _, records in rows[:2] for source in range(4)]
@@ -124,13 +144,13 @@ def test_the_marks_are_the_means_of_each_source(rows: Rows) -> None:
 
 
 def test_without_probes_there_is_no_section_and_without_baselines_a_smaller_one(tmp_path: Path) -> None:
-    assert probe_study.section([]) == {}
-    assert probe_study.section([("a", [])]) == {}
+    assert study.section([]) == {}
+    assert study.section([("a", [])]) == {}
     run = tmp_path / "run"
     run.mkdir()
     small = {"train": 60, "chosen_on": 30, "shown": 30}
     fake_probe.make(run, kinds=("linear",), maps=(), without=("pixels", "pca", "untrained"), counts=small)
-    page = shown(probe_study.section([("alone", probes.standing(run))]))
+    page = shown(study.section([("alone", probes.standing(run))]))
     seen = Page(page)
     check_self_contained(seen, page)
     assert "The classes are told from alone by a linear probe; on the images shown that is right for" in seen.text

@@ -18,15 +18,17 @@ from PIL import Image
 from test_report_page import Page, check_self_contained
 
 import smallvision as sv
-from smallvision import lab
 from smallvision.errors import BadInput
 from smallvision.experiment import load
-from smallvision.lab import Place
-from smallvision.report import figures, reconstruction, reconstruction_figures
-from smallvision.report.page import page, page_of_many
-from smallvision.runs.beside import against_pca
-from smallvision.runs.measures import MEASURES
+from smallvision.metrics.metric import MEASURES
+from smallvision.report.run import figures
+from smallvision.report.run.page import page, page_of_many
 from smallvision.runs.read import RunRecord, list_runs, read_run
+from smallvision.tasks.reconstruction import figures as reconstruction_figures
+from smallvision.tasks.reconstruction import section
+from smallvision.tasks.reconstruction.wording import against_pca
+from smallvision.training import run as lab
+from smallvision.training.run import Place
 
 SHORT = ["recipe.epochs=2", "data.limit=200"]
 KINDS = {
@@ -67,14 +69,35 @@ def test_the_page_is_whole_and_says_what_was_measured(records: dict[str, RunReco
         assert page(read_run(record.path)) == text
     low, high = test["mse_interval"]
     expected = [
-        f"{test['mse']:.5f} is the mean squared error of 360", f"(95 % interval {low:.5f} to {high:.5f})", f"SSIM {test['ssim']:.3f}",
-        f"The error is {against_pca(test)}", "learned less than that", "First test images", "Worst reconstructions", "Representation",
-        f"effective rank is {test['dimensions']['effective_rank']:.1f}", "encoder", "decoder", "PCA, 8 components (test)", "Student's t",
-    ]  # fmt: skip
+        f"{test['mse']:.5f} is the mean squared error of 360",
+        f"(95 % interval {low:.5f} to {high:.5f})",
+        f"SSIM {test['ssim']:.3f}",
+        f"The error is {against_pca(test)}",
+        "learned less than that",
+        "First test images",
+        "Worst reconstructions",
+        "Representation",
+        f"effective rank is {test['dimensions']['effective_rank']:.1f}",
+        "encoder",
+        "decoder",
+        "PCA, 8 components (test)",
+        "Student's t",
+    ]
     if kind == "denoise":
-        expected += [f"left as they are have an MSE of {test['noisy_mse']:.5f}", "noisy MSE", "test (watched)", "PCA is given the clean"]
+        expected += [
+            f"left as they are have an MSE of {test['noisy_mse']:.5f}",
+            "noisy MSE",
+            "test (watched)",
+            "PCA is given the clean",
+        ]
     if kind == "variational":
-        expected += ["Samples", "Between two images", "ELBO (nats)", f"{test['kl']:.2f}", "cross-entropy + β KL per pixel (nats)"]
+        expected += [
+            "Samples",
+            "Between two images",
+            "ELBO (nats)",
+            f"{test['kl']:.2f}",
+            "cross-entropy + β KL per pixel (nats)",
+        ]
     if kind == "plain":
         expected += ["flipped and noisy, reconstructed"]
     for words in expected:
@@ -100,7 +123,9 @@ def test_each_picture_is_the_image_it_is_said_to_be(records: dict[str, RunRecord
         found = pictures(text, rf"test image \d+, \d: {which}")
         np.testing.assert_array_equal(found, np.concatenate([evidence[f"first_{n}"], evidence[f"worst_{n}"]])[:, 0])
     off = np.abs(evidence["worst_pixels"] / 255 - evidence["worst_reconstructions"] / 255)[:, 0]
-    np.testing.assert_array_equal(pictures(text, r"test image \d+, \d: error"), colormaps["magma"](off / off.max(), bytes=True)[..., :3])
+    np.testing.assert_array_equal(
+        pictures(text, r"test image \d+, \d: error"), colormaps["magma"](off / off.max(), bytes=True)[..., :3]
+    )
     assert f"from 0 (black) to {off.max():.2f}" in text
     np.testing.assert_array_equal(pictures(text, "traversal, .*"), evidence["traversals"].reshape(-1, 8, 8))
 
@@ -119,7 +144,7 @@ def test_random_codes_are_said_to_be_taught_or_not(records: dict[str, RunRecord]
 def test_the_network_stands_among_pcas_errors() -> None:
     counts, errors = [1, 2, 4, 8, 16, 64], [0.06, 0.05, 0.04, 0.03, 0.02, 0.0]
     figure = reconstruction_figures.beside(counts, errors, 4, 0.025)
-    for axes, some in zip(figure.axes, (slice(0, 5), slice(0, 5)), strict=True):            # 16 = 4 * 4; on a log axis no 0
+    for axes, some in zip(figure.axes, (slice(0, 5), slice(0, 5)), strict=True):  # 16 = 4 * 4; on a log axis no 0
         curve, mark = axes.lines
         np.testing.assert_array_equal(curve.get_xydata(), list(zip(counts[some], errors[some], strict=True)))
         np.testing.assert_array_equal(mark.get_xydata(), [[4, 0.025]])
@@ -128,21 +153,30 @@ def test_the_network_stands_among_pcas_errors() -> None:
         assert axes.get_ylim()[1] > 0.06
 
 
-@pytest.mark.parametrize(("mse", "worth"), [(0.07, "1"), (0.05, "2"), (0.049, "3 to 4"), (0.021, "9 to 16"), (0.001, "more than 16")])
+@pytest.mark.parametrize(
+    ("mse", "worth"), [(0.07, "1"), (0.05, "2"), (0.049, "3 to 4"), (0.021, "9 to 16"), (0.001, "more than 16")]
+)
 def test_how_many_components_an_error_is_worth(mse: float, worth: str) -> None:
-    evidence = {"pca_components": np.array([1, 2, 4, 8, 16]), "pca_mse": np.array([0.06, 0.05, 0.04, 0.03, 0.02]),
-                "representation": np.zeros((3, 4), np.float32), "mse": np.zeros(3)}  # fmt: skip
-    assert reconstruction._beside(evidence, {"mse": mse}, "")["same_as_pca"] == worth
+    evidence = {
+        "pca_components": np.array([1, 2, 4, 8, 16]),
+        "pca_mse": np.array([0.06, 0.05, 0.04, 0.03, 0.02]),
+        "representation": np.zeros((3, 4), np.float32),
+        "mse": np.zeros(3),
+    }
+    assert section._beside(evidence, {"mse": mse}, "")["same_as_pca"] == worth
 
 
 @pytest.mark.parametrize(
     ("mse", "pca", "words"),
     [
-        (0.0135, 0.02, "32.5 % below exact PCA with 8 components (0.02000)"), (0.021, 0.02, "5.0 % above exact PCA"),
-        (0.05, 0.02, "2.5 times that of exact PCA"), (0.020001, 0.02, "equal to that of exact PCA"),
-        (0.01, 0.0, "above exact PCA with 8 components (0.00000), which loses nothing"), (0.0, 0.0, "equal to that of exact PCA"),
+        (0.0135, 0.02, "32.5 % below exact PCA with 8 components (0.02000)"),
+        (0.021, 0.02, "5.0 % above exact PCA"),
+        (0.05, 0.02, "2.5 times that of exact PCA"),
+        (0.020001, 0.02, "equal to that of exact PCA"),
+        (0.01, 0.0, "above exact PCA with 8 components (0.00000), which loses nothing"),
+        (0.0, 0.0, "equal to that of exact PCA"),
     ],
-)  # fmt: skip
+)
 def test_pca_in_words(mse: float, pca: float, words: str) -> None:
     assert against_pca({"mse": mse, "pca": {"components": 8, "mse": pca}}).startswith(words)
     assert against_pca({"mse": mse}) == ""
@@ -151,7 +185,9 @@ def test_pca_in_words(mse: float, pca: float, words: str) -> None:
 
 def test_curves_have_one_panel_where_loss_and_score_are_the_same(records: dict[str, RunRecord]) -> None:
     score = MEASURES["reconstruct"]
-    same, both = (figures.curves(records[kind].metrics, "loss", score, (0.5, "PCA")) for kind in ("plain", "variational"))
+    same, both = (
+        figures.curves(records[kind].metrics, "loss", score, (0.5, "PCA")) for kind in ("plain", "variational")
+    )
     assert [axes.get_ylabel() for axes in same.axes] == [score.name]
     assert [axes.get_ylabel() for axes in both.axes] == ["loss", score.name]
     for line, split in zip(both.axes[1].lines[:2], ("train", "validation"), strict=True):
@@ -167,7 +203,9 @@ def test_many_classes_show_those_of_highest_error() -> None:
     assert [bar.get_width() for bar in figure.axes[0].patches] == [i / 100 for i in range(29, 9, -1)]
 
 
-def test_an_unfinished_run_and_runs_of_two_tasks_side_by_side(records: dict[str, RunRecord], run: Path, tmp_path: Path) -> None:
+def test_an_unfinished_run_and_runs_of_two_tasks_side_by_side(
+    records: dict[str, RunRecord], run: Path, tmp_path: Path
+) -> None:
     for name in ("result.json", "evidence.npz", "model.safetensors"):
         (run / name).unlink()
     change(run / "state.json", status="interrupted")
@@ -227,27 +265,46 @@ def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
         arrays = dict(old)
     mse, worst, count = arrays["mse"], arrays["worst_index"], len(arrays["mse"])
     cases: list[tuple[dict[str, np.ndarray | None], str]] = [
-        ({"mse": None}, "mse"), ({"representation": None}, "representation"), ({"mse": -mse}, "mse has values below 0"),
-        ({"mse": mse.astype(int)}, "mse"), ({"mse": mse[:-1]}, "expected N ="), ({"psnr": arrays["psnr"] * np.nan}, "psnr"),
-        ({"labels": arrays["labels"] + 9}, "labels"), ({"labels": arrays["labels"][:-1]}, "labels"), ({"ids": arrays["ids"][:5]}, "ids"),
-        ({"worst_index": worst[::-1]}, "worst_index"), ({"worst_index": worst + count}, "worst_index"),
-        ({"worst_index": np.argsort(mse)[:20]}, "worst_index"), ({"worst_index": worst[:1].repeat(20)}, "worst_index"),
-        ({"worst_pixels": None}, "worst_pixels"), ({"first_reconstructions": None}, "first_reconstructions"),
+        ({"mse": None}, "mse"),
+        ({"representation": None}, "representation"),
+        ({"mse": -mse}, "mse has values below 0"),
+        ({"mse": mse.astype(int)}, "mse"),
+        ({"mse": mse[:-1]}, "expected N ="),
+        ({"psnr": arrays["psnr"] * np.nan}, "psnr"),
+        ({"labels": arrays["labels"] + 9}, "labels"),
+        ({"labels": arrays["labels"][:-1]}, "labels"),
+        ({"ids": arrays["ids"][:5]}, "ids"),
+        ({"worst_index": worst[::-1]}, "worst_index"),
+        ({"worst_index": worst + count}, "worst_index"),
+        ({"worst_index": np.argsort(mse)[:20]}, "worst_index"),
+        ({"worst_index": worst[:1].repeat(20)}, "worst_index"),
+        ({"worst_pixels": None}, "worst_pixels"),
+        ({"first_reconstructions": None}, "first_reconstructions"),
         ({"first_reconstructions": arrays["first_reconstructions"][:, :, :4]}, "expected H = 4"),
-        ({"first_noisy": arrays["first_pixels"]}, "worst_noisy"), ({"first_index": arrays["first_index"] - 1}, "first_index"),
-        ({"pca_mse": arrays["pca_mse"][::-1].copy()}, "pca_mse"), ({"pca_mse": arrays["pca_mse"] - 1}, "pca_mse"),
-        ({"pca_components": arrays["pca_components"] - 1}, "pca_components"), ({"pca_components": None}, "pca_components"),
-        ({"spectrum": np.full(8, np.inf)}, "spectrum"), ({"spectrum": np.zeros(9)}, "spectrum"), ({"split": np.array("tset")}, "split"),
-        ({"traversals": arrays["traversals"].astype(np.float32)}, "traversals"), ({"traversals": None}, "traversals"),
+        ({"first_noisy": arrays["first_pixels"]}, "worst_noisy"),
+        ({"first_index": arrays["first_index"] - 1}, "first_index"),
+        ({"pca_mse": arrays["pca_mse"][::-1].copy()}, "pca_mse"),
+        ({"pca_mse": arrays["pca_mse"] - 1}, "pca_mse"),
+        ({"pca_components": arrays["pca_components"] - 1}, "pca_components"),
+        ({"pca_components": None}, "pca_components"),
+        ({"spectrum": np.full(8, np.inf)}, "spectrum"),
+        ({"spectrum": np.zeros(9)}, "spectrum"),
+        ({"split": np.array("tset")}, "split"),
+        ({"traversals": arrays["traversals"].astype(np.float32)}, "traversals"),
+        ({"traversals": None}, "traversals"),
         ({"traversal_dimensions": arrays["traversal_dimensions"] + 1}, "traversal_dimensions"),
-        ({"interpolation_index": arrays["interpolation_index"] + count}, "interpolation_index"), ({"samples": mse}, "samples"),
-        ({"interpolations": arrays["interpolations"][:2]}, "interpolation"), ({"representation": mse}, "representation"),
-        ({"first_pca": None}, "first_pca"), ({"first_pca_mse": None}, "first_pca_mse"),
+        ({"interpolation_index": arrays["interpolation_index"] + count}, "interpolation_index"),
+        ({"samples": mse}, "samples"),
+        ({"interpolations": arrays["interpolations"][:2]}, "interpolation"),
+        ({"representation": mse}, "representation"),
+        ({"first_pca": None}, "first_pca"),
+        ({"first_pca_mse": None}, "first_pca_mse"),
         ({"first_pca": arrays["first_pca"] / 255}, "first_pca"),
-        ({"pca_samples": arrays["pca_samples"][:3]}, "expected drawn ="), ({"first_index": None, "first_pixels": None}, "first_index"),
+        ({"pca_samples": arrays["pca_samples"][:3]}, "expected drawn ="),
+        ({"first_index": None, "first_pixels": None}, "first_index"),
         ({"interpolations": None, "interpolation_index": None}, "interpolations"),
         ({"pca_interpolations": arrays["pca_interpolations"][:, :4]}, "expected between ="),
-    ]  # fmt: skip
+    ]
     for changed, word in cases:
         new = {name: array for name, array in {**arrays, **changed}.items() if array is not None}
         np.savez_compressed(file, **new)
@@ -258,7 +315,9 @@ def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
 
 def test_a_run_from_before_pca_was_pictured_is_shown_without_it(run: Path) -> None:
     with np.load(run / "evidence.npz") as old:
-        arrays = {name: array for name, array in old.items() if "pca" not in name or name in ("pca_components", "pca_mse")}
+        arrays = {
+            name: array for name, array in old.items() if "pca" not in name or name in ("pca_components", "pca_mse")
+        }
     np.savez_compressed(run / "evidence.npz", **arrays)
     text = page(read_run(run))
     assert len(pictures(text, r"sample \d+")) == 20
@@ -266,11 +325,15 @@ def test_a_run_from_before_pca_was_pictured_is_shown_without_it(run: Path) -> No
 
 
 WRONG = [
-    ({"mse": "0.1"}, "test.mse"), ({"mse": -0.1}, "test.mse"), ({"mse_interval": [0.1]}, "test.mse_interval has 1 values"),
-    ({"pca": {"mse": 0.1}}, "test.pca"), ({"pca": {"components": 8, "mse": float("nan")}}, "test.pca.mse"),
-    ({"per_class": [{"class": "0", "support": 1}]}, "test.per_class[0]"), ({"psnr": None}, "test.psnr"),
+    ({"mse": "0.1"}, "test.mse"),
+    ({"mse": -0.1}, "test.mse"),
+    ({"mse_interval": [0.1]}, "test.mse_interval has 1 values"),
+    ({"pca": {"mse": 0.1}}, "test.pca"),
+    ({"pca": {"components": 8, "mse": float("nan")}}, "test.pca.mse"),
+    ({"per_class": [{"class": "0", "support": 1}]}, "test.per_class[0]"),
+    ({"psnr": None}, "test.psnr"),
     ({"dimensions": {"dead": 0}}, "test.dimensions"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("values", "place"), WRONG)
@@ -296,7 +359,9 @@ def test_bytes_changed_at_random_are_refused_or_make_a_page(run: Path) -> None:
         good = file.read_bytes()
         bad = bytearray(good)
         for _ in range(chance.choice([1, 1, 4, 30])):
-            bad[chance.randrange(len(bad))] = chance.choice([chance.randrange(256), ord(chance.choice('0129"{}[],.-eE'))])
+            bad[chance.randrange(len(bad))] = chance.choice(
+                [chance.randrange(256), ord(chance.choice('0129"{}[],.-eE'))]
+            )
         file.write_bytes(bad)
         try:
             record = read_run(run)

@@ -16,15 +16,18 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 from test_report_page import Page, check_self_contained
 
-from smallvision.compared import Compared, Side
+from smallvision.comparison.runs import Compared, Side
 from smallvision.errors import BadInput
-from smallvision.report import cases, comparison, pictures, study, study_costs, study_figures, template, verdicts, words
-from smallvision.report import page as run_page
-from smallvision.report.study_costs import Point
-from smallvision.report.study_figures import Difference
-from smallvision.runs.measures import MEASURES
+from smallvision.metrics.metric import MEASURES
+from smallvision.rendering import embed, format, html
+from smallvision.report.comparison import page, verdicts
+from smallvision.report.run import page as run_page
+from smallvision.report.study import cases, costs, figures
+from smallvision.report.study import page as study
+from smallvision.report.study.costs import Point
+from smallvision.report.study.figures import Difference
 from smallvision.stats.verdict import compare_runs, judge
-from smallvision.study.record import StudyRecord, read_study
+from smallvision.study.read import StudyRecord, read_study
 
 HOSTILE = ("<script>alert(1)</script>", "x" * 60, "a & b \"quoted\" 'too' </title> ±")
 
@@ -42,9 +45,9 @@ def seen(made: fake_study.Made) -> Page:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without figures, where the test is of something else: drawing takes the most time."""
-    for room, name in ((study_figures, "forest"), (study_figures, "curves"), (study_costs, "scatter")):
+    for room, name in ((figures, "forest"), (figures, "curves"), (costs, "scatter")):
         monkeypatch.setattr(room, name, lambda *_: None)
-    monkeypatch.setattr(pictures, "svg", lambda _, alt, prefix: f"<p>{prefix}</p>")
+    monkeypatch.setattr(embed, "svg", lambda _, alt, prefix: f"<p>{prefix}</p>")
 
 
 def changed(record: StudyRecord, **result: object) -> StudyRecord:
@@ -55,35 +58,67 @@ def changed(record: StudyRecord, **result: object) -> StudyRecord:
 
 def cells(seen: Page, first: str, head: str) -> list[str]:
     """The row that begins with a case's name in the table whose head begins with `head`."""
-    start = next(i for i, row in enumerate(seen.rows) if [cell.strip() for cell in row[: head.count(",") + 1]] == head.split(","))
+    start = next(
+        i for i, row in enumerate(seen.rows) if [cell.strip() for cell in row[: head.count(",") + 1]] == head.split(",")
+    )
     row = next(row for row in seen.rows[start + 1 :] if row[0].strip().startswith(first))
-    return [" ".join(cell.replace(words.SPACE, " ").split()) for cell in row]
+    return [" ".join(cell.replace(format.SPACE, " ").split()) for cell in row]
 
 
 def test_the_page_is_whole_and_self_contained(made: fake_study.Made, seen: Page) -> None:
     text = study.page(*made)
     check_self_contained(seen, text)
     assert study.page(*made) == text
-    assert template.GENERATOR in text.encode()[:10_000]
+    assert html.GENERATOR in text.encode()[:10_000]
     assert len(seen.find("svg")) == 3
     assert "not finished" not in seen.text
     verdict = made.record.result["verdicts"][-1]
     low, high = (f"{100 * end:.2f}".replace("-", "−") for end in verdict["interval"])
     expected = [
-        "Which is better?", made.record.result["answer"]["sentence"], f"{100 * verdict['difference']:+.2f} points", f"{low} to {high}",
-        "judged on test, 400 images", "met the test split cnn, mlp", "looks at the test split 10, of 10 runs",
-        "the best is cnn . Only it and the baseline, mlp , met the test split, each of their runs once", "2 comparisons were declared",
-        "Holm's method", "one comparison by itself", "They differ in recipe.epochs: 2 against 3.", "2 workers of 1 thread",
-        "measured: 300 images/s", "latin hypercube", "recipe.learning_rate = 0.01", "as near as possible to 29 066 parameters",
-        "29 029", "smallvision run fake", "run2-s4", "torch 2.9.0", "2023-11-14 22:13 UTC", '"recipe.epochs" = 4',
-    ]  # fmt: skip
+        "Which is better?",
+        made.record.result["answer"]["sentence"],
+        f"{100 * verdict['difference']:+.2f} points",
+        f"{low} to {high}",
+        "judged on test, 400 images",
+        "met the test split cnn, mlp",
+        "looks at the test split 10, of 10 runs",
+        "the best is cnn . Only it and the baseline, mlp , met the test split, each of their runs once",
+        "2 comparisons were declared",
+        "Holm's method",
+        "one comparison by itself",
+        "They differ in recipe.epochs: 2 against 3.",
+        "2 workers of 1 thread",
+        "measured: 300 images/s",
+        "latin hypercube",
+        "recipe.learning_rate = 0.01",
+        "as near as possible to 29 066 parameters",
+        "29 029",
+        "smallvision run fake",
+        "run2-s4",
+        "torch 2.9.0",
+        "2023-11-14 22:13 UTC",
+        '"recipe.epochs" = 4',
+    ]
     for words_ in expected:
         assert words_ in seen.text, words_
     for one in made.record.result["verdicts"]:
         assert one["sentence"] in seen.text
     anchors = [one["href"][1:] for one in seen.find("a")]
-    assert anchors == ["top", "cases", "verdicts", "curves", "cost", "images", "search", "match", "machine", "runs", "asked", "environment",
-                       "repeat"]  # fmt: skip
+    assert anchors == [
+        "top",
+        "cases",
+        "verdicts",
+        "curves",
+        "cost",
+        "images",
+        "search",
+        "match",
+        "machine",
+        "runs",
+        "asked",
+        "environment",
+        "repeat",
+    ]
 
 
 def test_the_table_holds_scipys_means_and_intervals(made: fake_study.Made, seen: Page) -> None:
@@ -93,7 +128,12 @@ def test_the_table_holds_scipys_means_and_intervals(made: fake_study.Made, seen:
         low, high = stats.t.interval(0.95, 4, np.mean(accuracies), stats.sem(accuracies))
         assert row[1:3] == ["5", f"{np.mean(accuracies):.2f} ± {np.std(accuracies, ddof=1):.2f}{low:.2f} to {high:.2f}"]
         assert (row[3] == "–") == (place == 2)
-        assert row[4:8] == [f"{place + 1}0 000", ("50 000", "150 000", "450 000")[place], f"{40 * (place + 1)} kB", f"{5 + place} s"]
+        assert row[4:8] == [
+            f"{place + 1}0 000",
+            ("50 000", "150 000", "450 000")[place],
+            f"{40 * (place + 1)} kB",
+            f"{5 + place} s",
+        ]
     assert "best on validation" in cells(seen, "cnn", "case,seeds")[0]
     runs = [row for row in seen.rows if row and row[0] == "mlp, wide" and row[2].startswith("run")]
     assert [row[1] for row in runs] == list("01234")
@@ -120,7 +160,10 @@ def test_galleries_count_what_brute_force_counts(made: fake_study.Made, seen: Pa
     found = made.answers["test"]
     counts = {"cnn right, mlp wrong": 0, "mlp right, cnn wrong": 0, "changes with the seed": 0, "wrong in every run": 0}
     for column in range(len(found.labels)):
-        a, b = (sum(int(said[column] == found.labels[column]) for said in found.predictions[name]) for name in ("cnn", "mlp"))
+        a, b = (
+            sum(int(said[column] == found.labels[column]) for said in found.predictions[name])
+            for name in ("cnn", "mlp")
+        )
         counts["cnn right, mlp wrong"] += a > 2.5 > b
         counts["mlp right, cnn wrong"] += b > 2.5 > a
         counts["changes with the seed"] += a not in (0, 5) or b not in (0, 5)
@@ -136,10 +179,14 @@ def test_galleries_count_what_brute_force_counts(made: fake_study.Made, seen: Pa
         match = said.fullmatch(tile["alt"])
         assert match is not None, tile["alt"]
         assert match[1] == image.label
-        assert [(int(match[2]), match[3] or ""), (int(match[4]), match[5] or "")] == [(one.right, one.wrong) for one in image.said]
+        assert [(int(match[2]), match[3] or ""), (int(match[4]), match[5] or "")] == [
+            (one.right, one.wrong) for one in image.said
+        ]
     first = next(key for key, pixels in made.pictures.items() if pixels is shown.kinds[0].images[0].pixels)
     column = [tuple(one) for one in found.ids.tolist()].index(first)
-    wrong = [fake_study.CLASSES[value] for value in found.predictions["mlp"][:, column] if value != found.labels[column]]
+    wrong = [
+        fake_study.CLASSES[value] for value in found.predictions["mlp"][:, column] if value != found.labels[column]
+    ]
     assert wrong.count(shown.kinds[0].images[0].said[1].wrong) == max(map(wrong.count, wrong))
 
 
@@ -199,7 +246,9 @@ def test_an_unfinished_study_shows_what_there_is(tmp_path: Path) -> None:
 
 
 def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
-    made = fake_study.make(tmp_path, HOSTILE, seeds=2, question="<b>Is</b> it?\x00", confound="<i>all</i> differs", command="run '<u>'")
+    made = fake_study.make(
+        tmp_path, HOSTILE, seeds=2, question="<b>Is</b> it?\x00", confound="<i>all</i> differs", command="run '<u>'"
+    )
     text = study.page(*made)
     seen = Page(text)
     check_self_contained(seen, text)
@@ -212,28 +261,51 @@ def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
 
 
 def test_the_better_side_comes_first_in_words() -> None:
-    one = {"names": ["a", "b"], "verdict": "B is better", "difference": -0.02, "interval": [-0.0312, -0.0104], "images": [1000, 1000]}
+    one = {
+        "names": ["a", "b"],
+        "verdict": "B is better",
+        "difference": -0.02,
+        "interval": [-0.0312, -0.0104],
+        "images": [1000, 1000],
+    }
     (told,) = verdicts.listed([one])
-    assert [told[key] for key in ("badge", "minus", "points", "between")] == ["b is better", "b minus a", "+2.00", "1.04 to 3.12"]
+    assert [told[key] for key in ("badge", "minus", "points", "between")] == [
+        "b is better",
+        "b minus a",
+        "+2.00",
+        "1.04 to 3.12",
+    ]
     assert told["unit"] == "points"
     (same,) = verdicts.listed([{**one, "verdict": "not distinguishable", "interval": [-0.05, 0.01]}])
-    assert [same[key] for key in ("badge", "minus", "points", "between")] == ["not distinguishable", "a minus b", "−2.00", "−5.00 to 1.00"]
+    assert [same[key] for key in ("badge", "minus", "points", "between")] == [
+        "not distinguishable",
+        "a minus b",
+        "−2.00",
+        "−5.00 to 1.00",
+    ]
 
 
 def test_thirty_cases_are_one_page(tmp_path: Path) -> None:
     made = fake_study.make(tmp_path, [f"width {i}" for i in range(30)], seeds=1, epochs=2)
     text = study.page(*made)
     check_self_contained(Page(text), text)
-    assert len({tuple(sorted(study_figures.look(number).items())) for number in range(30)}) == 30
+    assert len({tuple(sorted(figures.look(number).items())) for number in range(30)}) == 30
     assert "29 comparisons were declared" in Page(text).text
 
 
 def test_the_forest_is_drawn_where_the_numbers_are() -> None:
-    lines = [Difference("a − b", 1.5, -0.5, 3.5, False, False), Difference("c − b", -2.0, -3.0, -1.0, True, False),
-             Difference("a − b", 2.0, 1.0, 3.0, True, True)]  # fmt: skip
-    figure = study_figures.forest(lines)
+    lines = [
+        Difference("a − b", 1.5, -0.5, 3.5, False, False),
+        Difference("c − b", -2.0, -3.0, -1.0, True, False),
+        Difference("a − b", 2.0, 1.0, 3.0, True, True),
+    ]
+    figure = figures.forest(lines)
     axes = figure.axes[0]
-    ends = [(*line.get_xdata(), *line.get_ydata()) for line in axes.lines if line.get_marker() == "None" and len(line.get_xdata()) == 2]
+    ends = [
+        (*line.get_xdata(), *line.get_ydata())
+        for line in axes.lines
+        if line.get_marker() == "None" and len(line.get_xdata()) == 2
+    ]
     spans = [one for one in ends if one[2] == one[3] and one[2] in (0, 1, 2)]
     assert spans == [(-0.5, 3.5, 0, 0), (-3.0, -1.0, 1, 1), (1.0, 3.0, 2, 2)]
     points = [line for line in axes.lines if line.get_marker() in "oD"]
@@ -246,28 +318,43 @@ def test_the_forest_is_drawn_where_the_numbers_are() -> None:
 def test_curves_are_the_mean_and_the_range_over_runs() -> None:
     rng = np.random.default_rng(0)
     loss = rng.random((3, 4))
-    runs = [[{"epoch": e + 1, "train": {"loss": float(row[e])}, "validation": {"loss": float(row[e])} if e else None} for e in range(4 - i)]
-            for i, row in enumerate(loss)]  # fmt: skip
-    epochs, mean, low, high = study_figures.over_runs(runs, "validation", "loss")
+    runs = [
+        [
+            {"epoch": e + 1, "train": {"loss": float(row[e])}, "validation": {"loss": float(row[e])} if e else None}
+            for e in range(4 - i)
+        ]
+        for i, row in enumerate(loss)
+    ]
+    epochs, mean, low, high = figures.over_runs(runs, "validation", "loss")
     assert epochs.tolist() == [2, 3, 4]
     np.testing.assert_allclose(mean, [loss[:, 1].mean(), loss[:2, 2].mean(), loss[0, 3]])
     np.testing.assert_allclose(low, [loss[:, 1].min(), loss[:2, 2].min(), loss[0, 3]])
     np.testing.assert_allclose(high, [loss[:, 1].max(), loss[:2, 2].max(), loss[0, 3]])
-    assert [len(one) for one in study_figures.over_runs([], "train", "loss")] == [0, 0, 0, 0]
-    grays = [sum(w * c for w, c in zip((0.299, 0.587, 0.114), ImageColor.getrgb(c), strict=True)) for c in study_figures.COLORS]
+    assert [len(one) for one in figures.over_runs([], "train", "loss")] == [0, 0, 0, 0]
+    grays = [
+        sum(w * c for w, c in zip((0.299, 0.587, 0.114), ImageColor.getrgb(c), strict=True)) for c in figures.COLORS
+    ]
     alike = [(i, j) for i in range(8) for j in range(i) if abs(grays[i] - grays[j]) < 25]
-    for i, j in alike:                                             # in gray line and marker must tell what colour does not
-        assert study_figures.look(i)["marker"] != study_figures.look(j)["marker"]
+    for i, j in alike:  # in gray line and marker must tell what colour does not
+        assert figures.look(i)["marker"] != figures.look(j)["marker"]
 
 
 def test_a_verifiers_own_loss_and_that_of_its_probabilities_have_a_scale_each() -> None:
     """They are two losses: the one may begin at forty while the other never is above log 2. Of other tasks it is one loss."""
-    runs = [[{"epoch": e, "train": {"loss": 40.0 / e}, "validation": {"loss": 0.7 / e, "pair_accuracy": 0.5, "accuracy": 0.5}}
-             for e in range(1, 5)]]  # fmt: skip
-    apart = [axes.get_ylim() for axes in study_figures.curves([("one", runs)], measure=MEASURES["verify"]).axes]
+    runs = [
+        [
+            {
+                "epoch": e,
+                "train": {"loss": 40.0 / e},
+                "validation": {"loss": 0.7 / e, "pair_accuracy": 0.5, "accuracy": 0.5},
+            }
+            for e in range(1, 5)
+        ]
+    ]
+    apart = [axes.get_ylim() for axes in figures.curves([("one", runs)], measure=MEASURES["verify"]).axes]
     assert apart[0][1] >= 40
     assert 0.7 <= apart[1][1] < 2
-    together = [axes.get_ylim() for axes in study_figures.curves([("one", runs)], measure=MEASURES["classify"]).axes]
+    together = [axes.get_ylim() for axes in figures.curves([("one", runs)], measure=MEASURES["classify"]).axes]
     assert together[0] == together[1]
 
 
@@ -275,36 +362,49 @@ def test_a_verifiers_own_loss_and_that_of_its_probabilities_have_a_scale_each() 
 def test_no_label_is_clipped_or_on_another(count: int) -> None:
     rng = np.random.default_rng(count)
     points = [
-        Point(f"a case of width {i}", 90 + 5 * rng.random(), 89.0, 96.0,
-              {"parameters": 1000 * (1 + i % 6), "multiply_adds": 10.0 ** rng.integers(3, 7), "seconds": 3 + i / 9, "bytes": 4000})
+        Point(
+            f"a case of width {i}",
+            90 + 5 * rng.random(),
+            89.0,
+            96.0,
+            {
+                "parameters": 1000 * (1 + i % 6),
+                "multiply_adds": 10.0 ** rng.integers(3, 7),
+                "seconds": 3 + i / 9,
+                "bytes": 4000,
+            },
+        )
         for i in range(count)
-    ]  # fmt: skip
+    ]
     points = [point._replace(low=point.value - 0.2, high=point.value + 0.2) for point in points]
-    figure = study_costs.scatter(points)
+    figure = costs.scatter(points)
     figure.draw_without_rendering()
     named = [[text for text in axes.texts if text.get_text().startswith("a case")] for axes in figure.axes]
     assert all(len(texts) == count for texts in named)
     assert not figure.legends
     for axes, texts in zip(figure.axes, named, strict=True):
-        inside, boxes = axes.get_window_extent(), [Text.get_window_extent(text) for text in texts]       # without the line
+        inside, boxes = axes.get_window_extent(), [Text.get_window_extent(text) for text in texts]  # without the line
         for place, box in enumerate(boxes):
             assert inside.x0 - 3 <= box.x0
             assert box.x1 <= inside.x1 + 3
             assert inside.y0 - 3 <= box.y0
             assert box.y1 <= inside.y1 + 3
             assert not any(box.overlaps(other) for other in boxes[:place])
-        for point, x in [(p, axes.transData.transform((p.costs[key], p.value))) for p, key in
-                         [(p, study_costs.COSTS[figure.axes.index(axes)][0]) for p in points]]:  # fmt: skip
+        for point, x in [
+            (p, axes.transData.transform((p.costs[key], p.value)))
+            for p, key in [(p, costs.COSTS[figure.axes.index(axes)][0]) for p in points]
+        ]:
             assert inside.contains(*x), point
-    assert (figure.axes[1].get_xscale() == "log") == (count > 1 and max(p.costs["multiply_adds"] for p in points) >
-                                                     10 * min(p.costs["multiply_adds"] for p in points))  # fmt: skip
+    assert (figure.axes[1].get_xscale() == "log") == (
+        count > 1 and max(p.costs["multiply_adds"] for p in points) > 10 * min(p.costs["multiply_adds"] for p in points)
+    )
 
 
 def test_without_room_there_is_a_legend() -> None:
     wall = [Point(f"no room beside {i}", 50 + i / 9, 10, 90, {"parameters": 5.0 + i}) for i in range(12)]
     many = [Point(f"n{i}", 50 + i, 49, 90, {"parameters": 5.0 + i}) for i in range(30)]
     for points in (wall, many):
-        figure = study_costs.scatter(points)
+        figure = costs.scatter(points)
         assert [text.get_text() for text in figure.legends[0].get_texts()] == [point.name for point in points]
         assert not any(axes.texts for axes in figure.axes)
 
@@ -319,7 +419,7 @@ def test_a_report_replaces_a_report_only(made: fake_study.Made, tmp_path: Path) 
     for out in (tmp_path / "thesis.html", tmp_path, tmp_path / "no" / "where.html"):
         with pytest.raises(BadInput, match="--out"):
             study.write(*made, out)
-    assert run_page.GENERATOR == template.GENERATOR
+    assert run_page.GENERATOR == html.GENERATOR
 
 
 def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None:
@@ -328,20 +428,30 @@ def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None
     judged = judge([compare_runs(found.right(side.name), found.right("mlp"), (side.name, "mlp")) for side in sides[1:]])
     keys = (("model.kind: cnn against mlp",), ())
     compared = Compared("validation", 400, sides, found, keys, ("cnn and mlp differ in <more>", ""), judged)
-    out = comparison.write(compared, found, made.pictures, tmp_path / "page.html")
+    out = page.write(compared, found, made.pictures, tmp_path / "page.html")
     text = out.read_text(encoding="utf-8")
-    assert text == comparison.page(compared, found, made.pictures)
+    assert text == page.page(compared, found, made.pictures)
     seen = Page(text)
     check_self_contained(seen, text)
     for one in judged:
         assert one.sentence in seen.text
-    for words_ in ("3 experiments compared", "Confounded. cnn and mlp differ in <more>.", "They differ in model.kind: cnn against mlp.",
-                   "2 comparisons were asked for at once", "Their experiments do not differ in a key."):  # fmt: skip
+    for words_ in (
+        "3 experiments compared",
+        "Confounded. cnn and mlp differ in <more>.",
+        "They differ in model.kind: cnn against mlp.",
+        "2 comparisons were asked for at once",
+        "Their experiments do not differ in a key.",
+    ):
         assert words_ in seen.text, words_
     low, high = stats.t.interval(0.95, 4, found.right("cnn").mean(), stats.sem(found.right("cnn").mean(1)))
     assert f"{100 * low:.2f} to {100 * high:.2f}" in cells(seen, "cnn", "case,seeds")[2]
-    pair = dataclasses.replace(compared, sides=sides[:2], differing=keys[:1], confounds=("",), verdicts=judge([
-        compare_runs(found.right("cnn"), found.right("mlp"), ("cnn", "mlp"))]))  # fmt: skip
-    alone = Page(comparison.page(pair, found, made.pictures))
+    pair = dataclasses.replace(
+        compared,
+        sides=sides[:2],
+        differing=keys[:1],
+        confounds=("",),
+        verdicts=judge([compare_runs(found.right("cnn"), found.right("mlp"), ("cnn", "mlp"))]),
+    )
+    alone = Page(page.page(pair, found, made.pictures))
     assert "cnn against mlp" in alone.text
     assert "Holm" not in alone.text

@@ -12,8 +12,9 @@ from fake_study import Made
 from PIL import Image
 from test_report_page import Page, check_self_contained
 
-from smallvision.report import pictures, study, study_costs, study_figures, study_new_images
-from smallvision.study.record import read_study
+from smallvision.rendering import embed
+from smallvision.report.study import costs, figures, page, samples
+from smallvision.study.read import read_study
 
 CASES = {"plain": {"representation": 8}, "variational": {"representation": 8}, "small": {"representation": 2}}
 
@@ -26,15 +27,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take the most time, and are tested elsewhere."""
-    for room, name in ((study_figures, "forest"), (study_figures, "curves"), (study_costs, "scatter")):
+    for room, name in ((figures, "forest"), (figures, "curves"), (costs, "scatter")):
         monkeypatch.setattr(room, name, lambda *_: None)
-    monkeypatch.setattr(pictures, "svg", lambda _, alt, prefix: f"<p>{prefix}: {alt}</p>")
+    monkeypatch.setattr(embed, "svg", lambda _, alt, prefix: f"<p>{prefix}: {alt}</p>")
 
 
 def shown(text: str, alt: str) -> np.ndarray:
     """The pictures whose description matches, decoded by Pillow: (n, 8, 8)."""
     found = [one for one in Page(text).find("img") if re.fullmatch(alt, one["alt"])]
-    return np.array([np.asarray(Image.open(io.BytesIO(base64.b64decode(one["src"].partition(",")[2])))) for one in found])
+    return np.array(
+        [np.asarray(Image.open(io.BytesIO(base64.b64decode(one["src"].partition(",")[2])))) for one in found]
+    )
 
 
 def arrays(made: Made, case: str, split: str) -> dict[str, np.ndarray]:
@@ -43,7 +46,7 @@ def arrays(made: Made, case: str, split: str) -> dict[str, np.ndarray]:
 
 
 def test_each_row_is_what_it_is_said_to_be(made: Made) -> None:
-    text = study.page(*made)
+    text = page.page(*made)
     seen = Page(text)
     check_self_contained(seen, text)
     assert "The same images through each" in seen.text
@@ -55,8 +58,12 @@ def test_each_row_is_what_it_is_said_to_be(made: Made) -> None:
     for size in (2, 8):
         own = arrays(made, "plain" if size == 8 else "small", "validation")
         name = f"PCA, {size} components"
-        np.testing.assert_array_equal(shown(text, rf"from \d to \d by {name}, \d+"), own["pca_interpolations"][:2].reshape(-1, 8, 8))
-        np.testing.assert_array_equal(shown(text, rf"sample of {name}, \d+"), own["pca_samples"][:10, 0])    # once for two networks
+        np.testing.assert_array_equal(
+            shown(text, rf"from \d to \d by {name}, \d+"), own["pca_interpolations"][:2].reshape(-1, 8, 8)
+        )
+        np.testing.assert_array_equal(
+            shown(text, rf"sample of {name}, \d+"), own["pca_samples"][:10, 0]
+        )  # once for two networks
     labels, ends = arrays(made, "plain", "validation")["labels"], [[3, 7], [20, 2]]
     for a, b in ends:
         assert f"Between two images: {labels[a]} to {labels[b]} (no. {a} and {b})" in seen.text
@@ -64,7 +71,7 @@ def test_each_row_is_what_it_is_said_to_be(made: Made) -> None:
 
 
 def test_pcas_reconstructions_stand_between_originals_and_networks(made: Made) -> None:
-    text, known = study.page(*made), fake_autoencoders.splits()
+    text, known = page.page(*made), fake_autoencoders.splits()
     for split in ("test", "validation"):
         labels = [str(label) for label in known[split].labels[:10]]
         for size in (2, 8):
@@ -74,34 +81,52 @@ def test_pcas_reconstructions_stand_between_originals_and_networks(made: Made) -
                 found = shown(text, f"{label} as PCA, {size} components makes it, MSE {error:.5f}")
                 assert (np.abs(found[0] - 255 * image.clip(0, 1).reshape(8, 8)) <= 0.51).all()
     order = [one["alt"] for one in Page(text).find("img")]
-    places = [next(place for place, alt in enumerate(order) if words in alt)
-              for words in ("as PCA, 2 components", "as PCA, 8 components", "as plain makes", "as small makes")]  # fmt: skip
+    places = [
+        next(place for place, alt in enumerate(order) if words in alt)
+        for words in ("as PCA, 2 components", "as PCA, 8 components", "as plain makes", "as small makes")
+    ]
     assert places == sorted(places)
 
 
 def test_old_runs_are_shown_without(tmp_path: Path) -> None:
     old = fake_autoencoders.make(tmp_path, CASES, seeds=1, variational=True)
-    seen = Page(study.page(*old))
+    seen = Page(page.page(*old))
     assert "The same images through each" in seen.text
-    for words in ("New images", "Between two images", "PCA, 8 components", "exact PCA with as many components as the network"):
+    for words in (
+        "New images",
+        "Between two images",
+        "PCA, 8 components",
+        "exact PCA with as many components as the network",
+    ):
         assert words not in seen.text, words
 
 
 def test_a_case_that_goes_between_other_images_is_left_out_of_that(tmp_path: Path) -> None:
     both = fake_autoencoders.make(tmp_path, CASES, seeds=1, variational=True, pictured=True)
-    file = next(path for path in (both.record.folder / "small-s0").glob("evidence*.npz") if str(np.load(path)["split"]) == "validation")
+    file = next(
+        path
+        for path in (both.record.folder / "small-s0").glob("evidence*.npz")
+        if str(np.load(path)["split"]) == "validation"
+    )
     changed = dict(np.load(file))
     np.savez_compressed(file, **{**changed, "interpolation_index": changed["interpolation_index"][::-1]})
-    found = study_new_images.new_images(study._cases(read_study(both.record.path)))
+    found = samples.new_images(page._cases(read_study(both.record.path)))
     assert found is not None
-    assert [[row.name for row in one.rows] for one in found.between] == [["PCA, 8 components", "plain", "variational"]] * 2
+    assert [[row.name for row in one.rows] for one in found.between] == [
+        ["PCA, 8 components", "plain", "variational"]
+    ] * 2
     assert "small" in [row.name for row in found.samples]
 
 
 def test_without_a_variational_or_a_plain_network_there_is_no_such_section(tmp_path: Path) -> None:
     for number, (variational, cases) in enumerate(((False, ("plain", "small")), (True, ("variational", "small")))):
-        alike = fake_autoencoders.make(tmp_path / str(number), {name: CASES[name] for name in cases}, seeds=1, variational=variational,
-                                       pictured=True)  # fmt: skip
-        text = Page(study.page(*alike)).text
+        alike = fake_autoencoders.make(
+            tmp_path / str(number),
+            {name: CASES[name] for name in cases},
+            seeds=1,
+            variational=variational,
+            pictured=True,
+        )
+        text = Page(page.page(*alike)).text
         assert "The same images through each" not in text
         assert "PCA, 8 components" in text

@@ -18,15 +18,19 @@ from scipy import stats
 from test_report_page import Page, check_self_contained
 from test_report_study import cells
 
-from smallvision.compared import Compared, Side
-from smallvision.report import cases, comparison, pictures, study, study_along, study_along_figures, study_costs, study_figures, verdicts
-from smallvision.report.cases import Case, Score
-from smallvision.report.study_along import Line
-from smallvision.report.study_costs import Point
-from smallvision.report.study_figures import Difference
-from smallvision.runs.measures import MEASURES
+from smallvision.comparison.runs import Compared, Side
+from smallvision.metrics.metric import MEASURES
+from smallvision.rendering import embed
+from smallvision.report.comparison import page, verdicts
+from smallvision.report.study import cases, figures, trend_figures, trends
+from smallvision.report.study import costs as study_costs
+from smallvision.report.study import page as study
+from smallvision.report.study.cases import Case, Score
+from smallvision.report.study.costs import Point
+from smallvision.report.study.figures import Difference
+from smallvision.report.study.trends import Line
 from smallvision.stats.verdict import compare_values, judge
-from smallvision.study.record import read_study
+from smallvision.study.read import read_study
 
 MSE = MEASURES["reconstruct"]
 SIZES = (2, 8, 32)
@@ -61,9 +65,9 @@ def deep_seen(deep: Made) -> Page:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages with what is said of a figure in its place, where the test is of something else: drawing takes the most time."""
-    for room, name in ((study_figures, "forest"), (study_figures, "curves"), (study_costs, "scatter")):
+    for room, name in ((figures, "forest"), (figures, "curves"), (study_costs, "scatter")):
         monkeypatch.setattr(room, name, lambda *_: None)
-    monkeypatch.setattr(pictures, "svg", lambda _, alt, prefix: f"<p>{prefix}: {alt}</p>")
+    monkeypatch.setattr(embed, "svg", lambda _, alt, prefix: f"<p>{prefix}: {alt}</p>")
 
 
 def every(made: Made) -> list[Case]:
@@ -76,13 +80,32 @@ def test_the_page_is_whole_and_speaks_of_no_accuracy(made: Made, seen: Page, tex
     assert len(seen.find("svg")) == 4
     assert "accurac" not in text.partition("</style>")[2]
     anchors = [one["href"][1:] for one in seen.find("a")]
-    assert anchors == ["top", "cases", "reconstructions", "verdicts", "curves", "cost", "size", "images", "machine", "runs", "asked",
-                       "environment", "repeat"]  # fmt: skip
+    assert anchors == [
+        "top",
+        "cases",
+        "reconstructions",
+        "verdicts",
+        "curves",
+        "cost",
+        "size",
+        "images",
+        "machine",
+        "runs",
+        "asked",
+        "environment",
+        "repeat",
+    ]
     judged = made.record.result["verdicts"][-1]
     low, high = (f"{end:.5f}".replace("-", "−") for end in judged["interval"])
-    for words_ in (made.record.result["answer"]["sentence"], f"representation=32 minus representation=2 −{-judged['difference']:.5f} 95",
-                   f"{low} to {high}", "lowest mean validation MSE of pixels in [0, 1]", "MSE and cost", "Down and to the left is better",
-                   "representation=32 is better"):  # fmt: skip
+    for words_ in (
+        made.record.result["answer"]["sentence"],
+        f"representation=32 minus representation=2 −{-judged['difference']:.5f} 95",
+        f"{low} to {high}",
+        "lowest mean validation MSE of pixels in [0, 1]",
+        "MSE and cost",
+        "Down and to the left is better",
+        "representation=32 is better",
+    ):
         assert words_ in seen.text, words_
 
 
@@ -90,9 +113,12 @@ def test_the_table_holds_scikit_learns_pca_and_scipys_intervals(made: Made, seen
     known = fake_autoencoders.splits()
     rows = [row for row in seen.rows if len(row) == 9 and row[1].strip() in ("validation", "test")]
     assert [(row[0].split()[0], row[1]) for row in rows] == [
-        ("representation=2", "validation"), ("representation=2", "test"), ("representation=8", "validation"),
-        ("representation=32", "validation"), ("representation=32", "test"),
-    ]  # fmt: skip
+        ("representation=2", "validation"),
+        ("representation=2", "test"),
+        ("representation=8", "validation"),
+        ("representation=32", "validation"),
+        ("representation=32", "test"),
+    ]
     for row in rows:
         name, split = row[0].split()[0], row[1]
         errors = made.answers[split].values[name]
@@ -105,15 +131,23 @@ def test_the_table_holds_scikit_learns_pca_and_scipys_intervals(made: Made, seen
         psnr = np.mean([-10 * log10(error) for error in errors.ravel()])
         assert float(row[4]) == pytest.approx(psnr, abs=0.006)
         assert float(row[5]) == pytest.approx(1 - 3 * means.mean(), abs=6e-5)
-        costs = [f"{4 * size / 1000:.3g}", f"{1000 * size:,}{900 * size:,}".replace(",", " "), "2.176.5 s"] if "=" in row[0] else []
+        costs = (
+            [f"{4 * size / 1000:.3g}", f"{1000 * size:,}{900 * size:,}".replace(",", " "), "2.176.5 s"]
+            if "=" in row[0]
+            else []
+        )
         assert [" ".join(cell.replace("\u202f", " ").split()) for cell in row[6:]] in (costs, ["", "", ""])
 
 
 def test_far_from_pca_is_said_in_times(made: Made) -> None:
     rows = {(row.case.name, row.split): row for row in study.study_reconstructions.rows(every(made))}
     row = rows["representation=32", "test"]
-    for value, pca, text in ((0.0095, 0.01, "5.0 % below PCA"), (0.01, 0.01, "as PCA"), (0.0199, 0.01, "99.0 % above PCA"),
-                             (0.118, 0.01, "11.8 times PCA’s")):  # fmt: skip
+    for value, pca, text in (
+        (0.0095, 0.01, "5.0 % below PCA"),
+        (0.01, 0.01, "as PCA"),
+        (0.0199, 0.01, "99.0 % above PCA"),
+        (0.118, 0.01, "11.8 times PCA’s"),
+    ):
         told = dataclasses.replace(row, score=Score(value, None, None, 1, MSE), pca=pca)
         assert told.against.replace("\u202f", " ") == text
     assert dataclasses.replace(row, pca=None).against == ""
@@ -141,8 +175,14 @@ def test_originals_stand_above_every_cases_reconstructions(made: Made, seen: Pag
             arrays = np.load(file)
             expected += list(arrays["first_reconstructions" if size else "first_pixels"][:10])
             errors = [f"{error:.5f}" for error in arrays["mse"][:10]]
-            alts += [f"{label} as representation={size} makes it, MSE {error}" for label, error in zip(labels[split], errors, strict=True)
-                     ] if size else labels[split]  # fmt: skip
+            alts += (
+                [
+                    f"{label} as representation={size} makes it, MSE {error}"
+                    for label, error in zip(labels[split], errors, strict=True)
+                ]
+                if size
+                else labels[split]
+            )
     assert [one["alt"] for one in found] == alts
     for one, pixels in zip(found, expected, strict=True):
         shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(one["src"].partition(",")[2]))))
@@ -158,7 +198,10 @@ def test_what_a_denoising_network_was_given_is_shown_once(deep: Made, deep_seen:
     np.testing.assert_array_equal(beside.noisy, arrays["first_noisy"][:10])
     text = deep_seen.text
     assert text.count("given with noise") == 2
-    assert f"{json.loads((deep.record.folder / 'depth-3-s0' / 'result.json').read_text())['validation']['noisy_mse']:.5f}" in text
+    assert (
+        f"{json.loads((deep.record.folder / 'depth-3-s0' / 'result.json').read_text())['validation']['noisy_mse']:.5f}"
+        in text
+    )
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -166,18 +209,29 @@ def test_all_met_the_test_split_so_it_is_shown_alone(tmp_path: Path) -> None:
     both = fake_autoencoders.make(tmp_path, {"small": {"representation": 2}, "large": {"representation": 8}}, seeds=1)
     assert [sheet.split for sheet in study.study_reconstructions.sheets(every(both))] == ["test"]
     assert "Representation size" in Page(study.page(*both)).text
-    assert study_along.returns(study_along.lines(every(both), "representation")[0]) == ""
+    assert trends.returns(trends.lines(every(both), "representation")[0]) == ""
 
 
 def test_a_lower_error_is_the_better_side(made: Made) -> None:
     entry = {"names": ["a", "b"], "images": [100, 100], "measure": dataclasses.asdict(MSE)}
     (told,) = verdicts.listed([{**entry, "verdict": "A is better", "difference": -0.002, "interval": [-0.003, -0.001]}])
     assert [told[key] for key in ("badge", "minus", "points", "between", "unit")] == [
-        "a is better", "a minus b", "−0.00200", "−0.00300 to −0.00100", ""]  # fmt: skip
-    (turned,) = verdicts.listed([{**entry, "verdict": "B is better", "difference": 0.000002, "interval": [0.000001, 0.000003]}])
+        "a is better",
+        "a minus b",
+        "−0.00200",
+        "−0.00300 to −0.00100",
+        "",
+    ]
+    (turned,) = verdicts.listed(
+        [{**entry, "verdict": "B is better", "difference": 0.000002, "interval": [0.000001, 0.000003]}]
+    )
     assert [turned[key] for key in ("badge", "minus", "points", "between")] == [
-        "b is better", "b minus a", "−0.000002", "−0.000003 to −0.000001"]  # fmt: skip
-    figure = study_figures.forest([Difference("a − b", -0.002, -0.003, -0.001, True, False)], MSE)
+        "b is better",
+        "b minus a",
+        "−0.000002",
+        "−0.000003 to −0.000001",
+    ]
+    figure = figures.forest([Difference("a − b", -0.002, -0.003, -0.001, True, False)], MSE)
     axes = figure.axes[0]
     assert [text.get_text() for text in axes.texts] == ["← the first is better", "the second is better →"]
     assert axes.get_xlabel() == "difference in MSE of pixels in [0, 1], the first minus the second"
@@ -201,63 +255,82 @@ def test_galleries_count_whose_error_is_lower(made: Made, seen: Page) -> None:
     first = shown.kinds[0].images[0]
     np.testing.assert_array_equal(first.pixels, made.pictures[tuple(made.answers["test"].ids[row].tolist())])
     assert [(one.side, one.text, one.better) for one in first.said] == [
-        ("A", f"{values[a][row]:.5f}", True), ("B", f"{values[b][row]:.5f}", False)]  # fmt: skip
+        ("A", f"{values[a][row]:.5f}", True),
+        ("B", f"{values[b][row]:.5f}", False),
+    ]
     assert f"test image: {made.answers['test'].labels[row]}; A {values[a][row]:.5f}; B {values[b][row]:.5f}" in [
-        one["alt"] for one in seen.find("img")]  # fmt: skip
+        one["alt"] for one in seen.find("img")
+    ]
     assert "changes with the seed" not in seen.text
     assert verdicts.gallery(made.answers["test"], (a, "representation=8"), made.pictures) is None
 
 
 def test_curves_show_the_measure_and_a_loss_that_is_another(made: Made, text: str) -> None:
     trained = [(case.name, case.curves) for case in every(made)]
-    figure = study_figures.curves(trained, "loss", MSE, losses=False)
+    figure = figures.curves(trained, "loss", MSE, losses=False)
     assert [axes.get_title() for axes in figure.axes] == ["training MSE", "validation MSE"]
     means = [np.mean([run[-1]["validation"]["mse"] for run in runs]) for _, runs in trained]
     assert [line.get_ydata()[-1] for line in figure.axes[1].lines] == pytest.approx(means)
     assert [axes.get_yscale() for axes in figure.axes] == ["log", "log"]
     figure.draw_without_rendering()
     assert len([one for one in figure.axes[0].get_yticklabels() if one.get_text()]) >= 2
-    titles = [axes.get_title() for axes in study_figures.curves(trained, "loss", MSE).axes]
+    titles = [axes.get_title() for axes in figures.curves(trained, "loss", MSE).axes]
     assert titles == ["training loss", "validation loss", "validation MSE"]
     assert "Training and validation MSE per epoch of 3 cases" in text
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_variational_network_has_a_loss_of_its_own(tmp_path: Path) -> None:
-    variational = fake_autoencoders.make(tmp_path, {"a": {"representation": 2}, "b": {"representation": 8}}, seeds=1, variational=True)
+    variational = fake_autoencoders.make(
+        tmp_path, {"a": {"representation": 2}, "b": {"representation": 8}}, seeds=1, variational=True
+    )
     assert "Training loss, validation loss and validation MSE" in study.page(*variational)
 
 
 def test_the_error_is_drawn_against_every_cost() -> None:
     costs = {"parameters": 5000.0, "multiply_adds": 7000.0, "seconds": 60.0, "seconds_per_epoch": 6.0, "bytes": 2.5e6}
-    points = [Point(name, 0.02 * factor, 0.018 * factor, 0.023 * factor, {key: factor * cost for key, cost in costs.items()})
-              for name, factor in (("small", 1), ("large", 2))]  # fmt: skip
+    points = [
+        Point(name, 0.02 * factor, 0.018 * factor, 0.023 * factor, {key: factor * cost for key, cost in costs.items()})
+        for name, factor in (("small", 1), ("large", 2))
+    ]
     figure = study_costs.scatter(points, MSE)
-    labels = ["size of the weights", "parameters", "multiply-adds", "training time of an epoch (s)", "training time, mean over seeds (s)"]
+    labels = [
+        "size of the weights",
+        "parameters",
+        "multiply-adds",
+        "training time of an epoch (s)",
+        "training time, mean over seeds (s)",
+    ]
     assert [axes.get_xlabel() for axes in figure.axes] == labels
-    for axes, key in zip(figure.axes, ("bytes", "parameters", "multiply_adds", "seconds_per_epoch", "seconds"), strict=True):
-        found = [(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines if line.get_marker() in "os"]
+    for axes, key in zip(
+        figure.axes, ("bytes", "parameters", "multiply_adds", "seconds_per_epoch", "seconds"), strict=True
+    ):
+        found = [
+            (float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.lines if line.get_marker() in "os"
+        ]
         assert found == [(costs[key], 0.02), (2 * costs[key], 0.04)]
         assert axes.get_ylabel() == "MSE of pixels in [0, 1]"
         assert [text.get_text() for text in axes.texts] == ["small", "large"]
 
 
 def test_the_error_against_the_size_of_the_representation(made: Made, deep: Made, deep_seen: Page) -> None:
-    (line,) = study_along.lines(every(made), "representation")
+    (line,) = trends.lines(every(made), "representation")
     assert (line.name, line.values) == ("", SIZES)
     means = [made.answers["validation"].values[f"representation={size}"].mean() for size in SIZES]
     assert [one.value for one in line.scores] == pytest.approx(means, rel=1e-6)
     validation = fake_autoencoders.splits()["validation"]
     pca = study.study_reconstructions.ladder(every(made)[0].runs[0], "validation")
-    figure = study_along_figures.against_representation([line], pca)
+    figure = trend_figures.against_representation([line], pca)
     (axes,) = figure.axes
     drawn = {one.get_label(): one for one in axes.lines}
     label = "PCA, as many components"
     np.testing.assert_array_equal(drawn[label].get_xdata(), [2, 5, 8, 16, 32])
-    np.testing.assert_allclose(drawn[label].get_ydata(), [((validation.pca(k) - validation.images) ** 2).mean() for k in (2, 5, 8, 16, 32)])
+    np.testing.assert_allclose(
+        drawn[label].get_ydata(), [((validation.pca(k) - validation.images) ** 2).mean() for k in (2, 5, 8, 16, 32)]
+    )
     assert axes.get_ylim()[0] == 0
-    assert study_along.lines(every(made), "depth") == []
-    assert study_along.lines(every(deep), "representation") == []
+    assert trends.lines(every(made), "depth") == []
+    assert trends.lines(every(deep), "representation") == []
     assert "Representation size" not in deep_seen.text
 
 
@@ -266,37 +339,47 @@ def scored(*values: float) -> tuple[Score, ...]:
 
 
 def line(values: tuple[int, ...], validation: tuple[float, ...], train: tuple[float, ...] = (), **changes: Any) -> Line:
-    made = Line("", values, scored(*validation), tuple((value,) for value in validation), scored(*(train or validation)),
-                (None,) * len(values))  # fmt: skip
+    made = Line(
+        "",
+        values,
+        scored(*validation),
+        tuple((value,) for value in validation),
+        scored(*(train or validation)),
+        (None,) * len(values),
+    )
     return dataclasses.replace(made, **changes)
 
 
 def test_the_knee_is_ringed_and_said() -> None:
     bent = line((10, 32, 100, 1000), (0.02, 0.011, 0.006, 0.004))
     assert bent.knee == 2
-    figure = study_along_figures.against_representation([bent])
+    figure = trend_figures.against_representation([bent])
     (ring,) = [one for one in figure.axes[0].lines if one.get_label() == "knee"]
     assert [(float(x), float(y)) for x, y in zip(ring.get_xdata(), ring.get_ydata(), strict=True)] == [(100, 0.006)]
     assert "autoencoder, knee at 100" in [text.get_text() for text in figure.legends[0].get_texts()]
-    said = study_along.returns(bent).replace("\u202f", " ")
+    said = trends.returns(bent).replace("\u202f", " ")
     assert said == "The knee is at 100: the error falls by 70 % from 10 to 100, and falls by 33 % from 100 to 1000."
     straight = line((2, 8, 32), (0.06, 0.04, 0.02), name="conv")
-    assert study_along.returns(straight) == "conv: no knee is seen from 2 to 32."
-    assert "knee" not in [one.get_label() for one in study_along_figures.against_representation([straight]).axes[0].lines]
+    assert trends.returns(straight) == "conv: no knee is seen from 2 to 32."
+    assert "knee" not in [one.get_label() for one in trend_figures.against_representation([straight]).axes[0].lines]
 
 
 def test_depth_overfits_only_where_training_error_falls_while_the_other_rises() -> None:
-    seen = study_along.overfitting(line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.005)))
-    assert seen.startswith("Overfitting is seen: from depth 3, the best, to depth 10 the validation error rises from 0.01000 to 0.01500 "
-                           "while the training error falls from 0.00900 to 0.00500.")  # fmt: skip
+    seen = trends.overfitting(line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.005)))
+    assert seen.startswith(
+        "Overfitting is seen: from depth 3, the best, to depth 10 the validation error rises from 0.01000 to 0.01500 "
+        "while the training error falls from 0.00900 to 0.00500."
+    )
     assert "+200.0\u202f% at depth 10" in seen
     assert seen.endswith("One seed each: another could say otherwise.")
-    harder = study_along.overfitting(line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.014)))
+    harder = trends.overfitting(line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.014)))
     assert "no overfitting, the deeper network fits even the training images less well" in harder
-    better = study_along.overfitting(line((1, 3), (0.02, 0.01)))
+    better = trends.overfitting(line((1, 3), (0.02, 0.01)))
     assert better.startswith("The validation error is lowest at depth 3, the deepest: no overfitting")
     within = line((1, 3), (0.0101, 0.0105), (0.01, 0.009), runs=((0.0100, 0.0102), (0.0101, 0.0109)))
-    assert study_along.overfitting(within).startswith("The validation error is lowest at depth 1, beyond it no network is clearly worse")
+    assert trends.overfitting(within).startswith(
+        "The validation error is lowest at depth 1, beyond it no network is clearly worse"
+    )
 
 
 def test_a_rise_within_chance_over_the_images_is_none() -> None:
@@ -304,35 +387,44 @@ def test_a_rise_within_chance_over_the_images_is_none() -> None:
     a = rng.normal(0.01, 0.001, 200)
     for shift, told in ((0.0, False), (0.001, True)):
         b = a + rng.normal(shift, 0.002, 200) + (1e-5 if shift == 0 else 0)
-        b += max(0.0, a.mean() - b.mean() + 1e-9)                                      # its mean is above in any case
+        b += max(0.0, a.mean() - b.mean() + 1e-9)  # its mean is above in any case
         assert (stats.ttest_rel(b, a).pvalue < 0.05) == told
         deeper = line((1, 3), (a.mean(), b.mean()), (0.01, 0.005), each=(a[None], b[None]))
-        assert study_along.overfitting(deeper).startswith("Overfitting is seen") == told
+        assert trends.overfitting(deeper).startswith("Overfitting is seen") == told
 
 
 def test_the_error_against_depth(deep: Made, deep_seen: Page) -> None:
-    (found,) = study_along.lines(every(deep), "depth")
+    (found,) = trends.lines(every(deep), "depth")
     assert found.values == (1, 3, 5, 10)
-    train = [json.loads((deep.record.folder / f"depth-{depth}-s0" / "result.json").read_text())["train"]["mse"] for depth in found.values]
-    figure = study_along_figures.against_depth([found])
+    train = [
+        json.loads((deep.record.folder / f"depth-{depth}-s0" / "result.json").read_text())["train"]["mse"]
+        for depth in found.values
+    ]
+    figure = trend_figures.against_depth([found])
     drawn = [one for one in figure.axes[0].lines if len(one.get_xdata()) == 4 and one.get_marker() == "o"]
     assert [one.get_xdata().tolist() for one in drawn] == [[1, 3, 5, 10]] * 2
     np.testing.assert_allclose(drawn[1].get_ydata(), train)
     assert [to_hex(one.get_markerfacecolor()) == "#ffffff" for one in drawn] == [False, True]
     assert drawn[0].get_linestyle() != drawn[1].get_linestyle()
-    said = study_along.overfitting(found)
+    said = trends.overfitting(found)
     assert said.replace("\u202f", " ") in deep_seen.text
     assert said.startswith("Overfitting is seen: from depth 5, the best, to depth 10")
 
 
 def test_a_grid_has_a_line_for_each_kind_of_network(tmp_path: Path) -> None:
-    grid = {f"{kind} {size}": {"kind": f"{kind}-autoencoder", "representation": size} for kind in ("mlp", "conv") for size in (8, 2)}
+    grid = {
+        f"{kind} {size}": {"kind": f"{kind}-autoencoder", "representation": size}
+        for kind in ("mlp", "conv")
+        for size in (8, 2)
+    }
     made = fake_autoencoders.make(tmp_path, grid, seeds=1)
-    found = study_along.lines(every(made), "representation")
+    found = trends.lines(every(made), "representation")
     assert [(one.name, one.values) for one in found] == [("mlp-autoencoder", (2, 8)), ("conv-autoencoder", (2, 8))]
     values = made.answers["validation"].values
     assert values is not None
-    assert [one.scores[0].value for one in found] == pytest.approx([values["mlp 2"].mean(), values["conv 2"].mean()], rel=1e-6)
+    assert [one.scores[0].value for one in found] == pytest.approx(
+        [values["mlp 2"].mean(), values["conv 2"].mean()], rel=1e-6
+    )
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -356,7 +448,7 @@ def test_the_page_of_a_comparison(made: Made, tmp_path: Path) -> None:
     sides = tuple(Side(name, tuple(made.record.runs(name)), found.scores(name)) for name in names)
     judged = judge([compare_values(found.values[names[1]], found.values[names[0]], MSE, names[::-1])])
     compared = Compared("validation", 120, sides, found, (("model.representation: 8 against 2",),), ("",), judged)
-    text = comparison.page(compared, found, made.pictures)
+    text = page.page(compared, found, made.pictures)
     seen = Page(text)
     check_self_contained(seen, text)
     assert "accurac" not in text.partition("</style>")[2].lower()

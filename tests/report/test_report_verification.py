@@ -18,27 +18,35 @@ from sklearn.metrics import auc, confusion_matrix, roc_auc_score
 from test_report_page import HOSTILE, Page, check_self_contained
 
 import smallvision as sv
-from smallvision import lab
-from smallvision.display import Console, result_table
+from smallvision.console.run import Console, result_table
 from smallvision.experiment import load
 from smallvision.experiment.task import VerifySpec
-from smallvision.lab import Place
-from smallvision.passed import with_digests
-from smallvision.report import figures, series, style, verification, verification_account, verification_words, words
-from smallvision.report.losses import loss_name
-from smallvision.report.page import page, page_of_many
-from smallvision.report.verification_pairs import apart, probability
-from smallvision.report.verification_rates import Curve, curve, threshold_distance
-from smallvision.runs.measures import MEASURES
+from smallvision.metrics.metric import MEASURES
+from smallvision.rendering import format, style
+from smallvision.report.run import figures, series
+from smallvision.report.run.losses import loss_name
+from smallvision.report.run.page import page, page_of_many
 from smallvision.runs.read import RunRecord, read_run
+from smallvision.tasks.verification import error_analysis, section, wording
+from smallvision.tasks.verification.pair_galleries import apart, probability
+from smallvision.tasks.verification.rates import Curve, curve, threshold_distance
+from smallvision.training import run as lab
+from smallvision.training.fingerprint import with_digests
+from smallvision.training.run import Place
 
 DENSE = ("model.head=dense", "task.loss=contrastive", "task.margin=1.0")
 COLLAPSED = "the representation has collapsed: nearly all images lie at one place; a lower rate helps"
 KINDS: dict[str, dict[str, Any]] = {
-    "plain": {}, "unseen": {"unseen": ("fox", "elk")}, "dense": {"overrides": DENSE, "unseen": ("fox", "elk")},
-    "validation": {"split": "validation", "overrides": ("protocol.test=never",), "alarms": {1: "first", 3: "then", 4: COLLAPSED}},
+    "plain": {},
+    "unseen": {"unseen": ("fox", "elk")},
+    "dense": {"overrides": DENSE, "unseen": ("fox", "elk")},
+    "validation": {
+        "split": "validation",
+        "overrides": ("protocol.test=never",),
+        "alarms": {1: "first", 3: "then", 4: COLLAPSED},
+    },
     "faultless": {"spread": 0.05},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +77,9 @@ def percent(share: float) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_page_is_whole_and_says_what_was_measured(records: dict[str, RunRecord], texts: dict[str, str], kind: str) -> None:
+def test_the_page_is_whole_and_says_what_was_measured(
+    records: dict[str, RunRecord], texts: dict[str, str], kind: str
+) -> None:
     record, arrays, text = records[kind], arrays_of(records[kind]), texts[kind]
     seen = Page(text)
     check_self_contained(seen, text)
@@ -80,40 +90,73 @@ def test_the_page_is_whole_and_says_what_was_measured(records: dict[str, RunReco
     split = "validation" if kind == "validation" else "test"
     expected = [
         f"{percent((reject + accept) / 300)} of 300 pairs of {split} images, half of them of one class, are rightly called",
-        "(95 % interval 70.00 to 95.00 %)", f"AUC {roc_auc_score(arrays['same'], arrays['probabilities']):.4f}", "equal error rate 12.50 %",
-        "Guessing would be right for 50 % of them", "from a probability of 60.0 % on", "chosen on 500 pairs of validation images",
+        "(95 % interval 70.00 to 95.00 %)",
+        f"AUC {roc_auc_score(arrays['same'], arrays['probabilities']):.4f}",
+        "equal error rate 12.50 %",
+        "Guessing would be right for 50 % of them",
+        "from a probability of 60.0 % on",
+        "chosen on 500 pairs of validation images",
         "8.12 % of those of two classes are accepted",
         f"{percent(accept / 150)} of those of one class and {percent(falsely / 150)} of those of two",
-        "expected calibration error, 15 bins", "Same or not", "Probabilities", "Pairs of classes", "Wrong answers", "Right answers",
-        "1 says what another does", "effective rank is 2.0", "Said to be of two classes, and are of one",
-        "The function", "1 / (1 + exp(−(3 s + 7)))", f"smallvision same {record.path} ONE.png OTHER.png", "run.same(",
-    ]  # fmt: skip
+        "expected calibration error, 15 bins",
+        "Same or not",
+        "Probabilities",
+        "Pairs of classes",
+        "Wrong answers",
+        "Right answers",
+        "1 says what another does",
+        "effective rank is 2.0",
+        "Said to be of two classes, and are of one",
+        "The function",
+        "1 / (1 + exp(−(3 s + 7)))",
+        f"smallvision same {record.path} ONE.png OTHER.png",
+        "run.same(",
+    ]
     if falsely or missed:
-        expected += [f"{falsely + missed} of 300 pairs are answered wrongly: {falsely} of 150 pairs of two", f"and {missed} of 150 pairs"]
+        expected += [
+            f"{falsely + missed} of 300 pairs are answered wrongly: {falsely} of 150 pairs of two",
+            f"and {missed} of 150 pairs",
+        ]
     if kind == "faultless":
-        expected += ["None of 300 pairs is answered wrongly.", "No pair of any classes was answered wrongly.", "No pair is."]
+        expected += [
+            "None of 300 pairs is answered wrongly.",
+            "No pair of any classes was answered wrongly.",
+            "No pair is.",
+        ]
     if kind == "dense":
-        expected += ["A dense head makes a number s of |a − b| and a · b", "A dense head judges, not the distance",
-                     "what the head says", "the head’s logit", "loss (contrastive + the head's)",
-                     "have a probability within 10 points", "distances, which the head does not judge by"]  # fmt: skip
+        expected += [
+            "A dense head makes a number s of |a − b| and a · b",
+            "A dense head judges, not the distance",
+            "what the head says",
+            "the head’s logit",
+            "loss (contrastive + the head's)",
+            "have a probability within 10 points",
+            "distances, which the head does not judge by",
+        ]
     else:
         at = (fake_verifier.INTERCEPT - np.log(0.6 / 0.4)) / fake_verifier.SLOPE
-        expected += [f"a distance of at most {at:.3g}", f"From 60.0 % on, which is a distance of at most {at:.3g}",
-                     "loss (triplet)", "to the left of the threshold are said to be of one class"]
+        expected += [
+            f"a distance of at most {at:.3g}",
+            f"From 60.0 % on, which is a distance of at most {at:.3g}",
+            "loss (triplet)",
+            "to the left of the threshold are said to be of one class",
+        ]
     if kind == "validation":
         expected += ["was not looked at", "were fitted on these very pairs"]
     if record.result and record.result.get("unseen"):
         found = record.result["unseen"]
         true, false = percent(found["true_accept"]), percent(found["false_accept"])
-        expected += [f"Of 300 pairs of images of classes kept out of training (fox and elk), {percent(found['pair_accuracy'])} are judged",
-                     f"{true} of the pairs of one class and {false} of those of two"]  # fmt: skip
+        expected += [
+            f"Of 300 pairs of images of classes kept out of training (fox and elk), {percent(found['pair_accuracy'])} are judged",
+            f"{true} of the pairs of one class and {false} of those of two",
+        ]
     for words_ in expected:
         assert words_ in seen.text, words_
 
 
 def row(seen: Page, first: str, length: int) -> list[str]:
     found = next(cells for cells in seen.rows if cells and cells[0] == first and len(cells) == length)
-    return [cell.replace(words.SPACE, " ") for cell in found]
+    return [cell.replace(format.SPACE, " ") for cell in found]
 
 
 def test_the_tables_hold_the_figures_and_their_intervals(records: dict[str, RunRecord], texts: dict[str, str]) -> None:
@@ -121,16 +164,25 @@ def test_the_tables_hold_the_figures_and_their_intervals(records: dict[str, RunR
     assert record.result is not None
     seen, test, new = Page(texts["unseen"]), record.result["test"], record.result["unseen"]
     ends = "70.00 to 95.00 %"
-    assert row(seen, "accuracy on pairs", 6)[1:] == ["50 %", percent(test["pair_accuracy"]), ends, percent(new["pair_accuracy"]), ends]
+    assert row(seen, "accuracy on pairs", 6)[1:] == [
+        "50 %",
+        percent(test["pair_accuracy"]),
+        ends,
+        percent(new["pair_accuracy"]),
+        ends,
+    ]
     assert row(seen, "AUC", 6)[1:4] == ["0.5", f"{test['auc']:.4f}", "0.8000 to 0.9900"]
     assert row(seen, "precision at 1", 6)[1:] == ["–", "90.00 %", "–", "90.00 %", "–"]
     assert row(seen, "classes never seen", 8)[1] == percent(new["pair_accuracy"])
     assert row(seen, "test", 8)[3:6] == [f"{test['auc']:.4f}", "12.50 %", percent(test["calibration_error"])]
     assert not any(cells[:1] == ["true accepts at 1 % false accepts"] for cells in seen.rows)
-    rates = verification.figures_table({"true_accept_1": 0.5, "true_accept_01": 0.25, "intervals": {"true_accept_1": [0.4, 0.6]}}, {})
+    rates = section.figures_table(
+        {"true_accept_1": 0.5, "true_accept_01": 0.25, "intervals": {"true_accept_1": [0.4, 0.6]}}, {}
+    )
     assert [(one["guess"], one["cells"]) for one in rates] == [
-        ("1\u202f%", [("50.00\u202f%", "40.00 to 60.00\u202f%")]), ("0.1\u202f%", [("25.00\u202f%", "–")]),
-    ]  # fmt: skip
+        ("1\u202f%", [("50.00\u202f%", "40.00 to 60.00\u202f%")]),
+        ("0.1\u202f%", [("25.00\u202f%", "–")]),
+    ]
 
 
 def test_the_most_confused_classes_come_first(records: dict[str, RunRecord], texts: dict[str, str]) -> None:
@@ -143,7 +195,7 @@ def test_the_most_confused_classes_come_first(records: dict[str, RunRecord], tex
         some = np.array([sorted(pair) == sorted((one, one if other == "itself" else other)) for pair in both])
         assert (int(count), int(missed)) == (some.sum(), wrong[some].sum())
         assert float(distance) == pytest.approx(arrays["distances"][some].mean(), rel=5e-3)
-        shares.append(float(share.split(words.SPACE)[0]))
+        shares.append(float(share.split(format.SPACE)[0]))
         assert shares[-1] == pytest.approx(100 - 100 * wrong[some].mean(), abs=0.05)
     assert shares == sorted(shares)
 
@@ -151,7 +203,10 @@ def test_the_most_confused_classes_come_first(records: dict[str, RunRecord], tex
 def pictures(text: str, alt: str) -> list[np.ndarray]:
     """The pictures whose description matches, decoded by Pillow, (C, H, W)."""
     found = [one for one in Page(text).find("img") if re.fullmatch(alt, one["alt"])]
-    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(one["src"].partition(",")[2])))).transpose(2, 0, 1) for one in found]
+    return [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(one["src"].partition(",")[2])))).transpose(2, 0, 1)
+        for one in found
+    ]
 
 
 def test_each_picture_is_the_image_it_is_said_to_be(records: dict[str, RunRecord], texts: dict[str, str]) -> None:
@@ -163,62 +218,99 @@ def test_each_picture_is_the_image_it_is_said_to_be(records: dict[str, RunRecord
     named = [one["alt"] for one in Page(text).find("img") if one["alt"].startswith("test image")]
     index = np.concatenate([arrays["pairs"][arrays[f"gallery_{kind}"]].reshape(-1) for kind in order])
     assert named == [f"test image {i}: {fake_verifier.NAMES[arrays['labels'][i]]}" for i in index]
-    near = [one["alt"].split(": ")[1].split(",")[0] for one in Page(text).find("img") if one["alt"].startswith("training image near")]
+    near = [
+        one["alt"].split(": ")[1].split(",")[0]
+        for one in Page(text).find("img")
+        if one["alt"].startswith("training image near")
+    ]
     assert near == [fake_verifier.NAMES[i] for kind in order for i in arrays[f"gallery_{kind}_near_labels"].reshape(-1)]
-    others = sum((arrays[f"gallery_{kind}_near_labels"] != arrays["labels"][arrays["pairs"][arrays[f"gallery_{kind}"]]][..., None]).sum()
-                 for kind in order)  # fmt: skip
+    others = sum(
+        (
+            arrays[f"gallery_{kind}_near_labels"]
+            != arrays["labels"][arrays["pairs"][arrays[f"gallery_{kind}"]]][..., None]
+        ).sum()
+        for kind in order
+    )
     assert [one.get("class") for one in Page(text).find("li")].count("other") == others > 0
 
 
 @pytest.mark.parametrize(
     ("error", "likely", "words_"),
     [
-        (0.004, [0.9, 0.1], "off by 0.40 % on average: they can be taken as they are. They are for pairs of which half"),
-        (0.03, [0.98, 0.02], "taken roughly; the verifier is not sure enough (sure by 98.0 % on average, right for 100.0 % of"),
-        (0.2, [0.3, 0.01], "not to be taken as they are; the verifier is too sure (sure by 84.5 % on average, right for 50.0 % of"),
+        (
+            0.004,
+            [0.9, 0.1],
+            "off by 0.40 % on average: they can be taken as they are. They are for pairs of which half",
+        ),
+        (
+            0.03,
+            [0.98, 0.02],
+            "taken roughly; the verifier is not sure enough (sure by 98.0 % on average, right for 100.0 % of",
+        ),
+        (
+            0.2,
+            [0.3, 0.01],
+            "not to be taken as they are; the verifier is too sure (sure by 84.5 % on average, right for 50.0 % of",
+        ),
         (0.03, [0.999, 0.001], "the verifier is on the whole as sure as it is right"),
         (0.0, [0.5, 0.5], "but they are the same for all pairs, 50 %: they tell nothing"),
     ],
 )
 def test_whether_probabilities_can_be_believed(error: float, likely: list[float], words_: str) -> None:
-    text = verification_words.belief(error, None, np.array(likely), np.array([1, 0])).replace(words.SPACE, " ")
+    text = wording.belief(error, None, np.array(likely), np.array([1, 0])).replace(format.SPACE, " ")
     assert words_ in text
 
 
 def test_guessing_is_named_where_a_verifier_is_not_shown_to_do_better() -> None:
-    assert "not shown" in verification_words.guessing(0.5, [0.49, 0.62])
-    assert "not shown" not in verification_words.guessing(0.5, [0.51, 0.62])
-    assert "right for 75\u202f% of them" in verification_words.guessing(0.25, None)
+    assert "not shown" in wording.guessing(0.5, [0.49, 0.62])
+    assert "not shown" not in wording.guessing(0.5, [0.51, 0.62])
+    assert "right for 75\u202f% of them" in wording.guessing(0.25, None)
 
 
 def test_how_the_threshold_was_chosen() -> None:
     verifier = {"threshold": 0.5, "false_accept": 0.0093, "pairs": 20000}
-    asked = verification_words.threshold(verifier, 0.01, None).replace(words.SPACE, " ")
-    assert "20 000 pairs of validation images, so that at most 1.00 % of those of two classes are accepted; there 0.93 %" in asked
+    asked = wording.threshold(verifier, 0.01, None).replace(format.SPACE, " ")
+    assert (
+        "20 000 pairs of validation images, so that at most 1.00 % of those of two classes are accepted; there 0.93 %"
+        in asked
+    )
     assert "distance" not in asked
-    assert "for as large a share" in verification_words.threshold(verifier, 0.0, 1.25)
+    assert "for as large a share" in wording.threshold(verifier, 0.0, 1.25)
 
 
-def told(labels: list[int], pairs: list[tuple[int, int]], likely: list[float], near: dict[str, list[Any]] | None = None) -> dict[str, str]:
+def told(
+    labels: list[int], pairs: list[tuple[int, int]], likely: list[float], near: dict[str, list[Any]] | None = None
+) -> dict[str, str]:
     """The account of made-up answers, by what it is about; three classes a, b and c, the threshold at 0.5 and at a distance of 1."""
     found, which = np.array(labels), np.array(pairs)
     probabilities = np.array(likely)
-    evidence = {"labels": found, "pairs": which, "same": (found[which[:, 0]] == found[which[:, 1]]).astype(np.int64),
-                "probabilities": probabilities, "distances": 2 * (1 - probabilities)}  # fmt: skip
+    evidence = {
+        "labels": found,
+        "pairs": which,
+        "same": (found[which[:, 0]] == found[which[:, 1]]).astype(np.int64),
+        "probabilities": probabilities,
+        "distances": 2 * (1 - probabilities),
+    }
     for kind, rows in (near or {}).items():
         which, labels_ = zip(*rows, strict=True)
         evidence |= {f"gallery_{kind}": np.array(which), f"gallery_{kind}_near_labels": np.array(labels_)}
-    out = verification_account.account(evidence, ["a", "b", "c"], 0.5, 1.0)
-    return {about: " ".join(sentences).replace(words.SPACE, " ") for about, sentences in out}
+    out = error_analysis.account(evidence, ["a", "b", "c"], 0.5, 1.0)
+    return {about: " ".join(sentences).replace(format.SPACE, " ") for about, sentences in out}
 
 
 def test_why_wrong_answers_are_wrong() -> None:
     labels = [0, 0, 1, 1, 2, 2]
     pairs = [(0, 2), (1, 3), (0, 4), (2, 4), (0, 1), (2, 3), (4, 5), (1, 5)]
-    likely = [0.9, 0.8, 0.7, 0.54, 0.1, 0.46, 0.9, 0.2]                            # the first four are of two classes and taken for one
-    near = {"wrong_same": [(0, [[1, 1, 0], [1, 1, 1]]), (1, [[0, 0, 0], [1, 1, 0]]), (2, [[1, 1, 1], [2, 2, 2]]),
-                           (3, [[0, 1, 2], [2, 2, 2]])],
-            "wrong_other": [(4, [[0, 0, 0], [2, 2, 1]]), (5, [[1, 1, 2], [1, 1, 1]])]}  # fmt: skip
+    likely = [0.9, 0.8, 0.7, 0.54, 0.1, 0.46, 0.9, 0.2]  # the first four are of two classes and taken for one
+    near = {
+        "wrong_same": [
+            (0, [[1, 1, 0], [1, 1, 1]]),
+            (1, [[0, 0, 0], [1, 1, 0]]),
+            (2, [[1, 1, 1], [2, 2, 2]]),
+            (3, [[0, 1, 2], [2, 2, 2]]),
+        ],
+        "wrong_other": [(4, [[0, 0, 0], [2, 2, 1]]), (5, [[1, 1, 2], [1, 1, 1]])],
+    }
     found = told(labels, pairs, likely, near)
     assert list(found) == ["How many", "Two classes taken for one", "One class taken for two"]
     assert found["How many"].startswith(
@@ -226,11 +318,18 @@ def test_why_wrong_answers_are_wrong() -> None:
         "of two. 2 of 6 lie within 10 % of the threshold’s distance."
     )
     falsely, missed = found["Two classes taken for one"], found["One class taken for two"]
-    assert falsely.startswith("All are of a and b (2 of 2 such pairs), a and c (1 of 2 such pairs) and b and c (1 of 1 such pairs). "
-                              "Half of them are at most 0.500 apart, 50 % of the threshold’s 1.00. Of the 4, shown below, in 2 an")
+    assert falsely.startswith(
+        "All are of a and b (2 of 2 such pairs), a and c (1 of 2 such pairs) and b and c (1 of 1 such pairs). "
+        "Half of them are at most 0.500 apart, 50 % of the threshold’s 1.00. Of the 4, shown below, in 2 an"
+    )
     assert "; in 1 the nearest training images of one of the two are mostly of the other’s class" in falsely
-    assert "; in 1 both images’ nearest training images are mostly of their own class, so the encoder knows either: " in falsely
-    assert missed.startswith("All are of a (1 of 1 such pairs) and b (1 of 1 such pairs). Half of them are at most 1.44 apart, 144 %")
+    assert (
+        "; in 1 both images’ nearest training images are mostly of their own class, so the encoder knows either: "
+        in falsely
+    )
+    assert missed.startswith(
+        "All are of a (1 of 1 such pairs) and b (1 of 1 such pairs). Half of them are at most 1.44 apart, 144 %"
+    )
     assert "in 1 the nearest training images of at least one of the two are mostly of another class" in missed
     assert "in 1 both images’ nearest" in missed
 
@@ -239,7 +338,10 @@ def test_a_few_images_in_most_wrong_pairs_are_named() -> None:
     labels = [0, *[1] * 12]
     found = told(labels, [(0, i) for i in range(1, 9)] + [(1, 2), (11, 12)], [0.9] * 8 + [0.1, 0.8])
     assert "One image is in 8 of the 9 wrong pairs (no. 0)." in found["How many"]
-    assert "One image is in all 8 wrong pairs (no. 0)." in told(labels, [(0, i) for i in range(1, 9)] + [(1, 2)], [0.9] * 9)["How many"]
+    assert (
+        "One image is in all 8 wrong pairs (no. 0)."
+        in told(labels, [(0, i) for i in range(1, 9)] + [(1, 2)], [0.9] * 9)["How many"]
+    )
     spread = [(2 * i, 2 * i + 1) for i in range(6)]
     assert "wrong pairs (no." not in told([0, 1] * 6, [*spread, (0, 2)], [0.9] * 7)["How many"]
 
@@ -250,8 +352,10 @@ def test_many_pairs_of_classes_are_told_by_the_most_frequent() -> None:
     likely = [0.9] * 8 + [0.1, 0.1]
     found = told(labels, pairs, likely)["Two classes taken for one"]
     # classes 0 and 1 three times, 0 and 2 twice, then 1 and 3 before 2 and 4 and 3 and 4: 6 of 8 wrong, 6 of 10 in all
-    assert found.startswith("75 % are of a and b (3 of 3 such pairs), a and c (2 of 2 such pairs) and b and 3 (1 of 1 such pairs); "
-                            "of all pairs of two classes, 60 % are.")  # fmt: skip
+    assert found.startswith(
+        "75 % are of a and b (3 of 3 such pairs), a and c (2 of 2 such pairs) and b and 3 (1 of 1 such pairs); "
+        "of all pairs of two classes, 60 % are."
+    )
 
 
 CERTAIN = [(0.0, "0.0 %"), (0.0004, "< 0.1 %"), (0.0006, "0.1 %"), (0.9999, "> 99.9 %"), (1.0, "100.0 %")]
@@ -259,40 +363,54 @@ CERTAIN = [(0.0, "0.0 %"), (0.0004, "< 0.1 %"), (0.0006, "0.1 %"), (0.9999, "> 9
 
 @pytest.mark.parametrize(("value", "text"), CERTAIN)
 def test_nothing_that_only_rounds_to_certainty_is_called_certain(value: float, text: str) -> None:
-    assert probability(value).replace(words.SPACE, " ") == text
+    assert probability(value).replace(format.SPACE, " ") == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(1.0, "1.00"), (0.0123456, "0.0123"), (35.26, "35.3"), (0.0, "0.00"), (12345.6, "12 346")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.0, "1.00"), (0.0123456, "0.0123"), (35.26, "35.3"), (0.0, "0.00"), (12345.6, "12 346")]
+)
 def test_distances_have_three_digits(value: float, text: str) -> None:
-    assert apart(value).replace(words.SPACE, " ") == text
+    assert apart(value).replace(format.SPACE, " ") == text
 
 
 def test_loss_and_scores_never_share_an_axis(records: dict[str, RunRecord]) -> None:
     metrics, score = records["plain"].metrics, MEASURES["verify"]
-    figure = figures.curves(metrics, "loss (triplet)", score, beside=(verification.AUC,))
+    figure = figures.curves(metrics, "loss (triplet)", score, beside=(section.AUC,))
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss (triplet)", "accuracy on pairs (%)", "AUC"]
     shown = (("train", "loss", 1), ("validation", "pair_accuracy", 100), ("validation", "auc", 1))
     for axes, (split, key, scale) in zip(figure.axes, shown, strict=True):
         assert [line.get_label() for line in axes.lines] == [style.SPLITS[split][3]]
         np.testing.assert_allclose(axes.lines[0].get_ydata(), [scale * one[split][key] for one in metrics])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["train (average while training)", "validation"]
-    assert [list(one) for one in series.minimised(metrics, score)] == [[key for key in one if key != "validation"] for one in metrics]
-    assert [axes.get_ylabel() for axes in sv.open_run(records["plain"].path).curves().axes] == ["loss (triplet)", "accuracy on pairs (%)"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "train (average while training)",
+        "validation",
+    ]
+    assert [list(one) for one in series.minimised(metrics, score)] == [
+        [key for key in one if key != "validation"] for one in metrics
+    ]
+    assert [axes.get_ylabel() for axes in sv.open_run(records["plain"].path).curves().axes] == [
+        "loss (triplet)",
+        "accuracy on pairs (%)",
+    ]
     classified = [{"train": {"loss": 1.0, "accuracy": 0.5}, "test": {"loss": 2.0, "accuracy": 0.5}}]
     assert series.minimised(classified, MEASURES["classify"]) == classified
-    drawn = {line.get_label() for line in figures.loss_curve(records["plain"].steps, series.minimised(metrics, score)).axes[0].lines}
+    drawn = {
+        line.get_label()
+        for line in figures.loss_curve(records["plain"].steps, series.minimised(metrics, score)).axes[0].lines
+    }
     assert "validation" not in drawn
 
 
 @pytest.mark.parametrize(
     ("head", "task", "name"),
     [
-        ("distance", {"loss": "triplet"}, "loss (triplet)"), ("dense", {"loss": "contrastive"}, "loss (contrastive + the head's)"),
+        ("distance", {"loss": "triplet"}, "loss (triplet)"),
+        ("dense", {"loss": "contrastive"}, "loss (contrastive + the head's)"),
         ("distance", {"loss": "metric.MultiSimilarityLoss"}, "loss (metric.MultiSimilarityLoss)"),
         ("dense", {"loss": "cross-entropy"}, "cross-entropy (nats)"),
         ("dense", {"loss": "cross-entropy", "weight_penalty": 0.1}, "cross-entropy with penalties (nats)"),
     ],
-)  # fmt: skip
+)
 def test_the_loss_is_named(head: str, task: dict[str, Any], name: str) -> None:
     experiment = load("digits-siamese")
     model = experiment.model.model_copy(update={"head": head})
@@ -301,8 +419,12 @@ def test_the_loss_is_named(head: str, task: dict[str, Any], name: str) -> None:
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
-    names = [name.replace("\x00", "") for name in HOSTILE]                          # numpy's text ends at a null byte
-    record = read_run(fake_verifier.make(tmp_path / "run", classes=names, unseen=names[::-1][:4], alarms={1: "<script>alert(2)</script>"}))
+    names = [name.replace("\x00", "") for name in HOSTILE]  # numpy's text ends at a null byte
+    record = read_run(
+        fake_verifier.make(
+            tmp_path / "run", classes=names, unseen=names[::-1][:4], alarms={1: "<script>alert(2)</script>"}
+        )
+    )
     text = page(record)
     seen = Page(text)
     check_self_contained(seen, text)
@@ -322,22 +444,40 @@ def test_an_alarm_is_a_banner_with_its_epochs(texts: dict[str, str]) -> None:
 def test_a_collapsed_verifier_is_shown_as_what_it_is(run: Path) -> None:
     with np.load(run / "evidence.npz") as old:
         arrays = dict(old)
-    flat: dict[str, np.ndarray] = {f"{part}{name}": np.full_like(arrays[f"{part}{name}"], value) for part in ("", "unseen_")
-                                   for name, value in (("distances", 0.0), ("probabilities", 0.5))}  # fmt: skip
+    flat: dict[str, np.ndarray] = {
+        f"{part}{name}": np.full_like(arrays[f"{part}{name}"], value)
+        for part in ("", "unseen_")
+        for name, value in (("distances", 0.0), ("probabilities", 0.5))
+    }
     galleries: dict[str, None] = dict.fromkeys(name for name in arrays if name.startswith("gallery_"))
     fake_verifier.changed(run, **flat, **galleries, scores=np.zeros(300), reliability=np.array([[0.5, 0.5, 300.0]]))
     result = json.loads((run / "result.json").read_text())
-    test = {**result["test"], "pair_accuracy": 0.5, "auc": 0.5, "equal_error": 0.5, "calibration_error": 0.0,
-            "intervals": {"pair_accuracy": [0.5, 0.5]}}  # fmt: skip
-    fake_verifier.change(run / "result.json", test=test, verifier={**result["verifier"], "slope": 0.0, "intercept": 0.0, "threshold": 0.5})
+    test = {
+        **result["test"],
+        "pair_accuracy": 0.5,
+        "auc": 0.5,
+        "equal_error": 0.5,
+        "calibration_error": 0.0,
+        "intervals": {"pair_accuracy": [0.5, 0.5]},
+    }
+    fake_verifier.change(
+        run / "result.json",
+        test=test,
+        verifier={**result["verifier"], "slope": 0.0, "intercept": 0.0, "threshold": 0.5},
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         text = page(read_run(run))
     check_self_contained(Page(text), text)
-    for words_ in ("not shown that this verifier does better than guessing", "they tell nothing", "The answer does not depend on where",
-                   "150 of 150 pairs of two classes are said to be of one and 0 of 150", "150 of 150 have a probability within 10 points"):
+    for words_ in (
+        "not shown that this verifier does better than guessing",
+        "they tell nothing",
+        "The answer does not depend on where",
+        "150 of 150 pairs of two classes are said to be of one and 0 of 150",
+        "150 of 150 have a probability within 10 points",
+    ):
         assert words_ in Page(text).text, words_
-    assert "Right answers" not in Page(text).text                                   # no images were kept
+    assert "Right answers" not in Page(text).text  # no images were kept
 
 
 def test_an_unfinished_run_and_runs_of_two_tasks_side_by_side(tmp_path: Path, records: dict[str, RunRecord]) -> None:
@@ -356,7 +496,10 @@ def test_an_unfinished_run_and_runs_of_two_tasks_side_by_side(tmp_path: Path, re
     check_self_contained(seen, both)
     assert seen.rows[0][5] == "score"
     assert records["plain"].result is not None
-    assert seen.rows[1][5:7] == [f"{100 * records['plain'].result['test']['pair_accuracy']:.2f}\u202f%", "70.00 to 95.00\u202f%"]
+    assert seen.rows[1][5:7] == [
+        f"{100 * records['plain'].result['test']['pair_accuracy']:.2f}\u202f%",
+        "70.00 to 95.00\u202f%",
+    ]
 
 
 def test_other_reports_have_nothing_of_it(tmp_path: Path) -> None:
@@ -381,8 +524,16 @@ def test_a_table_in_the_terminal_has_every_split(records: dict[str, RunRecord]) 
 
 def test_a_run_that_was_trained_is_shown(tmp_path: Path) -> None:
     before = torch.get_num_threads()
-    experiment = load("digits-siamese", ["recipe.epochs=1", "data.unseen_classes=[8,9]", "recipe.classes_per_batch=8", "data.limit=600"])
-    list(lab.run(with_digests(experiment, None, None, None), Place(tmp_path / "run", device="cpu", threads=1, command=("smallvision",))))
+    experiment = load(
+        "digits-siamese",
+        ["recipe.epochs=1", "data.unseen_classes=[8,9]", "recipe.classes_per_batch=8", "data.limit=600"],
+    )
+    list(
+        lab.run(
+            with_digests(experiment, None, None, None),
+            Place(tmp_path / "run", device="cpu", threads=1, command=("smallvision",)),
+        )
+    )
     torch.set_num_threads(before)
     record = read_run(tmp_path / "run")
     text, arrays = page(record), arrays_of(record)
@@ -390,7 +541,10 @@ def test_a_run_that_was_trained_is_shown(tmp_path: Path) -> None:
     check_self_contained(seen, text)
     assert record.result is not None
     test, verifier = record.result["test"], record.result["verifier"]
-    assert f"{percent(test['pair_accuracy'])} of {words.whole(test['pairs']).replace(words.SPACE, ' ')} pairs of test images" in seen.text
+    assert (
+        f"{percent(test['pair_accuracy'])} of {format.whole(test['pairs']).replace(format.SPACE, ' ')} pairs of test images"
+        in seen.text
+    )
     found = curve(arrays["probabilities"], arrays["same"])
     assert auc(found.false_accepts, found.true_accepts) == pytest.approx(test["auc"], abs=1e-9)
     assert found.equal == pytest.approx(test["equal_error"], abs=1e-9)

@@ -5,15 +5,16 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import auc, roc_auc_score, roc_curve
 
-from smallvision.report import style, verification_figures
-from smallvision.report.verification_rates import chance_error, curve, surest, threshold_distance, threshold_score
+from smallvision.rendering import style
+from smallvision.tasks.verification import figures
+from smallvision.tasks.verification.rates import chance_error, curve, surest, threshold_distance, threshold_score
 
 
 @pytest.mark.parametrize("digits", [1, 2, 9])
 def test_the_curve_is_scikit_learns(digits: int) -> None:
     draw = np.random.default_rng(digits)
     same = draw.integers(0, 2, 3000)
-    likely = expit(draw.standard_normal(3000) + same).round(digits)                                # of few digits: many are equal
+    likely = expit(draw.standard_normal(3000) + same).round(digits)  # of few digits: many are equal
     found = curve(likely, same)
     false, true, _ = roc_curve(same, likely, drop_intermediate=False)
     np.testing.assert_allclose([found.false_accepts, found.true_accepts], [false, true], atol=1e-12)
@@ -23,13 +24,17 @@ def test_the_curve_is_scikit_learns(digits: int) -> None:
     assert (np.diff(thin.false_accepts) >= 0).all()
     assert (np.diff(thin.true_accepts) >= 0).all()
     assert auc(thin.false_accepts, thin.true_accepts) == pytest.approx(roc_auc_score(same, likely), abs=2e-4)
-    low = np.interp(thin.false_accepts, false, true)                                               # on the curve, or on a step of it
+    low = np.interp(thin.false_accepts, false, true)  # on the curve, or on a step of it
     high = np.array([true[false <= x + 1e-12].max() for x in thin.false_accepts])
-    first = np.array([np.interp(x, false, true) if x not in false else true[false == x].min() for x in thin.false_accepts])
+    first = np.array(
+        [np.interp(x, false, true) if x not in false else true[false == x].min() for x in thin.false_accepts]
+    )
     assert (thin.true_accepts >= np.minimum(first, low) - 1e-9).all()
     assert (thin.true_accepts <= np.maximum(high, low) + 1e-9).all()
     rate = found.equal
-    np.testing.assert_allclose(np.interp(rate, false, true), 1 - rate, atol=1e-3 + 0.5 * (digits == 1) * np.diff(true).max())
+    np.testing.assert_allclose(
+        np.interp(rate, false, true), 1 - rate, atol=1e-3 + 0.5 * (digits == 1) * np.diff(true).max()
+    )
 
 
 def test_the_equal_error_rate_by_hand() -> None:
@@ -58,14 +63,16 @@ def test_what_chance_does_to_the_calibration_error_is_what_drawing_does() -> Non
 
 
 def test_how_sure_and_how_right() -> None:
-    assert surest(np.array([0.9, 0.6, 0.2, 0.5]), np.array([1, 0, 0, 1])) == pytest.approx(((0.9 + 0.6 + 0.8 + 0.5) / 4, 0.75))
+    assert surest(np.array([0.9, 0.6, 0.2, 0.5]), np.array([1, 0, 0, 1])) == pytest.approx(
+        ((0.9 + 0.6 + 0.8 + 0.5) / 4, 0.75)
+    )
 
 
 def test_the_roc_figure_shows_curves_and_thresholds_on_both_axes() -> None:
     draw = np.random.default_rng(1)
     same = np.arange(400) % 2
     curves = {"test": curve(same + draw.standard_normal(400), same), "new": curve(draw.random(400), same)}
-    log, linear = verification_figures.roc(curves, {"test": (0.0, 0.3), "new": (0.25, 0.5)}).axes
+    log, linear = figures.roc(curves, {"test": (0.0, 0.3), "new": (0.25, 0.5)}).axes
     assert (log.get_xscale(), linear.get_xscale()) == ("log", "linear")
     for axes in (log, linear):
         found = {str(line.get_label()): line for line in axes.lines}
@@ -81,25 +88,29 @@ def test_the_roc_figure_shows_curves_and_thresholds_on_both_axes() -> None:
 def test_histograms_count_pairs_of_either_kind() -> None:
     draw = np.random.default_rng(2)
     same = np.arange(90) % 3 == 0
-    parts = [verification_figures.Spread(name, "distance", draw.random(90) * scale, same.astype(int), at) for name, scale, at in
-             (("test", 2.0, 0.7), ("new", 3.0, None))]  # fmt: skip
-    first, second = verification_figures.histograms(parts).axes
+    parts = [
+        figures.Spread(name, "distance", draw.random(90) * scale, same.astype(int), at)
+        for name, scale, at in (("test", 2.0, 0.7), ("new", 3.0, None))
+    ]
+    first, second = figures.histograms(parts).axes
     assert first.get_xlim() == second.get_xlim()
     assert [axes.get_title() for axes in (first, second)] == ["test", "new"]
     for axes, one in zip((first, second), parts, strict=True):
-        edges = np.linspace(0, max(part.values.max() for part in parts), verification_figures.BARS + 1)
+        edges = np.linspace(0, max(part.values.max() for part in parts), figures.BARS + 1)
         for stairs, kind in zip(axes.patches[::2], (same, ~same), strict=True):
-            np.testing.assert_allclose(stairs.get_data().values, 100 * np.histogram(one.values[kind], edges)[0] / kind.sum())
+            np.testing.assert_allclose(
+                stairs.get_data().values, 100 * np.histogram(one.values[kind], edges)[0] / kind.sum()
+            )
             assert stairs.get_data().values.sum() == pytest.approx(100)
     assert first.lines[0].get_xdata() == [0.7, 0.7]
     assert not second.lines
-    collapsed = verification_figures.Spread("test", "distance", np.zeros(4), np.array([1, 0, 1, 0]), None)
-    assert verification_figures.histograms([collapsed]).axes[0].get_xlim()[1] > 0.5
+    collapsed = figures.Spread("test", "distance", np.zeros(4), np.array([1, 0, 1, 0]), None)
+    assert figures.histograms([collapsed]).axes[0].get_xlim()[1] > 0.5
 
 
 def test_the_reliability_diagram_shows_every_bin() -> None:
     rows = np.array([[0.1, 0.0, 100], [0.5, 0.6, 101], [0.9, 1.0, 1100]])
-    whole, each = verification_figures.reliability(rows, 0.0725).axes
+    whole, each = figures.reliability(rows, 0.0725).axes
     np.testing.assert_allclose(whole.lines[1].get_xydata(), 100 * rows[:, :2])
     assert whole.get_title() == "calibration error 7.25 %"
     np.testing.assert_allclose([line.get_xdata() for line in each.lines], 100 * rows[:, :2].T)
@@ -109,9 +120,13 @@ def test_the_reliability_diagram_shows_every_bin() -> None:
 @pytest.mark.parametrize("k", [3, 10, 13, 21, 60])
 def test_pairs_of_classes_are_shown_in_their_places(k: int) -> None:
     names = [f"class {i}" for i in range(k)]
-    rows = [{"classes": [names[a], names[b]], "accuracy": 1 - (a + b) / (4 * k), "distance": 1.0 + a + b}
-            for a in range(k) for b in range(a, k) if (a, b) != (0, 1)]  # fmt: skip
-    axes = verification_figures.class_pairs(rows).axes[0]
+    rows = [
+        {"classes": [names[a], names[b]], "accuracy": 1 - (a + b) / (4 * k), "distance": 1.0 + a + b}
+        for a in range(k)
+        for b in range(a, k)
+        if (a, b) != (0, 1)
+    ]
+    axes = figures.class_pairs(rows).axes[0]
     right, below = (image.get_array() for image in axes.images)
     for one in rows:
         a, b = (names.index(name) for name in one["classes"])
@@ -126,6 +141,9 @@ def test_pairs_of_classes_are_shown_in_their_places(k: int) -> None:
 
 
 def test_numbers_can_be_read_on_every_colour() -> None:
-    rows = [{"classes": ["a", "a"], "accuracy": 0.0, "distance": 0.0}, {"classes": ["a", "b"], "accuracy": 1.0, "distance": 9.0}]
-    texts = {text.get_text(): text.get_color() for text in verification_figures.class_pairs(rows).axes[0].texts}
+    rows = [
+        {"classes": ["a", "a"], "accuracy": 0.0, "distance": 0.0},
+        {"classes": ["a", "b"], "accuracy": 1.0, "distance": 9.0},
+    ]
+    texts = {text.get_text(): text.get_color() for text in figures.class_pairs(rows).axes[0].texts}
     assert texts == {"0.0": "white", "100": style.INK, "9.00": style.INK}

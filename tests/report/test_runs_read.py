@@ -18,8 +18,8 @@ import pytest
 
 from smallvision.errors import BadInput
 from smallvision.experiment import load
-from smallvision.report.page import page
-from smallvision.runs import evidence, read, where
+from smallvision.report.run.page import page
+from smallvision.runs import arrays, paths, read
 from smallvision.runs.read import list_runs, read_run, status
 
 SMALL = {"epochs": 2, "steps_per_epoch": 30, "count": 40, "shape": (1, 6, 6), "classes": ("a", "b", "c")}
@@ -115,16 +115,24 @@ def test_a_newer_format_is_refused(run: Path, name: str) -> None:
 
 
 WRONG = [
-    ("state.json", {"seed": "1"}, "seed"), ("state.json", {"seed": True}, "seed"), ("state.json", {"seed": -1}, "seed"),
-    ("state.json", {"status": None}, "status"), ("state.json", {"heartbeat": float("nan")}, "heartbeat"),
-    ("state.json", {"format_version": "1"}, "format_version"), ("state.json", {"pid": 10**400}, "pid"),
-    ("environment.json", {"packages": ["torch"]}, "packages"), ("layers.json", {"rows": {"name": "x"}}, "rows"),
-    ("layers.json", {"rows": [{"name": "x"}]}, "rows[0]"), ("layers.json", {"totals": None}, "totals"),
-    ("result.json", {"classes": "abc"}, "classes"), ("result.json", {"classes": ["a", 2, "c"]}, "classes[1]"),
+    ("state.json", {"seed": "1"}, "seed"),
+    ("state.json", {"seed": True}, "seed"),
+    ("state.json", {"seed": -1}, "seed"),
+    ("state.json", {"status": None}, "status"),
+    ("state.json", {"heartbeat": float("nan")}, "heartbeat"),
+    ("state.json", {"format_version": "1"}, "format_version"),
+    ("state.json", {"pid": 10**400}, "pid"),
+    ("environment.json", {"packages": ["torch"]}, "packages"),
+    ("layers.json", {"rows": {"name": "x"}}, "rows"),
+    ("layers.json", {"rows": [{"name": "x"}]}, "rows[0]"),
+    ("layers.json", {"totals": None}, "totals"),
+    ("result.json", {"classes": "abc"}, "classes"),
+    ("result.json", {"classes": ["a", 2, "c"]}, "classes[1]"),
     ("result.json", {"test": {"loss": 0.1, "accuracy": 98.4, "count": 3}}, "test.accuracy"),
     ("result.json", {"test": {"loss": float("inf"), "accuracy": 0.9, "count": 3}}, "test.loss"),
-    ("result.json", {"classes": ["a", "b"]}, "evidence.npz"), ("result.json", {"notes": [["x"]]}, "notes[0]"),
-]  # fmt: skip
+    ("result.json", {"classes": ["a", "b"]}, "evidence.npz"),
+    ("result.json", {"notes": [["x"]]}, "notes[0]"),
+]
 
 
 @pytest.mark.parametrize(("name", "values", "place"), WRONG)
@@ -250,7 +258,7 @@ def test_bombs_and_lying_headers_are_refused_unread(run: Path, monkeypatch: pyte
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr("labels.npy", content)
         refused(run, "evidence.npz")
-    monkeypatch.setattr(evidence, "LARGEST_EVIDENCE", 10_000_000)
+    monkeypatch.setattr(arrays, "LARGEST_EVIDENCE", 10_000_000)
     with (
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("labels.npy", "w", force_zip64=True) as out,
@@ -269,12 +277,19 @@ def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
         mistakes, pixels, first = (arrays[name] for name in ("mistake_index", "mistake_pixels", "first_index"))
     right = np.flatnonzero(labels == predictions)[: len(mistakes)]
     cases: list[tuple[dict[str, np.ndarray | None], str]] = [
-        ({"labels": None}, "labels"), ({"labels": labels + 3}, "labels"), ({"labels": labels.astype(float)}, "labels"),
-        ({"labels": labels[:-1]}, "labels"), ({"confusion": confusion.T[::-1]}, "confusion"), ({"first_index": first - 1}, "first_index"),
-        ({"first_index": first + 99}, "first_index"), ({"mistake_pixels": pixels.astype(np.uint16)}, "mistake_pixels"),
-        ({"mistake_pixels": None}, "mistake_pixels"), ({"mistake_index": right}, "mistake_index"), ({"split": np.array("tset")}, "split"),
+        ({"labels": None}, "labels"),
+        ({"labels": labels + 3}, "labels"),
+        ({"labels": labels.astype(float)}, "labels"),
+        ({"labels": labels[:-1]}, "labels"),
+        ({"confusion": confusion.T[::-1]}, "confusion"),
+        ({"first_index": first - 1}, "first_index"),
+        ({"first_index": first + 99}, "first_index"),
+        ({"mistake_pixels": pixels.astype(np.uint16)}, "mistake_pixels"),
+        ({"mistake_pixels": None}, "mistake_pixels"),
+        ({"mistake_index": right}, "mistake_index"),
+        ({"split": np.array("tset")}, "split"),
         ({"filters": np.full((1, 1, 3, 3), np.nan, np.float32)}, "filters"),
-    ]  # fmt: skip
+    ]
     for arrays, word in cases:
         rewrite(file, **arrays)
         refused(run, "evidence.npz", word)
@@ -308,7 +323,7 @@ def test_running_means_that_the_process_lives() -> None:
     now = time.time()
     state = {"status": "running", "pid": os.getpid(), "heartbeat": now}
     assert status(state) == "running"
-    assert status({**state, "heartbeat": now - 10_000}) == "running"        # a long epoch
+    assert status({**state, "heartbeat": now - 10_000}) == "running"  # a long epoch
     assert status({**state, "heartbeat": None}) == "running"
     assert status({**state, "pid": 2**22 + 1}) == "stopped, resumable"
     assert status({**state, "pid": 2**62}) == "stopped, resumable"
@@ -338,7 +353,9 @@ def closed(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
     monkeypatch.setattr(os, "stat", stat)
 
 
-def test_one_folder_that_may_not_be_entered_does_not_hide_the_other_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_folder_that_may_not_be_entered_does_not_hide_the_other_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in "abc":
         fake_run.make(tmp_path / name, **SMALL)
     (tmp_path / "loop").symlink_to("loop")
@@ -359,33 +376,33 @@ def test_places_that_cannot_be_are_one_line(tmp_path: Path, monkeypatch: pytest.
     experiment = load("digits")
     for path, word in ((tmp_path / ("x" * 300), "name too long"), (tmp_path / "loop", "leads nowhere")):
         with pytest.raises(BadInput, match=rf"{word}.*choose another --out"):
-            where.standing(path, experiment, 0)
-    assert where.standing(tmp_path / "free", experiment, 0) == "nothing"
+            paths.standing(path, experiment, 0)
+    assert paths.standing(tmp_path / "free", experiment, 0) == "nothing"
     (tmp_path / "closed").mkdir()
     closed(monkeypatch, tmp_path / "closed")
     with pytest.raises(BadInput, match=r"Permission denied; choose another --out"):
-        where.standing(tmp_path / "closed" / "run", experiment, 0)
+        paths.standing(tmp_path / "closed" / "run", experiment, 0)
 
 
 def test_a_state_nested_without_end_is_something_else(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("[" * 100_000)
     with pytest.raises(BadInput, match="no run directory"):
-        where.standing(tmp_path, load("digits"), 0)
+        paths.standing(tmp_path, load("digits"), 0)
 
 
 def test_home_is_where_a_person_says_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     experiment = load("digits")
-    assert where.place(experiment, 0, "~/run") == tmp_path / "run"
+    assert paths.place(experiment, 0, "~/run") == tmp_path / "run"
     monkeypatch.setenv("SMALLVISION_RUNS", "~/runs")
-    assert where.place(experiment, 3) == tmp_path / "runs" / f"digits-{experiment.hash()}-s3"
+    assert paths.place(experiment, 3) == tmp_path / "runs" / f"digits-{experiment.hash()}-s3"
     with pytest.raises(BadInput, match="no home folder of that name"):
-        where.place(experiment, 0, "~nosuchuser/run")
+        paths.place(experiment, 0, "~nosuchuser/run")
 
 
 def test_reading_imports_nothing_heavy(run: Path) -> None:
     code = (
-        "import sys; from smallvision.runs.read import read_run, list_runs; import smallvision.report.page, smallvision.stats.intervals;"
+        "import sys; from smallvision.runs.read import read_run, list_runs; import smallvision.report.run.page, smallvision.stats.intervals;"
         f"r = read_run({str(run)!r}); r.evidence; list_runs({str(run.parent)!r});"
         "print([m for m in ('torch', 'matplotlib', 'scipy', 'sklearn', 'jinja2') if m in sys.modules])"
     )

@@ -40,37 +40,60 @@ def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
     galleries: dict[str, None] = dict.fromkeys(name for name in arrays if name.startswith("gallery_"))
     swapped = {f"gallery_right_same{part}": arrays[f"gallery_wrong_other{part}"][::-1].copy() for part in ("", *PARTS)}
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"pairs": None}, "pairs"), ({"same": None}, "same"), ({"scores": None}, "scores"), ({"distances": likely[:-1]}, "expected M ="),
-        ({"pairs": pairs + 60}, "pairs has values outside"), ({"pairs": alone}, "image with itself"),
-        ({"same": 1 - same}, "same does not say"), ({"same": 2 * same}, "same does not say"),
+        ({"pairs": None}, "pairs"),
+        ({"same": None}, "same"),
+        ({"scores": None}, "scores"),
+        ({"distances": likely[:-1]}, "expected M ="),
+        ({"pairs": pairs + 60}, "pairs has values outside"),
+        ({"pairs": alone}, "image with itself"),
+        ({"same": 1 - same}, "same does not say"),
+        ({"same": 2 * same}, "same does not say"),
         ({"probabilities": likely * 2}, "probabilities has values outside"),
         ({"probabilities": likely - 1}, "probabilities has values outside"),
         ({"distances": -arrays["distances"]}, "distances has values below"),
-        ({"distances": likely * np.nan}, "distances"), ({"representation": arrays["labels"]}, "representation"),
+        ({"distances": likely * np.nan}, "distances"),
+        ({"representation": arrays["labels"]}, "representation"),
         ({**kept, **galleries, "reliability": None}, "pairs are all of one class"),
-        ({"reliability": bins[:, :2]}, "reliability"), ({"reliability": bins[::-1].copy()}, "reliability"),
-        ({"reliability": bins[:-1]}, "reliability"), ({"reliability": bins + np.array([0, 2, 0])}, "reliability"),
+        ({"reliability": bins[:, :2]}, "reliability"),
+        ({"reliability": bins[::-1].copy()}, "reliability"),
+        ({"reliability": bins[:-1]}, "reliability"),
+        ({"reliability": bins + np.array([0, 2, 0])}, "reliability"),
         ({"reliability": bins * [1, 1, 0.5]}, "reliability"),
-        ({"reliability": bins * [2, 1, 1]}, "reliability"), ({"reliability": np.zeros((0, 3))}, "reliability"),
-        ({"reliability": bins * [0.9, 1, 1]}, "reliability"), ({"reliability": bins - [0, 1, 0]}, "reliability"),
+        ({"reliability": bins * [2, 1, 1]}, "reliability"),
+        ({"reliability": np.zeros((0, 3))}, "reliability"),
+        ({"reliability": bins * [0.9, 1, 1]}, "reliability"),
+        ({"reliability": bins - [0, 1, 0]}, "reliability"),
         ({"reliability": bins * [1, 0.5, 1]}, "reliability"),
         ({"gallery_wrong_same": rows[::-1].copy()}, "gallery_wrong_same does not have the surest first"),
         ({"gallery_wrong_same": rows + 300}, "gallery_wrong_same has values outside"),
         ({"gallery_wrong_same": rows[:-1]}, "gallery_wrong_same"),
-        ({"gallery_wrong_same": rows[:1].repeat(len(rows))}, "each once"), (swapped, "no probability parts"),
-        ({"gallery_wrong_same": arrays["gallery_right_same"][: len(rows)]}, "gallery_wrong_same points at pairs of another kind"),
+        ({"gallery_wrong_same": rows[:1].repeat(len(rows))}, "each once"),
+        (swapped, "no probability parts"),
+        (
+            {"gallery_wrong_same": arrays["gallery_right_same"][: len(rows)]},
+            "gallery_wrong_same points at pairs of another kind",
+        ),
         *(({f"gallery_right_same{part}": None}, f"gallery_right_same{part}") for part in PARTS),
-        ({"gallery_right_other_near_labels": arrays["gallery_right_other_near_labels"] + 3}, "gallery_right_other_near_labels"),
+        (
+            {"gallery_right_other_near_labels": arrays["gallery_right_other_near_labels"] + 3},
+            "gallery_right_other_near_labels",
+        ),
         ({"gallery_right_other_near_distances": near[..., ::-1].copy()}, "gallery_right_other_near_distances"),
         ({"gallery_right_other_near_distances": near - 100}, "gallery_right_other_near_distances"),
         ({"gallery_right_same_near": arrays["gallery_right_same_near"][:, :, :2]}, "near"),
         ({"gallery_right_same_pixels": arrays["gallery_right_same_pixels"] / 255}, "gallery_right_same_pixels"),
-        *(({f"unseen_{name}": None}, f"unseen_{name}") for name in ("labels", "same", "distances", "probabilities", "classes")),
-        ({"unseen_labels": arrays["unseen_labels"] + 2}, "unseen_labels"), ({"unseen_pairs": arrays["unseen_pairs"] + 40}, "unseen_pairs"),
-        ({"unseen_same": 1 - arrays["unseen_same"]}, "unseen_same does not say"), ({"unseen_distances": -likely}, "unseen_distances"),
-        ({"unseen_probabilities": likely + 1}, "unseen_probabilities"), ({"labels": arrays["labels"] + 1}, "labels"),
+        *(
+            ({f"unseen_{name}": None}, f"unseen_{name}")
+            for name in ("labels", "same", "distances", "probabilities", "classes")
+        ),
+        ({"unseen_labels": arrays["unseen_labels"] + 2}, "unseen_labels"),
+        ({"unseen_pairs": arrays["unseen_pairs"] + 40}, "unseen_pairs"),
+        ({"unseen_same": 1 - arrays["unseen_same"]}, "unseen_same does not say"),
+        ({"unseen_distances": -likely}, "unseen_distances"),
+        ({"unseen_probabilities": likely + 1}, "unseen_probabilities"),
+        ({"labels": arrays["labels"] + 1}, "labels"),
         ({"split": np.array("unseen")}, "split"),
-    ]  # fmt: skip
+    ]
     for changed, word in cases:
         fake_verifier.changed(run, **changed)
         refused(run, "evidence.npz", word)
@@ -79,18 +102,25 @@ def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
 
 
 WRONG: list[tuple[dict[str, object], str]] = [
-    ({"test": {"pair_accuracy": 1.5}}, "test.pair_accuracy"), ({"test": {"auc": "0.9"}}, "test.auc"), ({"verifier": None}, "verifier"),
+    ({"test": {"pair_accuracy": 1.5}}, "test.pair_accuracy"),
+    ({"test": {"auc": "0.9"}}, "test.auc"),
+    ({"verifier": None}, "verifier"),
     ({"test": {"intervals": {"pair_accuracy": [0.5]}}}, "test.intervals.pair_accuracy has 1 values"),
-    ({"test": {"class_pairs": [{"classes": ["cat"], "pairs": 1, "accuracy": 1, "distance": 1}]}}, "test.class_pairs[0].classes has 1"),
-    ({"verifier": {"threshold": -0.1}}, "verifier.threshold"), ({"verifier": {"slope": "steep"}}, "verifier.slope"),
-    ({"test": {"dimensions": {"dead": -1}}}, "test.dimensions"), ({"unseen": {"pair_accuracy": None}}, "unseen.pair_accuracy"),
-]  # fmt: skip
+    (
+        {"test": {"class_pairs": [{"classes": ["cat"], "pairs": 1, "accuracy": 1, "distance": 1}]}},
+        "test.class_pairs[0].classes has 1",
+    ),
+    ({"verifier": {"threshold": -0.1}}, "verifier.threshold"),
+    ({"verifier": {"slope": "steep"}}, "verifier.slope"),
+    ({"test": {"dimensions": {"dead": -1}}}, "test.dimensions"),
+    ({"unseen": {"pair_accuracy": None}}, "unseen.pair_accuracy"),
+]
 
 
 @pytest.mark.parametrize(("values", "place"), WRONG)
 def test_wrong_scores_are_named(run: Path, values: dict[str, Any], place: str) -> None:
     result = json.loads((run / "result.json").read_text())
-    (key, new), = values.items()
+    ((key, new),) = values.items()
     fake_verifier.change(run / "result.json", **{key: {**result[key], **new} if new else new})
     with pytest.raises(BadInput) as caught:
         read_run(run)

@@ -17,9 +17,9 @@ from smallvision.stats.seeds import Spread
 class Population:
     accuracy_a: float
     accuracy_b: float
-    hardness: float                   # h
-    agreement: float                  # correlation of the two recipes' difficulties
-    seeds: float                      # g
+    hardness: float  # h
+    agreement: float  # correlation of the two recipes' difficulties
+    seeds: float  # g
 
     @property
     def difference(self) -> float:
@@ -44,7 +44,11 @@ class Population:
     def variance(self, s_a: int, s_b: int, n: int) -> float:
         """Of the difference of the mean accuracies."""
         spread = self.spread
-        return (spread.seeds_a + spread.noise_a / n) / s_a + (spread.seeds_b + spread.noise_b / n) / s_b + spread.images / n
+        return (
+            (spread.seeds_a + spread.noise_a / n) / s_a
+            + (spread.seeds_b + spread.noise_b / n) / s_b
+            + spread.images / n
+        )
 
     def draw(self, generator: np.random.Generator, s_a: int, s_b: int, n: int):
         """Correctness, bool (s_a, n) and (s_b, n)."""
@@ -56,5 +60,5 @@ class Population:
     def _runs(self, generator, accuracy, difficulty, seeds):
         level = norm.ppf(accuracy) * sqrt(1 + self.hardness**2 + self.seeds**2)
         start = level + self.seeds * generator.standard_normal((seeds, 1))
-        edge = start.astype(np.float32) + np.float32(self.hardness) * difficulty                  # (seeds, n)
+        edge = start.astype(np.float32) + np.float32(self.hardness) * difficulty  # (seeds, n)
         return generator.standard_normal(edge.shape, np.float32) < edge

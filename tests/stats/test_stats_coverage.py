@@ -26,7 +26,7 @@ def test_the_realistic_setting_is_realistic():
     assert a.mean() == pytest.approx(0.99, abs=0.002)
     assert b.mean() == pytest.approx(0.988, abs=0.002)
     assert a.mean(axis=1).std() == pytest.approx(0.001, rel=0.1)
-    assert ((a.mean(axis=0) > 0.05) & (a.mean(axis=0) < 0.95)).mean() < 0.03                      # few images waver
+    assert ((a.mean(axis=0) > 0.05) & (a.mean(axis=0) < 0.95)).mean() < 0.03  # few images waver
 
 
 def count(population, images, s_a=5, s_b=5, studies=STUDIES, seed=20240117):
@@ -47,9 +47,9 @@ def count(population, images, s_a=5, s_b=5, studies=STUDIES, seed=20240117):
         (LIKE_MNIST, 10_000, 5, 5),
         (ALIKE, 10_000, 5, 5),
         (LIKE_MNIST, 1000, 5, 5),
-        (Population(0.95, 0.94, hardness=3, agreement=0.8, seeds=0), 1000, 5, 5),              # seeds only add chance
-        (Population(0.90, 0.87, hardness=2, agreement=0.95, seeds=0.3), 1000, 5, 5),           # seeds count most
-        (Population(0.98, 0.96, hardness=30, agreement=0.9, seeds=0.1), 1000, 5, 5),           # images count most
+        (Population(0.95, 0.94, hardness=3, agreement=0.8, seeds=0), 1000, 5, 5),  # seeds only add chance
+        (Population(0.90, 0.87, hardness=2, agreement=0.95, seeds=0.3), 1000, 5, 5),  # seeds count most
+        (Population(0.98, 0.96, hardness=30, agreement=0.9, seeds=0.1), 1000, 5, 5),  # images count most
         (Population(0.70, 0.68, hardness=1.5, agreement=0.9, seeds=0.05), 1000, 5, 9),
     ],
     ids=["mnist-10000", "alike-10000", "mnist-1000", "chance", "seeds", "images", "5-against-9"],
@@ -63,11 +63,11 @@ def test_recipe_interval_covers(population, images, s_a, s_b):
 @pytest.mark.parametrize(
     ("population", "images", "true"),
     [
-        (ALIKE, 1000, 98.0),                                                                   # some 5 images, both ways
-        (Population(0.999, 0.990, hardness=30, agreement=1, seeds=0.05), 1000, 93.0),          # some 9 images, one way
+        (ALIKE, 1000, 98.0),  # some 5 images, both ways
+        (Population(0.999, 0.990, hardness=30, agreement=1, seeds=0.05), 1000, 93.0),  # some 9 images, one way
         (Population(0.999, 0.990, hardness=3, agreement=1, seeds=0.05), 1000, 93.1),
-        (Population(0.998, 0.998, hardness=3, agreement=1, seeds=0), 1000, 99.9),              # hardly one
-        (Population(0.995, 0.980, hardness=8, agreement=1, seeds=0), 200, 98.2),               # some 3 images
+        (Population(0.998, 0.998, hardness=3, agreement=1, seeds=0), 1000, 99.9),  # hardly one
+        (Population(0.995, 0.980, hardness=8, agreement=1, seeds=0), 200, 98.2),  # some 3 images
     ],
 )
 def test_recipe_interval_where_hardly_any_image_is_discordant(population, images, true):
@@ -99,7 +99,7 @@ def test_published_interval_covers(images, p, q):
 @pytest.mark.parametrize(("images", "s_a", "s_b"), [(1000, 3, 3), (1000, 1, 4), (1000, 1, 1)])
 def test_network_interval_covers_for_the_networks_at_hand(images, s_a, s_b):
     generator = np.random.default_rng(13)
-    chances = generator.beta(0.3, 0.02, (s_a + s_b, 40))                    # of right, per network and kind of image
+    chances = generator.beta(0.3, 0.02, (s_a + s_b, 40))  # of right, per network and kind of image
     truth = chances[:s_a].mean() - chances[s_a:].mean()
     held = 0
     for _ in range(STUDIES):

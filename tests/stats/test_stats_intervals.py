@@ -31,9 +31,20 @@ def test_numpy_counts_are_welcome() -> None:
 
 @pytest.mark.parametrize(
     ("successes", "n", "confidence"),
-    [(-1, 10, 0.95), (11, 10, 0.95), (0, 0, 0.95), (0.5, 10, 0.95), (5, 10.0, 0.95), (True, 10, 0.95), ("5", 10, 0.95),
-     (5, 10, 0.0), (5, 10, 1.0), (5, 10, 95), (5, 10, float("nan"))],
-)  # fmt: skip
+    [
+        (-1, 10, 0.95),
+        (11, 10, 0.95),
+        (0, 0, 0.95),
+        (0.5, 10, 0.95),
+        (5, 10.0, 0.95),
+        (True, 10, 0.95),
+        ("5", 10, 0.95),
+        (5, 10, 0.0),
+        (5, 10, 1.0),
+        (5, 10, 95),
+        (5, 10, float("nan")),
+    ],
+)
 def test_bad_counts_are_refused(successes: object, n: object, confidence: float) -> None:
     with pytest.raises(BadInput):
         wilson(successes, n, confidence)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ def vectors(b, c, n):
 
 @pytest.mark.parametrize(("b", "c", "n"), [(1, 7, 21), (6, 16, 161), (0, 0, 50), (30, 0, 1000)])
 def test_one_run_a_side_is_bonett_and_price(b, c, n):
-    p, q = (b + 1) / (n + 2), (c + 1) / (n + 2)                                # their equation, for counts
+    p, q = (b + 1) / (n + 2), (c + 1) / (n + 2)  # their equation, for counts
     half = norm.isf(0.025) * np.sqrt((p + q - (p - q) ** 2) / (n + 2))
     found = networks(*vectors(b, c, n))
     np.testing.assert_allclose(found.interval(), (p - q - half, p - q + half), rtol=0, atol=1e-12)

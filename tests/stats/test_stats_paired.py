@@ -38,8 +38,8 @@ def test_mcnemar_by_enumerating_all_outcomes(m):
 
 
 def test_mcnemar_published():
-    assert mcnemar(12, 2) == pytest.approx(0.0129, abs=5e-5)                   # Armitage & Berry 1994, p. 127 (Liddell)
-    assert mcnemar(1, 7) == pytest.approx(0.0703, abs=5e-5)                    # Bentur et al. 2009 in Fagerland et al. 2013
+    assert mcnemar(12, 2) == pytest.approx(0.0129, abs=5e-5)  # Armitage & Berry 1994, p. 127 (Liddell)
+    assert mcnemar(1, 7) == pytest.approx(0.0703, abs=5e-5)  # Bentur et al. 2009 in Fagerland et al. 2013
     assert mcnemar(6, 16) == pytest.approx(2 * sum(comb(22, k) for k in range(7)) / 2**22, abs=1e-14)
 
 
@@ -57,6 +57,7 @@ def test_interval_published():
 
 def restricted(b, c, n, d):
     """Most likely variance of b - c given p10 - p01 = d, by maximising the likelihood (slow and plain)."""
+
     def minus_likelihood(q):
         terms = [(b, q + d), (c, q), (n - b - c, 1 - 2 * q - d)]
         return -sum(k * np.log(max(p, 1e-300)) for k, p in terms if k)
@@ -113,7 +114,15 @@ def test_discordant_counts():
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [([True], [True, False]), ([], []), ([0.5], [1]), ([[True]], [[True]]), ([np.nan], [1]), (["yes"], ["no"]), ([2], [1])],
+    [
+        ([True], [True, False]),
+        ([], []),
+        ([0.5], [1]),
+        ([[True]], [[True]]),
+        ([np.nan], [1]),
+        (["yes"], ["no"]),
+        ([2], [1]),
+    ],
 )
 def test_bad_vectors_are_refused(a, b):
     with pytest.raises(BadInput, match=r"_right: got .*; expected"):
@@ -122,9 +131,17 @@ def test_bad_vectors_are_refused(a, b):
 
 @pytest.mark.parametrize(
     ("b", "c", "n", "confidence"),
-    [(-1, 0, 5, 0.95), (3, 3, 5, 0.95), (1.0, 0, 5, 0.95), (True, 0, 5, 0.95), (0, 0, 0, 0.95), (1, 0, 5, 95), (1, 0, 5, np.nan),
-     (1, 0, 5, "0.95")],
-)  # fmt: skip
+    [
+        (-1, 0, 5, 0.95),
+        (3, 3, 5, 0.95),
+        (1.0, 0, 5, 0.95),
+        (True, 0, 5, 0.95),
+        (0, 0, 0, 0.95),
+        (1, 0, 5, 95),
+        (1, 0, 5, np.nan),
+        (1, 0, 5, "0.95"),
+    ],
+)
 def test_bad_counts_are_refused(b, c, n, confidence):
     with pytest.raises(BadInput, match=r"got .*; expected"):
         paired_interval(b, c, n, confidence)

@@ -86,7 +86,7 @@ def test_paired_images_by_simulation():
 
 def test_mean_images_by_simulation():
     generator = np.random.default_rng(3)
-    chances = np.array([[0.95, 0.9], [0.97, 0.7], [0.99, 0.85], [0.9, 0.8], [0.97, 0.82]])        # (networks, kinds)
+    chances = np.array([[0.95, 0.9], [0.97, 0.7], [0.99, 0.85], [0.9, 0.8], [0.97, 0.82]])  # (networks, kinds)
     d = chances[:2].mean() - chances[2:].mean()
     noise = (chances * (1 - chances)).mean(axis=1)
     between = (chances[:2].mean(axis=0) - chances[2:].mean(axis=0)).var()
@@ -126,7 +126,7 @@ def test_needed_seeds_and_images_are_the_least_that_do():
 
 
 def test_what_no_number_of_seeds_or_images_alone_can_tell():
-    images_limit = Spread(0.0, 0.0, 4e-3, 4e-3, 4e-3)                          # images differ, seeds do not
+    images_limit = Spread(0.0, 0.0, 4e-3, 4e-3, 4e-3)  # images differ, seeds do not
     needed = recipe_needed(images_limit, 0.001, 5, 5, 1000)
     assert needed.seeds is None
     assert needed.images > 1000

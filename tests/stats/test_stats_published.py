@@ -34,7 +34,7 @@ def test_interval_never_contradicts_the_test(a, b, confidence):
     if abs(p - (1 - confidence)) > 1e-9:
         assert (low > 0 or high < 0) == (p < 1 - confidence)
     np.testing.assert_allclose(score_interval(*b, *a, confidence), (-high, -low), atol=1e-10)
-    wrong = [(n - x, n) for x, n in (b, a)]                                    # errors instead of hits, sides exchanged
+    wrong = [(n - x, n) for x, n in (b, a)]  # errors instead of hits, sides exchanged
     np.testing.assert_allclose(score_interval(*wrong[0], *wrong[1], confidence), (low, high), atol=1e-8)
 
 
@@ -52,6 +52,7 @@ def test_interval_published(a, b, expected):
 
 def restricted_variance(x, m, y, n, d):
     """Variance at the most likely accuracies that differ by d, the likelihood maximised numerically."""
+
     def minus_likelihood(q):
         terms = [(x, q + d), (m - x, 1 - q - d), (y, q), (n - y, 1 - q)]
         return -sum(k * np.log(max(p, 1e-300)) for k, p in terms if k)
@@ -64,7 +65,13 @@ def restricted_variance(x, m, y, n, d):
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.999])
 @pytest.mark.parametrize(
     ("a", "b"),
-    [((9893, 10_000), (9907, 10_000)), ((56, 70), (48, 80)), ((5, 56), (0, 29)), ((7, 10), (10, 10)), ((355, 360), (9, 10))],
+    [
+        ((9893, 10_000), (9907, 10_000)),
+        ((56, 70), (48, 80)),
+        ((5, 56), (0, 29)),
+        ((7, 10), (10, 10)),
+        ((355, 360), (9, 10)),
+    ],
 )
 def test_interval_ends_where_the_score_test_just_rejects(a, b, confidence):
     for d in score_interval(*a, *b, confidence):
@@ -75,7 +82,9 @@ def test_interval_ends_where_the_score_test_just_rejects(a, b, confidence):
 def test_interval_is_near_newcombes():
     # two methods that are both recommended; with statsmodels for the other one
     for a, b in [((9893, 10_000), (9907, 10_000)), ((950, 1000), (930, 1000))]:
-        np.testing.assert_allclose(score_interval(*a, *b), confint_proportions_2indep(*a, *b, method="newcomb"), atol=3e-4)
+        np.testing.assert_allclose(
+            score_interval(*a, *b), confint_proportions_2indep(*a, *b, method="newcomb"), atol=3e-4
+        )
 
 
 def test_everything_right_still_has_a_width():
@@ -88,14 +97,26 @@ def test_everything_right_still_has_a_width():
 
 @pytest.mark.parametrize(
     ("accuracy", "images", "right"),
-    [(0.9893, 10_000, 9893), (98.93 / 100, 10_000, 9893), ("0.9893", 7000, 6925), (Decimal("99.07") / 100, 10_000, 9907),
-     (1, 360, 360), (0.0, 5, 0), (1 / 3, 3, 1), (0.8333, 6, 5), (np.float64(0.95), 20, 19), ("0.86", 50_000, 43_000)],
-)  # fmt: skip
+    [
+        (0.9893, 10_000, 9893),
+        (98.93 / 100, 10_000, 9893),
+        ("0.9893", 7000, 6925),
+        (Decimal("99.07") / 100, 10_000, 9907),
+        (1, 360, 360),
+        (0.0, 5, 0),
+        (1 / 3, 3, 1),
+        (0.8333, 6, 5),
+        (np.float64(0.95), 20, 19),
+        ("0.86", 50_000, 43_000),
+    ],
+)
 def test_whole_numbers_of_images(accuracy, images, right):
     assert images_right(accuracy, images) == (right, None)
 
 
-@pytest.mark.parametrize(("accuracy", "images", "right"), [(0.86002, 10_000, 8600), ("0.985", 120, 118), (0.8587, 1000, 859)])
+@pytest.mark.parametrize(
+    ("accuracy", "images", "right"), [(0.86002, 10_000, 8600), ("0.985", 120, 118), (0.8587, 1000, 859)]
+)
 def test_no_whole_number_of_images_is_remarked(accuracy, images, right):
     found, remark = images_right(accuracy, images)
     assert found == right

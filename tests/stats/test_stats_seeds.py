@@ -90,7 +90,7 @@ def test_variance_against_the_pigeonhole_bootstrap():
     a, b = POPULATION.draw(generator, s, s, n)
 
     def again(k):
-        return generator.multinomial(k, np.full(k, 1 / k), draws) / k                             # (draws, k) weights
+        return generator.multinomial(k, np.full(k, 1 / k), draws) / k  # (draws, k) weights
 
     images = again(n)
     boot = ((again(s) @ a) * images).sum(1) - ((again(s) @ b) * images).sum(1)
@@ -128,7 +128,7 @@ def test_five_perfect_runs_do_not_claim_certainty():
     half = norm.isf(0.025) * np.sqrt(2) / 360
     assert found.interval() == pytest.approx((-half, half), abs=1e-12)
     one_less = right.copy()
-    one_less[:, 0] = False                                                     # one image lost by every seed
+    one_less[:, 0] = False  # one image lost by every seed
     assert recipes(right, one_less).p > 0.3
 
 

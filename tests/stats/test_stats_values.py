@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from smallvision.errors import BadInput
-from smallvision.runs.measures import MEASURES, Measure
+from smallvision.metrics.metric import MEASURES, Measure
 from smallvision.stats.values import networks, recipes
 from smallvision.stats.verdict import compare_values, judge
 
@@ -64,12 +64,14 @@ def test_the_interval_holds_the_truth(seed, own):
 @pytest.mark.parametrize(("measure", "better"), [(MSE, "B"), (SIMILARITY, "A")])
 @pytest.mark.parametrize("seeds", [1, 3, 5])
 def test_the_direction_is_the_measures_and_the_sentence_says_so(measure, better, seeds):
-    a, b = draw(np.random.default_rng(4), seeds, seeds, 500, 0.2)               # A has the larger numbers
+    a, b = draw(np.random.default_rng(4), seeds, seeds, 500, 0.2)  # A has the larger numbers
     (verdict,) = judge([compare_values(a, b, measure, ("x", "y"))])
     assert verdict.verdict == f"{better} is better"
     first, second = ("x", "y") if better == "A" else ("y", "x")
     assert f"{first} is better than {second}" in verdict.sentence
-    one, other = map(float, re.search(r": \D*?([\d.]+) against ([\d.]+) over", verdict.sentence.replace("[0, 1]", "")).groups())
+    one, other = map(
+        float, re.search(r": \D*?([\d.]+) against ([\d.]+) over", verdict.sentence.replace("[0, 1]", "")).groups()
+    )
     assert (one, other) == pytest.approx((b.mean(), a.mean()) if better == "B" else (a.mean(), b.mean()), abs=1e-4)
     low, high = map(float, re.search(r"interval (-?[\d.]+) to (-?[\d.]+)", verdict.sentence).groups())
     assert (low > 0) == (better == "A")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stats_population import Population
 
 from smallvision.errors import BadInput
-from smallvision.runs.measures import MEASURES
+from smallvision.metrics.metric import MEASURES
 from smallvision.stats.corrections import holm
 from smallvision.stats.paired import discordant, mcnemar, paired_interval
 from smallvision.stats.power import recipe_power
@@ -29,10 +29,16 @@ def draw(seed, s_a, s_b, n=800, accuracy_b=0.93):
 
 side = st.sampled_from([1, 1, 2, 4, 5, 8])
 member = st.one_of(
-    st.builds(lambda *a: compare_runs(*draw(*a)), st.integers(0, 10**6), side, side, st.sampled_from([30, 300]),
-              st.sampled_from([0.95, 0.93, 0.8])),
+    st.builds(
+        lambda *a: compare_runs(*draw(*a)),
+        st.integers(0, 10**6),
+        side,
+        side,
+        st.sampled_from([30, 300]),
+        st.sampled_from([0.95, 0.93, 0.8]),
+    ),
     st.builds(lambda x, y: compare_published(x / 500, y / 500, 500), st.integers(400, 500), st.integers(400, 500)),
-)  # fmt: skip
+)
 
 
 @settings(derandomize=True, deadline=None, max_examples=250)
@@ -65,7 +71,7 @@ def check_sentence(v):
     assert "\n" not in text
     assert v.kind in text.lower()
     low, high = map(float, re.search(r"interval (-?[\d.]+) to (-?[\d.]+)", text).groups())
-    if v.verdict == "B is better":                                     # then the sentence puts B first
+    if v.verdict == "B is better":  # then the sentence puts B first
         assert low > 0
     else:
         assert (low > 0, high < 0) == (v.interval[0] > 0, v.interval[1] < 0)
@@ -82,7 +88,10 @@ def test_the_better_side_comes_first():
     a, b = draw(3, 1, 1)
     while a.mean() == b.mean() or judge([compare_runs(a, b)])[0].verdict == "not distinguishable":
         a, b = np.concatenate([a, a], 1), np.concatenate([b, b], 1)
-    sentences = {judge([compare_runs(*sides, names)])[0].sentence for sides, names in (((a, b), ("x", "y")), ((b, a), ("y", "x")))}
+    sentences = {
+        judge([compare_runs(*sides, names)])[0].sentence
+        for sides, names in (((a, b), ("x", "y")), ((b, a), ("y", "x")))
+    }
     (sentence,) = sentences
     first, second = map(float, re.search(r": ([\d.]+) % against ([\d.]+) %", sentence).groups())
     assert first > second
@@ -126,12 +135,17 @@ def test_of_pairs_it_says_pairs_and_the_same_figures(runs, apart):
     (of_images,), (of_pairs,) = judge([plain]), judge([dataclasses.replace(plain, measure=MEASURES["verify"])])
     assert dataclasses.replace(of_pairs, measure=None) == of_images
     assert "pairs that share no image" in of_pairs.sentence
-    assert of_pairs.sentence.replace("pairs that share no image", "images").replace("pairs", "images") == of_images.sentence
+    assert (
+        of_pairs.sentence.replace("pairs that share no image", "images").replace("pairs", "images")
+        == of_images.sentence
+    )
 
 
 def test_the_references_own_claim():
     # 98.93 against 99.07 % on 10 000 images, told as "almost 1 %" better
-    comparison = compare_published(Decimal("98.93") / 100, Decimal("99.07") / 100, 10_000, names=("without", "rotation"))
+    comparison = compare_published(
+        Decimal("98.93") / 100, Decimal("99.07") / 100, 10_000, names=("without", "rotation")
+    )
     (v,) = judge([comparison])
     assert v.verdict == "not distinguishable"
     assert v.interval == score_interval(9893, 10_000, 9907, 10_000)

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 import pytest
 
 from smallvision.experiment import load_study
-from smallvision.study import run as running
+from smallvision.study import runner as running
 from smallvision.study.events import Finished, Place
-from smallvision.study.workers import Pool
+from smallvision.study.workers.pool import Pool
 
 TEXT = """
 name = "tiny"

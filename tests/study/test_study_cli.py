@@ -20,7 +20,9 @@ def type_in(monkeypatch, capsys, tmp_path):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setenv("SMALLVISION_RUNS", str(tmp_path / "here" / "runs"))       # workers that are lent began in another folder
+    monkeypatch.setenv(
+        "SMALLVISION_RUNS", str(tmp_path / "here" / "runs")
+    )  # workers that are lent began in another folder
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["smallvision", *map(str, words)])
@@ -99,11 +101,17 @@ BAD = {
     "an unknown name": (["run", "digits-smok"], 'did you mean "digits-smoke"'),
     "no validation images": ([*SMOKE, "set.data.validation=0"], 'set."data.validation" = 0.1'),
     "a batch larger than the data": ([*SMOKE, "set.recipe.batch_size=5000"], 'case "cnn": recipe.batch_size: got 5000'),
-    "layers that do not fit": ([*SMOKE, 'case.0.set={"model.blocks.1.kernel"=15}'], 'case "cnn": model.blocks.1: kernel 15'),
+    "layers that do not fit": (
+        [*SMOKE, 'case.0.set={"model.blocks.1.kernel"=15}'],
+        'case "cnn": model.blocks.1: kernel 15',
+    ),
     "an empty grid": ([*SMOKE, "case=[]", "axes.recipe.epochs=[]"], "axes: recipe.epochs: the list is empty"),
     "a folder that is none": ([*SMOKE, "set.data.source=folder", "set.data.path=/nowhere"], "/nowhere"),
-    "a match that cannot be": ([*SMOKE, "match={parameters=9, vary=['model.dense.0', 'model.widths.0']}"], "the nearest"),
-}  # fmt: skip
+    "a match that cannot be": (
+        [*SMOKE, "match={parameters=9, vary=['model.dense.0', 'model.widths.0']}"],
+        "the nearest",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -122,8 +130,8 @@ def test_bad_input_is_one_line_with_status_2_and_nothing_written(case, request, 
 
 def test_the_process_of_a_study_does_not_load_torch():
     script = (
-        "import sys, smallvision.study.run, smallvision.display_study, smallvision.api\n"
-        "from smallvision.study.expand import expand\n"
+        "import sys, smallvision.study.runner, smallvision.console.study, smallvision.api.run\n"
+        "from smallvision.study.plan.cases import expand\n"
         "expand(smallvision.experiment.load_any('digits-smoke'))\n"
         "bad = [name for name in ('torch', 'sklearn', 'matplotlib', 'scipy') if name in sys.modules]; assert not bad, bad"
     )
@@ -132,7 +140,12 @@ def test_the_process_of_a_study_does_not_load_torch():
 
 
 def test_a_failed_run_ends_with_status_3_and_says_which(lent, type_in):
-    words = [*SMOKE, "seeds=1", "set.recipe.epochs=1", "case=[{name='good'}, {name='bad', set={'recipe.learning_rate'=1e30}}]"]
+    words = [
+        *SMOKE,
+        "seeds=1",
+        "set.recipe.epochs=1",
+        "case=[{name='good'}, {name='bad', set={'recipe.learning_rate'=1e30}}]",
+    ]
     status, out, err = type_in(*words, "baseline=good", 'set.recipe.optimizer="sgd"')
     assert status == 3
     assert 'case "bad", seed 0' in err
@@ -151,7 +164,9 @@ def test_in_a_notebook(lent, monkeypatch, tmp_path, tiny):
     assert sv.open_study(done.path).result == done.result
     assert [run.result["seed"] for run in done.runs("mlp")] == [0]
     assert "smallvision run" in done.state["command"]
-    assert done.state["command"].split()[2] == str(done.path / "study.toml"), "a study from Python stands in its directory"
+    assert done.state["command"].split()[2] == str(done.path / "study.toml"), (
+        "a study from Python stands in its directory"
+    )
     for name, value in {"model": object(), "loss": len, "data": ([], []), "seed": 0}.items():
         with pytest.raises(BadInput, match=f"^(--)?{name}: tiny is a study"):
             sv.run(study, **{name: value})

@@ -13,7 +13,7 @@ import pytest
 
 from smallvision.runs.read import read_run, status
 from smallvision.study import directory
-from smallvision.study.record import read_study
+from smallvision.study.read import read_study
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers of a study in /proc")
 
@@ -24,7 +24,11 @@ def workers_of(pid):
     """The worker processes of a study."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(child) for child in children if "smallvision.study.worker" in Path(f"/proc/{child}/cmdline").read_text()]
+        return [
+            int(child)
+            for child in children
+            if "smallvision.study.workers.process" in Path(f"/proc/{child}/cmdline").read_text()
+        ]
     except OSError:
         return []
 
@@ -37,7 +41,9 @@ def logged(folder):
 def begin(file, folder, workers=2):
     env = {**os.environ, "OMP_NUM_THREADS": "1", "SMALLVISION_RUNS": str(folder)}
     words = ["run", str(file), "--workers", str(workers), "--device", "cpu"]
-    return subprocess.Popen([sys.executable, "-m", "smallvision", *words], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-m", "smallvision", *words], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
 
 
 def await_end(workers):

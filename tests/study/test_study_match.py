@@ -6,16 +6,22 @@ from torch import nn
 
 from smallvision.errors import BadInput
 from smallvision.experiment import load
-from smallvision.study import match
-from smallvision.study.expand import changed
+from smallvision.study.plan import match
+from smallvision.study.plan.cases import changed
 
-THREE = [{"channels": 16, "padding": 1}, {"channels": 32, "padding": 1, "pool": 2}, {"channels": 64, "padding": 1, "pool": 2}]
+THREE = [
+    {"channels": 16, "padding": 1},
+    {"channels": 32, "padding": 1, "pool": 2},
+    {"channels": 64, "padding": 1, "pool": 2},
+]
 VARY = "model.blocks.2.channels"
 
 
 def reference(inputs, width, outputs=10):
     """R4.15 in plain torch: 16-32-N, global pooling, dense."""
-    return nn.Sequential(nn.Conv2d(inputs, 16, 3), nn.Conv2d(16, 32, 3), nn.Conv2d(32, width, 3), nn.Linear(width, outputs))
+    return nn.Sequential(
+        nn.Conv2d(inputs, 16, 3), nn.Conv2d(16, 32, 3), nn.Conv2d(32, width, 3), nn.Linear(width, outputs)
+    )
 
 
 def count(module):
@@ -39,9 +45,15 @@ def test_r4_15_81_channels_give_29_029_parameters_and_29_317_with_three_input_ch
 @pytest.mark.parametrize("of", ["parameters", "multiply_adds"])
 @pytest.mark.parametrize("seed", range(6))
 def test_the_nearest_of_all_widths_is_found(of, seed):
-    network = {"kind": "cnn", "blocks": [{"channels": 4, "padding": 1, "pool": 2}, {"channels": 8, "padding": 1}], "dense": [16]}
+    network = {
+        "kind": "cnn",
+        "blocks": [{"channels": 4, "padding": 1, "pool": 2}, {"channels": 8, "padding": 1}],
+        "dense": [16],
+    }
     experiment = changed(load("digits"), {"model": network}, "t")
-    sizes = {width: match.size(changed(experiment, {"model.blocks.1.channels": width}, "t"), of) for width in range(1, 40)}
+    sizes = {
+        width: match.size(changed(experiment, {"model.blocks.1.channels": width}, "t"), of) for width in range(1, 40)
+    }
     target = int(torch.randint(sizes[1], sizes[39], (1,), generator=torch.Generator().manual_seed(seed)))
     best = min(sizes, key=lambda width: (abs(sizes[width] - target), width))
     solved = match.solve(experiment, ["model.blocks.1.channels"], {of: target, "nothing": None}, within=1.0)
@@ -52,7 +64,9 @@ def test_widths_that_cannot_be_built_are_passed_over():
     network = {"kind": "cnn", "blocks": [{"channels": 4, "padding": 1, "normalization": "group"}]}
     experiment = changed(load("digits"), {"model": network}, "t")
     wanted = match.size(changed(experiment, {"model.blocks.0.channels": 22}, "t"), "parameters")
-    solved = match.solve(experiment, ["model.blocks.0.channels"], {"parameters": wanted + 300}, within=0.1)      # 23 is prime
+    solved = match.solve(
+        experiment, ["model.blocks.0.channels"], {"parameters": wanted + 300}, within=0.1
+    )  # 23 is prime
     assert solved.width == 22
 
 

@@ -8,16 +8,16 @@ import pytest
 import safetensors.torch
 import torch
 
-from smallvision import lab
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import load, load_study
 from smallvision.runs.read import read_run
-from smallvision.study import plan
 from smallvision.study.events import Moved, Place
-from smallvision.study.expand import expand
-from smallvision.study.plan import Job
-from smallvision.study.run import preview, run
-from smallvision.study.worker import Desk
+from smallvision.study.plan import jobs
+from smallvision.study.plan.cases import expand
+from smallvision.study.plan.jobs import Job
+from smallvision.study.runner import preview, run
+from smallvision.study.workers.process import Desk
+from smallvision.training import run as lab
 
 GIVER = """
 name = "giver"
@@ -97,17 +97,30 @@ def weights(path):
 
 def test_needs_come_first_once_for_each_seed_and_fresh_weights_have_none(written):
     cases = expand(written()).cases
-    assert plan.needs(cases["fresh"]) == []
-    (other,) = plan.needs(cases["frozen"])
+    assert jobs.needs(cases["fresh"]) == []
+    (other,) = jobs.needs(cases["frozen"])
     assert (other.name, other.protocol.test) == ("giver", "never")
-    found = plan.jobs(cases, [4, 9])
+    found = jobs.jobs(cases, [4, 9])
     assert [(job.what.split(",")[0], job.seed) for job in found] == [
-        ("fresh", 4), ("fresh", 9), ("giver", 4), ("taken over", 4), ("frozen", 4), ("giver", 9), ("taken over", 9), ("frozen", 9)
+        ("fresh", 4),
+        ("fresh", 9),
+        ("giver", 4),
+        ("taken over", 4),
+        ("frozen", 4),
+        ("giver", 9),
+        ("taken over", 9),
+        ("frozen", 9),
     ]
     assert [job.needed for job in found if job.experiment == other] == [True, True]
-    both = plan.jobs({"taken over": cases["taken over"], "itself": other}, [4])
-    assert [(job.what, job.needed) for job in both] == [("itself", False), ("taken over", False)], "equal experiments are one run"
-    as_asked = Job("one", load(str(Path(cases["frozen"].model.encoder.experiment).parent / "base.toml"), ["model.encoder.seed=7"]), 4)
+    both = jobs.jobs({"taken over": cases["taken over"], "itself": other}, [4])
+    assert [(job.what, job.needed) for job in both] == [("itself", False), ("taken over", False)], (
+        "equal experiments are one run"
+    )
+    as_asked = Job(
+        "one",
+        load(str(Path(cases["frozen"].model.encoder.experiment).parent / "base.toml"), ["model.encoder.seed=7"]),
+        4,
+    )
     assert [(job.seed, job.experiment.protocol.test) for job in as_asked.needs] == [(7, "once")]
 
 
@@ -128,18 +141,29 @@ def test_a_study_runs_what_it_needs_once_for_each_seed_and_never_again(lent, wri
         for case in ("frozen", "taken over"):
             expected = {key: other.result[key] for key in ("experiment", "seed", "model_sha256")}
             assert record.runs(case)[seed].state["encoder"] == {"run": other.path.name, **expected}
-    begun = [event.job.what.split(",")[0] for event in events if isinstance(event, Moved) and event.state == "running" and not event.epoch]
+    begun = [
+        event.job.what.split(",")[0]
+        for event in events
+        if isinstance(event, Moved) and event.state == "running" and not event.epoch
+    ]
     assert begun.index("giver") < begun.index("frozen")
 
-    for seed in (0, 1):                                               # the same bits as one run after the other
+    for seed in (0, 1):  # the same bits as one run after the other
         alone = expand(written()).cases["taken over"]
         place = lab.Place(tmp_path / "alone" / str(seed), seed, "cpu", 1, encoder=givers[seed].path)
         list(lab.run(alone, place))
-        assert (place.path / "model.safetensors").read_bytes() == (record.runs("taken over")[seed].path / "model.safetensors").read_bytes()
+        assert (place.path / "model.safetensors").read_bytes() == (
+            record.runs("taken over")[seed].path / "model.safetensors"
+        ).read_bytes()
 
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("giver*/model.safetensors")}
-    shutil.move(givers[1].path, folder / "elsewhere")                 # another study, other cases, the same needs
-    text = (tmp_path / "encoders.toml").read_text().replace('"model.rate" = 0.0', '"model.rate" = 0.1').replace('"encoders"', '"more"')
+    shutil.move(givers[1].path, folder / "elsewhere")  # another study, other cases, the same needs
+    text = (
+        (tmp_path / "encoders.toml")
+        .read_text()
+        .replace('"model.rate" = 0.0', '"model.rate" = 0.1')
+        .replace('"encoders"', '"more"')
+    )
     (tmp_path / "more.toml").write_text(text)
     finish(load_study(str(tmp_path / "more.toml")), folder, workers=1)
     names, givers = runs(folder)
@@ -182,13 +206,23 @@ def test_tries_of_a_search_have_their_needs_too(lent, written, finish, tmp_path)
     assert not folder.exists()
     assert estimated.total > 0
     finish(study, folder, workers=1)
-    assert [one for one in runs(folder)[0] if one[0] == "giver"] == [("giver", 0), ("giver", 1)], "of the study's seed, and of the search's"
+    assert [one for one in runs(folder)[0] if one[0] == "giver"] == [("giver", 0), ("giver", 1)], (
+        "of the study's seed, and of the search's"
+    )
 
 
 def test_a_study_refuses_what_cannot_be_taken_over_before_its_first_run(lent, written, tmp_path):
     folder = tmp_path / "runs"
-    with pytest.raises(BadInput, match=r'^encoders: case "fresh": model\.encoder: needs go in a circle: .*base\.toml needs .*; break it$'):
-        list(run(written(encoder=f'{{ experiment = "{tmp_path / "base.toml"}" }}'), Place(folder, device="cpu", workers=1)))
+    with pytest.raises(
+        BadInput,
+        match=r'^encoders: case "fresh": model\.encoder: needs go in a circle: .*base\.toml needs .*; break it$',
+    ):
+        list(
+            run(
+                written(encoder=f'{{ experiment = "{tmp_path / "base.toml"}" }}'),
+                Place(folder, device="cpu", workers=1),
+            )
+        )
     asked = expand(written(encoder='{ experiment = "mnist-mlp" }')).cases["frozen"]
     task = {"experiment": asked.model_dump(mode="json", exclude_none=True), "where": "frozen", "needed": False}
     with pytest.raises(BadInput, match=r"^model\.encoder: mnist-mlp is for images of 1x28x28, and these are of 1x8x8"):

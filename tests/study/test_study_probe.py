@@ -18,19 +18,23 @@ from sklearn.neighbors import KNeighborsClassifier
 from statsmodels.stats.multitest import multipletests
 from test_study_kills import await_end, begin, workers_of
 
-from smallvision import display_study, finished, probing
-from smallvision.data import images
+from smallvision.api import finished
+from smallvision.console import study as display_study
+from smallvision.data import load
 from smallvision.errors import BadInput
 from smallvision.experiment import ProbeSpec, load_any, load_study, study_to_toml
+from smallvision.probing import run
 from smallvision.probing.sampling import sample
-from smallvision.report import pictures, study, study_costs, study_figures, study_probed
+from smallvision.rendering import embed
+from smallvision.report.study import costs, figures, page
+from smallvision.report.study import probes as study_probed
 from smallvision.runs import probes
 from smallvision.runs.read import read_run
 from smallvision.study import probe_verdicts
-from smallvision.study import run as running
+from smallvision.study import runner as running
 from smallvision.study.events import Finished, Moved, Place, Probed, Probing
-from smallvision.study.probing import refuse
-from smallvision.study.record import read_study
+from smallvision.study.probes import refuse
+from smallvision.study.read import read_study
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -75,7 +79,9 @@ def done(one_pool, tmp_path_factory):
     asked = load_study(str(write(folder)))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(running, "Pool", lambda _: nullcontext(one_pool))
-        events = list(running.run(asked, Place(folder, "cpu", workers=1, command=("smallvision", "run", "probed.toml"))))
+        events = list(
+            running.run(asked, Place(folder, "cpu", workers=1, command=("smallvision", "run", "probed.toml")))
+        )
     assert isinstance(events[-1], Finished)
     return folder, asked, events
 
@@ -98,8 +104,9 @@ def without_seconds(value):
 def test_every_run_of_every_case_is_probed_once_after_all_choices(done, record):
     _, asked, events = done
     told = [event for event in events if isinstance(event, Probed)]
-    assert sorted((event.job.what, event.job.seed) for event in told) == [(case, seed) for case in ("plain", "small", "variational")
-                                                                          for seed in (0, 1)]  # fmt: skip
+    assert sorted((event.job.what, event.job.seed) for event in told) == [
+        (case, seed) for case in ("plain", "small", "variational") for seed in (0, 1)
+    ]
     assert any(isinstance(event, Probing) and event.step.startswith("representation: ") for event in events)
     first = next(place for place, event in enumerate(events) if isinstance(event, Probing | Probed))
     assert not any(isinstance(event, Moved) for event in events[first:])
@@ -109,17 +116,28 @@ def test_every_run_of_every_case_is_probed_once_after_all_choices(done, record):
     for case, some in found.items():
         for run, one in zip(record.runs(case), some, strict=True):
             assert one.path == probes.place(run.path, SPEC)
-            assert (one.result["split"], one.result["looks"], one.result["model_sha256"]) == ("test", 1, run.result["model_sha256"])
+            assert (one.result["split"], one.result["looks"], one.result["model_sha256"]) == (
+                "test",
+                1,
+                run.result["model_sha256"],
+            )
             assert one.result["command"] == "smallvision run probed.toml"
-            assert run.result["looks"] == (case in record.result["choice"]["met_test"]), "a probe is no look of the run itself"
+            assert run.result["looks"] == (case in record.result["choice"]["met_test"]), (
+                "a probe is no look of the run itself"
+            )
     entry = record.result["probes"][0]
-    assert entry == {"case": "plain", "seed": 0, "path": f"{record.runs('plain')[0].path.name}/probes/{SPEC.hash()}", "hash": SPEC.hash()}
+    assert entry == {
+        "case": "plain",
+        "seed": 0,
+        "path": f"{record.runs('plain')[0].path.name}/probes/{SPEC.hash()}",
+        "hash": SPEC.hash(),
+    }
     assert asked.probe == SPEC
 
 
 def right_by_scikit_learn(run, probe, metric):
     """Which of the probe's images scikit-learn's neighbours get right, on what the run's own encode gives; by the images' ids."""
-    drawn = sample(images.load(run.experiment.data), SPEC)
+    drawn = sample(load.load(run.experiment.data), SPEC)
     model = finished.Run(run.path)
     train, shown = (model.encode(part.pixels) for part in (drawn.train, drawn.shown))
     chosen = next(one for one in probe.result["sources"][0]["probes"] if one["kind"] == f"knn-{metric}")
@@ -131,15 +149,29 @@ def right_by_scikit_learn(run, probe, metric):
 def test_verdicts_between_cases_are_of_scikit_learns_neighbours(record):
     found = record.probes()
     for metric in ("cosine", "euclidean"):
-        (one,) = [one for one in record.probe_verdicts
-                  if (one["of"], one["probe"], one["case"]) == ("cases", f"knn-{metric}", "variational")]  # fmt: skip
+        (one,) = [
+            one
+            for one in record.probe_verdicts
+            if (one["of"], one["probe"], one["case"]) == ("cases", f"knn-{metric}", "variational")
+        ]
         assert one["against"] == "plain"
-        right = [np.stack([right_by_scikit_learn(run, probe, metric) for run, probe in zip(record.runs(case), found[case], strict=True)])
-                 for case in ("variational", "plain")]  # fmt: skip
-        assert one["accuracies"] == pytest.approx([side.mean() for side in right], abs=0.011)        # a tie among neighbours, at most
-        own = [probe_verdicts.right(found[case], "representation", f"knn-{metric}") for case in ("variational", "plain")]
+        right = [
+            np.stack(
+                [
+                    right_by_scikit_learn(run, probe, metric)
+                    for run, probe in zip(record.runs(case), found[case], strict=True)
+                ]
+            )
+            for case in ("variational", "plain")
+        ]
+        assert one["accuracies"] == pytest.approx(
+            [side.mean() for side in right], abs=0.011
+        )  # a tie among neighbours, at most
+        own = [
+            probe_verdicts.right(found[case], "representation", f"knn-{metric}") for case in ("variational", "plain")
+        ]
         gaps, n = own[0].mean(0) - own[1].mean(0), own[0].shape[1]
-        center = gaps.sum() / (n + 2)                                                                # Bonett & Price 2012
+        center = gaps.sum() / (n + 2)  # Bonett & Price 2012
         error = np.sqrt(((gaps**2).sum() + 2) / (n + 2) - center**2) / np.sqrt(n + 2)
         assert one["p"] == pytest.approx(2 * norm.sf(abs(center) / error), rel=1e-9)
         assert one["difference"] == pytest.approx(gaps.mean())
@@ -147,21 +179,31 @@ def test_verdicts_between_cases_are_of_scikit_learns_neighbours(record):
 
 def test_all_are_one_family(record):
     every = record.probe_verdicts
-    assert len(every) == 2 * (3 * 3 + 2)                                                             # two probes: sources, declared pairs
+    assert len(every) == 2 * (3 * 3 + 2)  # two probes: sources, declared pairs
     assert {one["comparisons"] for one in every} == {len(every)}
     adjusted = multipletests([one["p"] for one in every], method="holm")[1]
     assert [one["adjusted_p"] for one in every] == pytest.approx(adjusted.tolist(), rel=1e-9)
     for one in every:
-        assert (one["verdict"] == "not distinguishable") == (one["adjusted_p"] > 0.05) == (one["interval"][0] <= 0 <= one["interval"][1])
+        assert (
+            (one["verdict"] == "not distinguishable")
+            == (one["adjusted_p"] > 0.05)
+            == (one["interval"][0] <= 0 <= one["interval"][1])
+        )
         assert one["split"] == "test"
     beside = [one for one in every if one["of"] == "sources"]
-    assert {(one["case"], one["against"]) for one in beside} == {(case, source) for case in ("plain", "variational", "small")
-                                                                 for source in ("pixels", "pca", "untrained")}  # fmt: skip
+    assert {(one["case"], one["against"]) for one in beside} == {
+        (case, source) for case in ("plain", "variational", "small") for source in ("pixels", "pca", "untrained")
+    }
     told = [one for one in every if one["told"]]
     assert len({one["probe"] for one in told}) == 1
     assert len(told) == 3 + 2
-    best = {(case, place): np.mean([max(accuracy for _, accuracy in one.result["sources"][0]["probes"][place]["tried"]) for one in some])
-            for case, some in record.probes().items() for place in (0, 1)}  # fmt: skip
+    best = {
+        (case, place): np.mean(
+            [max(accuracy for _, accuracy in one.result["sources"][0]["probes"][place]["tried"]) for one in some]
+        )
+        for case, some in record.probes().items()
+        for place in (0, 1)
+    }
     case, place = max(best, key=best.__getitem__)
     assert {(one["case"], one["probe"]) for one in told if one["of"] == "sources"} == {(case, SPEC.probes[place])}
 
@@ -185,7 +227,7 @@ def test_what_stands_is_not_repeated_and_what_is_gone_or_of_validation_images_is
     for entry in (gone, other):
         remove(folder / entry["path"])
     path = folder / other["path"]
-    list(probing.probe(read_run(path.parents[1]), SPEC))                  # what a person asks of a run that must not meet the test split
+    list(run.probe(read_run(path.parents[1]), SPEC))  # what a person asks of a run that must not meet the test split
     assert probes.read(path).result["split"] == "validation"
     events = list(running.run(asked, place))
     told = [(event.job.what, event.job.seed) for event in events if isinstance(event, Probed)]
@@ -200,11 +242,15 @@ def test_what_stands_is_not_repeated_and_what_is_gone_or_of_validation_images_is
     assert without_seconds(events[-1].record.probe_verdicts) == without_seconds(record.probe_verdicts)
 
 
-@pytest.mark.parametrize(("override", "words"), [
-    ("probe.train=20000", '[probe] train: 20,000 images are more than can be equally many of every class'),
-    ("probe.test=101", "[probe] test: "), ("probe.train=101", "[probe] train: "),
-    ("set.data.classes=[0,1]", "[probe] test: 100 images"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("probe.train=20000", "[probe] train: 20,000 images are more than can be equally many of every class"),
+        ("probe.test=101", "[probe] test: "),
+        ("probe.train=101", "[probe] train: "),
+        ("set.data.classes=[0,1]", "[probe] test: 100 images"),
+    ],
+)
 def test_a_probe_that_cannot_be_done_is_refused_before_anything_is_trained(override, words, lent, tmp_path):
     name = str(write(tmp_path))
     asked = load_study(name, [override, *(["probe.test=100", "probe.train=90"] if "classes" in override else [])])
@@ -220,14 +266,21 @@ def test_a_probe_that_cannot_be_done_is_refused_before_anything_is_trained(overr
 def test_a_network_that_encodes_nothing_is_refused():
     asked = load_any("digits-autoencoder")
     with pytest.raises(BadInput, match=r"^\[probe\] needs a network with encode.*Linear has none$"):
-        refuse(SPEC, asked, images.load(asked.data), torch.nn.Linear(2, 2))
+        refuse(SPEC, asked, load.load(asked.data), torch.nn.Linear(2, 2))
 
 
-@pytest.mark.parametrize(("override", "words"), [
-    ('probe.kinds=["svm"]', '"svm" is not known; known: knn, linear'), ("probe.train=0", "probe.train: got 0"),
-    ("probe.trian=3", 'unknown key probe.trian; did you mean "train"?'), ("probe=3", "probe: got 3"),
-    ('probe.maps=["pca","pca"]', "given twice"), ("probe.map_images=0", "probe.map_images"), ("probe.seed=-1", "probe.seed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ('probe.kinds=["svm"]', '"svm" is not known; known: knn, linear'),
+        ("probe.train=0", "probe.train: got 0"),
+        ("probe.trian=3", 'unknown key probe.trian; did you mean "train"?'),
+        ("probe=3", "probe: got 3"),
+        ('probe.maps=["pca","pca"]', "given twice"),
+        ("probe.map_images=0", "probe.map_images"),
+        ("probe.seed=-1", "probe.seed"),
+    ],
+)
 def test_a_bad_probe_table_is_one_line_that_names_the_key(override, words, tmp_path):
     with pytest.raises(BadInput) as refused:
         load_study(str(write(tmp_path)), [override])
@@ -245,15 +298,15 @@ def test_the_table_is_part_of_the_study_and_of_its_hash(tmp_path):
     assert len({asked.hash(), without.hash(), other.hash()}) == 3
     assert asked.model_copy(update={"probe": ProbeSpec()}).hash() not in (asked.hash(), without.hash())
     results = Path(__file__).parents[2] / "benchmarks" / "results" / "studies"
-    for name in ("cifar10-activations", "mnist-mlp-vs-cnn"):              # measured before there were probes
+    for name in ("cifar10-activations", "mnist-mlp-vs-cnn"):  # measured before there were probes
         assert load_study(name).hash() == json.loads((results / f"{name}.json").read_text())["hash"]
 
 
 def test_the_report_says_all_and_counts_the_looks(record, monkeypatch):
-    for room, name in ((study_figures, "forest"), (study_figures, "curves"), (study_costs, "scatter")):
+    for room, name in ((figures, "forest"), (figures, "curves"), (costs, "scatter")):
         monkeypatch.setattr(room, name, lambda *_: None)
-    monkeypatch.setattr(pictures, "svg", lambda _, alt, prefix: f"<p>{prefix}: {alt}</p>")
-    text = " ".join(html.unescape(study.page(record, {}, {})).split())
+    monkeypatch.setattr(embed, "svg", lambda _, alt, prefix: f"<p>{prefix}: {alt}</p>")
+    text = " ".join(html.unescape(page.page(record, {}, {})).split())
     for one in record.probe_verdicts:
         assert " ".join(one["sentence"].split()) in text
     assert "6 runs’ representations met the test split in their probes, once each" in text
@@ -281,10 +334,13 @@ def change(record, key, value):
 
 def test_damaged_and_older_study_files(record):
     verdict = record.probe_verdicts[0]
-    for key, value, words in (("probes", [{"case": "plain"}], "probes[0]"), ("probes", "all", "probes is 'all'"),
-                              ("probe_verdicts", [{**verdict, "names": ["one"]}], "probe_verdicts: names has 1 entries"),
-                              ("probe_verdicts", [{**verdict, "p": 2}], "probe_verdicts[0].p"),
-                              ("probe_verdicts", [{k: v for k, v in verdict.items() if k != "of"}], '"of"')):  # fmt: skip
+    for key, value, words in (
+        ("probes", [{"case": "plain"}], "probes[0]"),
+        ("probes", "all", "probes is 'all'"),
+        ("probe_verdicts", [{**verdict, "names": ["one"]}], "probe_verdicts: names has 1 entries"),
+        ("probe_verdicts", [{**verdict, "p": 2}], "probe_verdicts[0].p"),
+        ("probe_verdicts", [{k: v for k, v in verdict.items() if k != "of"}], '"of"'),
+    ):
         file, good = change(record, key, value)
         with pytest.raises(BadInput) as refused:
             read_study(record.path)
@@ -297,7 +353,7 @@ def test_damaged_and_older_study_files(record):
     file.write_text(good)
     file, good = change(record, "probes", [{**one, "path": one["path"] + "x"} for one in record.result["probes"]])
     gone = read_study(record.path)
-    left = study_probed.probed(gone, study._cases(gone))
+    left = study_probed.probed(gone, page._cases(gone))
     assert (left["probed"], left["probe_looks"], len(left["probe_problems"])) == ({}, 0, 6)
     with pytest.raises(BadInput):
         gone.probes()
@@ -347,8 +403,12 @@ def test_cases_probed_on_other_images_are_not_compared_and_order_does_not_matter
     found = record.probes()
     one, other = found["plain"][0], found["small"][0]
     rows = np.random.default_rng(0).permutation(len(one.evidence["labels"]))
-    turned = {**one.evidence, "labels": one.evidence["labels"][rows], "ids": one.evidence["ids"][rows],
-              "predictions": one.evidence["predictions"][:, :, rows]}  # fmt: skip
+    turned = {
+        **one.evidence,
+        "labels": one.evidence["labels"][rows],
+        "ids": one.evidence["ids"][rows],
+        "predictions": one.evidence["predictions"][:, :, rows],
+    }
     mixed = probes.ProbeRecord(one.path, one.result, turned, one.spec)
     same = [probe_verdicts.right([some], "pixels", "knn-cosine") for some in (one, mixed)]
     np.testing.assert_array_equal(*same)
@@ -356,7 +416,9 @@ def test_cases_probed_on_other_images_are_not_compared_and_order_does_not_matter
     validation = probes.ProbeRecord(one.path, {**one.result, "split": "validation"}, one.evidence, one.spec)
     cases = {case: record.runs(case) for case in ("plain", "small")}
     for changed, count in ((mixed, 2), (foreign, 0), (validation, 0)):
-        judged = probe_verdicts.verdicts(record.study, cases, {"plain": [changed], "small": [other]}, [("small", "plain")])
+        judged = probe_verdicts.verdicts(
+            record.study, cases, {"plain": [changed], "small": [other]}, [("small", "plain")]
+        )
         assert len([entry for entry in judged if entry["of"] == "cases"]) == count
 
 
@@ -367,7 +429,9 @@ def test_the_figures_of_a_study_of_autoencoders_are_kept_and_shown(record, monke
         runs = record.runs(row["case"])
         assert [one["validation"] for one in row["runs"]] == [run.result["validation"]["mse"] for run in runs]
         assert row["beside"]["validation"]["pca"] == runs[0].result["validation"]["pca"]
-        assert row["beside"]["validation"]["psnr"] == pytest.approx(np.mean([run.result["validation"]["psnr"] for run in runs]))
+        assert row["beside"]["validation"]["psnr"] == pytest.approx(
+            np.mean([run.result["validation"]["psnr"] for run in runs])
+        )
         assert ("test" in row["beside"]) == ("test" in row) == (row["case"] in kept["choice"]["met_test"])
     assert [one["seed"] for one in kept["singles"]] == [0, 1] * 2
     for one in kept["singles"]:
@@ -375,8 +439,13 @@ def test_the_figures_of_a_study_of_autoencoders_are_kept_and_shown(record, monke
         assert one["accuracies"] == pytest.approx(values)
     for one in kept["disagreements"]:
         assert sum(one["kinds"].values()) == one["images"]
-    means = {case: np.mean([one.result["sources"][0]["probes"][0]["accuracy"] for one in some]) for case, some in record.probes().items()}
-    assert {case: one["sources"][0]["probes"]["knn-cosine"]["accuracy"] for case, one in kept["probes"].items()} == pytest.approx(means)
+    means = {
+        case: np.mean([one.result["sources"][0]["probes"][0]["accuracy"] for one in some])
+        for case, some in record.probes().items()
+    }
+    assert {
+        case: one["sources"][0]["probes"]["knn-cosine"]["accuracy"] for case, one in kept["probes"].items()
+    } == pytest.approx(means)
     monkeypatch.setattr(study_tables, "STUDIES", ("probed",))
     monkeypatch.setattr(study_tables, "read", lambda name: kept if name == "probed" else None)
     text = study_tables.studies(tables.table, tables.machine)

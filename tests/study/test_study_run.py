@@ -8,18 +8,20 @@ import statistics
 import pytest
 import torch
 
-from smallvision import lab
-from smallvision.answers import scored
+from smallvision.comparison.predictions import scored
 from smallvision.errors import BadInput, RunFailed
-from smallvision.lab import Place as RunPlace
 from smallvision.runs.directory import unlocked
 from smallvision.runs.read import read_run
-from smallvision.study import directory, search, timing, work
+from smallvision.study import directory
 from smallvision.study.events import Added, Estimated, Finished, Looked, Moved, Place, Planned
-from smallvision.study.expand import expand
-from smallvision.study.record import read_study
-from smallvision.study.run import preview, run
-from smallvision.study.workers import Pool
+from smallvision.study.plan import search
+from smallvision.study.plan.cases import expand
+from smallvision.study.read import read_study
+from smallvision.study.runner import preview, run
+from smallvision.study.workers import benchmark, dispatch
+from smallvision.study.workers.pool import Pool
+from smallvision.training import run as lab
+from smallvision.training.run import Place as RunPlace
 
 
 def alone(experiment, seed, path):
@@ -83,13 +85,15 @@ def test_a_study_is_its_runs_one_by_one_and_says_what_was_best(lent, tiny, finis
     assert [type(event) for event in events] == [Planned, Finished]
     assert events[0].split is None
     assert again.result == record.result
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before, "a finished study is shown, not repeated"
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before, (
+        "a finished study is shown, not repeated"
+    )
 
 
 def test_what_another_asked_for_is_not_repeated_wherever_it_stands(lent, tiny, finish, tmp_path):
     study, folder = tiny(), tmp_path / "runs"
     cases = expand(study).cases
-    alone(cases["mlp"], 0, folder / "mine")                              # with --out
+    alone(cases["mlp"], 0, folder / "mine")  # with --out
     alone(cases["mlp"], 1, folder / f"digits-{cases['mlp'].hash()}-s1")
     record, events = finish(study, folder, workers=1)
     assert sum(row.done for row in events[0].rows) == 2
@@ -124,7 +128,10 @@ def test_a_failed_run_is_reported_the_others_finish_and_nobody_meets_the_test_sp
     record = read_study(directory.place(study, folder))
     assert record.state["status"] == "failed"
     assert record.result == {}
-    assert [result["looks"] for path in folder.glob("*/result.json") for result in [json.loads(path.read_text())]] == [0, 0]
+    assert [result["looks"] for path in folder.glob("*/result.json") for result in [json.loads(path.read_text())]] == [
+        0,
+        0,
+    ]
 
 
 def test_a_finished_run_that_is_damaged_is_a_failed_one_not_the_end_of_the_study(lent, tiny, tmp_path):
@@ -182,9 +189,11 @@ def test_a_case_that_cannot_be_run_is_refused_before_any_is(lent, own_network, f
 
 def test_a_run_that_kills_every_worker_is_given_up_and_told(own_network, finish, tmp_path, monkeypatch, lend):
     lend(Place(tmp_path, device="cpu", trust_code=True).setting)
-    monkeypatch.setattr(work, "DEATHS", 2)
+    monkeypatch.setattr(dispatch, "DEATHS", 2)
     (tmp_path / "deadly").touch()
-    with pytest.raises(RunFailed, match=r'case "mine", seed 0: its worker process ended 2 times without an epoch \(exit status 9\)'):
+    with pytest.raises(
+        RunFailed, match=r'case "mine", seed 0: its worker process ended 2 times without an epoch \(exit status 9\)'
+    ):
         finish(own_network, tmp_path / "runs", workers=1)
     assert len(list((tmp_path / "runs").glob("*/result.json"))) == 2
     (tmp_path / "deadly").unlink()
@@ -194,7 +203,7 @@ def test_a_run_that_kills_every_worker_is_given_up_and_told(own_network, finish,
 
 
 def test_a_run_that_another_process_is_doing_is_waited_for(lent, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "ASIDE_SECONDS", 0.1)
+    monkeypatch.setattr(dispatch, "ASIDE_SECONDS", 0.1)
     study, folder = tiny(seeds=1, epochs=3), tmp_path / "runs"
     experiment = expand(study).cases["mlp"]
     path = folder / f"digits-{experiment.hash()}-s0"
@@ -205,7 +214,7 @@ def test_a_run_that_another_process_is_doing_is_waited_for(lent, tiny, tmp_path,
     for event in run(study, Place(folder, device="cpu", workers=2)):
         events.append(event)
         if states(events, "elsewhere") and states(events, "done") == [("cnn", 0)] and path.exists():
-            list(other)                                                  # it ends while the study waits
+            list(other)  # it ends while the study waits
             torch.set_num_threads(before)
     assert states(events, "elsewhere")[0] == ("mlp", 0)
     assert ("mlp", 0) not in states(events, "running")
@@ -239,7 +248,9 @@ def test_an_unfinished_run_of_other_threads_is_not_gone_on_with(lent, tiny, fini
     begun.close()
     torch.set_num_threads(before)
     held = {file.name: file.read_bytes() for file in path.iterdir()}
-    with pytest.raises(BadInput, match=r"begun with 2 thread\(s\), and this study gives its runs 1.*--threads 2 --resume.*--remove"):
+    with pytest.raises(
+        BadInput, match=r"begun with 2 thread\(s\), and this study gives its runs 1.*--threads 2 --resume.*--remove"
+    ):
         finish(study, folder, workers=1)
     assert {file.name: file.read_bytes() for file in path.iterdir()} == held
     assert not (folder / "studies").exists()
@@ -287,7 +298,7 @@ def test_a_search_that_was_made_for_another_study_is_known_at_the_start(lent, ti
     more = '[search]\ntries = 2\n"recipe.learning_rate" = [1e-4, 1e-2]\n'
     folder = tmp_path / "runs"
     finish(tiny(more, epochs=1, seeds=[0, 2]), folder, workers=1)
-    study = tiny(more, epochs=1, seeds=[0, 2, 3])                          # every try, of seed 1, stands
+    study = tiny(more, epochs=1, seeds=[0, 2, 3])  # every try, of seed 1, stands
     estimated = preview(study, Place(folder, device="cpu", workers=1))
     assert [(row.job.what, row.job.seed) for row in estimated.planned.rows if not row.done] == [("cnn", 3), ("mlp", 3)]
     record, events = finish(study, folder, workers=1)
@@ -298,10 +309,16 @@ def test_a_search_that_was_made_for_another_study_is_known_at_the_start(lent, ti
 def test_cases_are_matched_in_size_and_the_widths_are_remembered(lent, tiny, finish, tmp_path, monkeypatch):
     more = '[match]\nparameters = 3000\nvary = ["model.widths.0", "model.dense.0"]\nwithin = 0.02\n'
     study = tiny(more, seeds=1, epochs=1)
-    study = study.model_copy(update={"case": (study.case[0].model_copy(update={"set": {}}), study.case[1].model_copy(
-        update={"set": {"model": {"kind": "mlp", "widths": [5]}}}))})  # fmt: skip
+    study = study.model_copy(
+        update={
+            "case": (
+                study.case[0].model_copy(update={"set": {}}),
+                study.case[1].model_copy(update={"set": {"model": {"kind": "mlp", "widths": [5]}}}),
+            )
+        }
+    )
     with pytest.raises(BadInput, match=r"match: no integer at model\.dense\.0"):
-        finish(study, tmp_path / "runs", workers=1)                      # the convolutions alone have more
+        finish(study, tmp_path / "runs", workers=1)  # the convolutions alone have more
     assert not (tmp_path / "runs").exists()
     study = study.model_copy(update={"match": study.match.model_copy(update={"parameters": 20_000})})
     record, _ = finish(study, tmp_path / "runs", workers=1)
@@ -330,17 +347,17 @@ def test_a_dry_run_says_what_and_how_long_and_writes_nothing(lent, tiny, finish,
 def test_without_workers_given_the_faster_split_is_measured_once_and_kept(tiny, finish, lend, tmp_path, monkeypatch):
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "2")
-    monkeypatch.setattr(timing, "SECONDS", 0.1)
+    monkeypatch.setattr(benchmark, "SECONDS", 0.1)
     lend(Place(tmp_path, device="cpu").setting)
     quick, events = finish(tiny(seeds=1, epochs=1), tmp_path / "quick")
     assert str(events[0].split) == "2 workers of 1 thread"
     assert events[0].why == "it is over too soon to try another way"
-    monkeypatch.setattr(timing, "SHORT", 0.0)
+    monkeypatch.setattr(benchmark, "SHORT", 0.0)
     study, folder = tiny(seeds=1, epochs=1), tmp_path / "runs"
     record, events = finish(study, folder)
     timings = {(one["workers"], one["threads"]): one["images_per_second"] for one in record.plan["timings"]}
     assert timings.keys() == {(1, 2), (2, 1)}
-    faster = 2 if timings[2, 1] >= timings[1, 2] else 1                  # two jobs: as many rounds as workers demand
+    faster = 2 if timings[2, 1] >= timings[1, 2] else 1  # two jobs: as many rounds as workers demand
     assert record.plan["workers"] == faster
     assert {read_run(path).environment["threads"] for path in folder.glob("digits*")} == {record.plan["threads"]}
     assert "images/s" in events[0].why

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 
 from smallvision.experiment import load_study
-from smallvision.study import search
-from smallvision.study.agenda import Agenda
-from smallvision.study.expand import expand
-from smallvision.study.search import Tried
+from smallvision.study.plan import search
+from smallvision.study.plan.cases import expand
+from smallvision.study.plan.scheduler import Agenda
+from smallvision.study.plan.search import Tried
 
 RANGES = """
 "recipe.learning_rate" = { low = 1e-4, high = 0.1, log = true }
@@ -69,7 +69,13 @@ def test_the_best_is_of_highest_accuracy_then_lowest_loss_then_first_and_never_o
     def tried(name, accuracy, loss):
         return Tried({"name": name}, {"accuracy": accuracy, "loss": loss} if accuracy is not None else None)
 
-    history = [tried("failed", None, 0), tried("a", 0.9, 0.5), tried("b", 0.9, 0.4), tried("c", 0.9, 0.4), tried("d", 0.8, 0.1)]
+    history = [
+        tried("failed", None, 0),
+        tried("a", 0.9, 0.5),
+        tried("b", 0.9, 0.4),
+        tried("c", 0.9, 0.4),
+        tried("d", 0.8, 0.1),
+    ]
     assert search.best(history).settings == {"name": "b"}
     assert search.best([tried("failed", None, 0), tried("zero", 0.0, 9.0)]).settings == {"name": "zero"}
     assert search.best([tried("failed", None, 0)]) is None

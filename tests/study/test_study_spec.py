@@ -8,7 +8,7 @@ import pytest
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, catalog, load, load_any, load_study, studies, study_to_toml
 from smallvision.experiment.study import flat
-from smallvision.study.expand import changed, expand
+from smallvision.study.plan.cases import changed, expand
 
 HEAD = 'name = "t"\nbase = "digits"\n'
 CASES = '[[case]]\nname = "a"\nset = { "recipe.epochs" = 2 }\n[[case]]\nname = "b"\nset = { "recipe.epochs" = 3 }\n'
@@ -71,7 +71,14 @@ def test_names_for_people_are_not_in_the_hash_and_what_decides_figures_is(study)
     asked = study(HEAD + CASES).hash()
     for same in ("name=other", "question=why", "about=x", "minutes=3.0", "seeds=1"):
         assert study(HEAD + CASES, same).hash() == asked, same
-    for other in ("seeds=2", "baseline=b", "compare=all", "set.recipe.batch_size=16", "base=mnist-cnn3", "case.0.name=c"):
+    for other in (
+        "seeds=2",
+        "baseline=b",
+        "compare=all",
+        "set.recipe.batch_size=16",
+        "base=mnist-cnn3",
+        "case.0.name=c",
+    ):
         assert study(HEAD + CASES, other).hash() != asked, other
 
 
@@ -83,7 +90,9 @@ def test_a_settings_key_is_read_alike_quoted_or_as_a_section(study):
     assert study(HEAD + "[set.recipe]\nbatch_size = 32\n" + CASES, "set.recipe.batch_size=16") == quoted
     (case,) = {one.recipe.batch_size for one in expand(quoted).cases.values()}
     assert case == 16
-    assert expand(quoted).cases["a"].recipe.optimizer == load("digits").recipe.optimizer, "a section changes the keys it names"
+    assert expand(quoted).cases["a"].recipe.optimizer == load("digits").recipe.optimizer, (
+        "a section changes the keys it names"
+    )
 
 
 def test_a_table_with_its_kind_replaces_what_was_there(study):
@@ -107,15 +116,28 @@ def test_a_grid_is_the_product_of_its_axes_under_readable_names(study):
 @pytest.mark.parametrize(
     ("axes", "names"),
     [
-        ('"model.blocks.0.channels" = [4]\n"model.blocks.1.channels" = [8, 9]', ["blocks.0.channels 4, blocks.1.channels 8"]),
-        ('"data.augment" = [[], [{ kind = "rotate" }], [{ kind = "flip" }, { kind = "crop" }]]',
-         ["augment none", "augment rotate", "augment flip+crop"]),
-        ('"recipe.nesterov" = [true, false]\n"recipe.momentum" = [0.9]\n"recipe.optimizer" = ["sgd"]',
-         ["nesterov true, momentum 0.9, optimizer sgd", "nesterov false, momentum 0.9, optimizer sgd"]),
-        ('"recipe.schedule" = ["constant", { kind = "cosine", final = 0.1 }]', ["schedule constant", "schedule cosine final 0.1"]),
-        ('"data.normalize" = ["none", { mean = [0.5], std = [0.5] }]', ["normalize none", "normalize mean 0.5 std 0.5"]),
+        (
+            '"model.blocks.0.channels" = [4]\n"model.blocks.1.channels" = [8, 9]',
+            ["blocks.0.channels 4, blocks.1.channels 8"],
+        ),
+        (
+            '"data.augment" = [[], [{ kind = "rotate" }], [{ kind = "flip" }, { kind = "crop" }]]',
+            ["augment none", "augment rotate", "augment flip+crop"],
+        ),
+        (
+            '"recipe.nesterov" = [true, false]\n"recipe.momentum" = [0.9]\n"recipe.optimizer" = ["sgd"]',
+            ["nesterov true, momentum 0.9, optimizer sgd", "nesterov false, momentum 0.9, optimizer sgd"],
+        ),
+        (
+            '"recipe.schedule" = ["constant", { kind = "cosine", final = 0.1 }]',
+            ["schedule constant", "schedule cosine final 0.1"],
+        ),
+        (
+            '"data.normalize" = ["none", { mean = [0.5], std = [0.5] }]',
+            ["normalize none", "normalize mean 0.5 std 0.5"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_names_of_a_grid(study, axes, names):
     found = list(expand(study(f"{HEAD}[axes]\n{axes}\n")).cases)
     assert found[: len(names)] == names
@@ -131,7 +153,7 @@ def test_comparisons_are_those_declared(study):
 
 
 def test_every_run_of_a_study_trains_without_the_test_split(study):
-    for name in ("digits", "mnist-cnn"):                      # "once" and "watched"
+    for name in ("digits", "mnist-cnn"):  # "once" and "watched"
         text = f'name = "t"\nbase = "{name}"\n[set]\n"data.validation" = 0.1\n{CASES}'
         assert {case.protocol.test for case in expand(study(text)).cases.values()} == {"never"}
 
@@ -163,7 +185,8 @@ BAD = {
     "a study as base": ('name = "t"\nbase = "digits-smoke"\n' + AXIS, "is a study itself"),
     "a number as base": ('name = "t"\nbase = 3\n' + AXIS, "base: got 3"),
     "a wrong key in the base": (
-        'name = "t"\n[base]\nname = "x"\ndata = { source = "digits" }\nmodel = { kind = "mlp" }\nrecipe = { epohcs = 3 }\n' + CASES,
+        'name = "t"\n[base]\nname = "x"\ndata = { source = "digits" }\nmodel = { kind = "mlp" }\nrecipe = { epohcs = 3 }\n'
+        + CASES,
         "unknown key recipe.epohcs",
     ),
     "an axis over an unknown key": (
@@ -190,7 +213,8 @@ BAD = {
         '"a" and "b" are alike',
     ),
     "cases of two tasks": (
-        HEAD + '[[case]]\nname = "a"\n[[case]]\nname = "b"\nset = { model.kind = "mlp-autoencoder", task.kind = "reconstruct" }\n',
+        HEAD
+        + '[[case]]\nname = "a"\n[[case]]\nname = "b"\nset = { model.kind = "mlp-autoencoder", task.kind = "reconstruct" }\n',
         'case "a" is to classify, case "b" to reconstruct',
     ),
     "two cases of one name": (HEAD + CASES.replace('"b"', '"a"'), 'two cases are named "a"'),
@@ -263,12 +287,12 @@ BAD = {
         "is solved for",
     ),
     "a match and a search of one size": (
-        HEAD + CASES + '[match]\nparameters = 9000\nvary = "model.dense.0"\n[search]\ntries = 2\n"model.init" = ["he", "xavier"]\n',
+        HEAD
+        + CASES
+        + '[match]\nparameters = 9000\nvary = "model.dense.0"\n[search]\ntries = 2\n"model.init" = ["he", "xavier"]\n',
         "keep one",
     ),
-}  # fmt: skip
-
-
+}
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from smallvision.answers import gather
-from smallvision.confounds import confound, differing
-from smallvision.data import images
-from smallvision.disagreements import disagreements
+from smallvision.comparison.confounders import confound, differing
+from smallvision.comparison.disagreements import disagreements
+from smallvision.comparison.predictions import gather
+from smallvision.data import load
 from smallvision.errors import BadInput
 from smallvision.experiment import load_study
-from smallvision.study.record import read_study
+from smallvision.study.read import read_study
 from smallvision.study.verdicts import answer, verdicts
 
 THREE = '[[case]]\nname = "wide"\nset = { "model.blocks.0.channels" = 8, "recipe.learning_rate" = 0.004 }\n'
@@ -60,7 +60,9 @@ def test_declared_pairs_are_judged_on_validation_and_the_winner_on_the_test_spli
         assert one["accuracies"] == pytest.approx(shares, abs=1e-12)
         assert one["p"] == pytest.approx(crossed(a, b), rel=1e-9)
         ps.append(one["p"])
-    holm = np.maximum.accumulate(np.sort(ps) * np.arange(3, 0, -1)).clip(max=1)[np.argsort(np.argsort(ps, kind="stable"), kind="stable")]
+    holm = np.maximum.accumulate(np.sort(ps) * np.arange(3, 0, -1)).clip(max=1)[
+        np.argsort(np.argsort(ps, kind="stable"), kind="stable")
+    ]
     assert [one["adjusted_p"] for one in declared] == pytest.approx(holm.tolist(), rel=1e-9)
     met = [one for one in found if one["split"] == "test"]
     if winner == "mlp":
@@ -81,9 +83,12 @@ def test_declared_pairs_are_judged_on_validation_and_the_winner_on_the_test_spli
     told = record.result["answer"]
     answers = record.answers()[told["split"]]
     kept = record.pictures
-    splits = images.load(record.study.base.data.model_copy(update={"limit": 300}), None).named()
-    pixels = {tuple(one): image.numpy() for name in ("validation", "test") for one, image in zip(
-        splits[name].ids.tolist(), splits[name].pixels, strict=True)}  # fmt: skip
+    splits = load.load(record.study.base.data.model_copy(update={"limit": 300}), None).named()
+    pixels = {
+        tuple(one): image.numpy()
+        for name in ("validation", "test")
+        for one, image in zip(splits[name].ids.tolist(), splits[name].pixels, strict=True)
+    }
     for kind in disagreements(answers, *told["pair"]):
         for one in map(tuple, answers.ids[kind.rows].tolist()):
             np.testing.assert_array_equal(kept[one], pixels[one])
@@ -110,7 +115,11 @@ def test_declared_pairs_are_judged_on_validation_and_the_winner_on_the_test_spli
     # damaged files of a study, one line each
     for name, content, text in (
         ("study.json", json.dumps({**old, "verdicts": [{"pair": ["cnn"]}]}), 'has no "split"'),
-        ("study.json", json.dumps({**old, "verdicts": [{**old["verdicts"][0], "interval": [0.1]}]}), "interval has 1 entries"),
+        (
+            "study.json",
+            json.dumps({**old, "verdicts": [{**old["verdicts"][0], "interval": [0.1]}]}),
+            "interval has 1 entries",
+        ),
         ("pictures.npz", "no archive", "not a readable"),
     ):
         (record.path / name).write_text(content)
@@ -125,7 +134,13 @@ def row(case, accuracy, loss=1.0):
 
 
 def said(a, b, split="validation", verdict="A is better"):
-    return {"pair": [a, b], "names": [a, b], "split": split, "verdict": verdict, "sentence": f"As recipes, {a} is better than {b}."}
+    return {
+        "pair": [a, b],
+        "names": [a, b],
+        "split": split,
+        "verdict": verdict,
+        "sentence": f"As recipes, {a} is better than {b}.",
+    }
 
 
 @pytest.mark.parametrize(
@@ -174,7 +189,9 @@ def test_what_is_meant_to_vary_is_keys_of_an_experiment(tmp_path, text):
 def test_cases_with_other_validation_images_are_told_so_and_nothing_is_lost(lent, tiny, finish, tmp_path):
     study = tiny(seeds=1, epochs=1)
     first, second = study.case
-    study = study.model_copy(update={"case": (first, second.model_copy(update={"set": {**second.set, "data.seed": 5}}))})
+    study = study.model_copy(
+        update={"case": (first, second.model_copy(update={"set": {**second.set, "data.seed": 5}}))}
+    )
     record, _ = finish(study, tmp_path / "runs", workers=1)
     assert record.state["status"] == "finished"
     assert record.verdicts == []

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from smallvision.data import images
-from smallvision.disagreements import disagreements
+from smallvision.comparison.disagreements import disagreements
+from smallvision.data import load
 from smallvision.experiment import load_study
-from smallvision.report import study as page
-from smallvision.report import words
-from smallvision.study import choice
+from smallvision.rendering import format
+from smallvision.report.study import page
+from smallvision.study import selection
 from smallvision.study.events import Place
-from smallvision.study.run import preview
+from smallvision.study.runner import preview
 
 GIVER = """
 name = "giver"
@@ -59,7 +59,10 @@ def right(path, split):
             with np.load(path / name) as found:
                 if str(found["split"]) == split:
                     ids = found["ids"][found["alone_pairs"]].tolist()
-                    return {frozenset(map(tuple, pair)): bool(hit) for pair, hit in zip(ids, found["alone_right"], strict=True)}
+                    return {
+                        frozenset(map(tuple, pair)): bool(hit)
+                        for pair, hit in zip(ids, found["alone_right"], strict=True)
+                    }
     raise AssertionError(f"{path} was not scored on {split}")
 
 
@@ -71,21 +74,34 @@ def said_and_same(path):
         return list(zip(found["probabilities"] >= threshold, found["same"] == 1, strict=True))
 
 
-def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baseline_meet_the_test_split(lent, finish, tmp_path):
-    for name, text in (("giver", GIVER), ("base", BASE.format(giver=tmp_path / "giver.toml")),
-                       ("starts", STUDY.format(base=tmp_path / "base.toml"))):  # fmt: skip
+def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baseline_meet_the_test_split(
+    lent, finish, tmp_path
+):
+    for name, text in (
+        ("giver", GIVER),
+        ("base", BASE.format(giver=tmp_path / "giver.toml")),
+        ("starts", STUDY.format(base=tmp_path / "base.toml")),
+    ):
         (tmp_path / f"{name}.toml").write_text(text)
     study = load_study(str(tmp_path / "starts.toml"))
     estimated = preview(study, Place(tmp_path / "runs", device="cpu", workers=1))
     assert len(estimated.seconds) == 4, "three cases and the autoencoder"
     batch = ["classes_per_batch=2", "images_per_class=40", "batch_size=80"]
     few = load_study(str(tmp_path / "starts.toml"), [f"set.recipe.{key}" for key in batch])
-    assert preview(few, Place(tmp_path / "runs", device="cpu", workers=1)).total > 0, "steps are timed on enough images of a class"
+    assert preview(few, Place(tmp_path / "runs", device="cpu", workers=1)).total > 0, (
+        "steps are timed on enough images of a class"
+    )
     record, _ = finish(study, tmp_path / "runs", workers=1)
     rows = {row["case"]: row for row in record.table}
     winner = record.result["choice"]["winner"]
-    assert winner == max(rows, key=lambda case: (rows[case]["validation"]["pair_accuracy"], -rows[case]["validation"]["loss"]))
-    assert record.result["choice"]["by"] == "highest mean validation accuracy on pairs, then lowest loss" == choice.reason(record.table)
+    assert winner == max(
+        rows, key=lambda case: (rows[case]["validation"]["pair_accuracy"], -rows[case]["validation"]["loss"])
+    )
+    assert (
+        record.result["choice"]["by"]
+        == "highest mean validation accuracy on pairs, then lowest loss"
+        == selection.reason(record.table)
+    )
     met = {case for case, row in rows.items() if "test" in row}
     assert met == {winner, record.result["baseline"]}
     assert record.result["baseline"] == "taken over"
@@ -110,23 +126,40 @@ def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baselin
 
     told = record.result["answer"]
     answers, kept = record.answers()[told["split"]], record.pictures
-    splits = images.load(record.runs("fresh")[0].experiment.data).named()
-    pixels = {tuple(one): image.numpy() for split in ("validation", "test") for one, image in zip(
-        splits[split].ids.tolist(), splits[split].pixels, strict=True)}  # fmt: skip
+    splits = load.load(record.runs("fresh")[0].experiment.data).named()
+    pixels = {
+        tuple(one): image.numpy()
+        for split in ("validation", "test")
+        for one, image in zip(splits[split].ids.tolist(), splits[split].pixels, strict=True)
+    }
     shown = [one for kind in disagreements(answers, *told["pair"]) for one in answers.images(kind.rows)]
     assert shown
     for one in shown:
         np.testing.assert_array_equal(kept[one], pixels[one])
 
     text = page.page(record, record.answers(), kept)
-    for said in (told["sentence"], "validation accuracy on pairs (%)", "Verdicts rest on pairs of which no two share an image",
-                 f"of {len(answers.labels)} pairs", "drawn anew, since pairs share them"):  # fmt: skip
+    for said in (
+        told["sentence"],
+        "validation accuracy on pairs (%)",
+        "Verdicts rest on pairs of which no two share an image",
+        f"of {len(answers.labels)} pairs",
+        "drawn anew, since pairs share them",
+    ):
         assert said in text, said
     best = record.runs(winner)[0]
     wrong = sum(1 for answer, same in said_and_same(best.path) if answer != same)
-    for said in ("The best verifier", f"its run with seed {best.result['seed']}", f"smallvision same {best.path} ", "Wrong answers",
-                 f"{wrong} of {words.whole(best.result['test']['pairs'])} pairs", "Right answers", "training image near it",
-                 'id="best-ask"', 'href="#verifier"', ".couple {"):  # fmt: skip
+    for said in (
+        "The best verifier",
+        f"its run with seed {best.result['seed']}",
+        f"smallvision same {best.path} ",
+        "Wrong answers",
+        f"{wrong} of {format.whole(best.result['test']['pairs'])} pairs",
+        "Right answers",
+        "training image near it",
+        'id="best-ask"',
+        'href="#verifier"',
+        ".couple {",
+    ):
         assert said in text, said
     low, high = record.runs("fresh")[0].result["validation"]["intervals"]["pair_accuracy"]
     assert f"{100 * low:.2f} to {100 * high:.2f}" in text, "one seed alone has the interval that its run found"

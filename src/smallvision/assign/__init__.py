@@ -5,4 +5,15 @@ from smallvision.assign.roster import Student, read_roster
 from smallvision.assign.rules import Rules, assignments, read_rules
 from smallvision.assign.tasks import Task, assign, unused
 
-__all__ = ["Rules", "Student", "Task", "assign", "assignments", "read_roster", "read_rules", "refuse_taken", "unused", "write"]
+__all__ = [
+    "Rules",
+    "Student",
+    "Task",
+    "assign",
+    "assignments",
+    "read_roster",
+    "read_rules",
+    "refuse_taken",
+    "unused",
+    "write",
+]

@@ -17,9 +17,9 @@ from typing import NoReturn
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.text import short
 
-LONGEST = 500                             # characters of a condition
-DEEPEST = 50                              # nested operations
-LARGEST = 10**18                          # of any number: given, written or computed on the way
+LONGEST = 500  # characters of a condition
+DEEPEST = 50  # nested operations
+LARGEST = 10**18  # of any number: given, written or computed on the way
 
 ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -40,15 +40,16 @@ FUNCTIONS: dict[str, Callable[[int], int]] = {
     "digit_sum": lambda number: sum(map(int, str(abs(number)))),
     "last_digit": lambda number: abs(number) % 10,
 }
-DIGITS = "digits"                         # of an input as it is written: 3 for 052
+DIGITS = "digits"  # of an input as it is written: 3 for 052
 RESERVED = {*FUNCTIONS, DIGITS, *keyword.kwlist}
 
 CHARACTERS = re.compile(r"[A-Za-z0-9_ +*/%()<>=!,-]*")
 INSTEAD = {"&": '"and"', "|": '"or"', "≤": '"<="', "≥": '">="', "≠": '"!="', "^": "a product", "×": '"*"'}
-ALLOWED = (
-    "expected names, whole numbers, + - * // %, comparisons, and, or, not, parentheses, digit_sum(x), last_digit(x), digits(x)"
-)
-MISTAKES = {r"(?<![=<>!])=(?!=)": '"=" does not compare; write "=="', r"\b0[0-9]": "write numbers without leading zeros"}
+ALLOWED = "expected names, whole numbers, + - * // %, comparisons, and, or, not, parentheses, digit_sum(x), last_digit(x), digits(x)"
+MISTAKES = {
+    r"(?<![=<>!])=(?!=)": '"=" does not compare; write "=="',
+    r"\b0[0-9]": "write numbers without leading zeros",
+}
 
 
 class _Impossible(Exception):
@@ -84,7 +85,7 @@ class Expression:
         comparisons = (node for node in ast.walk(self.tree) if isinstance(node, ast.Compare))
         sides = [side for node in comparisons for side in (node.left, *node.comparators)]
         text = self.text
-        for side in sorted(sides, key=lambda side: side.col_offset, reverse=True):       # from the end, so that places stay
+        for side in sorted(sides, key=lambda side: side.col_offset, reverse=True):  # from the end, so that places stay
             text = f"{text[: side.col_offset]}{_shown(side, given)}{text[side.end_col_offset :]}"
         return text
 
@@ -121,7 +122,7 @@ def parse(text: str, names: Collection[str], where: str) -> Expression:
 
 
 def _tree(text: str) -> ast.expr:
-    with warnings.catch_warnings():                         # Python warns of "1and"; it is refused or read as it stands
+    with warnings.catch_warnings():  # Python warns of "1and"; it is refused or read as it stands
         warnings.simplefilter("ignore")
         return ast.parse(text, mode="eval").body
 
@@ -246,7 +247,7 @@ def _value(node: ast.expr, given: Mapping[str, str]) -> int:
             a, b = _value(left, given), _value(right, given)
             if b == 0 and isinstance(op, ast.FloorDiv | ast.Mod):
                 raise _Impossible("divides by 0")
-            number = ARITHMETIC[type(op)](a, b)             # of two bounded numbers, so never a long computation
+            number = ARITHMETIC[type(op)](a, b)  # of two bounded numbers, so never a long computation
             if abs(number) > LARGEST:
                 raise _Impossible("a number beyond 10**18")
             return number
@@ -255,4 +256,3 @@ def _value(node: ast.expr, given: Mapping[str, str]) -> int:
         case ast.Call(func=ast.Name(id=name), args=[inner]):
             return FUNCTIONS[name](_value(inner, given))
     raise AssertionError(f"{ast.dump(node)} was let through")
-

@@ -30,7 +30,7 @@ def refuse_taken(out: str | Path) -> Path:
             raise BadInput(f"{out}: is the folder you are in; name a new one")
     except BadInput:
         raise
-    except (OSError, RuntimeError, ValueError) as error:       # a loop of links, a name with a zero byte
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name with a zero byte
         reason = getattr(error, "strerror", None) or str(error)
         raise BadInput(f"{out}: no folder can be here: {reason}; choose another --out") from None
     return path
@@ -56,13 +56,13 @@ def write(out: str | Path, rules: Rules, tasks: Sequence[Task]) -> Path:
             (part / f"{task.student.id}.toml").write_text(to_toml(task.experiment), encoding="utf-8", newline="\n")
             (part / f"{task.student.id}.md").write_text(sheet(rules, task), encoding="utf-8", newline="\n")
         (part / INDEX).write_text(index(rules, tasks), encoding="utf-8", newline="\n")
-        if path.exists():                                   # Windows renames onto no folder, not even an empty one
+        if path.exists():  # Windows renames onto no folder, not even an empty one
             path.rmdir()
         part.rename(path)
     except OSError as error:
         raise RunFailed(f"{out}: cannot be written: {error.strerror or error}; nothing was") from None
     finally:
-        shutil.rmtree(part, ignore_errors=True)             # gone already when all went well
+        shutil.rmtree(part, ignore_errors=True)  # gone already when all went well
     return Path(out) / INDEX
 
 

@@ -9,9 +9,9 @@ from smallvision.experiment import Experiment
 from smallvision.experiment.base import Spec
 from smallvision.experiment.text import writable
 
-SHEET = "sheet"                           # sheet.anything = text or number: stands in the task sheet, and is in no experiment
-OURS = ("name", "about")                  # of the experiment; they are made for each student
-DEEPEST = 20                              # parts of a key
+SHEET = "sheet"  # sheet.anything = text or number: stands in the task sheet, and is in no experiment
+OURS = ("name", "about")  # of the experiment; they are made for each student
+DEEPEST = 20  # parts of a key
 
 
 def dotted(table: Mapping[str, Any], where: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -54,7 +54,7 @@ class Claims:
 
     def __init__(self) -> None:
         self._owners: dict[str, str] = {}
-        self._inside: dict[str, str] = {}                   # a key that something was set inside of -> one such key
+        self._inside: dict[str, str] = {}  # a key that something was set inside of -> one such key
 
     def claim(self, key: str, who: str) -> tuple[str, str] | None:
         """Note that `who` sets the key; or tell the key that stands in the way (itself, above it, inside it) and whose it is."""
@@ -81,13 +81,15 @@ def refuse_unknown(key: str, where: str) -> None:
     for place, part in enumerate(parts):
         specs = [spec for annotation in known for spec in _specs(annotation)]
         if part.isdecimal() and specs and any(_holds(annotation, tuple) for annotation in known):
-            known = specs                                   # an item of a list of tables
+            known = specs  # an item of a list of tables
             continue
         fields = {name for spec in specs for name in spec.model_fields}
         if part not in fields and any(_holds(annotation, dict) for annotation in known):
-            return                                          # model.options: whatever a person's own network takes
+            return  # model.options: whatever a person's own network takes
         if part not in fields:
-            hint = nearest(part, fields) if fields else f"{'.'.join(parts[:place])} has nothing inside; set it as a whole"
+            hint = (
+                nearest(part, fields) if fields else f"{'.'.join(parts[:place])} has nothing inside; set it as a whole"
+            )
             raise BadInput(f"{where}: unknown key {writable('.'.join(parts[: place + 1]))}; {hint}")
         known = [spec.model_fields[part].annotation for spec in specs if part in spec.model_fields]
 
@@ -135,7 +137,7 @@ def shown(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return json.dumps(value, ensure_ascii=False)    # whose escapes are TOML's, too
+            return json.dumps(value, ensure_ascii=False)  # whose escapes are TOML's, too
         case dict():
             return "{ " + ", ".join(f"{key} = {shown(inner)}" for key, inner in value.items()) + " }" if value else "{}"
         case list():

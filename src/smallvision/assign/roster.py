@@ -10,7 +10,7 @@ from smallvision.assign.rules import COLUMNS, MOST_DIGITS, Input
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.text import expanded, short, writable
 
-LARGEST_FILE = 10_000_000                 # bytes
+LARGEST_FILE = 10_000_000  # bytes
 # The id names two files, on every system: Windows knows these, with any ending, as devices (Microsoft, Naming Files).
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
@@ -52,7 +52,11 @@ def read_roster(path: str, inputs: Mapping[str, Input]) -> list[Student]:
         student = _student(dict(zip(columns, row, strict=True)), line, inputs, at)
         other = taken.setdefault(student.id.casefold(), student)
         if other is not student:
-            alike = "" if other.id == student.id else f" (as {other.id}: some systems keep no small and capital letters apart)"
+            alike = (
+                ""
+                if other.id == student.id
+                else f" (as {other.id}: some systems keep no small and capital letters apart)"
+            )
             raise BadInput(f"{at}: id {student.id} is on line {other.line} already{alike}; each student needs an id")
         students.append(student)
     if not students:
@@ -81,7 +85,7 @@ def _text(path: str, where: str) -> str:
 def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and rows, blanks around values taken off, rows without any value left out."""
     first = text.lstrip("\r\n").partition("\n")[0]
-    parting = max(",;\t", key=first.count)                  # spreadsheets take the semicolon where commas part decimals
+    parting = max(",;\t", key=first.count)  # spreadsheets take the semicolon where commas part decimals
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=parting, strict=True)
     while True:
         try:
@@ -93,7 +97,9 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
             raise BadInput(f"{where}: line {reader.line_num}: not valid CSV: {error}{hint}") from None
         odd = next((value for value in row if re.search(r"[\x00-\x1f\x7f-\x9f]", value)), None)
         if odd is not None:
-            raise BadInput(f"{where}: line {reader.line_num}: {short(odd)} has characters that are none; save it as CSV UTF-8")
+            raise BadInput(
+                f"{where}: line {reader.line_num}: {short(odd)} has characters that are none; save it as CSV UTF-8"
+            )
         if any(row):
             yield reader.line_num, row
 
@@ -105,7 +111,9 @@ def _columns(header: list[str], inputs: Mapping[str, Input], where: str) -> list
         raise BadInput(f"{where}: is empty; expected a first row with the columns id, {', '.join(inputs)}")
     for name in columns:
         if name not in known:
-            raise BadInput(f"{where}: unknown column {short(name)}; {nearest(name, known)} (the first row names the columns)")
+            raise BadInput(
+                f"{where}: unknown column {short(name)}; {nearest(name, known)} (the first row names the columns)"
+            )
         if columns.count(name) > 1:
             raise BadInput(f"{where}: two columns are named {name}; keep one")
     for name in ("id", *inputs):

@@ -11,7 +11,7 @@ from typing import Any
 from smallvision.assign import expressions, keys
 from smallvision.assign.expressions import Expression
 from smallvision.errors import BadInput, nearest
-from smallvision.experiment.files import read_table
+from smallvision.experiment.io import read_table
 from smallvision.experiment.text import short, writable
 
 FILE = {"name": str, "about": str, "text": str, "inputs": dict, "optional": list, "set": dict, "rule": list}
@@ -19,7 +19,7 @@ INPUT = {"about": str, "low": int, "high": int, "digits": int}
 RULE = {"name": str, "when": str, "say": str, "set": dict}
 WORDS = {str: "text", dict: "a table", list: "a list", int: "a whole number"}
 NAME, NAMES = r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}", "1 to 31 letters, digits, dots, dashes or underscores"
-COLUMNS = ("id", "name")                  # of every roster, so no input is called so
+COLUMNS = ("id", "name")  # of every roster, so no input is called so
 MOST_DIGITS = 18
 
 
@@ -80,7 +80,9 @@ def read_rules(name: str) -> Rules:
         return _rules(read_table(name), writable(name))
     known = assignments()
     if name not in known:
-        raise BadInput(f'no assignment named "{writable(name)}"; {nearest(name, known)} (a file needs a "/" or ".toml")')
+        raise BadInput(
+            f'no assignment named "{writable(name)}"; {nearest(name, known)} (a file needs a "/" or ".toml")'
+        )
     return _rules(read_table(str(known[name])), name)
 
 
@@ -113,7 +115,9 @@ def _input(name: str, table: Any, where: str) -> Input:
             f"{', '.join((*COLUMNS, *expressions.FUNCTIONS, expressions.DIGITS))}, and, or, not, ..."
         )
     if not isinstance(table, dict):
-        raise BadInput(f'{where}: got {short(table)}; expected such as {{ about = "day of birth", low = 1, high = 31 }}')
+        raise BadInput(
+            f'{where}: got {short(table)}; expected such as {{ about = "day of birth", low = 1, high = 31 }}'
+        )
     _typed(table, INPUT, where)
     found = Input(name, **table)
     if not 0 <= found.low <= found.high < 10**MOST_DIGITS:

@@ -18,15 +18,30 @@ def sheet(rules: Rules, task: Task) -> str:
     if rules.text:
         parts.append(rules.text)
     if task.sheet:
-        parts += ["## Your values", _lines(f"- {_words(name)}: **{_cell(value)}**" for name, value in task.sheet.items())]
+        parts += [
+            "## Your values",
+            _lines(f"- {_words(name)}: **{_cell(value)}**" for name, value in task.sheet.items()),
+        ]
     file = f"{student.id}.toml"
-    parts += ["## Your experiment", f"`{file}` holds it, every default filled in (experiment {task.experiment.hash()}):"]
+    parts += [
+        "## Your experiment",
+        f"`{file}` holds it, every default filled in (experiment {task.experiment.hash()}):",
+    ]
     parts += [f"    smallvision show ./{file}\n    smallvision run ./{file}"]
-    parts += ["## The rules that made it", _lines(_because(rule, student.given) for rule in task.rules) or "None applies."]
+    parts += [
+        "## The rules that made it",
+        _lines(_because(rule, student.given) for rule in task.rules) or "None applies.",
+    ]
     if others:
-        parts += ["These do not apply to you:", _lines(f"- {rule.name}: {_reason(rule, student.given)}" for rule in others)]
+        parts += [
+            "These do not apply to you:",
+            _lines(f"- {rule.name}: {_reason(rule, student.given)}" for rule in others),
+        ]
     if rules.common:
-        parts += ["The same for everybody:", _lines(f"- `{key} = {shown(value)}`" for key, value in rules.common.items())]
+        parts += [
+            "The same for everybody:",
+            _lines(f"- `{key} = {shown(value)}`" for key, value in rules.common.items()),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -36,7 +51,10 @@ def _lines(lines: Iterable[str]) -> str:
 
 def _because(rule: Rule, given: Mapping[str, str]) -> str:
     sets = ", ".join(f"`{key} = {shown(value)}`" for key, value in rule.sets.items() if not key.startswith("sheet."))
-    lines = [f"- **{rule.name}**: {rule.say}" if rule.say else f"- **{rule.name}**", f"  because {_reason(rule, given)}"]
+    lines = [
+        f"- **{rule.name}**: {rule.say}" if rule.say else f"- **{rule.name}**",
+        f"  because {_reason(rule, given)}",
+    ]
     return "  \n".join([*lines, f"  sets {sets}"] if sets else lines)
 
 

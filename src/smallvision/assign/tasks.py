@@ -10,7 +10,7 @@ from smallvision.assign.rules import Rule, Rules
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, build
 
-EVERYBODY = "[set]"                       # how messages call what is set for everybody
+EVERYBODY = "[set]"  # how messages call what is set for everybody
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,9 @@ def _task(rules: Rules, student: Student) -> Task:
         raise BadInput(f"{error} (student {student.id}, line {student.line})") from None
     values = _values(rules, applied, where)
     _refuse_unset(rules, values, where)
-    sheet = {key.removeprefix(f"{keys.SHEET}."): value for key, value in values.items() if key.startswith(f"{keys.SHEET}.")}
+    sheet = {
+        key.removeprefix(f"{keys.SHEET}."): value for key, value in values.items() if key.startswith(f"{keys.SHEET}.")
+    }
     table = keys.table({key: value for key, value in values.items() if not key.startswith(f"{keys.SHEET}.")}, where)
     table |= {"name": f"{rules.name}-{student.id}", "about": f"{rules.about}; for {student.id}"}
     return Task(student, applied, build(table, where), sheet)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from smallvision.conv.function import Conv2dFunction, InputGradient, WeightGradient
     from smallvision.conv.functional import conv2d, conv_transpose2d
     from smallvision.conv.geometry import Geometry
-    from smallvision.conv.ladder import RUNGS
+    from smallvision.conv.implementation import Cost, Rung
+    from smallvision.conv.implementations import RUNGS
     from smallvision.conv.module import Conv2d
     from smallvision.conv.patches import fold, fold_loops, unfold, unfold_loops
     from smallvision.conv.pooling import global_max, global_mean, max_pool2d, mean_pool2d
-    from smallvision.conv.rung import Cost, Rung
     from smallvision.conv.sizes import conv_size, pool_size, same_padding, transposed_size
 
 # Where each of the public words is.

@@ -28,9 +28,9 @@ SHAPES = {
     "64x256x16x16 64x1x1": "1x1: a matrix product",
     "1x16x16x16 16x3x3 p=1": "one image",
 }
-LAST = "torch-nhwc"                                     # torch's own on tensors that lie channels last (B, H, W, C)
-WHOLE, SLICE = 20.0, 5.0                                # seconds for one implementation and shape: whole if it fits, else a slice
-LIMIT = 120.0                                           # seconds after which a process is stopped
+LAST = "torch-nhwc"  # torch's own on tensors that lie channels last (B, H, W, C)
+WHOLE, SLICE = 20.0, 5.0  # seconds for one implementation and shape: whole if it fits, else a slice
+LIMIT = 120.0  # seconds after which a process is stopped
 MATMULS = (256, 512, 1024, 2048)
 KEYS = {"s": "stride", "p": "padding", "d": "dilation", "g": "groups"}
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -38,9 +38,9 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_
 
 def names() -> list[str]:
     """What can be measured: every implementation of the ladder, and torch's with channels last."""
-    from smallvision.conv import ladder
+    from smallvision.conv import implementations
 
-    return [*ladder.RUNGS, LAST]
+    return [*implementations.RUNGS, LAST]
 
 
 def default_threads() -> int:
@@ -57,7 +57,7 @@ def shape_geometry(text: str) -> Geometry:
     ------
     ValueError : it cannot be read, or the convolution cannot be done.
     """
-    form = "expected BxCxHxW Oxkhxkw [s=1] [p=0] [d=1] [g=1], such as \"64x64x16x16 64x3x3 p=1\""
+    form = 'expected BxCxHxW Oxkhxkw [s=1] [p=0] [d=1] [g=1], such as "64x64x16x16 64x3x3 p=1"'
     sizes, options = [word for word in text.split() if "=" not in word], [word for word in text.split() if "=" in word]
     if len(sizes) != 2 or not all(re.fullmatch(r"\d+(x\d+)+", word) for word in sizes):
         raise ValueError(f'shape: got "{text}"; {form}')
@@ -73,7 +73,7 @@ def shape_geometry(text: str) -> Geometry:
         values[KEYS[key]] = numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
     groups = values.pop("groups", 1)
     assert isinstance(groups, int)
-    channels = x[1] // groups if groups and x[1] % groups == 0 else x[1]                 # Geometry.of() says what is wrong with it
+    channels = x[1] // groups if groups and x[1] % groups == 0 else x[1]  # Geometry.of() says what is wrong with it
     g = Geometry.of(x, (kernels[0], channels, *kernels[1:]), None, **values, groups=groups)
     if not g.batch:
         raise ValueError(f'shape: "{text}" has no image; expected a batch of at least 1')
@@ -101,8 +101,15 @@ def measured(name: str, g: Geometry, rounds: int = 5, threads: int = 1) -> dict[
     own = "torch" if name == LAST else name
     if reason := named(own).refuses(g):
         return {"rung": name, "reason": reason, "refused": True}
-    job = {"rung": own, "geometry": asdict(g), "rounds": rounds, "channels_last": name == LAST, "whole_seconds": WHOLE,
-           "slice_seconds": SLICE, "threads": threads}  # fmt: skip
+    job = {
+        "rung": own,
+        "geometry": asdict(g),
+        "rounds": rounds,
+        "channels_last": name == LAST,
+        "whole_seconds": WHOLE,
+        "slice_seconds": SLICE,
+        "threads": threads,
+    }
     try:
         found = _child(job, threads)
     except ChildProcessError as error:
@@ -113,7 +120,9 @@ def measured(name: str, g: Geometry, rounds: int = 5, threads: int = 1) -> dict[
 def peak(rounds: int = 5, threads: int = 1, sizes: Sequence[int] | None = None) -> dict[str, Any]:
     """The machine's peak of a float32 matrix product, in a process of its own: `gigamacs_per_second` of torch and numpy, and `sizes`."""
     rows = _child({"matmul": list(sizes or MATMULS), "rounds": rounds, "threads": threads}, threads)["matmul"]
-    best = {arm: max(row["multiply_adds"] / min(row["seconds"][arm]) / 1e9 for row in rows) for arm in ("torch", "numpy")}
+    best = {
+        arm: max(row["multiply_adds"] / min(row["seconds"][arm]) / 1e9 for row in rows) for arm in ("torch", "numpy")
+    }
     return {"gigamacs_per_second": best, "sizes": rows}
 
 
@@ -123,7 +132,10 @@ def unsteady(row: Mapping[str, Any]) -> bool:
 
 
 def _summary(found: Mapping[str, Any], g: Geometry) -> dict[str, Any]:
-    rounds = {arm: {**times, "total": [sum(pair) for pair in zip(*times.values(), strict=True)]} for arm, times in found["seconds"].items()}
+    rounds = {
+        arm: {**times, "total": [sum(pair) for pair in zip(*times.values(), strict=True)]}
+        for arm, times in found["seconds"].items()
+    }
     mine = {key: [t / found["share"] for t in times] for key, times in rounds["rung"].items()}
     milliseconds = {key: 1e3 * median(times) for key, times in mine.items()}
     return {
@@ -132,7 +144,8 @@ def _summary(found: Mapping[str, Any], g: Geometry) -> dict[str, Any]:
         "torch_milliseconds": {key: 1e3 * median(times) for key, times in rounds["torch"].items()},
         "ratio": {key: median(a / b for a, b in zip(mine[key], rounds["torch"][key], strict=True)) for key in mine},
         "gigamacs_per_second": {
-            key: count * g.multiply_adds / milliseconds[key] / 1e6 for key, count in (("forward", 1), ("backward", 2), ("total", 3))
+            key: count * g.multiply_adds / milliseconds[key] / 1e6
+            for key, count in (("forward", 1), ("backward", 2), ("total", 3))
         },
     }
 
@@ -142,9 +155,14 @@ def _child(job: Mapping[str, Any], threads: int) -> dict[str, Any]:
     environment = {**os.environ, **dict.fromkeys(THREADS, str(threads))}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "smallvision.conv.measure"], input=json.dumps(job), env=environment, timeout=LIMIT,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            [sys.executable, "-m", "smallvision.conv.measure"],
+            input=json.dumps(job),
+            env=environment,
+            timeout=LIMIT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         raise ChildProcessError(f"stopped after {LIMIT:.0f} seconds") from None
     if done.returncode:

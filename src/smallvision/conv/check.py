@@ -20,31 +20,33 @@ from torch import Tensor
 from smallvision.conv import library, winograd
 from smallvision.conv.draw import EDGES, configurations
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.rung import Rung
+from smallvision.conv.implementation import Rung
 
 __all__ = ["BOUNDS", "LIMITS", "Finding", "Row", "check", "examine", "follow"]
 
-Tensors = tuple[Tensor, Tensor, Tensor]                # x, weight, an output's gradient
+Tensors = tuple[Tensor, Tensor, Tensor]  # x, weight, an output's gradient
 RESULTS = ("forward", "input gradient", "weight gradient")
 LIMITS = dict.fromkeys(RESULTS, 1e-12) | {"differences": 1e-10, "adjoint": 1e-12}
 BOUNDS: dict[str, Callable[[Tensor, Tensor, Tensor, Geometry], Tensors]] = {"winograd": winograd.bounds}
-MOST = {"loops": 5_000}                                 # multiply-adds of a configuration, for an implementation that has all day
-ENTRIES = 2                                             # of x and of weight, differentiated in each configuration
-TRIES = 100                                             # configurations drawn for each one wanted, before giving up
+MOST = {"loops": 5_000}  # multiply-adds of a configuration, for an implementation that has all day
+ENTRIES = 2  # of x and of weight, differentiated in each configuration
+TRIES = 100  # configurations drawn for each one wanted, before giving up
 
 
 @dataclass(frozen=True)
 class Finding:
     """What one configuration showed."""
 
-    errors: dict[str, float]                            # keys of LIMITS: relative errors
-    shares: dict[str, float]                            # the same as shares of what is allowed: above 1 is wrong
-    problem: str = ""                                   # why it cannot be compared at all: an exception, a wrong shape
+    errors: dict[str, float]  # keys of LIMITS: relative errors
+    shares: dict[str, float]  # the same as shares of what is allowed: above 1 is wrong
+    problem: str = ""  # why it cannot be compared at all: an exception, a wrong shape
 
     @property
     def failed(self) -> str:
         """What is wrong, in words; empty if nothing is."""
-        return self.problem or ", ".join(f"{key} off by {self.errors[key]:.1e}" for key in LIMITS if self.shares[key] > 1)
+        return self.problem or ", ".join(
+            f"{key} off by {self.errors[key]:.1e}" for key in LIMITS if self.shares[key] > 1
+        )
 
 
 @dataclass
@@ -55,14 +57,14 @@ class Row:
     wanted: int
     checked: int = 0
     refused: int = 0
-    refusal: str = ""                                   # the first reason given
-    missing: str = ""                                   # what is not installed
+    refusal: str = ""  # the first reason given
+    missing: str = ""  # what is not installed
     worst: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LIMITS, 0.0))
     worst_at: dict[str, Geometry] = field(default_factory=dict)
-    share: float = 0.0                                  # of what is allowed, the largest
+    share: float = 0.0  # of what is allowed, the largest
     failures: int = 0
-    failed: str = ""                                    # the smallest failing configuration: what is wrong,
-    failed_at: tuple[Geometry, int] | None = None       # and where; give both to `examine` to see it again
+    failed: str = ""  # the smallest failing configuration: what is wrong,
+    failed_at: tuple[Geometry, int] | None = None  # and where; give both to `examine` to see it again
 
     @property
     def ok(self) -> bool:
@@ -75,8 +77,10 @@ class Row:
         if self.failed_at is None:
             return ""
         g, seed = self.failed_at
-        return (f"examine({self.rung!r}, Geometry.of({g.x_shape}, {g.weight_shape}, stride={g.stride}, padding={g.padding}, "
-                f"dilation={g.dilation}, groups={g.groups}), {seed})")  # fmt: skip
+        return (
+            f"examine({self.rung!r}, Geometry.of({g.x_shape}, {g.weight_shape}, stride={g.stride}, padding={g.padding}, "
+            f"dilation={g.dilation}, groups={g.groups}), {seed})"
+        )
 
     def add(self, finding: Finding, g: Geometry, seed: int) -> None:
         """Count one configuration's finding."""
@@ -150,9 +154,9 @@ def examine(rung: Rung | str, g: Geometry, seed: int = 0) -> Finding:
     ImportError : the implementation needs what is not installed.
     """
     if isinstance(rung, str):
-        from smallvision.conv import ladder
+        from smallvision.conv import implementations
 
-        rung = ladder.rung(rung)
+        rung = implementations.rung(rung)
     x, weight, grad = given = tensors(g, seed)
     kept = [one.clone() for one in given]
     try:
@@ -166,15 +170,25 @@ def examine(rung: Rung | str, g: Geometry, seed: int = 0) -> Finding:
         return Finding({}, {}, f"{type(error).__name__}: {' '.join(str(error).split())}"[:300])
     if not all(torch.equal(before, now) for before, now in zip(kept, given, strict=True)):
         return Finding({}, {}, "it changes its arguments")
-    expected = library.forward(x, weight, g), library.input_gradient(grad, weight, g), library.weight_gradient(grad, x, g)
+    expected = (
+        library.forward(x, weight, g),
+        library.input_gradient(grad, weight, g),
+        library.weight_gradient(grad, x, g),
+    )
     errors = {name: _error(a, b) for name, a, b in zip(RESULTS, results, expected, strict=True)}
     backs = list(zip(results[1:], expected[1:], strict=True))
     errors["differences"] = max(
-        (_largest((back.reshape(-1)[entry] - slope).abs()) / (_largest(b.abs()) or 1.0)
-         for (back, b), slopes in zip(backs, differences, strict=True) for entry, slope in slopes), default=0.0
-    )  # fmt: skip
+        (
+            _largest((back.reshape(-1)[entry] - slope).abs()) / (_largest(b.abs()) or 1.0)
+            for (back, b), slopes in zip(backs, differences, strict=True)
+            for entry, slope in slopes
+        ),
+        default=0.0,
+    )
     scale = float(grad.norm() * expected[0].norm()) or 1.0
-    sums = [((grad * results[0]).sum() - (back * v).sum()).abs() for back, v in zip(results[1:], (x, weight), strict=True)]
+    sums = [
+        ((grad * results[0]).sum() - (back * v).sum()).abs() for back, v in zip(results[1:], (x, weight), strict=True)
+    ]
     errors["adjoint"] = max(_largest(one) / scale for one in sums)
     shares = {key: error / LIMITS[key] for key, error in errors.items()}
     if rung.name in BOUNDS:
@@ -231,7 +245,11 @@ def _differences(rung: Rung, given: Tensors, g: Geometry, place: int, seed: int)
 def _rounding(x: Tensor, weight: Tensor, grad: Tensor, g: Geometry) -> Iterator[Tensor]:
     """How far rounding can take torch's own three results, which sum products one by one, from the exact ones (Higham 2002, 3.1)."""
     x, weight, grad = x.abs(), weight.abs(), grad.abs()
-    absolute = library.forward(x, weight, g), library.input_gradient(grad, weight, g), library.weight_gradient(grad, x, g)
+    absolute = (
+        library.forward(x, weight, g),
+        library.input_gradient(grad, weight, g),
+        library.weight_gradient(grad, x, g),
+    )
     taps = g.kernel[0] * g.kernel[1]
     terms = g.channels // g.groups * taps, g.filters // g.groups * taps, g.batch * g.output[0] * g.output[1]
     unit = torch.finfo(x.dtype).eps / 2

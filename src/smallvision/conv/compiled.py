@@ -20,7 +20,7 @@ import torch
 
 from smallvision.conv import loops
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.rung import Cost, Rung
+from smallvision.conv.implementation import Cost, Rung
 
 __all__ = ["RUNG"]
 
@@ -38,11 +38,13 @@ def compiled(function: loops.Loops) -> loops.Loops:
     try:
         import numba
     except ImportError as error:
-        raise ImportError('compiled: needs numba; use pip install "smallvision[numba]", or another rung, such as im2col') from error
+        raise ImportError(
+            'compiled: needs numba; use pip install "smallvision[numba]", or another rung, such as im2col'
+        ) from error
     make: Any = numba.njit
     try:
         made: loops.Loops = make(nogil=True, fastmath={"contract"}, cache=True)(function)
-    except RuntimeError:                                # there is nowhere to keep it
+    except RuntimeError:  # there is nowhere to keep it
         made = make(nogil=True, fastmath={"contract"})(function)
     return made
 

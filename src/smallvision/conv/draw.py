@@ -8,16 +8,16 @@ from smallvision.conv.geometry import Geometry
 __all__ = ["EDGES", "configurations"]
 
 EDGES = (
-    Geometry(1, 1, 1, (1, 1), (1, 1)),                                                    # a product of two numbers
-    Geometry(1, 1, 1, (4, 5), (4, 5)),                                                    # the kernel covers all: one output
+    Geometry(1, 1, 1, (1, 1), (1, 1)),  # a product of two numbers
+    Geometry(1, 1, 1, (4, 5), (4, 5)),  # the kernel covers all: one output
     Geometry(2, 3, 4, (6, 7), (3, 3), padding=(1, 1)),
-    Geometry(2, 4, 6, (7, 5), (1, 1)),                                                    # a matrix product
-    Geometry(2, 6, 6, (5, 6), (3, 3), padding=(1, 1), groups=6),                          # depthwise
-    Geometry(1, 2, 3, (9, 8), (2, 2), stride=(3, 4)),                                     # pixels between windows, and some at the end
-    Geometry(1, 2, 2, (3, 2), (2, 3), padding=(3, 4)),                                    # windows that see padding only
-    Geometry(2, 4, 2, (8, 9), (3, 2), (2, 1), (0, 2), (2, 3), 2),                         # everything, different along the axes
-    Geometry(0, 2, 3, (5, 5), (3, 3)),                                                    # no image at all
-    Geometry(5, 24, 20, (40, 37), (3, 3), padding=(1, 1)),                                # too large for one go of a method in goes
+    Geometry(2, 4, 6, (7, 5), (1, 1)),  # a matrix product
+    Geometry(2, 6, 6, (5, 6), (3, 3), padding=(1, 1), groups=6),  # depthwise
+    Geometry(1, 2, 3, (9, 8), (2, 2), stride=(3, 4)),  # pixels between windows, and some at the end
+    Geometry(1, 2, 2, (3, 2), (2, 3), padding=(3, 4)),  # windows that see padding only
+    Geometry(2, 4, 2, (8, 9), (3, 2), (2, 1), (0, 2), (2, 3), 2),  # everything, different along the axes
+    Geometry(0, 2, 3, (5, 5), (3, 3)),  # no image at all
+    Geometry(5, 24, 20, (40, 37), (3, 3), padding=(1, 1)),  # too large for one go of a method in goes
 )
 
 
@@ -30,7 +30,7 @@ def configurations(seed: int) -> Iterator[Geometry]:
     """
     rng = random.Random(seed)
     while True:
-        plain = rng.random() < 1 / 3                    # what the fast methods are made for
+        plain = rng.random() < 1 / 3  # what the fast methods are made for
         groups = rng.choice((1, 1, 1, 2, 3))
         kernel = (3, 3) if plain else (rng.randint(1, 4), rng.randint(1, 4))
         stride = (1, 1) if plain else (rng.choice((1, 1, 2, 3)), rng.choice((1, 1, 2, 3)))

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from smallvision.conv.geometry import Geometry
+from smallvision.conv.implementation import Cost, Rung
 from smallvision.conv.patches import add_windows, grouped, inside, padded, padded_shape, windows
-from smallvision.conv.rung import Cost, Rung
 
 __all__ = ["RUNG"]
 
@@ -24,7 +24,9 @@ __all__ = ["RUNG"]
 
 
 def forward(x: Tensor, weight: Tensor, g: Geometry) -> Tensor:
-    y = torch.einsum("bgcklij,gockl->bgoij", grouped(windows(padded(x, g), g), 1, g.groups), grouped(weight, 0, g.groups))
+    y = torch.einsum(
+        "bgcklij,gockl->bgoij", grouped(windows(padded(x, g), g), 1, g.groups), grouped(weight, 0, g.groups)
+    )
     return y.reshape(g.y_shape)
 
 
@@ -36,7 +38,9 @@ def input_gradient(grad: Tensor, weight: Tensor, g: Geometry) -> Tensor:
 
 
 def weight_gradient(grad: Tensor, x: Tensor, g: Geometry) -> Tensor:
-    kernels = torch.einsum("bgoij,bgcklij->gockl", grouped(grad, 1, g.groups), grouped(windows(padded(x, g), g), 1, g.groups))
+    kernels = torch.einsum(
+        "bgoij,bgcklij->gockl", grouped(grad, 1, g.groups), grouped(windows(padded(x, g), g), 1, g.groups)
+    )
     return kernels.reshape(g.weight_shape)
 
 

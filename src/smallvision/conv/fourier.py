@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from smallvision.conv.geometry import Geometry
+from smallvision.conv.implementation import Cost, Rung
 from smallvision.conv.patches import grouped, inside, padded, padded_shape, reach
-from smallvision.conv.rung import Cost, Rung
 
 __all__ = ["RUNG", "fast_length"]
 
@@ -43,7 +43,9 @@ def input_gradient(grad: Tensor, weight: Tensor, g: Geometry) -> Tensor:
 
 
 def weight_gradient(grad: Tensor, x: Tensor, g: Geometry) -> Tensor:
-    kernels = torch.einsum("bgouv,bgcuv->gocuv", _images(_spread(grad, g), g).conj_physical_(), _images(padded(x, g), g))
+    kernels = torch.einsum(
+        "bgouv,bgcuv->gocuv", _images(_spread(grad, g), g).conj_physical_(), _images(padded(x, g), g)
+    )
     (kh, kw), (dh, dw) = g.kernel, g.dilation
     return _back(kernels, g)[..., : kh * dh : dh, : kw * dw : dw].flatten(0, 1)
 
@@ -118,7 +120,7 @@ def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
     the first one's transform beside it; the product at each frequency, for which groups need both in another order; the way back.
     """
     height, width = _size(g)
-    n, half = height * width, 2 * height * (width // 2 + 1)                              # numbers in a map and in its transform
+    n, half = height * width, 2 * height * (width // 2 + 1)  # numbers in a map and in its transform
     x, w, y = g.batch * g.channels, g.filters * g.channels // g.groups, g.batch * g.filters
     products = 2 * half * g.batch * g.channels * g.filters // g.groups
     transforms = int(1.25 * n * log2(n)) * (x + w + y)

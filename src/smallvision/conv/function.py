@@ -1,12 +1,12 @@
 """The convolution as autograd sees it: one bilinear map and its two adjoints, each the gradient of the others.
 
-    y = A(x, w) is linear in x and in w. With <a, b> the sum of products of all entries, there are X and W such that
-        <g, A(x, w)> = <X(g, w), x> = <W(g, x), w>                  for all x, w, g
-    so X and W are the gradients of A, and they are bilinear themselves, with gradients among the same three:
-        A(x, w):   dx = X(g, w)      dw = W(g, x)
-        X(g, w):   dg = A(u, w)      dw = W(g, u)                   u the gradient that comes in, of x's shape
-        W(g, x):   dg = A(x, u)      dx = X(g, u)                   u of w's shape
-    That closes under differentiation: second and all higher derivatives need no further formula. docs/convolution.md derives them.
+y = A(x, w) is linear in x and in w. With <a, b> the sum of products of all entries, there are X and W such that
+    <g, A(x, w)> = <X(g, w), x> = <W(g, x), w>                  for all x, w, g
+so X and W are the gradients of A, and they are bilinear themselves, with gradients among the same three:
+    A(x, w):   dx = X(g, w)      dw = W(g, x)
+    X(g, w):   dg = A(u, w)      dw = W(g, u)                   u the gradient that comes in, of x's shape
+    W(g, x):   dg = A(x, u)      dx = X(g, u)                   u of w's shape
+That closes under differentiation: second and all higher derivatives need no further formula. docs/convolution.md derives them.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.rung import Rung
+from smallvision.conv.implementation import Rung
 
 __all__ = ["Conv2dFunction", "InputGradient", "WeightGradient"]
 
@@ -25,13 +25,13 @@ class Conv2dFunction(Function):
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, rung: Rung) -> Tensor:
-        y = rung.forward(x, weight, geometry)                                            # (B, O, OH, OW)
+        y = rung.forward(x, weight, geometry)  # (B, O, OH, OW)
         return y if bias is None else y + bias[:, None, None]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x, weight, _, ctx.geometry, ctx.rung = inputs
-        ctx.save_for_backward(x, weight)                # all at once: a second call would forget the first
+        ctx.save_for_backward(x, weight)  # all at once: a second call would forget the first
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:

@@ -53,7 +53,7 @@ def conv2d(
     if isinstance(padding, str):
         x, padding = _named_padding(x, weight, padding, stride, dilation)
     g = Geometry.of(x.shape, weight.shape, None if bias is None else bias.shape, stride, padding, dilation, groups)
-    with torch.autocast(x.device.type, enabled=False):                                   # what was to be lowered is
+    with torch.autocast(x.device.type, enabled=False):  # what was to be lowered is
         y: Tensor = Conv2dFunction.apply(x, weight, bias, g, RUNG)  # type: ignore[no-untyped-call]
     return y
 
@@ -93,10 +93,12 @@ def conv_transpose2d(
     _alike(x, weight, bias)
     x, weight, bias = _lowered(x, weight, bias)
     if x.ndim == 3:
-        return conv_transpose2d(x.unsqueeze(0), weight, bias, stride, padding, output_padding, groups, dilation).squeeze(0)
+        return conv_transpose2d(
+            x.unsqueeze(0), weight, bias, stride, padding, output_padding, groups, dilation
+        ).squeeze(0)
     g = _transposed_geometry(x, weight, bias, stride, padding, output_padding, groups, dilation)
     down, across = g.output[0] - x.shape[2], g.output[1] - x.shape[3]
-    if down or across:                                  # output_padding >= stride: that convolution has places of which x says nothing
+    if down or across:  # output_padding >= stride: that convolution has places of which x says nothing
         x = pad(x, (0, across, 0, down))
     with torch.autocast(x.device.type, enabled=False):
         y: Tensor = InputGradient.apply(x, weight, g, RUNG)  # type: ignore[no-untyped-call]
@@ -104,11 +106,20 @@ def conv_transpose2d(
 
 
 def _transposed_geometry(
-    x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair, output_padding: Pair, groups: int, dilation: Pair
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Pair,
+    padding: Pair,
+    output_padding: Pair,
+    groups: int,
+    dilation: Pair,
 ) -> Geometry:
     """Of the convolution that goes the other way: from the transposed one's output to its input x."""
     if x.ndim != 4 or weight.ndim != 4:
-        raise ValueError(f"x, weight: shapes {tuple(x.shape)} and {tuple(weight.shape)}; expected (B, C, H, W) and (C, O / groups, kh, kw)")
+        raise ValueError(
+            f"x, weight: shapes {tuple(x.shape)} and {tuple(weight.shape)}; expected (B, C, H, W) and (C, O / groups, kh, kw)"
+        )
     if x.shape[1] != weight.shape[0]:
         raise ValueError(
             f"weight: shape {tuple(weight.shape)} takes {weight.shape[0]} channels, x has {x.shape[1]}, shape {tuple(x.shape)}; "
@@ -119,12 +130,17 @@ def _transposed_geometry(
     strides, paddings, dilations = pair(stride, "stride", 1), pair(padding, "padding", 0), pair(dilation, "dilation", 1)
     more = pair(output_padding, "output_padding", 0)
     size = [
-        transposed_size(x.shape[2 + i], weight.shape[2 + i], strides[i], paddings[i], more[i], dilations[i], axis=AXES[i]) for i in (0, 1)
+        transposed_size(
+            x.shape[2 + i], weight.shape[2 + i], strides[i], paddings[i], more[i], dilations[i], axis=AXES[i]
+        )
+        for i in (0, 1)
     ]
     channels = weight.shape[1] * groups
     if bias is not None and tuple(bias.shape) != (channels,):
-        raise ValueError(f"bias: shape {tuple(bias.shape)}; expected {(channels,)}, one number for each channel made, "
-                         f"{weight.shape[1]} in each of {groups} group(s) of weight, shape {tuple(weight.shape)}")  # fmt: skip
+        raise ValueError(
+            f"bias: shape {tuple(bias.shape)}; expected {(channels,)}, one number for each channel made, "
+            f"{weight.shape[1]} in each of {groups} group(s) of weight, shape {tuple(weight.shape)}"
+        )
     return Geometry.of((x.shape[0], channels, *size), weight.shape, None, strides, paddings, dilations, groups)
 
 
@@ -135,7 +151,9 @@ def _alike(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         if not isinstance(tensor, Tensor):
             raise ValueError(f"{name}: {type(tensor).__name__}; expected a torch.Tensor")
         if not tensor.is_floating_point():
-            raise ValueError(f"{name}: {tensor.dtype} of shape {tuple(tensor.shape)}; expected floating-point numbers, use {name}.float()")
+            raise ValueError(
+                f"{name}: {tensor.dtype} of shape {tuple(tensor.shape)}; expected floating-point numbers, use {name}.float()"
+            )
         if tensor.device != x.device:
             raise ValueError(f"{name}: on {tensor.device}, x on {x.device}; use {name}.to(x.device)")
         if tensor.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
@@ -150,17 +168,23 @@ def _lowered(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Te
     return x.to(to), weight.to(to), None if bias is None else bias.to(to)
 
 
-def _named_padding(x: Tensor, weight: Tensor, padding: str, stride: Pair, dilation: Pair) -> tuple[Tensor, tuple[int, int]]:
+def _named_padding(
+    x: Tensor, weight: Tensor, padding: str, stride: Pair, dilation: Pair
+) -> tuple[Tensor, tuple[int, int]]:
     """x and the padding that is left to do: "same" may need a row or column more on one side, which is put there at once."""
     if padding == "valid":
         return x, (0, 0)
     if padding != "same":
         raise ValueError(f'padding: {padding!r}; expected integers >= 0, "same" or "valid"')
     if pair(stride, "stride", 1) != (1, 1):
-        raise ValueError(f'padding: "same" needs stride 1, it is {stride}; give a number, such as dilation (kernel - 1) // 2')
+        raise ValueError(
+            f'padding: "same" needs stride 1, it is {stride}; give a number, such as dilation (kernel - 1) // 2'
+        )
     if weight.ndim != 4 or min(weight.shape) < 1:
         raise ValueError(f"weight: shape {tuple(weight.shape)}; expected (O, C / groups, kh, kw), each at least 1")
-    (top, bottom), (left, right) = (same_padding(k, d) for k, d in zip(weight.shape[2:], pair(dilation, "dilation", 1), strict=True))
+    (top, bottom), (left, right) = (
+        same_padding(k, d) for k, d in zip(weight.shape[2:], pair(dilation, "dilation", 1), strict=True)
+    )
     if bottom > top or right > left:
         x = pad(x, (0, right - left, 0, bottom - top))
     return x, (top, left)

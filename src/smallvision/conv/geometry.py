@@ -13,13 +13,13 @@ __all__ = ["Geometry"]
 class Geometry:
     """Sizes of a convolution (B, C, H, W) x (O, C / groups, kh, kw) -> (B, O, OH, OW), each pair (height, width)."""
 
-    batch: int                                          # B
-    channels: int                                       # C
-    filters: int                                        # O
-    size: tuple[int, int]                               # (H, W)
-    kernel: tuple[int, int]                             # (kh, kw)
+    batch: int  # B
+    channels: int  # C
+    filters: int  # O
+    size: tuple[int, int]  # (H, W)
+    kernel: tuple[int, int]  # (kh, kw)
     stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)                   # on both sides of each axis
+    padding: tuple[int, int] = (0, 0)  # on both sides of each axis
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
 
@@ -81,7 +81,9 @@ class Geometry:
             hint = "; for one image without a batch use x.unsqueeze(0)" if len(x) == 3 else ""
             raise ValueError(f"x: shape {x} has {len(x)} dimensions; expected 4, (B, C, H, W){hint}")
         if len(weight) != 4:
-            raise ValueError(f"weight: shape {weight} has {len(weight)} dimensions; expected 4, (O, C / groups, kh, kw)")
+            raise ValueError(
+                f"weight: shape {weight} has {len(weight)} dimensions; expected 4, (O, C / groups, kh, kw)"
+            )
         if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
             raise ValueError(f"groups: {groups!r}; expected an integer >= 1")
         channels, filters = x[1], weight[0]
@@ -91,7 +93,9 @@ class Geometry:
             raise ValueError(f"weight: shape {weight}; expected (O, C / groups, kh, kw), each at least 1")
         for count, what in ((channels, f"channels of x, shape {x}"), (filters, f"kernels of weight, shape {weight}")):
             if count % groups:
-                raise ValueError(f"groups: {groups} does not divide the {count} {what}; use one of {_divisors(channels, filters)}")
+                raise ValueError(
+                    f"groups: {groups} does not divide the {count} {what}; use one of {_divisors(channels, filters)}"
+                )
         if weight[1] * groups != channels:
             split = f" in {groups} groups" if groups > 1 else ""
             raise ValueError(
@@ -100,8 +104,14 @@ class Geometry:
             )
         if bias_shape is not None and tuple(bias_shape) != (filters,):
             found = tuple(bias_shape)
-            raise ValueError(f"bias: shape {found}; expected {(filters,)}, one number for each kernel of weight, shape {weight}")
-        strides, paddings, dilations = pair(stride, "stride", 1), pair(padding, "padding", 0), pair(dilation, "dilation", 1)
+            raise ValueError(
+                f"bias: shape {found}; expected {(filters,)}, one number for each kernel of weight, shape {weight}"
+            )
+        strides, paddings, dilations = (
+            pair(stride, "stride", 1),
+            pair(padding, "padding", 0),
+            pair(dilation, "dilation", 1),
+        )
         for i, axis in enumerate(AXES):
             conv_size(x[2 + i], weight[2 + i], strides[i], paddings[i], dilations[i], axis)
         return cls(x[0], channels, filters, (x[2], x[3]), (weight[2], weight[3]), strides, paddings, dilations, groups)

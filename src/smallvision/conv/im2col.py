@@ -19,19 +19,19 @@ import torch
 from torch import Tensor
 
 from smallvision.conv.geometry import Geometry
+from smallvision.conv.implementation import Cost, Rung
 from smallvision.conv.patches import add_windows, inside, padded_shape, windows
-from smallvision.conv.rung import Cost, Rung
 
 __all__ = ["RUNG", "chunks"]
 
-CHUNK = 2**22                                           # bytes of patches at a time: what the caches of a few cores hold
+CHUNK = 2**22  # bytes of patches at a time: what the caches of a few cores hold
 
 
 @torch.no_grad()
 def forward(x: Tensor, weight: Tensor, g: Geometry) -> Tensor:
     kernels, y = _kernels(weight, g), x.new_empty(g.y_shape)
     for images, patches in _patches(x, g):
-        torch.bmm(_each(kernels, images), patches, out=_matrices(y[images], g))                        # Y = M U
+        torch.bmm(_each(kernels, images), patches, out=_matrices(y[images], g))  # Y = M U
     return y
 
 
@@ -44,9 +44,9 @@ def input_gradient(grad: Tensor, weight: Tensor, g: Geometry) -> Tensor:
     padded = x.new_empty(most, *padded_shape(g)[1:])
     for images in parts:
         n = images.stop - images.start
-        patches = x[images] if pointwise else values[:n]                                 # windows of one pixel are the image
+        patches = x[images] if pointwise else values[:n]  # windows of one pixel are the image
         grads = _matrices(grad[images], g)
-        torch.bmm(_each(kernels, images), grads, out=_matrices(patches, g))              # M' G
+        torch.bmm(_each(kernels, images), grads, out=_matrices(patches, g))  # M' G
         if not pointwise:
             add_windows(padded[:n].zero_(), patches, g)
             x[images] = inside(padded[:n], g)
@@ -57,8 +57,8 @@ def input_gradient(grad: Tensor, weight: Tensor, g: Geometry) -> Tensor:
 def weight_gradient(grad: Tensor, x: Tensor, g: Geometry) -> Tensor:
     kernels = x.new_zeros(g.groups, g.filters // g.groups, prod(g.weight_shape[1:]))
     for images, patches in _patches(x, g, together=True):
-        grads = grad[images].transpose(0, 1).reshape(g.groups, g.filters // g.groups, -1)              # (groups, O / groups, n P)
-        kernels.baddbmm_(grads, patches.mT)                                              # dM = G U', the sum over images within
+        grads = grad[images].transpose(0, 1).reshape(g.groups, g.filters // g.groups, -1)  # (groups, O / groups, n P)
+        kernels.baddbmm_(grads, patches.mT)  # dM = G U', the sum over images within
     return kernels.view(g.weight_shape)
 
 
@@ -74,7 +74,7 @@ def _patches(x: Tensor, g: Geometry, together: bool = False) -> Iterator[tuple[s
         if any(g.padding):
             some = padded[:n]
             inside(some, g).copy_(x[images])
-        view = windows(some, g).movedim(0, 3 if together else 0)                         # (n, C, kh, kw, OH, OW), or n before OH
+        view = windows(some, g).movedim(0, 3 if together else 0)  # (n, C, kh, kw, OH, OW), or n before OH
         if copied:
             view = buffer[: view.numel()].view(view.shape).copy_(view)
         yield images, view.reshape(-1, prod(g.weight_shape[1:]), prod(g.output) * (n if together else 1))
@@ -87,7 +87,7 @@ def chunks(batch: int, each: int) -> list[slice]:
 
 
 def _kernels(weight: Tensor, g: Geometry) -> Tensor:
-    return weight.reshape(g.groups, g.filters // g.groups, -1)                           # (groups, O / groups, K / groups)
+    return weight.reshape(g.groups, g.filters // g.groups, -1)  # (groups, O / groups, K / groups)
 
 
 def _each(kernels: Tensor, images: slice) -> Tensor:

@@ -12,14 +12,39 @@ from typing import Any
 
 from smallvision.conv.receptive import View
 
-__all__ = ["ACTIVATIONS", "SHORT", "Activation", "BatchNorm", "Dense", "Dropout", "Flat", "Formulas", "Global", "Layer", "Shape",
-           "Unflatten", "check_count", "check_flag", "check_kind", "map_of", "shape_text"]
+__all__ = [
+    "ACTIVATIONS",
+    "SHORT",
+    "Activation",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Flat",
+    "Formulas",
+    "Global",
+    "Layer",
+    "Shape",
+    "Unflatten",
+    "check_count",
+    "check_flag",
+    "check_kind",
+    "map_of",
+    "shape_text",
+]
 
-Shape = tuple[int, ...]                                 # (C, H, W) of a map, (N,) of values in a row
-Formulas = tuple[tuple[str, str], ...]                  # what of the output, and its formula with the numbers filled in
+Shape = tuple[int, ...]  # (C, H, W) of a map, (N,) of values in a row
+Formulas = tuple[tuple[str, str], ...]  # what of the output, and its formula with the numbers filled in
 
 ACTIVATIONS = ("relu", "gelu", "silu", "elu", "tanh", "sigmoid", "leakyrelu", "softmax")
-SHORT = {"kernel": "k", "stride": "s", "padding": "p", "dilation": "d", "groups": "g", "output_padding": "op", "inputs": "in"}
+SHORT = {
+    "kernel": "k",
+    "stride": "s",
+    "padding": "p",
+    "dilation": "d",
+    "groups": "g",
+    "output_padding": "op",
+    "inputs": "in",
+}
 
 
 def shape_text(shape: Sequence[int]) -> str:
@@ -30,7 +55,9 @@ def shape_text(shape: Sequence[int]) -> str:
 def map_of(shape: Shape) -> tuple[int, int, int]:
     """(C, H, W). Raises ValueError if `shape` is no map."""
     if len(shape) != 3:
-        raise ValueError(f"input: {shape_text(shape)} is values in a row, and a map is needed; put unflatten(CxHxW) before it")
+        raise ValueError(
+            f"input: {shape_text(shape)} is values in a row, and a map is needed; put unflatten(CxHxW) before it"
+        )
     return shape[0], shape[1], shape[2]
 
 
@@ -96,7 +123,7 @@ class Layer(ABC):
 
     def _set(self, **values: object) -> None:
         for name, value in values.items():
-            object.__setattr__(self, name, value)       # while a frozen layer is made
+            object.__setattr__(self, name, value)  # while a frozen layer is made
 
 
 def _word(value: object) -> str:
@@ -120,7 +147,9 @@ class Global(Layer):
         return map_of(shape)[:1]
 
     def formulas(self, shape: Shape) -> Formulas:
-        return (("values", f"{shape[0]}, the {self.kind} of each channel's {shape[1]}·{shape[2]} = {shape[1] * shape[2]}"),)
+        return (
+            ("values", f"{shape[0]}, the {self.kind} of each channel's {shape[1]}·{shape[2]} = {shape[1] * shape[2]}"),
+        )
 
     def sees(self, view: View, shape: Shape) -> View | None:
         return view.whole()
@@ -155,8 +184,10 @@ class Unflatten(Layer):
         if len(shape) != 1:
             raise ValueError(f"input: {shape_text(shape)} is a map already; put flat before it")
         if prod(self.shape) != shape[0]:
-            raise ValueError(f"shape: {shape_text(self.shape)} has {prod(self.shape)} values and the input {shape[0]}; "
-                             f"put dense({prod(self.shape)}) before it")
+            raise ValueError(
+                f"shape: {shape_text(self.shape)} has {prod(self.shape)} values and the input {shape[0]}; "
+                f"put dense({prod(self.shape)}) before it"
+            )
         return self.shape
 
     def formulas(self, shape: Shape) -> Formulas:
@@ -182,10 +213,14 @@ class Dense(Layer):
 
     def output(self, shape: Shape) -> Shape:
         if len(shape) != 1:
-            raise ValueError(f"input: {shape_text(shape)} is a map, and values in a row are needed; put flat or global(mean) before it")
+            raise ValueError(
+                f"input: {shape_text(shape)} is a map, and values in a row are needed; put flat or global(mean) before it"
+            )
         if self.inputs is not None and self.inputs != shape[0]:
-            raise ValueError(f"in: weights {(self.values, self.inputs)} are for {self.inputs} values and the input has {shape[0]}; "
-                             f"use in={shape[0]}, or leave it out")
+            raise ValueError(
+                f"in: weights {(self.values, self.inputs)} are for {self.inputs} values and the input has {shape[0]}; "
+                f"use in={shape[0]}, or leave it out"
+            )
         return (self.values,)
 
     def weights(self, shape: Shape) -> dict[str, Shape]:

@@ -5,7 +5,7 @@ from torch.nn.functional import conv2d
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.rung import Cost, Rung
+from smallvision.conv.implementation import Cost, Rung
 
 
 def forward(x: Tensor, weight: Tensor, g: Geometry) -> Tensor:
@@ -28,4 +28,6 @@ def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
     return cost, cost, cost
 
 
-RUNG = Rung("torch", "torch's own: direct convolution by oneDNN or cuDNN", forward, input_gradient, weight_gradient, costs)
+RUNG = Rung(
+    "torch", "torch's own: direct convolution by oneDNN or cuDNN", forward, input_gradient, weight_gradient, costs
+)

@@ -22,10 +22,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smallvision.conv.geometry import Geometry
+from smallvision.conv.implementation import Cost, Rung
 from smallvision.conv.patches import grouped, inside, padded_shape
-from smallvision.conv.rung import Cost, Rung
 
-__all__ = ["RUNG", "convolve", "convolve_input", "convolve_weight", "costs", "forward", "input_gradient", "weight_gradient"]
+__all__ = [
+    "RUNG",
+    "convolve",
+    "convolve_input",
+    "convolve_weight",
+    "costs",
+    "forward",
+    "input_gradient",
+    "weight_gradient",
+]
 
 Array = NDArray[Any]
 Loops = Callable[[Array, Array, Array, int, int, int, int], None]
@@ -106,8 +115,14 @@ def forward(x: Tensor, weight: Tensor, g: Geometry, make: Make = as_written, sha
     return _channels_first(y)
 
 
-def input_gradient(grad: Tensor, weight: Tensor, g: Geometry, make: Make = as_written, share: Share = at_once) -> Tensor:
-    loops, maps, ws = make(convolve_input), _channels_last(grad, g), _copy(weight, _split(weight, g).transpose(0, 3, 4, 1, 2))
+def input_gradient(
+    grad: Tensor, weight: Tensor, g: Geometry, make: Make = as_written, share: Share = at_once
+) -> Tensor:
+    loops, maps, ws = (
+        make(convolve_input),
+        _channels_last(grad, g),
+        _copy(weight, _split(weight, g).transpose(0, 3, 4, 1, 2)),
+    )
     x = _room(grad, g)
     xs = x.numpy()
 
@@ -124,8 +139,11 @@ def input_gradient(grad: Tensor, weight: Tensor, g: Geometry, make: Make = as_wr
 def weight_gradient(grad: Tensor, x: Tensor, g: Geometry, make: Make = as_written, share: Share = at_once) -> Tensor:
     loops, grads, maps, xs = make(convolve_weight), _channels_last(grad, g), _channels_last(x, g), _room(x, g).numpy()
 
-    def work(images: slice) -> Array:                   # each share of the images has kernels of its own
-        ys, ws = _copy(grad, grads[:, images]), x.new_empty(g.groups, *g.kernel, g.channels // g.groups, g.filters // g.groups).numpy()
+    def work(images: slice) -> Array:  # each share of the images has kernels of its own
+        ys, ws = (
+            _copy(grad, grads[:, images]),
+            x.new_empty(g.groups, *g.kernel, g.channels // g.groups, g.filters // g.groups).numpy(),
+        )
         _pad(xs[:, images], maps[:, images], g)
         ws[...] = 0
         for q in range(g.groups):
@@ -175,7 +193,7 @@ def _pad(xs: Array, maps: Array, g: Geometry) -> None:
 def costs(g: Geometry, itemsize: int, shares: int = 1) -> tuple[Cost, Cost, Cost]:
     """The definition's multiply-adds, also those with padding. All tensors once more in the loops' order, dw for each share."""
     whole, kernels, x, y = prod(padded_shape(g)), prod(g.weight_shape), prod(g.x_shape), prod(g.y_shape)
-    again = g.groups > 1                                # channels first again is a copy then
+    again = g.groups > 1  # channels first again is a copy then
     sizes = (
         whole + kernels + (y if again else 0),
         whole + kernels + (max(y, x) if again else y) - x,

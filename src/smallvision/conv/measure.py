@@ -20,12 +20,12 @@ from torch import Tensor
 
 from smallvision.conv import library, memory
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.rung import Rung
+from smallvision.conv.implementation import Rung
 
 __all__ = ["matmul_peak", "measure", "named", "slice_within"]
 
 Calls = Mapping[str, Callable[[], Any]]
-SHORTEST = 0.01                                         # seconds: quicker calls are timed several in a row
+SHORTEST = 0.01  # seconds: quicker calls are timed several in a row
 
 
 def named(name: str) -> Rung:
@@ -35,9 +35,9 @@ def named(name: str) -> Rung:
         found = getattr(importlib.import_module(module), attribute)
         assert isinstance(found, Rung), name
         return found
-    from smallvision.conv import ladder
+    from smallvision.conv import implementations
 
-    return ladder.rung(name)
+    return implementations.rung(name)
 
 
 def measure(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
         lambda: rung.weight_gradient(grad, x, g),
     )
     needed = [memory.needed(function) for function in functions] if part == g else None
-    memory.keep_freed()                                 # as in training; else time goes into getting the same pages again
+    memory.keep_freed()  # as in training; else time goes into getting the same pages again
     seconds, repeats = in_turns({"rung": calls(rung, part, mine), "torch": calls(library.RUNG, g, whole)}, rounds)
     expected = library.forward(x, weight, part)
     return {
@@ -89,10 +89,10 @@ def slice_within(rung: Rung, g: Geometry, whole_seconds: float, slice_seconds: f
     small slice that says too much and hardly ever too little.
     """
     part = replace(g, batch=1, filters=g.groups)
-    run(calls(rung, part, tensors(part)))               # what is built once, compiled code for example
+    run(calls(rung, part, tensors(part)))  # what is built once, compiled code for example
     while True:
         what = calls(rung, part, tensors(part))
-        took = min(run(what) for _ in range(3))         # other work on the machine strikes short calls hardest
+        took = min(run(what) for _ in range(3))  # other work on the machine strikes short calls hardest
         if part == g or took * g.multiply_adds / part.multiply_adds <= whole_seconds:
             return g
         larger = replace(part, filters=min(2 * part.filters, g.filters))
@@ -140,7 +140,9 @@ def timed(call: Callable[[], Any], repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def in_turns(arms: Mapping[str, Calls], rounds: int) -> tuple[dict[str, dict[str, list[float]]], dict[str, dict[str, int]]]:
+def in_turns(
+    arms: Mapping[str, Calls], rounds: int
+) -> tuple[dict[str, dict[str, list[float]]], dict[str, dict[str, int]]]:
     """Seconds of each call of each arm, one number a round; the arms take turns, and turns in going first.
 
     Returns
@@ -148,7 +150,7 @@ def in_turns(arms: Mapping[str, Calls], rounds: int) -> tuple[dict[str, dict[str
     seconds, repeats : arm -> call -> numbers, and how many calls in a row each number is the mean of.
     """
     repeats: dict[str, dict[str, int]] = {arm: {} for arm in arms}
-    for _ in range(2):                                  # the second time nothing is new
+    for _ in range(2):  # the second time nothing is new
         for arm, what in arms.items():
             for key, call in what.items():
                 repeats[arm][key] = max(1, round(SHORTEST / max(timed(call, 1), 1e-7)))
@@ -169,8 +171,8 @@ def matmul_peak(sizes: list[int], rounds: int) -> list[dict[str, Any]]:
         a, b = (np.random.default_rng(seed).standard_normal((n, n), np.float32) for seed in (0, 1))
         theirs = torch.from_numpy(a), torch.from_numpy(b)
         arms: dict[str, Calls] = {
-            "torch": {"matmul": lambda theirs=theirs: torch.matmul(*theirs)},                   # type: ignore[misc]
-            "numpy": {"matmul": lambda a=a, b=b: np.matmul(a, b)},                              # type: ignore[misc]
+            "torch": {"matmul": lambda theirs=theirs: torch.matmul(*theirs)},  # type: ignore[misc]
+            "numpy": {"matmul": lambda a=a, b=b: np.matmul(a, b)},  # type: ignore[misc]
         }
         seconds, _ = in_turns(arms, rounds)
         rows.append({"size": n, "multiply_adds": n**3, "seconds": {arm: seconds[arm]["matmul"] for arm in arms}})

@@ -15,7 +15,7 @@ from torch import Tensor
 
 __all__ = ["keep_freed", "method", "needed"]
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3             # of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 RESET = Path("/proc/self/clear_refs")
 
 
@@ -36,7 +36,7 @@ def needed(function: Callable[[], Tensor]) -> int | None:
     if how == "none":
         return None
     if how == "VmHWM":
-        function()                                      # what is made only once, compiled code or a library's tables, is not the call's
+        function()  # what is made only once, compiled code or a library's tables, is not the call's
     gc.collect()
     give_back()
     before = _size("VmRSS") if how == "VmHWM" else _most()

@@ -43,7 +43,7 @@ def mirror(shape: Sequence[int], layers: Iterable[Layer]) -> tuple[Shape, list[L
     """
     encoder = trace(shape, layers)
     back: list[Layer] = []
-    kept: list[Layer] = []                              # between this layer and the one that comes after it in the encoder
+    kept: list[Layer] = []  # between this layer and the one that comes after it in the encoder
     for number, step in reversed(list(enumerate(encoder, 1))):
         if isinstance(step.layer, Activation | BatchNorm | Dropout):
             kept.insert(0, step.layer)
@@ -64,13 +64,17 @@ def _back(step: Step, number: int) -> list[Layer]:
             most = Transposed(before[0], layer.kernel, layer.stride, 0, 0, layer.dilation, layer.groups, layer.bias)
             return [_to_size(most, padding, after, before)]
         case Pool():
-            most = Transposed(before[0], layer.kernel, layer.stride or layer.kernel, 0, 0, layer.dilation, groups=before[0])
+            most = Transposed(
+                before[0], layer.kernel, layer.stride or layer.kernel, 0, 0, layer.dilation, groups=before[0]
+            )
             return [_to_size(most, pair(layer.padding, "padding", 0), after, before)]
         case Transposed():
             conv = Conv(before[0], layer.kernel, layer.stride, layer.padding, layer.dilation, layer.groups, layer.bias)
             if conv.output(after) != before:
-                raise ValueError(f"{layer} (layer {number}): output_padding: with one not less than the stride, no convolution comes back "
-                                 f"from {after[1]}x{after[2]} to {before[1]}x{before[2]}; use less of it")
+                raise ValueError(
+                    f"{layer} (layer {number}): output_padding: with one not less than the stride, no convolution comes back "
+                    f"from {after[1]}x{after[2]} to {before[1]}x{before[2]}; use less of it"
+                )
             return [conv]
         case Upsample():
             return [Pool(layer.factor, kind="mean")]

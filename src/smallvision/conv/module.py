@@ -48,7 +48,9 @@ class Conv2d(torch.nn.Conv2d):
         for name, count in (("in_channels", in_channels), ("out_channels", out_channels)):
             if count % groups:
                 more = -(-count // groups) * groups
-                raise ValueError(f"groups: {groups} does not divide {name}, {count}; use {name}={more}, or other groups")
+                raise ValueError(
+                    f"groups: {groups} does not divide {name}, {count}; use {name}={more}, or other groups"
+                )
         if padding_mode not in PADDING_MODES:
             raise ValueError(f"padding_mode: {padding_mode!r}; expected one of {', '.join(PADDING_MODES)}")
         if isinstance(padding, str) and padding not in ("same", "valid"):
@@ -71,13 +73,20 @@ class Conv2d(torch.nn.Conv2d):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """What torch's own `forward` calls, with our convolution."""
-        how: dict[str, Any] = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
+        how: dict[str, Any] = {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "groups": self.groups,
+        }
         if self.padding_mode != "zeros":
             left, right, top, bottom = self._reversed_padding_repeated_twice
             for axis, size, most in zip(AXES, input.shape[-2:], (max(top, bottom), max(left, right)), strict=True):
                 room = {"reflect": size - 1, "circular": size}.get(self.padding_mode, most)
                 if most > room:
-                    raise ValueError(f'padding: {most} with padding_mode "{self.padding_mode}" does not go around a {axis} of {size}; '
-                                     f"use at most {room}, or \"replicate\"")  # fmt: skip
+                    raise ValueError(
+                        f'padding: {most} with padding_mode "{self.padding_mode}" does not go around a {axis} of {size}; '
+                        f'use at most {room}, or "replicate"'
+                    )
             input, how["padding"] = pad(input, [left, right, top, bottom], mode=self.padding_mode), 0
         return conv2d(input, weight, bias, **how)

@@ -11,13 +11,25 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 
-from smallvision.conv.layers import ACTIVATIONS, SHORT, Activation, BatchNorm, Dense, Dropout, Flat, Global, Layer, Shape, Unflatten
+from smallvision.conv.layers import (
+    ACTIVATIONS,
+    SHORT,
+    Activation,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Flat,
+    Global,
+    Layer,
+    Shape,
+    Unflatten,
+)
 from smallvision.conv.windows import Conv, Pool, Transposed, Upsample
 
 __all__ = ["WORDS", "parse", "parse_shape", "parse_size"]
 
 MOST_LAYERS = 10_000
-MOST_DIGITS = 18                                        # so that every number is one that torch can hold
+MOST_DIGITS = 18  # so that every number is one that torch can hold
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,7 @@ class Word:
 
     make: Callable[..., Layer]
     example: str
-    unnamed: int = 1                                    # so many arguments can be given without their names
+    unnamed: int = 1  # so many arguments can be given without their names
     given: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -51,8 +63,17 @@ WORDS = {
     "dropout": Word(Dropout, "dropout(0.5)"),
     **{kind: Word(Activation, kind, 0, {"kind": kind}) for kind in ACTIVATIONS},
 }
-TORCHS = {"conv2d": "conv", "convtranspose2d": "transposed", "maxpool2d": "pool", "avgpool2d": "meanpool", "avgpool": "meanpool",
-          "flatten": "flat", "linear": "dense", "batchnorm2d": "batchnorm", "batchnorm1d": "batchnorm"}
+TORCHS = {
+    "conv2d": "conv",
+    "convtranspose2d": "transposed",
+    "maxpool2d": "pool",
+    "avgpool2d": "meanpool",
+    "avgpool": "meanpool",
+    "flatten": "flat",
+    "linear": "dense",
+    "batchnorm2d": "batchnorm",
+    "batchnorm1d": "batchnorm",
+}
 
 _NAME = re.compile(r"\s*([^\s()]+)\s*")
 _ARGUMENT = re.compile(r"\s*(?:([^\s=]+)\s*=)?\s*([^\s=]+)\s*")
@@ -78,8 +99,10 @@ def parse(text: str) -> tuple[Shape, list[Layer]]:
     text = text.replace("×", "x")
     head = _NAME.match(text)
     if not head:
-        raise ValueError(f'stack: {"empty" if not text.strip() else _quoted(text)}; expected a shape and layers, such as '
-                         '"3x32x32 conv(16, k=3) relu pool(2)"')
+        raise ValueError(
+            f"stack: {'empty' if not text.strip() else _quoted(text)}; expected a shape and layers, such as "
+            '"3x32x32 conv(16, k=3) relu pool(2)"'
+        )
     shape = parse_shape(head[1])
     layers: list[Layer] = []
     place = head.end()
@@ -103,7 +126,9 @@ def parse_shape(word: str) -> Shape:
     if len(numbers) == 4:
         raise ValueError(f"shape: {_quoted(word)} has four; leave the batch away: {'x'.join(map(str, numbers[1:]))}")
     if len(numbers) not in (1, 3):
-        raise ValueError(f"shape: {_quoted(word)} has {len(numbers)}; expected channels x height x width, such as 3x32x32")
+        raise ValueError(
+            f"shape: {_quoted(word)} has {len(numbers)}; expected channels x height x width, such as 3x32x32"
+        )
     return numbers
 
 
@@ -113,7 +138,9 @@ def parse_size(word: str, name: str = "size") -> tuple[int, int]:
     if numbers is None or len(numbers) > 4:
         raise ValueError(f"{name}: {_quoted(word)}; expected height x width, such as 100x60, or one number for both")
     if len(numbers) > 2:
-        raise ValueError(f"{name}: {_quoted(word)} has {len(numbers)}; leave batch and channels away: {'x'.join(map(str, numbers[-2:]))}")
+        raise ValueError(
+            f"{name}: {_quoted(word)} has {len(numbers)}; leave batch and channels away: {'x'.join(map(str, numbers[-2:]))}"
+        )
     if min(numbers) < 1:
         raise ValueError(f"{name}: {_quoted(word)}; expected integers >= 1")
     return numbers[0], numbers[-1]
@@ -123,16 +150,23 @@ def _layer(text: str, place: int) -> tuple[Layer, int]:
     """The layer that begins at `place`, and where it ends."""
     head = _NAME.match(text, place)
     if not head:
-        raise _error(text, place, text[place], 'a bracket without a layer before it; expected one such as "conv(16, k=3)"')
+        raise _error(
+            text, place, text[place], 'a bracket without a layer before it; expected one such as "conv(16, k=3)"'
+        )
     start, place, name = head.start(1), head.end(), head[1]
     arguments = ""
-    if text[place:place + 1] == "(":
+    if text[place : place + 1] == "(":
         end = re.compile(r"[()]").search(text, place + 1)
         if not end or end[0] == "(":
-            raise _error(text, start, name, "its bracket is not closed" if not end else f"a second bracket at character {end.start() + 1}")
-        arguments = text[place + 1:end.start()]
+            raise _error(
+                text,
+                start,
+                name,
+                "its bracket is not closed" if not end else f"a second bracket at character {end.start() + 1}",
+            )
+        arguments = text[place + 1 : end.start()]
         place = end.end()
-        while text[place:place + 1].isspace():
+        while text[place : place + 1].isspace():
             place += 1
     lower = name.lower()
     word = WORDS.get(TORCHS.get(lower, lower)) if len(name) < 30 else None
@@ -152,7 +186,9 @@ def _arguments(word: Word, name: str, text: str) -> dict[str, object]:
     for i, part in enumerate(text.split(",") if text.strip() else ()):
         match = _ARGUMENT.fullmatch(part)
         if not match:
-            raise ValueError(f"argument {i + 1}: {_quoted(part.strip())}; expected a value or name=value, as in {word.example}")
+            raise ValueError(
+                f"argument {i + 1}: {_quoted(part.strip())}; expected a value or name=value, as in {word.example}"
+            )
         key, value = match[1], match[2]
         if key is None and i >= word.unnamed:
             takes = f"{word.unnamed} without a name; write it as one of {_listed(keys)}" if keys else "no arguments"

@@ -20,14 +20,26 @@ from torch.nn.functional import pad
 from smallvision.conv.geometry import Geometry
 from smallvision.conv.sizes import Pair, pair
 
-__all__ = ["add_windows", "fold", "fold_loops", "grouped", "inside", "padded", "padded_shape", "reach", "unfold", "unfold_loops", "windows"]
+__all__ = [
+    "add_windows",
+    "fold",
+    "fold_loops",
+    "grouped",
+    "inside",
+    "padded",
+    "padded_shape",
+    "reach",
+    "unfold",
+    "unfold_loops",
+    "windows",
+]
 
 
 def unfold_loops(x: Tensor, kernel: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Tensor:
     """`unfold` as it is defined, number by number."""
     g = _checked(x, kernel, stride, padding, dilation)
     (kh, kw), (sh, sw), (ph, pw), (dh, dw), (_, across) = g.kernel, g.stride, g.padding, g.dilation, g.output
-    patches = x.new_zeros(_patches_shape(g))                                             # (B, P, K)
+    patches = x.new_zeros(_patches_shape(g))  # (B, P, K)
     for b in range(g.batch):
         for i in range(g.output[0]):
             for j in range(g.output[1]):
@@ -62,11 +74,13 @@ def unfold(x: Tensor, kernel: Pair, stride: Pair = 1, padding: Pair = 0, dilatio
     return windows(padded(x, g), g).reshape(g.batch, values, places).transpose(1, 2)
 
 
-def fold_loops(patches: Tensor, size: Pair, kernel: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Tensor:
+def fold_loops(
+    patches: Tensor, size: Pair, kernel: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+) -> Tensor:
     """`fold` as it is defined, number by number: `unfold_loops` with the two sides of its assignment exchanged, and `+=`."""
     g = _checked_patches(patches, size, kernel, stride, padding, dilation)
     (kh, kw), (sh, sw), (ph, pw), (dh, dw), (_, across) = g.kernel, g.stride, g.padding, g.dilation, g.output
-    x = patches.new_zeros(g.x_shape)                                                     # (B, C, H, W)
+    x = patches.new_zeros(g.x_shape)  # (B, C, H, W)
     for b in range(g.batch):
         for i in range(g.output[0]):
             for j in range(g.output[1]):
@@ -109,8 +123,8 @@ def windows(whole: Tensor, g: Geometry) -> Tensor:
     with its own step, where the image has one.
     """
     (kh, kw), (sh, sw), (dh, dw) = g.kernel, g.stride, g.dilation
-    tall = whole.unfold(2, dh * (kh - 1) + 1, sh)[..., ::dh]                             # (B, C, OH, W + 2 pw, kh)
-    return tall.unfold(3, dw * (kw - 1) + 1, sw)[..., ::dw].permute(0, 1, 4, 5, 2, 3)    # from (B, C, OH, OW, kh, kw)
+    tall = whole.unfold(2, dh * (kh - 1) + 1, sh)[..., ::dh]  # (B, C, OH, W + 2 pw, kh)
+    return tall.unfold(3, dw * (kw - 1) + 1, sw)[..., ::dw].permute(0, 1, 4, 5, 2, 3)  # from (B, C, OH, OW, kh, kw)
 
 
 def add_windows(whole: Tensor, values: Tensor, g: Geometry) -> None:
@@ -155,7 +169,7 @@ def padded_shape(g: Geometry) -> tuple[int, int, int, int]:
 
 
 def _patches_shape(g: Geometry) -> tuple[int, int, int]:
-    return g.batch, g.output[0] * g.output[1], g.channels * g.kernel[0] * g.kernel[1]    # (B, P, K)
+    return g.batch, g.output[0] * g.output[1], g.channels * g.kernel[0] * g.kernel[1]  # (B, P, K)
 
 
 def _checked(x: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Geometry:
@@ -166,7 +180,9 @@ def _checked(x: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pai
     return Geometry.of(x.shape, (1, max(channels, 1), *pair(kernel, "kernel", 1)), None, stride, padding, dilation)
 
 
-def _checked_patches(patches: Tensor, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Geometry:
+def _checked_patches(
+    patches: Tensor, size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Geometry:
     if not isinstance(patches, Tensor) or patches.ndim != 3:
         found = f"shape {tuple(patches.shape)}" if isinstance(patches, Tensor) else type(patches).__name__
         raise ValueError(f"patches: {found}; expected a torch.Tensor (B, P, K), one patch in each row")

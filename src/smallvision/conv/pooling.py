@@ -55,7 +55,12 @@ def max_pool2d(
 
 
 def mean_pool2d(
-    x: Tensor, kernel: Pair, stride: Pair | None = None, padding: Pair = 0, ceil_mode: bool = False, count_include_pad: bool = True
+    x: Tensor,
+    kernel: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
 ) -> Tensor:
     """The mean of every window; torch's avg_pool2d.
 
@@ -108,14 +113,19 @@ class _Windows:
         for k in range(kh):
             for l in range(kw):  # noqa: E741
                 starts = k * self.dilation[0], l * self.dilation[1]
-                rows, columns = (slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, self.output, self.stride, strict=True))
+                rows, columns = (
+                    slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, self.output, self.stride, strict=True)
+                )
                 yield k * kw + l, (..., rows, columns)
 
     @property
     def padded(self) -> tuple[int, int]:
         """Size of a map with padding before it, and as much after it as its windows reach."""
         down, across = (
-            max(self.padding[i] + self.size[i], (self.output[i] - 1) * self.stride[i] + self.dilation[i] * (self.kernel[i] - 1) + 1)
+            max(
+                self.padding[i] + self.size[i],
+                (self.output[i] - 1) * self.stride[i] + self.dilation[i] * (self.kernel[i] - 1) + 1,
+            )
             for i in (0, 1)
         )
         return down, across
@@ -135,8 +145,8 @@ class _Max(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, windows: _Windows) -> Tensor:
         whole = windows.around(x, -torch.inf)
-        best = x.new_full((*x.shape[:2], *windows.output), -torch.inf)                   # (B, C, OH, OW)
-        which = _first_inside(windows, x.device).expand(best.shape).clone()              # the place of the best in its window
+        best = x.new_full((*x.shape[:2], *windows.output), -torch.inf)  # (B, C, OH, OW)
+        which = _first_inside(windows, x.device).expand(best.shape).clone()  # the place of the best in its window
         for place, there in windows.places:
             better = (whole[there] > best) | whole[there].isnan()
             best = torch.where(better, whole[there], best)
@@ -159,7 +169,7 @@ class _Mean(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, windows: _Windows, count_include_pad: bool) -> Tensor:
         whole = windows.around(x, 0)
-        total = x.new_zeros(*x.shape[:2], *windows.output)                               # (B, C, OH, OW)
+        total = x.new_zeros(*x.shape[:2], *windows.output)  # (B, C, OH, OW)
         for _, there in windows.places:
             total += whole[there]
         ctx.windows, ctx.counts = windows, _counts(windows, count_include_pad, x)
@@ -185,7 +195,7 @@ class _GlobalMax(Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (ties,) = ctx.saved_tensors
-        shares: Tensor = ties.to(grad.dtype) / ties.sum((2, 3), keepdim=True)            # 0 / 0 if there is NaN
+        shares: Tensor = ties.to(grad.dtype) / ties.sum((2, 3), keepdim=True)  # 0 / 0 if there is NaN
         return grad[:, :, None, None] * shares
 
 
@@ -206,7 +216,7 @@ def _first_inside(windows: _Windows, device: torch.device) -> Tensor:
     """The place of each window's first pixel that is not padding, (OH, OW): the maximum until there is a larger one."""
     first = []
     for n, s, p, d in zip(windows.output, windows.stride, windows.padding, windows.dilation, strict=True):
-        before = (p - s * torch.arange(n, device=device)).clamp(min=0)                   # rows of padding in the window
+        before = (p - s * torch.arange(n, device=device)).clamp(min=0)  # rows of padding in the window
         first.append((before + d - 1) // d)
     return first[0][:, None] * windows.kernel[1] + first[1]
 
@@ -214,7 +224,9 @@ def _first_inside(windows: _Windows, device: torch.device) -> Tensor:
 def _counts(windows: _Windows, count_include_pad: bool, like: Tensor) -> Tensor:
     """By how much each window's sum is divided, (OH, OW)."""
     counts = []
-    for size, k, s, p, n in zip(windows.size, windows.kernel, windows.stride, windows.padding, windows.output, strict=True):
+    for size, k, s, p, n in zip(
+        windows.size, windows.kernel, windows.stride, windows.padding, windows.output, strict=True
+    ):
         start = s * torch.arange(n, device=like.device) - p
         end = (start + k).clamp(max=size + p)
         counts.append(end - start if count_include_pad else end.clamp(max=size) - start.clamp(min=0))
@@ -237,4 +249,6 @@ def _windows(x: Tensor, kernel: Pair, stride: Pair | None, padding: Pair, dilati
     down, across = (
         pool_size(size[i], kernels[i], strides[i], paddings[i], dilations[i], ceil_mode, AXES[i]) for i in (0, 1)
     )
-    return _Windows(size, kernels, kernels if stride is None else pair(stride, "stride", 1), paddings, dilations, (down, across))
+    return _Windows(
+        size, kernels, kernels if stride is None else pair(stride, "stride", 1), paddings, dilations, (down, across)
+    )

@@ -16,8 +16,8 @@ from math import gcd
 
 __all__ = ["Axis", "View", "view"]
 
-PERIODS = 64                                            # longer ones are not followed
-Span = tuple[int, int]                                  # the first and the last pixel seen
+PERIODS = 64  # longer ones are not followed
+Span = tuple[int, int]  # the first and the last pixel seen
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Axis:
         if period > PERIODS:
             return None
         common = gcd(dilation, stride)
-        step = stride // common                         # the t that reach one position are so far apart, and its i:
+        step = stride // common  # the t that reach one position are so far apart, and its i:
         inverse = pow(dilation // common, -1, step)
         spans: list[Span | None] = []
         for o in range(period):
             place, rest = divmod(o + padding, common)
-            first = place * inverse % step              # the smallest t with dilation t = o + padding, modulo the stride
+            first = place * inverse % step  # the smallest t with dilation t = o + padding, modulo the stride
             count = -(-(kernel - first) // step) if rest == 0 else 0
             last = (o + padding - dilation * first) // stride
             spans.append(self._join(last - (count - 1) * (dilation // common), dilation // common, count))
@@ -114,7 +114,12 @@ class View:
         return (height[0], width[0]) if height and width else None
 
     def window(
-        self, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], positions: tuple[int, int]
+        self,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        positions: tuple[int, int],
     ) -> "View | None":
         """After a convolution or pooling that makes so many positions; the padding is that before the map."""
         numbers = zip(kernel, stride, padding, dilation, strict=True)
@@ -122,7 +127,12 @@ class View:
         return View(self.image, positions, (height, width)) if height and width else None
 
     def spread(
-        self, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int], positions: tuple[int, int]
+        self,
+        kernel: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        positions: tuple[int, int],
     ) -> "View | None":
         """After a transposed convolution. None where what is seen repeats itself too late to be followed."""
         numbers = zip(kernel, stride, padding, dilation, strict=True)
@@ -131,7 +141,9 @@ class View:
 
     def whole(self) -> "View":
         """After a layer each of whose values depends on all positions."""
-        height, width = (axis.whole(n, size) for axis, n, size in zip(self.axes, self.positions, self.image, strict=True))
+        height, width = (
+            axis.whole(n, size) for axis, n, size in zip(self.axes, self.positions, self.image, strict=True)
+        )
         return View(self.image, (1, 1), (height, width))
 
     def laid_out(self, positions: tuple[int, int]) -> "View | None":

@@ -24,10 +24,10 @@ __all__ = ["FIND", "Bounds", "Setting", "settings"]
 class Bounds:
     """Between which numbers is searched."""
 
-    kernel: int                                         # at most
+    kernel: int  # at most
     stride: int
     dilation: int
-    padding: int | None                                 # None: less than the kernel spans; of a pooling always at most half its kernel
+    padding: int | None  # None: less than the kernel spans; of a pooling always at most half its kernel
 
     def paddings(self, op: str, kernel: int, dilation: int) -> int:
         """The largest padding for a kernel."""
@@ -44,9 +44,11 @@ class Setting:
     padding: int
     dilation: int = 1
     output_padding: int = 0
-    ceil: bool | None = False                           # of a pooling: True needs ceil mode, False needs to be without, None is both
-    unused: int = field(default=0, compare=False)       # pixels in no window; transposed: pixels of the output that no input reaches
-    gaps: bool = field(default=False, compare=False)    # whether such pixels lie between windows
+    ceil: bool | None = False  # of a pooling: True needs ceil mode, False needs to be without, None is both
+    unused: int = field(
+        default=0, compare=False
+    )  # pixels in no window; transposed: pixels of the output that no input reaches
+    gaps: bool = field(default=False, compare=False)  # whether such pixels lie between windows
 
     @property
     def numbers(self) -> tuple[int, int, int, int, int]:
@@ -68,7 +70,9 @@ def settings(op: str, a: int, b: int, bounds: Bounds, least_kernel: int = 1) -> 
                 yield from FIND[op](a, b, kernel, dilation, bounds.paddings(op, kernel, dilation), 1, bounds.stride)
 
 
-def _conv(a: int, b: int, kernel: int, dilation: int, most: int, least_stride: int, most_stride: int) -> Iterator[Setting]:
+def _conv(
+    a: int, b: int, kernel: int, dilation: int, most: int, least_stride: int, most_stride: int
+) -> Iterator[Setting]:
     """(b - 1) s <= a + 2 p - e <= b s - 1, with e what the kernel spans and 0 <= p <= most."""
     e = span(kernel, dilation)
     room = a + 2 * most - e
@@ -76,10 +80,14 @@ def _conv(a: int, b: int, kernel: int, dilation: int, most: int, least_stride: i
     for stride in range(max(least_stride, -(-(a - e + 1) // b)), most_stride + 1):
         low, high = -(-((b - 1) * stride + e - a) // 2), (b * stride - 1 + e - a) // 2
         for padding in range(max(low, 0), min(high, most) + 1):
-            yield Setting(kernel, stride, padding, dilation, 0, False, *_left_out(b, a, kernel, stride, padding, dilation))
+            yield Setting(
+                kernel, stride, padding, dilation, 0, False, *_left_out(b, a, kernel, stride, padding, dilation)
+            )
 
 
-def _pool(a: int, b: int, kernel: int, dilation: int, most: int, least_stride: int, most_stride: int) -> Iterator[Setting]:
+def _pool(
+    a: int, b: int, kernel: int, dilation: int, most: int, least_stride: int, most_stride: int
+) -> Iterator[Setting]:
     """As a convolution's; ceil mode first makes b or b + 1 of it, and takes a window back that begins after the image."""
     e = span(kernel, dilation)
     if b > 1:
@@ -88,27 +96,34 @@ def _pool(a: int, b: int, kernel: int, dilation: int, most: int, least_stride: i
         low, high = -(-((b - 2) * stride + e - a + 1) // 2), (b * stride + e - a) // 2
         for padding in range(max(low, 0), min(high, most) + 1):
             down, up = (
-                e <= a + 2 * padding + (stride - 1) * ceil and pool_size(a, kernel, stride, padding, dilation, ceil) == b
+                e <= a + 2 * padding + (stride - 1) * ceil
+                and pool_size(a, kernel, stride, padding, dilation, ceil) == b
                 for ceil in (False, True)
             )
             if down or up:
                 ceil = None if down and up else up
-                yield Setting(kernel, stride, padding, dilation, 0, ceil, *_left_out(b, a, kernel, stride, padding, dilation))
+                yield Setting(
+                    kernel, stride, padding, dilation, 0, ceil, *_left_out(b, a, kernel, stride, padding, dilation)
+                )
 
 
-def _transposed(a: int, b: int, kernel: int, dilation: int, most: int, least_stride: int, most_stride: int) -> Iterator[Setting]:
+def _transposed(
+    a: int, b: int, kernel: int, dilation: int, most: int, least_stride: int, most_stride: int
+) -> Iterator[Setting]:
     """(a - 1) s + e - 2 p + o = b, with 0 <= o < max(s, d) the output padding."""
     e = span(kernel, dilation)
     room = b + 2 * most - e
     most_stride = min(most_stride, room // (a - 1)) if a > 1 else most_stride if room >= 0 else 0
-    if kernel == 1 and dilation > 1:                    # else it is a setting without dilation
+    if kernel == 1 and dilation > 1:  # else it is a setting without dilation
         most_stride = min(most_stride, dilation - 1)
     for stride in range(max(least_stride, -(-(b - e + 1 - dilation) // a)), most_stride + 1):
         over = (a - 1) * stride + e - b
         for padding in range(max(-(-over // 2), 0), min((over + max(stride, dilation) - 1) // 2, most) + 1):
             more = 2 * padding - over
             if kernel > 1 or dilation == 1 or more >= stride:
-                yield Setting(kernel, stride, padding, dilation, more, False, *_left_out(a, b, kernel, stride, padding, dilation))
+                yield Setting(
+                    kernel, stride, padding, dilation, more, False, *_left_out(a, b, kernel, stride, padding, dilation)
+                )
 
 
 FIND = {"conv": _conv, "pool": _pool, "transposed": _transposed}
@@ -119,11 +134,13 @@ def _left_out(windows: int, size: int, kernel: int, stride: int, padding: int, d
     gaps = windows > 1 and (kernel < stride or gcd(dilation, stride) > 1)
     if dilation == 1 and not gaps:
         return max(0, size - ((windows - 1) * stride - padding + kernel)), False
-    if dilation == 1:                                   # windows apart from one another; counted from the first pixel of the padding
-        before, until = (min(windows, x // stride) * kernel + (min(kernel, x % stride) if x // stride < windows else 0)
-                         for x in (padding, padding + size))
+    if dilation == 1:  # windows apart from one another; counted from the first pixel of the padding
+        before, until = (
+            min(windows, x // stride) * kernel + (min(kernel, x % stride) if x // stride < windows else 0)
+            for x in (padding, padding + size)
+        )
         return size - (until - before), True
-    covered = _repeated(_repeated(1, kernel, dilation), windows, stride)                # a bit for each pixel
+    covered = _repeated(_repeated(1, kernel, dilation), windows, stride)  # a bit for each pixel
     return size - (covered >> padding & (1 << size) - 1).bit_count(), gaps
 
 

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from smallvision.conv.geometry import Geometry
 from smallvision.conv.im2col import chunks
+from smallvision.conv.implementation import Cost, Rung
 from smallvision.conv.patches import grouped, reach
-from smallvision.conv.rung import Cost, Rung
 
 __all__ = ["RUNG"]
 
@@ -35,7 +35,7 @@ def forward(x: Tensor, weight: Tensor, g: Geometry) -> Tensor:
         for l in range(g.kernel[1]):  # noqa: E741
             lines[..., l, :] = _moved(padded, l, g)
         for k in range(g.kernel[0]):
-            _matrix(maps).baddbmm_(_rows(lines, k, g), kernels[k], beta=1 if k else 0)   # Y = sum of L[k] W[k]
+            _matrix(maps).baddbmm_(_rows(lines, k, g), kernels[k], beta=1 if k else 0)  # Y = sum of L[k] W[k]
         grouped(y[images], 3, g.groups).copy_(maps.permute(2, 1, 3, 0, 4))
     return y.permute(0, 3, 1, 2)
 
@@ -47,7 +47,7 @@ def input_gradient(grad: Tensor, weight: Tensor, g: Geometry) -> Tensor:
         maps.copy_(grouped(grad[images], 1, g.groups).permute(1, 3, 0, 4, 2))
         lines.zero_()
         for k in range(g.kernel[0]):
-            _rows(lines, k, g).baddbmm_(_matrix(maps), kernels[k])                       # L[k] += Y W[k]'
+            _rows(lines, k, g).baddbmm_(_matrix(maps), kernels[k])  # L[k] += Y W[k]'
         padded.zero_()
         for l in range(g.kernel[1]):  # noqa: E741
             _moved(padded, l, g).add_(lines[..., l, :])
@@ -64,7 +64,7 @@ def weight_gradient(grad: Tensor, x: Tensor, g: Geometry) -> Tensor:
             lines[..., l, :] = _moved(padded, l, g)
         maps.copy_(grouped(grad[images], 1, g.groups).permute(1, 3, 0, 4, 2))
         for k in range(g.kernel[0]):
-            kernels[k].baddbmm_(_rows(lines, k, g).mT, _matrix(maps))                    # W[k] += L[k]' Y
+            kernels[k].baddbmm_(_rows(lines, k, g).mT, _matrix(maps))  # W[k] += L[k]' Y
     return grouped(kernels, 2, g.kernel[1]).permute(1, 4, 3, 0, 2).flatten(0, 1)
 
 
@@ -95,12 +95,12 @@ def _shapes(g: Geometry, n: int) -> tuple[tuple[int, ...], ...]:
 
 def _inside(padded: Tensor, g: Geometry) -> Tensor:
     (ph, pw), (height, width) = g.padding, g.size
-    return padded[:, ph : ph + height, pw : pw + width]                                  # (n, H, W, C)
+    return padded[:, ph : ph + height, pw : pw + width]  # (n, H, W, C)
 
 
 def _moved(padded: Tensor, l: int, g: Geometry) -> Tensor:  # noqa: E741
     """The columns that value l of a kernel's row meets, a view in the lines' order: (groups, sh, rows, n, OW, C / groups)."""
-    columns = grouped(padded[:, :, reach(g, 1, l)], 3, g.groups)                         # (n, rows sh, OW, groups, C / groups)
+    columns = grouped(padded[:, :, reach(g, 1, l)], 3, g.groups)  # (n, rows sh, OW, groups, C / groups)
     return grouped(columns, 1, columns.shape[1] // g.stride[0]).permute(4, 2, 1, 0, 3, 5)
 
 
@@ -113,7 +113,7 @@ def _rows(lines: Tensor, k: int, g: Geometry) -> Tensor:
 
 
 def _matrix(maps: Tensor) -> Tensor:
-    return maps.view(len(maps), -1, maps.shape[-1])                                      # (groups, OH n OW, O / groups)
+    return maps.view(len(maps), -1, maps.shape[-1])  # (groups, OH n OW, O / groups)
 
 
 def _kernels(weight: Tensor, g: Geometry) -> Tensor:
@@ -129,4 +129,6 @@ def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
     return cost, cost, cost
 
 
-RUNG = Rung("shifted", "a sum of matrix products with the shifted image", forward, input_gradient, weight_gradient, costs)
+RUNG = Rung(
+    "shifted", "a sum of matrix products with the shifted image", forward, input_gradient, weight_gradient, costs
+)

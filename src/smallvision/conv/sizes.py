@@ -90,10 +90,11 @@ def pool_size(
             f"padding: {padding} for {axis} {size} is more than half of the pooling kernel {kernel}; "
             f"use padding <= {kernel // 2} or kernel >= {2 * padding}"
         )
-    more = stride - 1 if ceil_mode else 0                   # rounding up is adding this and rounding down
+    more = stride - 1 if ceil_mode else 0  # rounding up is adding this and rounding down
     room = size + 2 * padding + more
     if span(kernel, dilation) > room:
-        def most(padding: int) -> int:                      # the largest kernel that fits; the stride may go with it
+
+        def most(padding: int) -> int:  # the largest kernel that fits; the stride may go with it
             if tiles and ceil_mode:
                 return (size + 2 * padding - 1) // (dilation - 1) + 1
             return (size + 2 * padding + more - 1) // dilation + 1
@@ -154,7 +155,14 @@ def _check(axis: str, least: int, **numbers: int) -> None:
 
 
 def _too_large(
-    size: int, kernel: int, padding: int, dilation: int, room: int, axis: str, fits: str, most_padding: int | None = None
+    size: int,
+    kernel: int,
+    padding: int,
+    dilation: int,
+    room: int,
+    axis: str,
+    fits: str,
+    most_padding: int | None = None,
 ) -> ValueError:
     """What to say when `span(kernel, dilation) > room`, and what would fit."""
     cures = [fits]
@@ -164,4 +172,6 @@ def _too_large(
     if most_padding is None or needed <= most_padding:
         cures.append(f"padding >= {needed}")
     spans = f" (dilation {dilation}: spans {span(kernel, dilation)})" if dilation > 1 else ""
-    return ValueError(f"kernel: {kernel}{spans} does not fit into {axis} {size} with padding {padding}; use {' or '.join(cures)}")
+    return ValueError(
+        f"kernel: {kernel}{spans} does not fit into {axis} {size} with padding {padding}; use {' or '.join(cures)}"
+    )

@@ -17,8 +17,8 @@ from smallvision.conv.windows import Conv, Pool, Transposed
 __all__ = ["OPS", "Setting", "Solutions", "solve"]
 
 OPS = {"conv": "convolution", "pool": "pooling", "transposed": "transposed convolution"}
-MOST = 100_000                                          # pixels along an axis
-MOST_KERNELS = 10_000                                   # kernels looked at, each with every dilation
+MOST = 100_000  # pixels along an axis
+MOST_KERNELS = 10_000  # kernels looked at, each with every dilation
 MOST_FOUND = 20_000
 
 
@@ -39,7 +39,8 @@ class Solutions:
         alike = [(one, width[one.numbers]) for one in self.axes[0] if one.numbers in width]
         return [
             Setting(*a.numbers, ceil=_ceil(a, b), unused=max(a.unused, b.unused), gaps=a.gaps or b.gaps)
-            for a, b in alike if _compatible(a, b)
+            for a, b in alike
+            if _compatible(a, b)
         ]
 
     def pairs(self) -> Iterator[tuple[Setting, Setting]]:
@@ -101,14 +102,21 @@ def solve(
     for name, sizes in (("source", before), ("target", after)):
         if max(sizes) > MOST:
             raise ValueError(f"{name}: {max(sizes)} pixels; expected at most {MOST}")
-    given = {"max_kernel": max_kernel, "max_stride": max_stride, "max_padding": max_padding, "max_dilation": max_dilation}
+    given = {
+        "max_kernel": max_kernel,
+        "max_stride": max_stride,
+        "max_padding": max_padding,
+        "max_dilation": max_dilation,
+    }
     for name, value in given.items():
         least = 0 if name == "max_padding" else 1
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST):
             raise ValueError(f"{name}: {value!r}; expected an integer from {least} to {MOST}")
     dilation = (3 if op == "conv" else 1) if max_dilation is None else max_dilation
     if max_kernel * dilation > MOST_KERNELS:
-        raise ValueError(f"max_kernel, max_dilation: {max_kernel} and {dilation}; expected a product of at most {MOST_KERNELS}")
+        raise ValueError(
+            f"max_kernel, max_dilation: {max_kernel} and {dilation}; expected a product of at most {MOST_KERNELS}"
+        )
     bounds = Bounds(max_kernel, max_kernel if max_stride is None else max_stride, dilation, max_padding)
     height, width = (_simplest_first(op, a, b, bounds) for a, b in zip(before, after, strict=True))
     first, second = (
@@ -120,8 +128,10 @@ def solve(
 def _simplest_first(op: str, a: int, b: int, bounds: Bounds) -> list[Setting]:
     found = list(islice(settings(op, a, b, bounds), MOST_FOUND + 1))
     if len(found) > MOST_FOUND:
-        raise ValueError(f"max_kernel, max_stride: {bounds.kernel} and {bounds.stride} leave more than {MOST_FOUND} ways to turn {a} "
-                         f"into {b}; expected smaller ones, or a max_padding")
+        raise ValueError(
+            f"max_kernel, max_stride: {bounds.kernel} and {bounds.stride} leave more than {MOST_FOUND} ways to turn {a} "
+            f"into {b}; expected smaller ones, or a max_padding"
+        )
     return sorted(found, key=lambda one: one.simplicity)
 
 
@@ -137,15 +147,19 @@ def _ceil(one: Setting, other: Setting) -> bool | None:
 def _reason(op: str, a: int, b: int, bounds: Bounds) -> str:
     """Why nothing within the bounds turns a into b, and what would."""
     if op == "pool" and b > a + 1:
-        return (f"no pooling turns {a} into {b}: with a padding of at most half its kernel, a map grows by one pixel at most; "
-                "a transposed convolution can do it")
+        return (
+            f"no pooling turns {a} into {b}: with a padding of at most half its kernel, a map grows by one pixel at most; "
+            "a transposed convolution can do it"
+        )
     limits = f"kernel <= {bounds.kernel}, stride <= {bounds.stride}, dilation <= {bounds.dilation}"
     limits += "" if bounds.padding is None else f", padding <= {bounds.padding}"
     near = _nearest(op, a, b, bounds)
     nearest = f"; nearest to it: {' and '.join(map(str, near))}" if near else ""
     cures = list(_cures(op, a, b, bounds))
     if not cures and (bounds.padding is None or (a > b) == (op != "transposed")):
-        cures.append(f"kernel {abs(a - b) + 1} and stride 1")           # beyond what is searched; with all the padding if it must
+        cures.append(
+            f"kernel {abs(a - b) + 1} and stride 1"
+        )  # beyond what is searched; with all the padding if it must
     if (op == "conv" and b > a) or (op == "transposed" and b < a):
         cures.append(f"a {OPS['transposed' if op == 'conv' else 'conv']}")
     return f"no {OPS[op]} turns {a} into {b} with {limits}{nearest}" + (f"; use {' or '.join(cures)}" if cures else "")
@@ -160,7 +174,7 @@ def _nearest(op: str, a: int, b: int, bounds: Bounds) -> list[int]:
 
 def _cures(op: str, a: int, b: int, bounds: Bounds) -> Iterator[str]:
     """For each bound, the least to which it must be raised, the others staying, if that helps at all."""
-    most = min(abs(a - b) + 1, MOST_KERNELS // bounds.dilation)         # a larger one is not needed, or not looked at
+    most = min(abs(a - b) + 1, MOST_KERNELS // bounds.dilation)  # a larger one is not needed, or not looked at
     for kernel in range(bounds.kernel + 1, most + 1):
         if next(settings(op, a, b, replace(bounds, kernel=kernel), least_kernel=kernel), None):
             yield f"max_kernel >= {kernel}"

@@ -30,10 +30,28 @@ from smallvision.conv.notation import parse
 from smallvision.conv.receptive import View, view
 from smallvision.conv.windows import Conv, Pool, Transposed, Upsample
 
-__all__ = ["Activation", "BatchNorm", "Conv", "Dense", "Dropout", "Flat", "Global", "Layer", "Pool", "Shape", "Step", "Transposed",
-           "Unflatten", "Upsample", "parse", "shape_text", "stack_text", "trace"]
+__all__ = [
+    "Activation",
+    "BatchNorm",
+    "Conv",
+    "Dense",
+    "Dropout",
+    "Flat",
+    "Global",
+    "Layer",
+    "Pool",
+    "Shape",
+    "Step",
+    "Transposed",
+    "Unflatten",
+    "Upsample",
+    "parse",
+    "shape_text",
+    "stack_text",
+    "trace",
+]
 
-MOST = 2**63 - 1                                        # what torch can count
+MOST = 2**63 - 1  # what torch can count
 
 
 @dataclass(frozen=True)
@@ -41,12 +59,12 @@ class Step:
     """One layer of a stack, applied to what the layers before it make of one image."""
 
     layer: Layer
-    before: Shape                                       # (C, H, W), or (N,) for values in a row
+    before: Shape  # (C, H, W), or (N,) for values in a row
     after: Shape
-    formulas: Formulas                                  # ("height", "⌊(7 + 2·0 − 1·(3 − 1) − 1) / 2⌋ + 1 = 3"), ...
-    weights: dict[str, Shape]                           # as torch has them
-    multiply_adds: int                                  # of the weights, for one image
-    view: View | None                                   # what the output sees of the image; None where that is not known
+    formulas: Formulas  # ("height", "⌊(7 + 2·0 − 1·(3 − 1) − 1) / 2⌋ + 1 = 3"), ...
+    weights: dict[str, Shape]  # as torch has them
+    multiply_adds: int  # of the weights, for one image
+    view: View | None  # what the output sees of the image; None where that is not known
 
     @property
     def parameters(self) -> int:
@@ -99,7 +117,9 @@ def trace(shape: Sequence[int], layers: Iterable[Layer]) -> list[Step]:
         try:
             after = layer.output(before)
             seen = layer.sees(seen, before) if seen else None
-            step = Step(layer, before, after, layer.formulas(before), layer.weights(before), layer.multiply_adds(before), seen)
+            step = Step(
+                layer, before, after, layer.formulas(before), layer.weights(before), layer.multiply_adds(before), seen
+            )
             _check_countable(step)
         except ValueError as error:
             raise ValueError(f"{layer} (layer {number}): {error}") from None
@@ -116,10 +136,15 @@ def stack_text(shape: Sequence[int], layers: Iterable[Layer]) -> str:
 def _check_countable(step: Step) -> None:
     stride = step.stride or (Fraction(1), Fraction(1))
     counts = {
-        "values": prod(step.after), "parameters": step.parameters, "multiply-adds": step.multiply_adds,
-        "pixels in its receptive field": max(step.receptive_field or (0,)), "pixels of stride": max(s.numerator for s in stride),
+        "values": prod(step.after),
+        "parameters": step.parameters,
+        "multiply-adds": step.multiply_adds,
+        "pixels in its receptive field": max(step.receptive_field or (0,)),
+        "pixels of stride": max(s.numerator for s in stride),
         "pixels before the image": max(-n for n in step.start or (0,)),
     }
     for what, count in counts.items():
         if count > MOST:
-            raise ValueError(f"output: {shape_text(step.after[:3])[:80]}: more than 2^63 - 1 {what}, more than torch can count")
+            raise ValueError(
+                f"output: {shape_text(step.after[:3])[:80]}: more than 2^63 - 1 {what}, more than torch can count"
+            )

@@ -44,8 +44,10 @@ def _check_channels(layer: "Conv | Transposed", shape: Shape, weight: tuple[int,
         )
     if channels % layer.groups:
         common = gcd(channels, layer.channels)
-        raise ValueError(f"groups: {layer.groups} does not divide the {channels} channels of the input {shape_text(shape)}; "
-                         f"use one of {_divisors(common)}")
+        raise ValueError(
+            f"groups: {layer.groups} does not divide the {channels} channels of the input {shape_text(shape)}; "
+            f"use one of {_divisors(common)}"
+        )
 
 
 def _check_weights(layer: "Conv | Transposed") -> None:
@@ -55,11 +57,15 @@ def _check_weights(layer: "Conv | Transposed") -> None:
         check_count("in", layer.inputs)
     check_flag("bias", layer.bias)
     if layer.channels % layer.groups:
-        raise ValueError(f"groups: {layer.groups} does not divide the {layer.channels} channels it makes; use one of "
-                         f"{_divisors(layer.channels)}")
+        raise ValueError(
+            f"groups: {layer.groups} does not divide the {layer.channels} channels it makes; use one of "
+            f"{_divisors(layer.channels)}"
+        )
     if layer.inputs is not None and layer.inputs % layer.groups:
-        raise ValueError(f"groups: {layer.groups} does not divide the {layer.inputs} channels of in; use one of "
-                         f"{_divisors(gcd(layer.channels, layer.inputs))}")
+        raise ValueError(
+            f"groups: {layer.groups} does not divide the {layer.inputs} channels of in; use one of "
+            f"{_divisors(gcd(layer.channels, layer.inputs))}"
+        )
 
 
 def _divisors(n: int) -> str:
@@ -82,7 +88,11 @@ class Conv(Layer):
 
     def __post_init__(self) -> None:
         _check_weights(self)
-        self._set(kernel=pair(self.kernel, "kernel", 1), stride=pair(self.stride, "stride", 1), dilation=pair(self.dilation, "dilation", 1))
+        self._set(
+            kernel=pair(self.kernel, "kernel", 1),
+            stride=pair(self.stride, "stride", 1),
+            dilation=pair(self.dilation, "dilation", 1),
+        )
         if not isinstance(self.padding, str):
             self._set(padding=pair(self.padding, "padding", 0))
         elif self.padding != "same":
@@ -106,7 +116,9 @@ class Conv(Layer):
         if isinstance(self.padding, str):
             return self.channels, *_size(shape)
         numbers = _by_axis(_size(shape), self.kernel, self.stride, self.padding, self.dilation)
-        return self.channels, *(conv_size(size, k, s, p, d, axis) for axis, (size, k, s, p, d) in zip(AXES, numbers, strict=True))
+        return self.channels, *(
+            conv_size(size, k, s, p, d, axis) for axis, (size, k, s, p, d) in zip(AXES, numbers, strict=True)
+        )
 
     def formulas(self, shape: Shape) -> Formulas:
         numbers = _by_axis(_size(shape), self.kernel, self.stride, self.dilation, _size(self.output(shape)))
@@ -144,20 +156,28 @@ class Transposed(Layer):
     def __post_init__(self) -> None:
         _check_weights(self)
         self._set(
-            kernel=pair(self.kernel, "kernel", 1), stride=pair(self.stride, "stride", 1), padding=pair(self.padding, "padding", 0),
-            output_padding=pair(self.output_padding, "output_padding", 0), dilation=pair(self.dilation, "dilation", 1),
+            kernel=pair(self.kernel, "kernel", 1),
+            stride=pair(self.stride, "stride", 1),
+            padding=pair(self.padding, "padding", 0),
+            output_padding=pair(self.output_padding, "output_padding", 0),
+            dilation=pair(self.dilation, "dilation", 1),
         )
 
     def output(self, shape: Shape) -> Shape:
         map_of(shape)
         _check_channels(self, shape, (self.inputs or 0, self.channels // self.groups, *_two(self.kernel)))
         numbers = _by_axis(_size(shape), self.kernel, self.stride, self.padding, self.output_padding, self.dilation)
-        sizes = (transposed_size(size, k, s, p, more, d, axis) for axis, (size, k, s, p, more, d) in zip(AXES, numbers, strict=True))
+        sizes = (
+            transposed_size(size, k, s, p, more, d, axis)
+            for axis, (size, k, s, p, more, d) in zip(AXES, numbers, strict=True)
+        )
         return self.channels, *sizes
 
     def formulas(self, shape: Shape) -> Formulas:
         after = _size(self.output(shape))
-        numbers = _by_axis(_size(shape), self.kernel, self.stride, self.padding, self.output_padding, self.dilation, after)
+        numbers = _by_axis(
+            _size(shape), self.kernel, self.stride, self.padding, self.output_padding, self.dilation, after
+        )
         return tuple(
             (axis, f"({size} − 1)·{stride} − 2·{padding} + {dilation}·({kernel} − 1) + {more} + 1 = {out}")
             for axis, (size, kernel, stride, padding, more, dilation, out) in zip(AXES, numbers, strict=True)
@@ -190,8 +210,10 @@ class Pool(Layer):
         check_kind(self.kind, ("max", "mean"))
         check_flag("ceil", self.ceil)
         self._set(
-            kernel=pair(self.kernel, "kernel", 1), stride=pair(self.kernel if self.stride is None else self.stride, "stride", 1),
-            padding=pair(self.padding, "padding", 0), dilation=pair(self.dilation, "dilation", 1),
+            kernel=pair(self.kernel, "kernel", 1),
+            stride=pair(self.kernel if self.stride is None else self.stride, "stride", 1),
+            padding=pair(self.padding, "padding", 0),
+            dilation=pair(self.dilation, "dilation", 1),
         )
         if self.kind == "mean" and self.dilation != (1, 1):
             raise ValueError("dilation: pooling by the mean has none; leave it out, or take the maximum, pool(...)")
@@ -208,10 +230,14 @@ class Pool(Layer):
 
     def output(self, shape: Shape) -> Shape:
         numbers = _by_axis(_size(map_of(shape)), self.kernel, self.strides, self.padding, self.dilation)
-        return shape[0], *(pool_size(size, k, s, p, d, self.ceil, axis) for axis, (size, k, s, p, d) in zip(AXES, numbers, strict=True))
+        return shape[0], *(
+            pool_size(size, k, s, p, d, self.ceil, axis) for axis, (size, k, s, p, d) in zip(AXES, numbers, strict=True)
+        )
 
     def formulas(self, shape: Shape) -> Formulas:
-        numbers = _by_axis(_size(shape), self.kernel, self.strides, self.padding, self.dilation, _size(self.output(shape)))
+        numbers = _by_axis(
+            _size(shape), self.kernel, self.strides, self.padding, self.dilation, _size(self.output(shape))
+        )
         return tuple((axis, self._formula(*n)) for axis, n in zip(AXES, numbers, strict=True))
 
     def _formula(self, size: int, kernel: int, stride: int, padding: int, dilation: int, out: int) -> str:
@@ -219,10 +245,14 @@ class Pool(Layer):
         if not self.ceil:
             return f"⌊{text}⌋ + 1 = {out}"
         places = -(-(size + 2 * padding - span(kernel, dilation)) // stride) + 1
-        return f"⌈{text}⌉ + 1 = {places}" + ("" if places == out else f", less the one that begins after the image = {out}")
+        return f"⌈{text}⌉ + 1 = {places}" + (
+            "" if places == out else f", less the one that begins after the image = {out}"
+        )
 
     def sees(self, view: View, shape: Shape) -> View | None:
-        return view.window(_two(self.kernel), self.strides, _two(self.padding), _two(self.dilation), _size(self.output(shape)))
+        return view.window(
+            _two(self.kernel), self.strides, _two(self.padding), _two(self.dilation), _size(self.output(shape))
+        )
 
     def _defaults(self) -> dict[str, Any]:
         return {**super()._defaults(), "stride": self.kernel, "kind": self.kind}
@@ -244,7 +274,9 @@ class Upsample(Layer):
 
     def formulas(self, shape: Shape) -> Formulas:
         numbers = _by_axis(_size(shape), self.factor, _size(self.output(shape)))
-        return tuple((axis, f"{size}·{factor} = {out}") for axis, (size, factor, out) in zip(AXES, numbers, strict=True))
+        return tuple(
+            (axis, f"{size}·{factor} = {out}") for axis, (size, factor, out) in zip(AXES, numbers, strict=True)
+        )
 
     def sees(self, view: View, shape: Shape) -> View | None:
         factor = _two(self.factor)

@@ -20,33 +20,37 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.rung import Cost, Rung
+from smallvision.conv.implementation import Cost, Rung
 
 __all__ = ["RUNG", "bounds"]
 
-BT = ((1.0, 0.0, -1.0, 0.0), (0.0, 1.0, 1.0, 0.0), (0.0, -1.0, 1.0, 0.0), (0.0, 1.0, 0.0, -1.0))     # input, 4 <- 4
-G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))                            # kernel, 4 <- 3
-AT = ((1.0, 1.0, 1.0, 0.0), (0.0, 1.0, -1.0, -1.0))                                                  # output, 2 <- 4
-CHUNK = 2**21                                           # bytes of transformed input at a time: about what a core's caches hold
+BT = ((1.0, 0.0, -1.0, 0.0), (0.0, 1.0, 1.0, 0.0), (0.0, -1.0, 1.0, 0.0), (0.0, 1.0, 0.0, -1.0))  # input, 4 <- 4
+G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))  # kernel, 4 <- 3
+AT = ((1.0, 1.0, 1.0, 0.0), (0.0, 1.0, -1.0, -1.0))  # output, 2 <- 4
+CHUNK = 2**21  # bytes of transformed input at a time: about what a core's caches hold
 
 
 def refuses(g: Geometry) -> str | None:
     """Kernels of 3x3 one pixel apart, moved by one pixel: the numbers in G, B and A are made for these."""
-    for name, found, wanted in (("kernel", g.kernel, (3, 3)), ("stride", g.stride, (1, 1)), ("dilation", g.dilation, (1, 1))):
+    for name, found, wanted in (
+        ("kernel", g.kernel, (3, 3)),
+        ("stride", g.stride, (1, 1)),
+        ("dilation", g.dilation, (1, 1)),
+    ):
         if found != wanted:
             return f"F(2x2, 3x3) has {name} {wanted[0]}x{wanted[1]}, not {found[0]}x{found[1]}; im2col takes any"
     return None
 
 
 def forward(x: Tensor, weight: Tensor, g: Geometry) -> Tensor:
-    if g.groups > 1:                                    # (B, C, ..) and (O, ..) are split, (B, O, ..) is put together
+    if g.groups > 1:  # (B, C, ..) and (O, ..) are split, (B, O, ..) is put together
         return _by_group(forward, x.chunk(g.groups, 1), weight.chunk(g.groups, 0), 1, g)
     (down, across), (height, width) = _tiles(g), g.output
-    kernels = _kernels(weight)                                                           # (16, C, O)
+    kernels = _kernels(weight)  # (16, C, O)
     y = x.new_empty(g.batch, 2 * down, 2 * across, g.filters)
     for images in _chunks(g, x.element_size()):
-        _to_output(torch.bmm(_from_input(x[images], g), kernels), y[images])             # (16, T, C) x (16, C, O), T tiles
-    return y[:, :height, :width].permute(0, 3, 1, 2)                                     # (B, O, OH, OW), channels last
+        _to_output(torch.bmm(_from_input(x[images], g), kernels), y[images])  # (16, T, C) x (16, C, O), T tiles
+    return y[:, :height, :width].permute(0, 3, 1, 2)  # (B, O, OH, OW), channels last
 
 
 def input_gradient(grad: Tensor, weight: Tensor, g: Geometry) -> Tensor:
@@ -59,12 +63,17 @@ def weight_gradient(grad: Tensor, x: Tensor, g: Geometry) -> Tensor:
     kernels = x.new_zeros(16, g.channels, g.filters)
     for images in _chunks(g, x.element_size()):
         kernels = torch.baddbmm(kernels, _from_input(x[images], g).transpose(1, 2), _from_output(grad[images], g))
-    matrix = kernels.new_tensor(G)                                                       # (4, 3)
+    matrix = kernels.new_tensor(G)  # (4, 3)
     return torch.einsum("ik,ijco,jl->ockl", matrix, kernels.view(4, 4, g.channels, g.filters), matrix)
 
 
-def _by_group(function: Callable[[Tensor, Tensor, Geometry], Tensor], a: Sequence[Tensor], b: Sequence[Tensor], dim: int,
-              g: Geometry) -> Tensor:  # fmt: skip
+def _by_group(
+    function: Callable[[Tensor, Tensor, Geometry], Tensor],
+    a: Sequence[Tensor],
+    b: Sequence[Tensor],
+    dim: int,
+    g: Geometry,
+) -> Tensor:
     one = replace(g, channels=g.channels // g.groups, filters=g.filters // g.groups, groups=1)
     return torch.cat([function(*pair, one) for pair in zip(a, b, strict=True)], dim)
 
@@ -76,8 +85,10 @@ def _turned(grad: Tensor, weight: Tensor, g: Geometry) -> tuple[Tensor, Tensor, 
     from O channels to C, its kernels turned by 180 degrees. Padding p above 2 makes outputs that see no pixel: they are cut off.
     """
     (down, across), (height, width) = (max(p - 2, 0) for p in g.padding), g.output
-    seen = grad[:, :, down : height - down, across : width - across]                                   # (B, O, .., ..)
-    turned = weight.flip(2, 3).reshape(g.groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)              # (C, O / groups, 3, 3)
+    seen = grad[:, :, down : height - down, across : width - across]  # (B, O, .., ..)
+    turned = (
+        weight.flip(2, 3).reshape(g.groups, -1, *weight.shape[1:]).transpose(1, 2).flatten(0, 1)
+    )  # (C, O / groups, 3, 3)
     return seen, turned, _swapped(g)
 
 
@@ -101,7 +112,7 @@ def _chunks(g: Geometry, itemsize: int) -> list[slice]:
 
 def _kernels(weight: Tensor) -> Tensor:
     """G w G' for every kernel and channel: (O, C, 3, 3) to (16, C, O)."""
-    matrix = weight.new_tensor(G)                                                        # (4, 3)
+    matrix = weight.new_tensor(G)  # (4, 3)
     return torch.einsum("ik,ockl,jl->ijco", matrix, weight, matrix).reshape(16, weight.shape[1], weight.shape[0])
 
 
@@ -112,9 +123,9 @@ def _from_input(x: Tensor, g: Geometry) -> Tensor:
     padded[:, ph : ph + height, pw : pw + width].copy_(x.permute(0, 2, 3, 1))
     rows = x.new_empty(4, n, down, 2 * across + 2, channels)
     tiles = x.new_empty(4, 4, n, down, across, channels)
-    for d, v in ((padded.unfold(1, 4, 2), rows), (rows.unfold(3, 4, 2), tiles.movedim(1, 0))):         # downwards, then across
-        d = d.movedim(-1, 0)                            # (4, ..): the four pixels of every tile, overlapping by two
-        torch.sub(d[:2], d[2:], out=v[::3])             # v0 = d0 - d2, v3 = d1 - d3
+    for d, v in ((padded.unfold(1, 4, 2), rows), (rows.unfold(3, 4, 2), tiles.movedim(1, 0))):  # downwards, then across
+        d = d.movedim(-1, 0)  # (4, ..): the four pixels of every tile, overlapping by two
+        torch.sub(d[:2], d[2:], out=v[::3])  # v0 = d0 - d2, v3 = d1 - d3
         torch.add(d[1], d[2], out=v[1])
         torch.sub(d[2], d[1], out=v[2])
     return tiles.view(16, -1, channels)
@@ -125,8 +136,8 @@ def _to_output(products: Tensor, y: Tensor) -> None:
     n, down, across, filters = len(y), y.shape[1] // 2, y.shape[2] // 2, y.shape[3]
     products = products.view(4, 4, n, down, across, filters)
     rows = products.new_empty(2, 4, n, down, across, filters)
-    places = y.view(n, down, 2, across, 2, filters).permute(2, 4, 0, 1, 3, 5)              # (2, 2, n, down, across, O)
-    for m, out in ((products, rows), (rows.movedim(1, 0), places.movedim(1, 0))):          # downwards, then across
+    places = y.view(n, down, 2, across, 2, filters).permute(2, 4, 0, 1, 3, 5)  # (2, 2, n, down, across, O)
+    for m, out in ((products, rows), (rows.movedim(1, 0), places.movedim(1, 0))):  # downwards, then across
         torch.add(m[0], m[1], out=out[0]).add_(m[2])
         torch.sub(m[1], m[2], out=out[1]).sub_(m[3])
 
@@ -138,8 +149,8 @@ def _from_output(grad: Tensor, g: Geometry) -> Tensor:
     whole[:, :height, :width].copy_(grad.permute(0, 2, 3, 1))
     rows = grad.new_empty(4, n, down, 2 * across, filters)
     tiles = grad.new_empty(4, 4, n, down, across, filters)
-    for y, m in ((whole.unfold(1, 2, 2), rows), (rows.unfold(3, 2, 2), tiles.movedim(1, 0))):          # downwards, then across
-        y = y.movedim(-1, 0)                            # (2, ..)
+    for y, m in ((whole.unfold(1, 2, 2), rows), (rows.unfold(3, 2, 2), tiles.movedim(1, 0))):  # downwards, then across
+        y = y.movedim(-1, 0)  # (2, ..)
         m[0].copy_(y[0])
         torch.add(y[0], y[1], out=m[1])
         torch.sub(y[0], y[1], out=m[2])
@@ -157,10 +168,19 @@ def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
 
 def _sizes(g: Geometry, itemsize: int) -> tuple[int, int, int, int, int]:
     """Of one group and one chunk: numbers in its tiles' places, in the rows between, in its padded input, in the kernels; tiles."""
-    (down, across), chunks = _tiles(g), _chunks(replace(g, channels=g.channels // g.groups, filters=g.filters // g.groups), itemsize)
+    (down, across), chunks = (
+        _tiles(g),
+        _chunks(replace(g, channels=g.channels // g.groups, filters=g.filters // g.groups), itemsize),
+    )
     n = chunks[0].stop if chunks else 0
     wide = 2 * across + 2
-    return n * down * across, 4 * n * down * wide, n * (2 * down + 2) * wide, 16 * g.channels * g.filters // g.groups**2, down * across
+    return (
+        n * down * across,
+        4 * n * down * wide,
+        n * (2 * down + 2) * wide,
+        16 * g.channels * g.filters // g.groups**2,
+        down * across,
+    )
 
 
 def _forward_cost(g: Geometry, itemsize: int) -> Cost:
@@ -205,11 +225,19 @@ def _absolute(x: Tensor, weight: Tensor, g: Geometry) -> Tensor:
     b, k, a = (x.new_tensor(matrix).abs() for matrix in (BT, G, AT))
     whole = pad(x, (pw, 2 * across + 2 - g.size[1] - pw, ph, 2 * down + 2 - g.size[0] - ph))
     whole = whole.reshape(g.batch, g.groups, g.channels // g.groups, 2 * down + 2, 2 * across + 2)
-    d = whole.unfold(3, 4, 2).unfold(4, 4, 2)                                            # (B, groups, C / groups, down, across, 4, 4)
+    d = whole.unfold(3, 4, 2).unfold(4, 4, 2)  # (B, groups, C / groups, down, across, 4, 4)
     u = torch.einsum("ik,gockl,jl->gocij", k, weight.reshape(g.groups, -1, *weight.shape[1:]), k)
     m = torch.einsum("ik,bgcstkl,jl,gocij->bgostij", b, d, b, u)
     y = torch.einsum("pi,bgostij,qj->bgosptq", a, m, a)
     return y.reshape(g.batch, g.filters, 2 * down, 2 * across)[:, :, :height, :width]
 
 
-RUNG = Rung("winograd", "F(2x2, 3x3): 2.25 times fewer multiplications", forward, input_gradient, weight_gradient, costs, refuses)
+RUNG = Rung(
+    "winograd",
+    "F(2x2, 3x3): 2.25 times fewer multiplications",
+    forward,
+    input_gradient,
+    weight_gradient,
+    costs,
+    refuses,
+)

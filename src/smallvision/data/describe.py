@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smallvision.data.images import ImageSet, Splits
-from smallvision.data.normalize import histogram, moments
-from smallvision.data.sources import SOURCES
+from smallvision.data.datasets.base import SOURCES
+from smallvision.data.load import ImageSet, Splits
+from smallvision.data.statistics import histogram, moments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,7 +102,7 @@ def grid(images: ImageSet, n: int = 20, columns: int = 10) -> "Figure":
     for place, axis in enumerate(axes.flat):
         axis.set_axis_off()
         if place < n:
-            pixels = image(images, place).permute(1, 2, 0).cpu().numpy()                # (H, W, C)
+            pixels = image(images, place).permute(1, 2, 0).cpu().numpy()  # (H, W, C)
             gray = pixels.shape[2] == 1
             axis.imshow(pixels[:, :, 0] if gray else pixels, cmap="gray" if gray else None, vmin=0, vmax=255)
             axis.set_title(images.classes[int(images.labels[place])], fontsize=8)

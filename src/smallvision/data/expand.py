@@ -4,13 +4,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smallvision.data.identity import content_ids
-from smallvision.data.images import ImageSet
+from smallvision.data.ids import content_ids
+from smallvision.data.load import ImageSet
 from smallvision.data.seeds import mix
 from smallvision.experiment.data import Expand
 
-_EXPANSION = 3                                        # keeps this draw apart from others of the same seed
-_IMAGES_AT_ONCE = 256                                 # keeps the noise, four bytes a pixel, small
+_EXPANSION = 3  # keeps this draw apart from others of the same seed
+_IMAGES_AT_ONCE = 256  # keeps the noise, four bytes a pixel, small
 
 
 def kinds(spec: Expand) -> tuple[str, ...]:
@@ -60,5 +60,5 @@ def _expanded(pixels: Tensor, spec: Expand, generator: torch.Generator) -> Tenso
 def noisy(pixels: Tensor, amount: float, generator: torch.Generator) -> Tensor:
     """Uniform noise from [-amount, amount] on uint8 pixels, clamped to [0, 255] and rounded to uint8."""
     noise = torch.empty(pixels.shape).uniform_(-255 * amount, 255 * amount, generator=generator).numpy()
-    noise += pixels.numpy()                           # in numpy: blocks this small are slower on several threads
+    noise += pixels.numpy()  # in numpy: blocks this small are slower on several threads
     return torch.from_numpy(np.rint(noise.clip(0, 255, out=noise), out=noise).astype(np.uint8))

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from smallvision.data.images import ImageSet
-from smallvision.runs.pictures import Id
+from smallvision.data.load import ImageSet
+from smallvision.runs.image_store import Id
 
 
 def by_id(images: ImageSet, ids: Iterable[Id]) -> dict[Id, np.ndarray]:

@@ -21,7 +21,7 @@ def _system() -> int:
         pass
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):     # not a POSIX system: better to try than to refuse
+    except (AttributeError, ValueError, OSError):  # not a POSIX system: better to try than to refuse
         return 1 << 62
 
 
@@ -35,7 +35,7 @@ def _control_groups() -> list[int | None]:
 
 def _left(folder: Path, limit: str, used: str, cache: str) -> int | None:
     try:
-        total = int((folder / limit).read_text())     # "max" means no limit, and is no number
+        total = int((folder / limit).read_text())  # "max" means no limit, and is no number
         current = int((folder / used).read_text())
         counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
     except (OSError, ValueError):

@@ -15,11 +15,11 @@ from math import lcm
 
 import numpy as np
 
-from smallvision.data.raw import Rows
+from smallvision.data.datasets.source import Rows
 from smallvision.data.seeds import mix, permutation
 from smallvision.errors import BadInput
 
-_PAIRS = 4                                        # keeps this draw apart from others of the same seed
+_PAIRS = 4  # keeps this draw apart from others of the same seed
 
 
 def balanced(labels: Rows, count: int, most: int, seed: int, classes: Sequence[str]) -> tuple[Rows, np.ndarray]:
@@ -43,7 +43,7 @@ def balanced(labels: Rows, count: int, most: int, seed: int, classes: Sequence[s
     """
     found = np.asarray(labels, np.int64)
     sizes = np.bincount(found, minlength=len(classes))
-    present = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)]                         # the largest first
+    present = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)]  # the largest first
     _refuse(sizes[present], count, most, [classes[k] for k in present])
     own, between = _quotas(len(present), count)
     pairs, circles = [], []
@@ -52,12 +52,16 @@ def balanced(labels: Rows, count: int, most: int, seed: int, classes: Sequence[s
         together = _regular(len(circle), number, mix(seed, _PAIRS, 1, label))
         taken = np.bincount(together.reshape(-1), minlength=len(circle))
         pairs.append(circle[together])
-        circles.append(circle[np.argsort(taken, kind="stable")])           # the first shall be the first to have another pair
+        circles.append(circle[np.argsort(taken, kind="stable")])  # the first shall be the first to have another pair
     starts = [0] * len(present)
     for one, other in zip(*between.nonzero(), strict=True):
         left, right, number = circles[one], circles[other], between[one, other]
         steps, turn = _walk(len(left), len(right), number)
-        pairs.append(np.stack([left[(starts[one] + steps) % len(left)], right[(starts[other] + steps + turn) % len(right)]], axis=1))
+        pairs.append(
+            np.stack(
+                [left[(starts[one] + steps) % len(left)], right[(starts[other] + steps + turn) % len(right)]], axis=1
+            )
+        )
         starts[one] += number
         starts[other] += number
     every = np.sort(np.concatenate(pairs), axis=1)[permutation(count, mix(seed, _PAIRS, 2))]
@@ -116,7 +120,7 @@ def _needed(sizes: Rows, count: int) -> int | None:
     own, between = _quotas(len(sizes), count)
     if (2 * own > sizes * (sizes - 1)).any() or (between > np.outer(sizes, sizes)).any():
         return None
-    in_pairs = 2 * own + between.sum(0) + between.sum(1)                                           # (C,)
+    in_pairs = 2 * own + between.sum(0) + between.sum(1)  # (C,)
     return int((-(-in_pairs // sizes)).max())
 
 
@@ -128,7 +132,7 @@ def _fits(sizes: Rows, count: int, most: int) -> bool:
 def _most(sizes: Rows, most: int) -> int:
     if len(sizes) < 2:
         return 0
-    beyond = int(sizes.sum()) * most                                       # twice as many pairs have four times as many places
+    beyond = int(sizes.sum()) * most  # twice as many pairs have four times as many places
     return 2 * bisect_left(range(1, beyond), True, key=lambda half: not _fits(sizes, 2 * half, most))
 
 
@@ -138,9 +142,13 @@ def _refuse(sizes: Rows, count: int, most: int, classes: Sequence[str]) -> None:
     if most < 1:
         raise BadInput(f"pairs of an image: got {most}; expected at least 1")
     if len(sizes) < 2:
-        raise BadInput(f"pairs: half of them are of two classes, and there {'is one class' if len(sizes) else 'are no images'}")
+        raise BadInput(
+            f"pairs: half of them are of two classes, and there {'is one class' if len(sizes) else 'are no images'}"
+        )
     if sizes[-1] == 1:
-        raise BadInput(f'pairs: class "{classes[-1]}" has 1 image, which makes no pair of one class; leave the class out (data.classes)')
+        raise BadInput(
+            f'pairs: class "{classes[-1]}" has 1 image, which makes no pair of one class; leave the class out (data.classes)'
+        )
     if not _fits(sizes, count, most):
         needed, best = _needed(sizes, count), _most(sizes, most)
         cures = [f"ask for at most {best:,}"] * (best > 0) + [f"allow {needed} pairs an image"] * (needed is not None)

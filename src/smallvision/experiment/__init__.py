@@ -1,10 +1,10 @@
 """What an experiment is: frozen typed specs of data, model, task, recipe; TOML in and out; a stable hash. And what a study and a probe
 are. No torch."""
 
-from smallvision.experiment.files import build, catalog, load, to_toml
-from smallvision.experiment.named import changed_study, load_any, load_study, studies, study_to_toml
+from smallvision.experiment.experiment import Experiment
+from smallvision.experiment.io import build, catalog, load, to_toml
+from smallvision.experiment.lookup import changed_study, load_any, load_study, studies, study_to_toml
 from smallvision.experiment.probe import ProbeSpec
-from smallvision.experiment.spec import Experiment
 from smallvision.experiment.study import Study
 
 __all__ = [

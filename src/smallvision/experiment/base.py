@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from smallvision.errors import nearest
 from smallvision.experiment.text import writable
 
-LARGEST = 2**63 - 1                       # of a whole number, as TOML has them
+LARGEST = 2**63 - 1  # of a whole number, as TOML has them
 
 
 class Spec(BaseModel):
@@ -41,7 +41,9 @@ def refuse_unwritable(values: dict[Any, Any]) -> None:
             for key in value:
                 if isinstance(key, str) and key != writable(key):
                     name = f"{at}.{writable(key)}".lstrip(".")
-                    raise PydanticCustomError("unwritable", "{at}: this key has bytes that are not UTF-8 text", {"at": name})
+                    raise PydanticCustomError(
+                        "unwritable", "{at}: this key has bytes that are not UTF-8 text", {"at": name}
+                    )
             waiting += [(f"{at}.{key}".lstrip("."), inner) for key, inner in value.items()]
         elif isinstance(value, list | tuple):
             waiting += [(f"{at}.{place}", inner) for place, inner in enumerate(value)]
@@ -65,7 +67,7 @@ def _index_or_name(value: Any) -> int | str:
 
 Bool = Annotated[bool, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
-Width = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]           # channels, units of a dense layer
+Width = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]  # channels, units of a dense layer
 Whole = Annotated[int, Strict(), Field(ge=0)]
 Float = Annotated[float, Strict()]
 NonNegative = Annotated[float, Strict(), Field(ge=0)]

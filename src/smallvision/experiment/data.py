@@ -94,17 +94,17 @@ class DataSpec(Spec):
     """Where images come from and how they are prepared. `augment` and `expand` touch the training split only."""
 
     source: Literal["digits", "mnist", "fashion-mnist", "cifar10", "folder", "npz", "arrays"]
-    path: Text | None = None                                  # folder: the directory; npz: the file
-    digest: Text | None = None                                # arrays: what was passed in, filled in by smallvision
-    size: tuple[Count, Count] | None = None                   # folder: (H, W) to resize to
-    color: Literal["auto", "gray", "rgb"] = "auto"            # folder: auto is gray when every image is
-    skip_bad: Bool = False                                    # folder: leave out files that are no readable image
-    classes: tuple[Class, ...] | None = None                  # a subset, by index or by name, in the order given
-    unseen_classes: tuple[Class, ...] = ()                    # of those: kept out of training; a verifier is also scored on them alone
-    limit: Share | None = None                                # training images kept, seeded, classes in proportion
-    limit_per_class: Count | None = None                      # training images kept of each class
-    validation: Share = 0                                     # taken from the training images, stratified
-    seed: Whole = 0                                           # decides subset, split and expansion noise, for every run alike
+    path: Text | None = None  # folder: the directory; npz: the file
+    digest: Text | None = None  # arrays: what was passed in, filled in by smallvision
+    size: tuple[Count, Count] | None = None  # folder: (H, W) to resize to
+    color: Literal["auto", "gray", "rgb"] = "auto"  # folder: auto is gray when every image is
+    skip_bad: Bool = False  # folder: leave out files that are no readable image
+    classes: tuple[Class, ...] | None = None  # a subset, by index or by name, in the order given
+    unseen_classes: tuple[Class, ...] = ()  # of those: kept out of training; a verifier is also scored on them alone
+    limit: Share | None = None  # training images kept, seeded, classes in proportion
+    limit_per_class: Count | None = None  # training images kept of each class
+    validation: Share = 0  # taken from the training images, stratified
+    seed: Whole = 0  # decides subset, split and expansion noise, for every run alike
     normalize: Literal["none", "standardize"] | Numbers = "standardize"
     expand: Expand | None = None
     augment: tuple[Augment, ...] = ()

@@ -12,7 +12,10 @@ from smallvision.experiment.base import Count, Spec, Whole
 
 KINDS = ("knn", "linear")
 MAPS = ("pca", "tsne", "umap")
-PROBES = {"knn": ("knn-cosine", "knn-euclidean"), "linear": ("linear",)}      # what each kind stands for, in the order of results
+PROBES = {
+    "knn": ("knn-cosine", "knn-euclidean"),
+    "linear": ("linear",),
+}  # what each kind stands for, in the order of results
 DEFAULT_TRAIN, DEFAULT_TEST = 10_000, 1_000
 MOST_ON_MAPS = 100_000
 
@@ -31,7 +34,9 @@ def _each_once(known: tuple[str, ...], value: Any) -> Any:
     words = tuple(value)
     for word in words:
         if word not in known:
-            raise PydanticCustomError("words", '"{word}" is not known; {hint}', {"word": word, "hint": nearest(word, known)})
+            raise PydanticCustomError(
+                "words", '"{word}" is not known; {hint}', {"word": word, "hint": nearest(word, known)}
+            )
         if words.count(word) > 1:
             raise PydanticCustomError("words", '"{word}" is given twice; keep one', {"word": word})
     return tuple(word for word in known if word in words)

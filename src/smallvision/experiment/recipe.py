@@ -54,22 +54,22 @@ class RecipeSpec(Spec):
     epochs: Count = 10
     batch_size: Count = 64
     order: Literal["shuffled", "sequential", "classes"] = "shuffled"
-    classes_per_batch: Whole = 0                            # order "classes": so many different classes in every batch,
-    images_per_class: Whole = 0                             # and so many different images of each
-    drop_last: Bool = False                                 # leave out a last batch that is smaller than the others
+    classes_per_batch: Whole = 0  # order "classes": so many different classes in every batch,
+    images_per_class: Whole = 0  # and so many different images of each
+    drop_last: Bool = False  # leave out a last batch that is smaller than the others
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     learning_rate: Positive = 0.01
-    momentum: BelowOne = 0.0                                # sgd
-    nesterov: Bool = False                                  # sgd
-    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)         # adam, adamw
-    weight_decay: NonNegative = 0.0                         # not on norms and biases
+    momentum: BelowOne = 0.0  # sgd
+    nesterov: Bool = False  # sgd
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)  # adam, adamw
+    weight_decay: NonNegative = 0.0  # not on norms and biases
     schedule: Schedule = Constant(kind="constant")
-    clip: NonNegative = 0.0                                 # largest norm of the whole gradient; 0: no clipping
-    average: BelowOne = 0.0                                 # decay of the weights' moving average; 0: none
+    clip: NonNegative = 0.0  # largest norm of the whole gradient; 0: no clipping
+    average: BelowOne = 0.0  # decay of the weights' moving average; 0: none
     select: Literal["last", "best-validation"] = "last"
-    patience: Whole = 0                                     # epochs without a better validation score (accuracy, then loss); 0: never stop
+    patience: Whole = 0  # epochs without a better validation score (accuracy, then loss); 0: never stop
     precision: Literal["fp32", "bf16"] = "fp32"
-    deterministic: Bool = True                              # matters on CUDA only
+    deterministic: Bool = True  # matters on CUDA only
 
     @field_validator("schedule", mode="before")
     @classmethod
@@ -91,15 +91,21 @@ class RecipeSpec(Spec):
         counts = {"classes_per_batch": self.classes_per_batch, "images_per_class": self.images_per_class}
         if self.order != "classes":
             if any(counts.values()):
-                raise ValueError(f'classes_per_batch and images_per_class have no effect with order "{self.order}"; use order = "classes"')
+                raise ValueError(
+                    f'classes_per_batch and images_per_class have no effect with order "{self.order}"; use order = "classes"'
+                )
             return self
         for key, count in counts.items():
             if count < 2:
-                raise ValueError(f'order "classes" needs {key} of 2 or more, so that a batch has pairs of both kinds; got {count}')
+                raise ValueError(
+                    f'order "classes" needs {key} of 2 or more, so that a batch has pairs of both kinds; got {count}'
+                )
         product = self.classes_per_batch * self.images_per_class
         if self.batch_size != product:
-            raise ValueError(f"batch_size is {self.batch_size}, and {self.classes_per_batch} classes with {self.images_per_class} images "
-                             f"each are {product}; leave batch_size out, or set it to {product}")
+            raise ValueError(
+                f"batch_size is {self.batch_size}, and {self.classes_per_batch} classes with {self.images_per_class} images "
+                f"each are {product}; leave batch_size out, or set it to {product}"
+            )
         if self.drop_last:
             raise ValueError('drop_last has no effect with order "classes", whose batches are all whole; leave it out')
         return self
@@ -118,4 +124,4 @@ class RecipeSpec(Spec):
 class ProtocolSpec(Spec):
     """When the test split is looked at: once, at the end; watched, a labelled curve that nothing can select by; or never."""
 
-    test: Literal["once", "watched", "never"] = "once"            # never: while a recipe is being tuned on validation
+    test: Literal["once", "watched", "never"] = "once"  # never: while a recipe is being tuned on validation

@@ -8,13 +8,13 @@ from pydantic import BeforeValidator, Field, Strict, ValidationError, field_vali
 from pydantic_core import PydanticCustomError
 
 from smallvision.experiment.base import Bool, Count, Float, Fraction, NonNegative, Spec, Text
+from smallvision.experiment.experiment import Experiment
+from smallvision.experiment.overrides import SECTIONS, Settings, flat
 from smallvision.experiment.probe import ProbeSpec
-from smallvision.experiment.settings import SECTIONS, Settings, flat
-from smallvision.experiment.spec import Experiment
 from smallvision.experiment.text import short
 
 MOST_SEEDS = 1000
-LONGEST_NAME = 60                         # characters of a case's name: it stands in tables
+LONGEST_NAME = 60  # characters of a case's name: it stands in tables
 QUOTE = 'a longer key is written in quotes, as in "model.blocks.0.channels" = ...'
 
 
@@ -22,7 +22,9 @@ def _seeds(value: Any) -> Any:
     """A count n stands for 0..n-1."""
     if isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= MOST_SEEDS:
-            raise PydanticCustomError("seeds", "expected a count from 1 to {most}, or a list of seeds", {"most": MOST_SEEDS})
+            raise PydanticCustomError(
+                "seeds", "expected a count from 1 to {most}, or a list of seeds", {"most": MOST_SEEDS}
+            )
         return tuple(range(value))
     plain = isinstance(value, list | tuple) and all(type(seed) is int and 0 <= seed < 2**63 for seed in value)
     if not plain or not 1 <= len(value) <= MOST_SEEDS:
@@ -34,7 +36,12 @@ def _seeds(value: Any) -> Any:
 
 
 def _name(value: Any) -> Any:
-    if not isinstance(value, str) or not value.isprintable() or value != value.strip() or not 1 <= len(value) <= LONGEST_NAME:
+    if (
+        not isinstance(value, str)
+        or not value.isprintable()
+        or value != value.strip()
+        or not 1 <= len(value) <= LONGEST_NAME
+    ):
         raise PydanticCustomError("name", "expected a name of 1 to {most} printable characters", {"most": LONGEST_NAME})
     return value
 
@@ -91,7 +98,9 @@ class Search(Spec):
         if isinstance(values, dict) and "over" not in values:
             keys = {key: value for key, value in values.items() if key != "tries"}
             if not keys:
-                raise ValueError('says no key to search, as in "recipe.learning_rate" = { low = 1e-4, high = 0.1, log = true }')
+                raise ValueError(
+                    'says no key to search, as in "recipe.learning_rate" = { low = 1e-4, high = 0.1, log = true }'
+                )
             return {**{key: value for key, value in values.items() if key == "tries"}, "over": keys}
         return values
 
@@ -106,12 +115,16 @@ class Search(Spec):
                 out[key] = _range(key, value)
             else:
                 cure = f"; {QUOTE}" if isinstance(value, dict) else ""
-                raise ValueError(f"{key}: got {short(value)}; expected {{ low = .., high = .. }} or a list of values{cure}")
+                raise ValueError(
+                    f"{key}: got {short(value)}; expected {{ low = .., high = .. }} or a list of values{cure}"
+                )
         return out
 
     @model_serializer
     def _beside_tries(self) -> dict[str, Any]:
-        over = {key: value.model_dump() if isinstance(value, Range) else list(value) for key, value in self.over.items()}
+        over = {
+            key: value.model_dump() if isinstance(value, Range) else list(value) for key, value in self.over.items()
+        }
         return {"tries": self.tries, **over}
 
 
@@ -132,7 +145,9 @@ class Match(Spec):
     @classmethod
     def _one_or_several(cls, vary: Any) -> Any:
         keys = [vary] if isinstance(vary, str) else vary
-        if not isinstance(keys, list | tuple) or not all(isinstance(key, str) and key.startswith("model.") for key in keys):
+        if not isinstance(keys, list | tuple) or not all(
+            isinstance(key, str) and key.startswith("model.") for key in keys
+        ):
             raise ValueError('expected a key of the network, or a list of them, as in "model.blocks.2.channels"')
         return keys
 
@@ -164,7 +179,7 @@ class Study(Spec):
     name: Text
     about: Text = ""
     question: Text = ""
-    minutes: NonNegative = 0.0                        # measured on 2 cores; for `smallvision list`
+    minutes: NonNegative = 0.0  # measured on 2 cores; for `smallvision list`
     base: Experiment
     seeds: Seeds = (0,)
     set: Settings = Field(default_factory=dict)
@@ -196,7 +211,9 @@ class Study(Spec):
     @field_validator("compare", mode="before")
     @classmethod
     def _word_or_pairs(cls, compare: Any) -> Any:
-        pairs = isinstance(compare, list | tuple) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in compare)
+        pairs = isinstance(compare, list | tuple) and all(
+            isinstance(pair, list | tuple) and len(pair) == 2 for pair in compare
+        )
         if compare not in ("baseline", "all") and not (pairs and compare):
             raise ValueError('expected "baseline", "all" or a list of pairs of cases, as in [["cnn", "mlp"]]')
         return compare
@@ -206,7 +223,9 @@ class Study(Spec):
     def _keys_of_sections(cls, varies: tuple[str, ...]) -> tuple[str, ...]:
         for key in varies:
             if key.split(".")[0] not in SECTIONS[:-1]:
-                raise ValueError(f'{key}: expected keys or tables of an experiment, as in "model" or "recipe.learning_rate"')
+                raise ValueError(
+                    f'{key}: expected keys or tables of an experiment, as in "model" or "recipe.learning_rate"'
+                )
         return varies
 
     @model_validator(mode="after")
@@ -214,7 +233,9 @@ class Study(Spec):
         if self.case and self.axes:
             raise ValueError("[[case]] and [axes] are both given; keep one")
         if not self.case and not self.axes:
-            raise ValueError('nothing varies; give [axes] (as in "recipe.learning_rate" = [0.01, 0.1]) or [[case]] tables')
+            raise ValueError(
+                'nothing varies; give [axes] (as in "recipe.learning_rate" = [0.01, 0.1]) or [[case]] tables'
+            )
         for name in (names := [case.name for case in self.case]):
             if names.count(name) > 1:
                 raise ValueError(f'two cases are named "{name}"; rename one')

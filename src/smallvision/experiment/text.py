@@ -11,7 +11,7 @@ def short(value: Any) -> str:
     """A value as a message shows it: its repr, at most 60 characters."""
     try:
         text = repr(value)
-    except ValueError:                                # Python writes no whole number of more than 4 300 digits
+    except ValueError:  # Python writes no whole number of more than 4 300 digits
         return "a number of thousands of digits"
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -2,11 +2,11 @@
 
 from smallvision.experiment.base import Spec
 from smallvision.experiment.data import DataSpec
-from smallvision.experiment.encoder import SiameseSpec
+from smallvision.experiment.model.encoder import SiameseSpec
 from smallvision.experiment.recipe import RecipeSpec
 from smallvision.experiment.task import TaskSpec, VerifySpec
 
-OWN_VALIDATION = ("folder", "npz", "arrays")          # sources that perhaps bring a validation split; known when they are read
+OWN_VALIDATION = ("folder", "npz", "arrays")  # sources that perhaps bring a validation split; known when they are read
 
 
 def refuse_contradictions(data: DataSpec, model: Spec, task: TaskSpec, recipe: RecipeSpec) -> None:
@@ -18,18 +18,30 @@ def refuse_contradictions(data: DataSpec, model: Spec, task: TaskSpec, recipe: R
     """
     if not isinstance(task, VerifySpec):
         if isinstance(model, SiameseSpec):
-            raise ValueError(f'model.kind: "siamese" judges pairs of images, and the task is to {task.kind}; set task.kind = "verify"')
+            raise ValueError(
+                f'model.kind: "siamese" judges pairs of images, and the task is to {task.kind}; set task.kind = "verify"'
+            )
         if data.unseen_classes:
-            raise ValueError('data.unseen_classes: only a verifier can be asked about classes it never saw; set task.kind = "verify"')
+            raise ValueError(
+                'data.unseen_classes: only a verifier can be asked about classes it never saw; set task.kind = "verify"'
+            )
         return
     if not isinstance(model, SiameseSpec):
         raise ValueError('task.kind: "verify" needs a network that judges pairs of images; set model.kind = "siamese"')
     if task.loss == "cross-entropy" and model.head != "dense":
-        raise ValueError('task.loss: "cross-entropy" is that of a dense head; set model.head = "dense", or use "triplet" or "contrastive"')
+        raise ValueError(
+            'task.loss: "cross-entropy" is that of a dense head; set model.head = "dense", or use "triplet" or "contrastive"'
+        )
     if task.head_weight is not None and model.head != "dense":
-        raise ValueError('task.head_weight: has no effect with model.head = "distance", which learns nothing; leave it out')
+        raise ValueError(
+            'task.head_weight: has no effect with model.head = "distance", which learns nothing; leave it out'
+        )
     if recipe.order != "classes":
-        raise ValueError('recipe.order: a batch needs several images of each class; set recipe.order = "classes", with '
-                         "recipe.classes_per_batch and recipe.images_per_class")
+        raise ValueError(
+            'recipe.order: a batch needs several images of each class; set recipe.order = "classes", with '
+            "recipe.classes_per_batch and recipe.images_per_class"
+        )
     if data.validation == 0 and data.source not in OWN_VALIDATION:
-        raise ValueError("data.validation: a verifier's threshold and calibration are fitted on validation pairs; set it, say to 0.1")
+        raise ValueError(
+            "data.validation: a verifier's threshold and calibration are fitted on validation pairs; set it, say to 0.1"
+        )

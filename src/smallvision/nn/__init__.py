@@ -5,21 +5,21 @@ from collections.abc import Callable, Sequence
 import torch
 
 from smallvision.errors import BadInput, nearest
-from smallvision.experiment.encoder import EncoderClassifierSpec, OnEncoderSpec, SiameseSpec
-from smallvision.experiment.model import CustomSpec, ModelSpec
-from smallvision.nn import custom
-from smallvision.nn.autoencoder import Autoencoder
+from smallvision.experiment.model.encoder import EncoderClassifierSpec, OnEncoderSpec, SiameseSpec
+from smallvision.experiment.model.union import CustomSpec, ModelSpec
+from smallvision.nn import user_model
+from smallvision.nn.autoencoders.base import Autoencoder
+from smallvision.nn.autoencoders.combo import ComboAutoencoder
+from smallvision.nn.autoencoders.conv import ConvAutoencoder
+from smallvision.nn.autoencoders.mlp import MlpAutoencoder
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.cnn import Cnn
-from smallvision.nn.combo_autoencoder import ComboAutoencoder
-from smallvision.nn.conv_autoencoder import ConvAutoencoder
-from smallvision.nn.custom import adopt
 from smallvision.nn.encoder_classifier import EncoderClassifier
 from smallvision.nn.lenet5 import Lenet5
 from smallvision.nn.mlp import Mlp
-from smallvision.nn.mlp_autoencoder import MlpAutoencoder
 from smallvision.nn.shapes import Shape
 from smallvision.nn.siamese import Siamese
+from smallvision.nn.user_model import adopt
 
 __all__ = ["MODELS", "Autoencoder", "Classifier", "EncoderClassifier", "Network", "Siamese", "adopt", "build"]
 
@@ -68,7 +68,7 @@ def build(
     if len(mean) != shape[0]:
         raise BadInput(f"data.normalize: {len(mean)} numbers for images of {shape[0]} channel(s); give one per channel")
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)           # the CPU's alone: CUDA's state is nobody's here
+        torch.default_generator.manual_seed(seed)  # the CPU's alone: CUDA's state is nobody's here
         return _drawn(spec, shape, classes, mean, std, trust_code)
 
 
@@ -77,10 +77,12 @@ def _drawn(
 ) -> Network:
     """The network, its weights drawn from torch's generator as it stands; one on another's encoder draws after that one."""
     if isinstance(spec, CustomSpec):
-        return custom.load(spec, shape, classes, mean, std, trust_code)
+        return user_model.load(spec, shape, classes, mean, std, trust_code)
     if isinstance(spec, OnEncoderSpec):
         if spec.encoder.model is None:
-            raise BadInput("model.encoder: whose network it is has not been looked up; smallvision.run does, and passed.with_digests")
+            raise BadInput(
+                "model.encoder: whose network it is has not been looked up; smallvision.run does, and passed.with_digests"
+            )
         giver = _drawn(spec.encoder.model, shape, classes, mean, std, trust_code)
         if isinstance(spec, SiameseSpec):
             return Siamese(spec, shape, giver)

@@ -51,7 +51,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     seen: set[nn.Parameter] = set()
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
-            if parameter not in seen:                   # a parameter shared by two modules goes in once
+            if parameter not in seen:  # a parameter shared by two modules goes in once
                 seen.add(parameter)
                 (free if parameter.ndim < 2 or isinstance(module, NORMS) else decayed).append(parameter)
     pairs = ((decayed, weight_decay), (free, 0.0))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from smallvision.experiment.model import Block, CnnSpec, Convolution, Initialization
+from smallvision.experiment.model.union import Block, CnnSpec, Convolution, Initialization
 from smallvision.nn import masks
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.init import initialized
@@ -34,9 +34,7 @@ class Cnn(Classifier):
     BadInput : when a block does not fit into the map that it gets.
     """
 
-    def __init__(
-        self, spec: CnnSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float]
-    ) -> None:
+    def __init__(self, spec: CnnSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         after = block_shapes(spec.blocks, shape)
         inputs = [shape[0], *(channels for channels, _, _ in after)]
@@ -50,23 +48,23 @@ class Cnn(Classifier):
         self.blocks = nn.Sequential(
             *(_block(block, c, spec.init, spec.convolution) for block, c in zip(spec.blocks, inputs[:-1], strict=True))
         )
-        self.head = HEADS[spec.head]()                  # (B, C, H, W) -> (B, C * H * W), or (B, C)
+        self.head = HEADS[spec.head]()  # (B, C, H, W) -> (B, C * H * W), or (B, C)
         self.dense = dense(features, spec.dense, spec.dense_activation, spec.dense_dropout, spec.init)
         self.output = initialized(nn.Linear((features, *spec.dense)[-1], classes), spec.init, last)
 
     def encode(self, pixels: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
-            vector = self.head(self.blocks(self.standardize(pixels)))               # (B, C), or (B, C * H * W)
+            vector = self.head(self.blocks(self.standardize(pixels)))  # (B, C), or (B, C * H * W)
         else:
             part = masks.own(mask)
             layers = (layer for block in self.blocks for layer in block.children())
-            maps, part = masks.through(layers, part.clear(self.standardize(pixels)), part)           # (B, C, H, W)
+            maps, part = masks.through(layers, part.clear(self.standardize(pixels)), part)  # (B, C, H, W)
             vector = masks.pooled(self.head, maps, part)
-        features: Tensor = self.dense(vector)                                                        # (B, D)
+        features: Tensor = self.dense(vector)  # (B, D)
         return features
 
     def forward(self, pixels: Tensor, mask: Tensor | None = None) -> Tensor:
-        logits: Tensor = self.output(self.encode(pixels, mask))                                      # (B, K)
+        logits: Tensor = self.output(self.encode(pixels, mask))  # (B, K)
         return logits
 
 
@@ -75,14 +73,14 @@ def _block(block: Block, channels: int, init: Initialization, kind: Convolution)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     padding = (block.kernel - 1) // 2 if block.padding == "same" else block.padding
     if block.padding == "same" and block.kernel % 2 == 0:
-        layers["pad"] = nn.ZeroPad2d((0, 1, 0, 1))      # an even kernel has no middle: one more below and to the right
+        layers["pad"] = nn.ZeroPad2d((0, 1, 0, 1))  # an even kernel has no middle: one more below and to the right
     convolution = CONVOLUTIONS[kind](
         channels,
         block.channels,
         block.kernel,
         stride=block.stride,
         padding=padding,
-        bias=block.normalization != "batch",            # batch normalisation would subtract it, and brings its own
+        bias=block.normalization != "batch",  # batch normalisation would subtract it, and brings its own
     )
     layers["convolution"] = initialized(convolution, init, block.activation)
     if block.normalization == "batch":

@@ -4,12 +4,12 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from smallvision.experiment.encoder import EncoderClassifierSpec
-from smallvision.nn.autoencoder import Autoencoder
+from smallvision.experiment.model.encoder import EncoderClassifierSpec
+from smallvision.nn.autoencoders.base import Autoencoder
 from smallvision.nn.classifier import Classifier, parameter_groups
-from smallvision.nn.encoders import encoding, features, last_activation
 from smallvision.nn.init import initialized
 from smallvision.nn.mlp import dense
+from smallvision.nn.pretrained import encoding, features, last_activation
 from smallvision.nn.shapes import Shape
 from smallvision.nn.siamese import Siamese
 
@@ -37,7 +37,9 @@ class EncoderClassifier(Classifier):
     BadInput : nothing tells which layers of the giver encode.
     """
 
-    def __init__(self, spec: EncoderClassifierSpec, shape: Shape, classes: int, giver: Classifier | Autoencoder | Siamese) -> None:
+    def __init__(
+        self, spec: EncoderClassifierSpec, shape: Shape, classes: int, giver: Classifier | Autoencoder | Siamese
+    ) -> None:
         super().__init__()
         self.encoder = encoding(giver)
         self.rate, self.frozen = spec.rate, spec.rate == 0
@@ -48,14 +50,14 @@ class EncoderClassifier(Classifier):
         last = spec.dense_activation if spec.dense else last_activation(spec.encoder.model)
         self.dense = dense(given, spec.dense, spec.dense_activation, spec.dense_dropout, spec.init)
         self.output = initialized(nn.Linear((given, *spec.dense)[-1], classes), spec.init, last)
-        self.train()                                    # which leaves a frozen encoder as it is scored
+        self.train()  # which leaves a frozen encoder as it is scored
 
     def encode(self, pixels: Tensor) -> Tensor:
-        made: Tensor = self.dense(self.encoder.encode(pixels))                                       # (B, D)
+        made: Tensor = self.dense(self.encoder.encode(pixels))  # (B, D)
         return made
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.encode(pixels))                                            # (B, K)
+        logits: Tensor = self.output(self.encode(pixels))  # (B, K)
         return logits
 
     def train(self, mode: bool = True) -> Self:
@@ -67,7 +69,9 @@ class EncoderClassifier(Classifier):
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """As of every classifier; the encoder's groups have its `rate`, and a frozen encoder has none."""
-        own = [part for name, part in self.named_children() if name != "encoder"]          # without the output where it was taken out
+        own = [
+            part for name, part in self.named_children() if name != "encoder"
+        ]  # without the output where it was taken out
         new = [group for part in own for group in parameter_groups(part, weight_decay)]
         if self.frozen:
             return new

@@ -6,7 +6,7 @@ from typing import TypeVar
 from torch import nn
 from torch.nn import init
 
-from smallvision.experiment.model import Activation, Initialization
+from smallvision.experiment.model.union import Activation, Initialization
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
@@ -38,7 +38,7 @@ def initialized(layer: Layer, kind: Initialization, activation: Activation) -> L
     activation : the one after the layer, or before it for the output; it decides the gain of "he".
     """
     if kind == "default":
-        return layer                                    # it was made with it
+        return layer  # it was made with it
     if kind == "he":
         fan_in, _ = init._calculate_fan_in_and_fan_out(layer.weight)
         init.normal_(layer.weight, std=GAINS[activation] / math.sqrt(fan_in))

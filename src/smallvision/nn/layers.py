@@ -32,10 +32,12 @@ class Standardize(nn.Module):
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         if len(mean) != len(std) or not all(math.isfinite(s) and s > 0 for s in std):
-            raise BadInput(f"data.normalize: every channel needs a standard deviation above 0; got mean {tuple(mean)}, "
-                           f'std {tuple(std)}; use "none" or give numbers')
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(-1, 1, 1))      # (C, 1, 1)
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(-1, 1, 1))        # (C, 1, 1)
+            raise BadInput(
+                f"data.normalize: every channel needs a standard deviation above 0; got mean {tuple(mean)}, "
+                f'std {tuple(std)}; use "none" or give numbers'
+            )
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(-1, 1, 1))  # (C, 1, 1)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(-1, 1, 1))  # (C, 1, 1)
         self.identity = False
         self._look(self, None)
         # Whether there is anything to do is asked here, once, so that no step has to read a tensor to know it.
@@ -103,7 +105,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
 }
 
-INCREASING = ("relu", "leaky-relu", "elu", "tanh", "sigmoid")          # gelu and silu are not: they dip below zero
+INCREASING = ("relu", "leaky-relu", "elu", "tanh", "sigmoid")  # gelu and silu are not: they dip below zero
 
 CONVOLUTIONS: dict[str, type[nn.Conv2d]] = {"torch": nn.Conv2d, "by-hand": conv.Conv2d}
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from smallvision.errors import BadInput
-from smallvision.experiment.model import Lenet5Spec
+from smallvision.experiment.model.union import Lenet5Spec
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.init import initialized
 from smallvision.nn.layers import ACTIVATIONS, CONVOLUTIONS, POOLS, PadTo, Standardize
 from smallvision.nn.mlp import dense
 from smallvision.nn.shapes import Shape
 
-SIZE = 32                                               # the side of the images that it was made for
+SIZE = 32  # the side of the images that it was made for
 
 
 class Lenet5(Classifier):
@@ -42,27 +42,31 @@ class Lenet5(Classifier):
         super().__init__()
         channels, height, width = shape
         if max(height, width) > SIZE:
-            raise BadInput(f'model.kind: "lenet5" takes images up to {SIZE}x{SIZE}, these are {height}x{width}; '
-                           'make them smaller, or use "cnn"')
+            raise BadInput(
+                f'model.kind: "lenet5" takes images up to {SIZE}x{SIZE}, these are {height}x{width}; '
+                'make them smaller, or use "cnn"'
+            )
         self.pad = PadTo(SIZE)
         self.standardize = Standardize(mean, std)
         convolution = CONVOLUTIONS[spec.convolution]
-        self.maps = nn.Sequential(OrderedDict(
-            c1=initialized(convolution(channels, 6, 5), spec.init, spec.activation),      # (B, 6, 28, 28)
-            a1=ACTIVATIONS[spec.activation](),
-            s2=POOLS[spec.pool_kind](2, 2),                                                # (B, 6, 14, 14)
-            c3=initialized(convolution(6, 16, 5), spec.init, spec.activation),            # (B, 16, 10, 10)
-            a3=ACTIVATIONS[spec.activation](),
-            s4=POOLS[spec.pool_kind](2, 2),                                                # (B, 16, 5, 5)
-        ))
-        self.flatten = nn.Flatten()                                                        # (B, 400)
-        self.dense = dense(16 * 5 * 5, (120, 84), spec.activation, 0.0, spec.init)         # C5 and F6: (B, 84)
+        self.maps = nn.Sequential(
+            OrderedDict(
+                c1=initialized(convolution(channels, 6, 5), spec.init, spec.activation),  # (B, 6, 28, 28)
+                a1=ACTIVATIONS[spec.activation](),
+                s2=POOLS[spec.pool_kind](2, 2),  # (B, 6, 14, 14)
+                c3=initialized(convolution(6, 16, 5), spec.init, spec.activation),  # (B, 16, 10, 10)
+                a3=ACTIVATIONS[spec.activation](),
+                s4=POOLS[spec.pool_kind](2, 2),  # (B, 16, 5, 5)
+            )
+        )
+        self.flatten = nn.Flatten()  # (B, 400)
+        self.dense = dense(16 * 5 * 5, (120, 84), spec.activation, 0.0, spec.init)  # C5 and F6: (B, 84)
         self.output = initialized(nn.Linear(84, classes), spec.init, spec.activation)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        features: Tensor = self.dense(self.flatten(self.maps(self.standardize(self.pad(pixels)))))   # (B, 84)
+        features: Tensor = self.dense(self.flatten(self.maps(self.standardize(self.pad(pixels)))))  # (B, 84)
         return features
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.encode(pixels))                                            # (B, K)
+        logits: Tensor = self.output(self.encode(pixels))  # (B, K)
         return logits

@@ -37,7 +37,7 @@ class Own:
 
     def clear(self, maps: Tensor) -> Tensor:
         """The maps, finite, with 0 outside."""
-        return maps * self.inside(maps).to(maps.dtype)      # many times as fast as masked_fill with a broadcast mask
+        return maps * self.inside(maps).to(maps.dtype)  # many times as fast as masked_fill with a broadcast mask
 
     @property
     def pixels(self) -> Tensor:
@@ -73,7 +73,7 @@ def pooled(head: nn.Module, maps: Tensor, part: Own) -> Tensor:
     if isinstance(head, GlobalMean):
         return (maps.sum((2, 3), dtype=torch.float32) / part.pixels[:, None]).to(maps.dtype)
     if isinstance(head, GlobalMax):
-        outside = torch.zeros_like(maps[:, :1]).masked_fill(~part.inside(maps), -torch.inf)            # (B, 1, H, W)
+        outside = torch.zeros_like(maps[:, :1]).masked_fill(~part.inside(maps), -torch.inf)  # (B, 1, H, W)
         return (maps + outside).amax((2, 3))
     raise TypeError(f"{type(head).__name__}: takes maps of one size only")
 
@@ -123,10 +123,10 @@ def _batch_normalised(layer: nn.BatchNorm2d, maps: Tensor, part: Own) -> tuple[T
     inside = part.inside(maps).float()
     count = part.pixels.sum()
     wide = maps.float()
-    mean = wide.sum((0, 2, 3)) / count                                                                # (C,)
+    mean = wide.sum((0, 2, 3)) / count  # (C,)
     centred = (wide - mean[:, None, None]) * inside
     squares = centred.square().sum((0, 2, 3))
-    with torch.no_grad():                                   # the running variance is the sample's, as in torch
+    with torch.no_grad():  # the running variance is the sample's, as in torch
         layer.running_mean.lerp_(mean, layer.momentum)
         layer.running_var.lerp_(squares / (count - 1).clamp(min=1), layer.momentum)
         layer.num_batches_tracked.add_(1)
@@ -138,7 +138,7 @@ def _group_normalised(layer: nn.GroupNorm, maps: Tensor, part: Own) -> tuple[Ten
     """Mean and variance of each image's groups of channels over its own pixels (Wu & He 2018, 3.1)."""
     inside = part.inside(maps).float()
     batch, channels, height, width = maps.shape
-    grouped = maps.float().reshape(batch, layer.num_groups, -1, height, width)                # (B, G, C / G, H, W)
+    grouped = maps.float().reshape(batch, layer.num_groups, -1, height, width)  # (B, G, C / G, H, W)
     count = (part.pixels * (channels // layer.num_groups)).view(-1, 1, 1, 1, 1)
     mean = grouped.sum((2, 3, 4), keepdim=True) / count
     centred = (grouped - mean) * inside[:, None]

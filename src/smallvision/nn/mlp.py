@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from smallvision.experiment.model import Activation, Initialization, MlpSpec
+from smallvision.experiment.model.union import Activation, Initialization, MlpSpec
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.init import initialized
 from smallvision.nn.layers import ACTIVATIONS, Standardize
@@ -23,22 +23,20 @@ class Mlp(Classifier):
     mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
     """
 
-    def __init__(
-        self, spec: MlpSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float]
-    ) -> None:
+    def __init__(self, spec: MlpSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         pixels = shape[0] * shape[1] * shape[2]
         self.standardize = Standardize(mean, std)
-        self.flatten = nn.Flatten()                     # (B, C, H, W) -> (B, C * H * W)
+        self.flatten = nn.Flatten()  # (B, C, H, W) -> (B, C * H * W)
         self.dense = dense(pixels, spec.widths, spec.activation, spec.dropout, spec.init, spec.normalization)
         self.output = initialized(nn.Linear((pixels, *spec.widths)[-1], classes), spec.init, spec.activation)
 
     def encode(self, pixels: Tensor) -> Tensor:
-        features: Tensor = self.dense(self.flatten(self.standardize(pixels)))                        # (B, D)
+        features: Tensor = self.dense(self.flatten(self.standardize(pixels)))  # (B, D)
         return features
 
     def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.encode(pixels))                                            # (B, K)
+        logits: Tensor = self.output(self.encode(pixels))  # (B, K)
         return logits
 
 

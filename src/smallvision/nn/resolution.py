@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from smallvision.errors import BadInput
-from smallvision.experiment.model import CnnSpec, ModelSpec
+from smallvision.experiment.model.union import CnnSpec, ModelSpec
 from smallvision.nn.shapes import block_shapes
 
 
@@ -26,9 +26,15 @@ def require(spec: ModelSpec | None, channels: int, sizes: Sequence[tuple[int, in
     if not isinstance(spec, CnnSpec) or spec.head == "flat":
         shown = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:5])
         more = ", ..." if len(sizes) > 5 else ""
-        head = ' or model.head = "global-mean"' if isinstance(spec, CnnSpec) else ' or use model.kind = "cnn" with a global head'
-        raise BadInput(f"{name}: images of {len(sizes):,} sizes ({shown}{more}), and this network takes one; set data.size, "
-                       f"for example data.size=32,{head}")
+        head = (
+            ' or model.head = "global-mean"'
+            if isinstance(spec, CnnSpec)
+            else ' or use model.kind = "cnn" with a global head'
+        )
+        raise BadInput(
+            f"{name}: images of {len(sizes):,} sizes ({shown}{more}), and this network takes one; set data.size, "
+            f"for example data.size=32,{head}"
+        )
     for height, width in sizes:
         try:
             block_shapes(spec.blocks, (channels, height, width))

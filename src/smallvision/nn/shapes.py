@@ -5,9 +5,9 @@ from typing import Literal
 
 from smallvision.conv import conv_size
 from smallvision.errors import BadInput
-from smallvision.experiment.model import Block
+from smallvision.experiment.model.union import Block
 
-Shape = tuple[int, int, int]                            # (C, H, W)
+Shape = tuple[int, int, int]  # (C, H, W)
 
 
 def places(size: int, window: int, stride: int, padding: int | Literal["same"] = 0) -> int:
@@ -33,10 +33,12 @@ def block_shapes(blocks: Sequence[Block], shape: Shape) -> list[Shape]:
         key, (channels, height, width) = f"model.blocks.{i}", shape
         got, least = f"a map of {height}x{width} ({_channels(channels)})", min(height, width)
         less = ", or one pool less before it" if pools else ""
-        size = (places(height, block.kernel, block.stride, block.padding),
-                places(width, block.kernel, block.stride, block.padding))
+        size = (
+            places(height, block.kernel, block.stride, block.padding),
+            places(width, block.kernel, block.stride, block.padding),
+        )
         if min(size) < 1:
-            assert block.padding != "same"              # that always fits
+            assert block.padding != "same"  # that always fits
             raise BadInput(
                 f"{key}: kernel {block.kernel} (padding {block.padding}) does not fit into {got}; use kernel <= "
                 f"{least + 2 * block.padding} or padding >= {-(-(block.kernel - least) // 2)}{less}"
@@ -45,13 +47,14 @@ def block_shapes(blocks: Sequence[Block], shape: Shape) -> list[Shape]:
             got = f"a map of {size[0]}x{size[1]} ({_channels(block.channels)}), what its convolution makes of {got}"
             size, least = _pooled(size, block), min(size)
             if min(size) < 1:
-                raise BadInput(f"{key}: pool {block.pool} does not fit into {got}; use pool <= {least}, "
-                               f"or 0 for none{less}")
+                raise BadInput(
+                    f"{key}: pool {block.pool} does not fit into {got}; use pool <= {least}, or 0 for none{less}"
+                )
             pools += 1
         if block.normalization == "group" and groups(block.channels) is None:
             raise BadInput(
                 f"{key}: {_channels(block.channels)} cannot be split evenly into 2 to 8 groups of 2 or more for group "
-                f"normalization; use channels = {max(4, block.channels + 1)} (any even number from 4 on), or \"batch\""
+                f'normalization; use channels = {max(4, block.channels + 1)} (any even number from 4 on), or "batch"'
             )
         shape = (block.channels, *size)
         after.append(shape)

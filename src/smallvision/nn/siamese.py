@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from smallvision.experiment.encoder import SiameseSpec
-from smallvision.nn.autoencoder import Autoencoder
+from smallvision.experiment.model.encoder import SiameseSpec
+from smallvision.nn.autoencoders.base import Autoencoder
 from smallvision.nn.classifier import Classifier, parameter_groups
-from smallvision.nn.encoders import encoding, features, last_activation
 from smallvision.nn.init import initialized
 from smallvision.nn.mlp import dense
+from smallvision.nn.pretrained import encoding, features, last_activation
 from smallvision.nn.shapes import Shape
 
 
@@ -58,9 +58,11 @@ class Siamese(nn.Module):
         self.representation = spec.representation or given
         self.projection: nn.Module = nn.Identity()
         if spec.representation is not None:
-            self.projection = initialized(nn.Linear(given, spec.representation), spec.init, last_activation(spec.encoder.model))
+            self.projection = initialized(
+                nn.Linear(given, spec.representation), spec.init, last_activation(spec.encoder.model)
+            )
         self.pair_head = _dense(2 * self.representation, spec) if spec.head == "dense" else None
-        self.train()                                    # which leaves a frozen encoder as it is scored
+        self.train()  # which leaves a frozen encoder as it is scored
 
     def encode(self, pixels: Tensor) -> Tensor:
         """The representation (B, D) of pixels (B, C, H, W) in [0, 1]."""
@@ -101,7 +103,9 @@ class Siamese(nn.Module):
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """As of a classifier on an encoder: the encoder's groups have its `rate`, and a frozen encoder has none."""
-        own = [part for name, part in self.named_children() if name != "encoder"]          # without the head where it was taken out
+        own = [
+            part for name, part in self.named_children() if name != "encoder"
+        ]  # without the head where it was taken out
         new = [group for part in own for group in parameter_groups(part, weight_decay)]
         if self.frozen:
             return new

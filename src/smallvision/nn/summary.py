@@ -12,11 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from smallvision.conv import Conv2d
-from smallvision.nn.fields import Fields, tensors_in
+from smallvision.nn.receptive_fields import Fields, tensors_in
 from smallvision.nn.shapes import Shape
 from smallvision.runs.files import FORMAT_VERSION
 
-BATCH = 2                                               # one image alone would upset some people's squeeze()
+BATCH = 2  # one image alone would upset some people's squeeze()
 
 
 def table(model: nn.Module, shape: Shape) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, pixels: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.fields = Fields(pixels)
-        self.finished: list[_Call] = []                 # in the order of their beginning
+        self.finished: list[_Call] = []  # in the order of their beginning
         self._open: list[_Call] = []
 
     def __torch_dispatch__(
@@ -92,7 +92,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         count = flop_registry.get(func._overloadpacket)
         if count is None:
-            with self:                                  # an operation made of others is watched as those
+            with self:  # an operation made of others is watched as those
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
@@ -143,7 +143,7 @@ def _row(name: str, call: _Call, counted: set[nn.Parameter]) -> dict[str, Any]:
         "type": type(call.module).__name__,
         "output": list(call.output),
         "parameters": sum(p.numel() for p in new),
-        "multiply_adds": call.flops // (2 * BATCH),     # a multiplication and an addition are two flops
+        "multiply_adds": call.flops // (2 * BATCH),  # a multiplication and an addition are two flops
         "receptive_field": call.receptive_field,
         "parameter_bytes": sum(p.numel() * p.element_size() for p in new),
         "output_bytes": call.output_bytes,

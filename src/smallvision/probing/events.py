@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from smallvision.evaluate.probes import Probe
+from smallvision.metrics.linear_probe import Probe
 
 
 @dataclass(frozen=True)

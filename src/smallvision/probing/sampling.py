@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from smallvision.data import select
-from smallvision.data.images import ImageSet, Splits
+from smallvision.data import split
+from smallvision.data.load import ImageSet, Splits
 from smallvision.data.seeds import mix
 from smallvision.errors import BadInput
-from smallvision.evaluate.probes import each, subset
 from smallvision.experiment.probe import DEFAULT_TEST, DEFAULT_TRAIN, ProbeSpec
+from smallvision.metrics.linear_probe import each, subset
 
 MOST_TO_CHOOSE = 5000
-SHARE_HELD = 5                            # at most one in so many training images is held out to choose by
+SHARE_HELD = 5  # at most one in so many training images is held out to choose by
 HELD_OUT = "training images held out"
-_HELD, _CAPPED = 11, 12                   # keep these draws apart from that of the probe's own subsets
+_HELD, _CAPPED = 11, 12  # keep these draws apart from that of the probe's own subsets
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +59,10 @@ def sample(splits: Splits, spec: ProbeSpec) -> Sample:
     shown_split = "test" if splits.test is not None else "validation"
     of = splits.named().get(shown_split)
     if of is None:
-        raise BadInput(f"{splits.train.name}: there are neither test nor validation images to judge a probe on; "
-                       "run the experiment with data.validation = 0.1")
+        raise BadInput(
+            f"{splits.train.name}: there are neither test nor validation images to judge a probe on; "
+            "run the experiment with data.validation = 0.1"
+        )
     classes, notes = splits.train.classes, []
     shown, said = _drawn("test", of, spec.test, DEFAULT_TEST, spec.seed)
     notes += said
@@ -70,7 +72,10 @@ def sample(splits: Splits, spec: ProbeSpec) -> Sample:
     else:
         chosen = HELD_OUT
         rows = _held(train, len(shown) // len(classes), spec.seed)
-        chosen_on, train = _take(train, rows), _take(train, np.setdiff1d(np.arange(len(train)), rows, assume_unique=True))
+        chosen_on, train = (
+            _take(train, rows),
+            _take(train, np.setdiff1d(np.arange(len(train)), rows, assume_unique=True)),
+        )
     fitted, said = _drawn("train", train, spec.train, DEFAULT_TRAIN, spec.seed)
     return Sample(fitted, chosen_on, shown, shown_split, chosen, (*notes, *said))
 
@@ -98,12 +103,16 @@ def _drawn(name: str, images: ImageSet, asked: int | str | None, default: int, s
     least = int(counts.argmin())
     most = int(counts[least]) * len(classes)
     if not most:
-        raise BadInput(f'{name}: there is no image of class "{classes[least]}" in {images.name}, so none can be equally many of every '
-                       f'class; {name} "all" takes every image')
+        raise BadInput(
+            f'{name}: there is no image of class "{classes[least]}" in {images.name}, so none can be equally many of every '
+            f'class; {name} "all" takes every image'
+        )
     wanted = default if asked is None else int(asked)
     if asked is not None and wanted > most:
-        raise BadInput(f"{name}: {wanted:,} images are more than can be equally many of every class: {images.name} has {len(labels):,}, "
-                       f'and {counts[least]:,} of "{classes[least]}"; at most {most:,}, or "all"')
+        raise BadInput(
+            f"{name}: {wanted:,} images are more than can be equally many of every class: {images.name} has {len(labels):,}, "
+            f'and {counts[least]:,} of "{classes[least]}"; at most {most:,}, or "all"'
+        )
     share = each(wanted, classes, name) if asked is not None else max(1, min(wanted, most) // len(classes))
     taken = _take(images, subset(labels, share, classes, seed, name))
     fewer = asked is None and len(taken) < default
@@ -118,7 +127,7 @@ def _capped(images: ImageSet, seed: int) -> ImageSet:
     labels = images.labels.numpy()
     counts = np.bincount(labels, minlength=len(images.classes))
     wanted = np.minimum(counts, max(1, MOST_TO_CHOOSE // len(images.classes)))
-    return _take(images, select.draw(labels, np.arange(len(labels)), wanted, mix(seed, _CAPPED)))
+    return _take(images, split.draw(labels, np.arange(len(labels)), wanted, mix(seed, _CAPPED)))
 
 
 def _held(train: ImageSet, shown: int, seed: int) -> np.ndarray:
@@ -128,8 +137,10 @@ def _held(train: ImageSet, shown: int, seed: int) -> np.ndarray:
     least = int(counts.argmin())
     share = min(max(1, shown), int(counts[least]) // SHARE_HELD)
     if not share:
-        raise BadInput(f'{train.name}: k and C are chosen on images that are not shown, and of class "{train.classes[least]}" there are '
-                       f"{counts[least]:,} training images, too few to hold some out; run the experiment with data.validation = 0.1")
+        raise BadInput(
+            f'{train.name}: k and C are chosen on images that are not shown, and of class "{train.classes[least]}" there are '
+            f"{counts[least]:,} training images, too few to hold some out; run the experiment with data.validation = 0.1"
+        )
     return subset(labels, share, train.classes, mix(seed, _HELD), HELD_OUT)
 
 

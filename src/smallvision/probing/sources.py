@@ -11,13 +11,13 @@ import numpy as np
 from torch import nn
 
 from smallvision import nn as networks
-from smallvision.data.images import ImageSet, Splits
-from smallvision.evaluate.features import features
-from smallvision.experiment.model import CustomSpec
-from smallvision.infer import Loaded
-from smallvision.nn.custom import Adopted
-from smallvision.outcome import beside
+from smallvision.data.load import ImageSet, Splits
+from smallvision.experiment.model.union import CustomSpec
+from smallvision.inference.predict import Loaded
+from smallvision.metrics.features import features
+from smallvision.nn.user_model import Adopted
 from smallvision.runs.read import RunRecord
+from smallvision.tasks.reconstruction import pca_baseline
 
 Encode = Callable[[ImageSet], np.ndarray]
 
@@ -47,8 +47,8 @@ def left_out(name: str, given: Given) -> str:
     several = any(len(split.groups) > 1 for split in given.splits.named().values())
     if name in ("pixels", "pca") and (several or len({split.shape for split in given.splits.named().values()}) > 1):
         return f"{NAMES[name]}: left out, since the images have several sizes"
-    if name == "pca" and given.splits.train.pixels[0].numel() > beside.LARGEST:
-        return f"{NAMES[name]}: left out, since the images have more than {beside.LARGEST:,} pixels"
+    if name == "pca" and given.splits.train.pixels[0].numel() > pca_baseline.LARGEST:
+        return f"{NAMES[name]}: left out, since the images have more than {pca_baseline.LARGEST:,} pixels"
     if name == "pca" and len(given.splits.train) < 2:
         return f"{NAMES[name]}: left out, since one image has no variance"
     spec = given.record.experiment.model
@@ -84,9 +84,9 @@ def _pixels(given: Given) -> tuple[Encode, tuple[str, ...]]:
 
 
 def _pca(given: Given) -> tuple[Encode, tuple[str, ...]]:
-    train, fitted = given.splits.train, beside.of(given.splits.train)
+    train, fitted = given.splits.train, pca_baseline.of(given.splits.train)
     assert fitted is not None
-    count = min(given.size, len(fitted.mean), len(train) - 1)         # N images less their mean span N - 1 directions
+    count = min(given.size, len(fitted.mean), len(train) - 1)  # N images less their mean span N - 1 directions
     fewer = f"PCA: {count:,} components, all there are, where the representation has {given.size:,} values"
     return lambda images: fitted.project(images.pixels, count).float().numpy(), (fewer,) if count < given.size else ()
 
@@ -95,12 +95,22 @@ def _untrained(given: Given) -> tuple[Encode, tuple[str, ...]]:
     assert given.record.result is not None
     result, loaded = given.record.result, given.loaded
     seed = given.record.state["seed"]
-    model = networks.build(given.record.experiment.model, loaded.shape, len(loaded.classes), result["mean"], result["std"], seed,
-                           given.trust_code)
+    model = networks.build(
+        given.record.experiment.model,
+        loaded.shape,
+        len(loaded.classes),
+        result["mean"],
+        result["std"],
+        seed,
+        given.trust_code,
+    )
     return _of(model), ()
 
 
 NAMES = {"representation": "representation", "pixels": "pixels", "pca": "PCA", "untrained": "untrained encoder"}
 _MAKERS: dict[str, Callable[[Given], tuple[Encode, tuple[str, ...]]]] = {
-    "representation": _representation, "pixels": _pixels, "pca": _pca, "untrained": _untrained,
-}  # fmt: skip
+    "representation": _representation,
+    "pixels": _pixels,
+    "pca": _pca,
+    "untrained": _untrained,
+}

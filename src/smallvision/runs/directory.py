@@ -20,7 +20,7 @@ from smallvision.runs.lock import take_lock
 
 RUNNING = "another process is writing this run; wait for it, or choose another --out"
 ELSEWHERE = "choose another --out"
-LOGS = ("metrics.jsonl", "steps.jsonl")          # appended; everything else is replaced whole
+LOGS = ("metrics.jsonl", "steps.jsonl")  # appended; everything else is replaced whole
 
 
 class RunDirectory:
@@ -34,7 +34,12 @@ class RunDirectory:
 
     @classmethod
     def create(
-        cls, path: Path, experiment: Experiment, state: dict[str, Any], environment: dict[str, Any], layers: dict[str, Any]
+        cls,
+        path: Path,
+        experiment: Experiment,
+        state: dict[str, Any],
+        environment: dict[str, Any],
+        layers: dict[str, Any],
     ) -> "RunDirectory":
         """A new run: all its first files appear at once, under the final name, or none does.
 
@@ -55,7 +60,7 @@ class RunDirectory:
             write_json(part / "environment.json", environment)
             write_json(part / "layers.json", layers)
             write_json(part / "state.json", first)
-            os.rename(part, path)                        # refuses a directory that is there and not empty
+            os.rename(part, path)  # refuses a directory that is there and not empty
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
             raise BadInput(f"{path}: no run directory can be made here: {error.strerror or error}") from None
@@ -74,7 +79,9 @@ class RunDirectory:
         """
         lock = take_lock(path, path, RUNNING, ELSEWHERE)
         try:
-            if (path / "result.json").exists() and json.loads((path / "state.json").read_text())["status"] == "finished":
+            if (path / "result.json").exists() and json.loads((path / "state.json").read_text())[
+                "status"
+            ] == "finished":
                 raise BadInput(f"{path}: another process has finished this run meanwhile; without --resume it is shown")
             for name in LOGS:
                 log = path / name
@@ -131,7 +138,7 @@ class RunDirectory:
     def close(self) -> None:
         """Let go of the lock; the directory stays."""
         for file in self._logs.values():
-            with suppress(OSError):                      # a full disk was reported when it was met
+            with suppress(OSError):  # a full disk was reported when it was met
                 file.close()
         os.close(self._lock)
 

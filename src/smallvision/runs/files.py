@@ -10,7 +10,9 @@ from typing import Any
 from smallvision.errors import RunFailed
 
 FORMAT_VERSION = 1
-VALIDATION_EVIDENCE = "evidence-validation.npz"      # what evidence.npz was before a run met the test split: recipes are compared by it
+VALIDATION_EVIDENCE = (
+    "evidence-validation.npz"  # what evidence.npz was before a run met the test split: recipes are compared by it
+)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -28,7 +30,7 @@ def write_bytes(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
     except OSError as error:
-        with suppress(OSError):                             # on a file system that became read-only
+        with suppress(OSError):  # on a file system that became read-only
             part.unlink(missing_ok=True)
         raise failed(path, error) from None
 

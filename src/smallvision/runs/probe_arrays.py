@@ -5,23 +5,30 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.runs.evidence import unpacked
-from smallvision.runs.shapes import damaged
+from smallvision.runs.arrays import unpacked
+from smallvision.runs.schema import damaged
 
-THUMBS = 400                              # images that a map can show, at most
-NEIGHBOURS = 8                            # of a query that are shown
-QUERIES = 10                              # at most, one of each class
+THUMBS = 400  # images that a map can show, at most
+NEIGHBOURS = 8  # of a query that are shown
+QUERIES = 10  # at most, one of each class
 
 # kind of dtype and axes; equal letters are equal lengths: N images shown, K classes, S sources, P probes, M images on the maps,
 # T of them as pictures, Q queries and how many are near each
 _ALWAYS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "labels": ("i", ("N",)), "ids": ("i", ("N", "2")), "predictions": ("i", ("S", "P", "N")), "confusion": ("i", ("S", "P", "K", "K")),
-    "spectrum": ("f", ("directions",)), "query_index": ("i", ("Q",)), "query_pixels": ("u", ("Q", "C", "H", "W")),
-}  # fmt: skip
+    "labels": ("i", ("N",)),
+    "ids": ("i", ("N", "2")),
+    "predictions": ("i", ("S", "P", "N")),
+    "confusion": ("i", ("S", "P", "K", "K")),
+    "spectrum": ("f", ("directions",)),
+    "query_index": ("i", ("Q",)),
+    "query_pixels": ("u", ("Q", "C", "H", "W")),
+}
 _MAPS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "map_index": ("i", ("M",)), "thumb_index": ("i", ("T",)), "thumbs": ("u", ("T", "C", "thumb H", "thumb W")),
-}  # fmt: skip
-RETRIEVED = ("representation", "pixels")                                  # sources whose neighbours are shown
+    "map_index": ("i", ("M",)),
+    "thumb_index": ("i", ("T",)),
+    "thumbs": ("u", ("T", "C", "thumb H", "thumb W")),
+}
+RETRIEVED = ("representation", "pixels")  # sources whose neighbours are shown
 _POINTS = {"labels": "K", "predictions": "K", "map_index": "N", "thumb_index": "M", "query_index": "N"}
 
 
@@ -30,7 +37,13 @@ def read(file: Path, result: dict[str, Any]) -> dict[str, np.ndarray]:
     arrays = unpacked(file)
     table = _expected(result)
     sources = result["sources"]
-    sizes = {"2": 2, "N": result["counts"]["shown"], "K": len(result["classes"]), "S": len(sources), "P": len(sources[0]["probes"])}
+    sizes = {
+        "2": 2,
+        "N": result["counts"]["shown"],
+        "K": len(result["classes"]),
+        "S": len(sources),
+        "P": len(sources[0]["probes"]),
+    }
     if result["maps"]:
         sizes["M"] = result["maps"][0]["images"]
     for name, (kinds, axes) in table.items():
@@ -76,7 +89,9 @@ def _judged(file: Path, arrays: dict[str, np.ndarray], result: dict[str, Any]) -
     for s, source in enumerate(result["sources"]):
         for p, probe in enumerate(source["probes"]):
             where, answers = f"{probe['kind']} of {source['name']}", arrays["predictions"][s, p]
-            if not np.array_equal(np.bincount(labels * classes + answers, minlength=classes**2), arrays["confusion"][s, p].ravel()):
+            if not np.array_equal(
+                np.bincount(labels * classes + answers, minlength=classes**2), arrays["confusion"][s, p].ravel()
+            ):
                 raise damaged(file, f"confusion of {where} does not count labels and predictions")
             if abs(float((answers == labels).mean()) - probe["accuracy"]) > 1e-9:
                 raise damaged(file, f"predictions of {where} have another accuracy than probe.json says")

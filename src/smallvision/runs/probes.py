@@ -16,32 +16,70 @@ from typing import Any
 import numpy as np
 
 from smallvision.errors import BadInput
-from smallvision.experiment.files import typed
+from smallvision.experiment.io import typed
 from smallvision.experiment.probe import ProbeSpec
 from smallvision.runs import probe_arrays
 from smallvision.runs.files import FORMAT_VERSION, failed, write_bytes, write_json
 from smallvision.runs.read import LARGEST_TEXT
-from smallvision.runs.shapes import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, check, damaged
+from smallvision.runs.schema import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, check, damaged
 
 FOLDER = "probes"
 JSON, ARRAYS = "probe.json", "probe.npz"
-SOURCES = ("representation", "pixels", "pca", "untrained")                # of features, in the order of results
+SOURCES = ("representation", "pixels", "pca", "untrained")  # of features, in the order of results
 
 _CLASS = {"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}
-_PROBE = {"kind": TEXT, "setting": TEXT, "value": AMOUNT, "tried": [[NUMBER, NUMBER]], "count": WHOLE, "accuracy": SHARE,
-          "interval": [SHARE, SHARE], "macro_f1": SHARE, "per_class": [_CLASS], "notes": [TEXT]}
-_COMPARISON = {"probe": TEXT, "against": TEXT, "difference": NUMBER, "interval": [NUMBER, NUMBER], "p": SHARE, "adjusted_p": SHARE,
-               "verdict": TEXT, "sentence": TEXT}
+_PROBE = {
+    "kind": TEXT,
+    "setting": TEXT,
+    "value": AMOUNT,
+    "tried": [[NUMBER, NUMBER]],
+    "count": WHOLE,
+    "accuracy": SHARE,
+    "interval": [SHARE, SHARE],
+    "macro_f1": SHARE,
+    "per_class": [_CLASS],
+    "notes": [TEXT],
+}
+_COMPARISON = {
+    "probe": TEXT,
+    "against": TEXT,
+    "difference": NUMBER,
+    "interval": [NUMBER, NUMBER],
+    "p": SHARE,
+    "adjusted_p": SHARE,
+    "verdict": TEXT,
+    "sentence": TEXT,
+}
 SHAPE: dict[str, Any] = {
-    "format_version": WHOLE, "spec": {}, "hash": TEXT, "name": TEXT, "experiment": TEXT, "seed": WHOLE, "model_sha256": TEXT,
-    "command": TEXT, "classes": [TEXT], "split": TEXT, "chosen_on": TEXT, "looks": WHOLE,
+    "format_version": WHOLE,
+    "spec": {},
+    "hash": TEXT,
+    "name": TEXT,
+    "experiment": TEXT,
+    "seed": WHOLE,
+    "model_sha256": TEXT,
+    "command": TEXT,
+    "classes": [TEXT],
+    "split": TEXT,
+    "chosen_on": TEXT,
+    "looks": WHOLE,
     "counts": {"train": WHOLE, "chosen_on": WHOLE, "shown": WHOLE},
-    "sources": [{"name": TEXT, "title": TEXT, "size": WHOLE, "seconds": AMOUNT, "probes": [_PROBE],
-                 "precision": {"1": SHARE, "8": SHARE}}],
-    "dimensions": {"dead": WHOLE, "duplicates": WHOLE, "effective_rank": AMOUNT}, "comparisons": [_COMPARISON],
+    "sources": [
+        {
+            "name": TEXT,
+            "title": TEXT,
+            "size": WHOLE,
+            "seconds": AMOUNT,
+            "probes": [_PROBE],
+            "precision": {"1": SHARE, "8": SHARE},
+        }
+    ],
+    "dimensions": {"dead": WHOLE, "duplicates": WHOLE, "effective_rank": AMOUNT},
+    "comparisons": [_COMPARISON],
     "maps": [{"kind": TEXT, "source": TEXT, "images": WHOLE, "seconds": AMOUNT, "neighbours": SHARE}],
-    "notes": [TEXT], "environment": {"packages?": {}},
-}  # fmt: skip
+    "notes": [TEXT],
+    "environment": {"packages?": {}},
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +128,7 @@ def write(run_path: Path, spec: ProbeSpec, result: Mapping[str, Any], arrays: Ma
         part.chmod(0o755)
         write_bytes(part / ARRAYS, packed.getvalue())
         write_json(part / JSON, {**result, "spec": spec.model_dump(mode="json"), "hash": spec.hash()})
-        if path.exists():                                  # a folder with files in it cannot be renamed over
+        if path.exists():  # a folder with files in it cannot be renamed over
             old = path.with_name(f".{path.name}.old.part")
             os.rename(path, old)
         os.rename(part, path)
@@ -120,7 +158,7 @@ def read(path: Path | str) -> ProbeRecord:
     """
     try:
         return _read(Path(path))
-    except BadInput as error:                               # a run takes long, and is not what is damaged
+    except BadInput as error:  # a run takes long, and is not what is damaged
         raise BadInput(str(error).replace("or repeat the run", f"or remove {path} and probe the run again")) from None
 
 
@@ -184,7 +222,9 @@ def _json(file: Path) -> dict[str, Any]:
         raise damaged(file, f"not valid JSON: {error}") from None
     found = value.get("format_version") if isinstance(value, dict) else None
     if type(found) is int and found > FORMAT_VERSION:
-        raise BadInput(f"{file}: format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}; update smallvision")
+        raise BadInput(
+            f"{file}: format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}; update smallvision"
+        )
     check(value, SHAPE, file)
     table: dict[str, Any] = value
     return table
@@ -197,7 +237,9 @@ def _consistent(file: Path, result: dict[str, Any], spec: ProbeSpec) -> None:
     if result["hash"] != spec.hash():
         raise damaged(file, f"hash is {result['hash']}, and that of its spec {spec.hash()}")
     if sources[:1] != ["representation"] or sources != [name for name in SOURCES if name in sources]:
-        raise damaged(file, f"sources are {sources}, expected representation first, of {', '.join(SOURCES)} in this order")
+        raise damaged(
+            file, f"sources are {sources}, expected representation first, of {', '.join(SOURCES)} in this order"
+        )
     if result["split"] not in ("test", "validation"):
         raise damaged(file, f'split is "{result["split"]}", expected test or validation')
     if classes < 1 or min(counts.values()) < 1:

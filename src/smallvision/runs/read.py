@@ -18,13 +18,13 @@ import numpy as np
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, build
-from smallvision.runs import evidence
+from smallvision.metrics.metric import measure
+from smallvision.runs import arrays
 from smallvision.runs.files import FORMAT_VERSION
-from smallvision.runs.measures import measure
-from smallvision.runs.shapes import check, damaged, shapes
+from smallvision.runs.schema import check, damaged, shapes
 
-LARGEST_TEXT = 512 * 1024**2              # bytes of one .json, .jsonl or .toml
-STALE_SECONDS = 600.0                     # where no process can be asked: with an older heartbeat a run has stopped
+LARGEST_TEXT = 512 * 1024**2  # bytes of one .json, .jsonl or .toml
+STALE_SECONDS = 600.0  # where no process can be asked: with an older heartbeat a run has stopped
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class RunRecord:
     experiment_toml: str = field(repr=False)
     state: dict[str, Any]
     environment: dict[str, Any] = field(repr=False)
-    metrics: list[dict[str, Any]] = field(repr=False)         # a record per epoch
-    steps: list[dict[str, Any]] = field(repr=False)           # a record per progress report
+    metrics: list[dict[str, Any]] = field(repr=False)  # a record per epoch
+    steps: list[dict[str, Any]] = field(repr=False)  # a record per progress report
     layers: dict[str, Any] | None = field(repr=False)
     result: dict[str, Any] | None = field(repr=False)
 
@@ -48,7 +48,7 @@ class RunRecord:
         if not _there(path):
             return None
         classes = None if self.result is None else len(self.result["classes"])
-        return evidence.read(path, classes, self.experiment.task.kind)
+        return arrays.read(path, classes, self.experiment.task.kind)
 
 
 def read_run(path: str | Path) -> RunRecord:
@@ -71,10 +71,16 @@ def read_run(path: str | Path) -> RunRecord:
     experiment = _experiment(path, text)
     own = shapes(experiment.task.kind)
     record = RunRecord(
-        path=path, experiment=experiment, experiment_toml=text, state=_json(path / "state.json", own),
-        environment=_json(path / "environment.json", own, missing={}), metrics=_lines(path / "metrics.jsonl", own),
-        steps=_lines(path / "steps.jsonl", own), layers=_json(path / "layers.json", own, missing=None),
-        result=_json(path / "result.json", own, missing=None))
+        path=path,
+        experiment=experiment,
+        experiment_toml=text,
+        state=_json(path / "state.json", own),
+        environment=_json(path / "environment.json", own, missing={}),
+        metrics=_lines(path / "metrics.jsonl", own),
+        steps=_lines(path / "steps.jsonl", own),
+        layers=_json(path / "layers.json", own, missing=None),
+        result=_json(path / "result.json", own, missing=None),
+    )
     if record.state["status"] == "finished" and record.result is None:
         raise damaged(path / "result.json", "missing, though state.json says finished")
     return record
@@ -116,12 +122,16 @@ def _row(path: Path) -> dict[str, Any]:
     last: dict[str, Any] = metrics[-1] if metrics else {"epoch": 0}
     test = (result or last).get("test") or {}
     return {
-        "name": experiment.name, "hash": state["experiment"], "seed": state["seed"], "status": status(state),
+        "name": experiment.name,
+        "hash": state["experiment"],
+        "seed": state["seed"],
+        "status": status(state),
         "epochs": result["epochs"] if result else last["epoch"],
         "test_accuracy": test.get("accuracy"),
         "test_score": f"{score.key} {score.text(test[score.key])}" if test else None,
         "seconds": result["seconds"] if result else last.get("seconds"),
-        "path": path, "problem": "",
+        "path": path,
+        "problem": "",
     }
 
 
@@ -135,7 +145,7 @@ def status(state: Mapping[str, Any]) -> str:
         return str(state["status"])
     pid, heartbeat = state.get("pid"), state.get("heartbeat")
     lives = heartbeat is not None and abs(time.time() - heartbeat) < STALE_SECONDS
-    if os.name == "posix" and pid:                      # elsewhere os.kill(pid, 0) would end the process
+    if os.name == "posix" and pid:  # elsewhere os.kill(pid, 0) would end the process
         lives = _lives(pid)
     return "running" if lives else "stopped, resumable"
 
@@ -146,7 +156,7 @@ def _lives(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass                                            # somebody else's
+        pass  # somebody else's
     return True
 
 

@@ -30,7 +30,7 @@ def correctness(name: str, value: Any, dimensions: int) -> "np.ndarray":
 
     try:
         array = np.asarray(value)
-    except ValueError:                                           # rows of several lengths
+    except ValueError:  # rows of several lengths
         raise BadInput(f"{name}: got rows of different lengths; expected every run on the same images") from None
     if dimensions == 2 and array.ndim == 1:
         array = array[None, :]

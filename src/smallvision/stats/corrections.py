@@ -50,7 +50,7 @@ def holm_factors(p_values: Sequence[float]) -> tuple[float, ...]:
     found = [share(f"p_values[{i}]", p) for i, p in enumerate(numbers("p_values", p_values, least=1))]
     factors, largest = [float(len(found))] * len(found), 0.0
     for rank, i in enumerate(sorted(range(len(found)), key=found.__getitem__)):
-        largest = max(largest, (len(found) - rank) * found[i])   # step-down: no p-value overtakes a smaller one
+        largest = max(largest, (len(found) - rank) * found[i])  # step-down: no p-value overtakes a smaller one
         if found[i] > 0:
             factors[i] = largest / found[i]
     return tuple(factors)

@@ -27,9 +27,9 @@ class NetworkDifference:
     accuracy_a: float
     accuracy_b: float
     difference: float
-    center: float                     # the difference with the two imagined images
-    error: float                      # standard error of `center`
-    variance: float                   # of one image's difference, imagined images included
+    center: float  # the difference with the two imagined images
+    error: float  # standard error of `center`
+    variance: float  # of one image's difference, imagined images included
     images: int
 
     @property
@@ -66,10 +66,8 @@ def networks(a_right: "np.ndarray", b_right: "np.ndarray") -> NetworkDifference:
     a, b = correctness("a_right", a_right, 2), correctness("b_right", b_right, 2)
     same_images("b_right", b.shape[1], "a_right", a.shape[1])
     s_a, s_b, n = a.shape[0], b.shape[0], a.shape[1]
-    gaps = s_b * a.sum(0, dtype="int64") - s_a * b.sum(0, dtype="int64")                     # S_A S_B times A - B, (N,)
+    gaps = s_b * a.sum(0, dtype="int64") - s_a * b.sum(0, dtype="int64")  # S_A S_B times A - B, (N,)
     total, squares = int(gaps.sum()) / (s_a * s_b), int((gaps * gaps).sum()) / (s_a * s_b) ** 2
     center = total / (n + 2)
     variance = (squares + 2) / (n + 2) - center**2
-    return NetworkDifference(
-        float(a.mean()), float(b.mean()), total / n, center, sqrt(variance / (n + 2)), variance, n
-    )
+    return NetworkDifference(float(a.mean()), float(b.mean()), total / n, center, sqrt(variance / (n + 2)), variance, n)

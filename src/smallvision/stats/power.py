@@ -14,15 +14,15 @@ from smallvision.errors import BadInput
 from smallvision.stats.arguments import inside, real, share, whole
 from smallvision.stats.seeds import Spread, least_error
 
-_ENDLESS = 10**9                                              # seeds or images that are as good as without end
+_ENDLESS = 10**9  # seeds or images that are as good as without end
 
 
 @dataclass(frozen=True)
 class Needed:
     """What would tell the difference. None: no number of them would do alone, or the question is not about them."""
 
-    seeds: int | None                 # seeds a side, on the same test images
-    images: int | None                # test images, with the same runs (a side, for published figures)
+    seeds: int | None  # seeds a side, on the same test images
+    images: int | None  # test images, with the same runs (a side, for published figures)
     together: tuple[int, int] | None  # (seeds a side, test images), only where neither would do alone
 
 
@@ -78,9 +78,9 @@ def mcnemar_power(only_a: float, only_b: float, images: int, level: float = 0.05
     tail = inside("level", level, 0.05) / 2
     if b + c == 0:
         return 0.0
-    discordant = np.arange(int(binom.ppf(1e-13, n, b + c)), int(binom.isf(1e-13, n, b + c)) + 1)       # (M,)
+    discordant = np.arange(int(binom.ppf(1e-13, n, b + c)), int(binom.isf(1e-13, n, b + c)) + 1)  # (M,)
     most = binom.ppf(tail, discordant, 0.5)
-    most -= binom.cdf(most, discordant, 0.5) > tail                        # the most of the fewer side that rejects
+    most -= binom.cdf(most, discordant, 0.5) > tail  # the most of the fewer side that rejects
     towards = b / (b + c)
     found = binom.cdf(most, discordant, towards) + binom.sf(discordant - most - 1, discordant, towards)
     return float((binom.pmf(discordant, n, b + c) * np.where(most >= 0, found, 0.0)).sum())
@@ -110,12 +110,12 @@ def paired_images(
     BadInput : an argument out of range.
     """
     z, target = _normal(power, level)
-    mcnemar_power(only_a, only_b, 1, level)                                                 # refuses what it refuses
+    mcnemar_power(only_a, only_b, 1, level)  # refuses what it refuses
     if only_a == only_b:
         return None
     s, d = only_a + only_b, only_a - only_b
     connor = (z * sqrt(s) + target * sqrt(max(s - d * d, 0.0))) ** 2 / d**2
-    if connor * s > 1e5:                            # so many discordant images: the exact test needs 0.3 % more at most
+    if connor * s > 1e5:  # so many discordant images: the exact test needs 0.3 % more at most
         return max(ceil(connor), more_than + 1)
     return _least(lambda n: mcnemar_power(only_a, only_b, n, level) >= power, more_than + 1, max(int(connor), 1))
 
@@ -182,7 +182,7 @@ def recipe_power(
     if v == 0:
         return float(distance > float(norm.isf(tail)) * least_error(images))
     degrees = v * v / (v_a**2 / (s_a - 1) + v_b**2 / (s_b - 1) + v_images**2 / (images - 1))
-    if degrees > 1e5:                                                                   # the normal to seven digits
+    if degrees > 1e5:  # the normal to seven digits
         edge, center = float(norm.isf(tail)), distance / sqrt(v)
         return float(norm.sf(edge - center) + norm.cdf(-edge - center))
     edge, center = float(t.isf(tail, degrees)), distance / sqrt(v)

@@ -47,7 +47,7 @@ def images_right(accuracy: str | Decimal | SupportsFloat, images: int) -> tuple[
     exact = printed * n
     right = int(exact.to_integral_value())
     digits = -min(int(printed.as_tuple().exponent), 0)
-    if abs(exact - right) <= n * Decimal(5).scaleb(-digits - 1):                       # half a unit of the last digit
+    if abs(exact - right) <= n * Decimal(5).scaleb(-digits - 1):  # half a unit of the last digit
         return right, None
     return right, (
         f"{printed.scaleb(2):f} % of {n} images would be {exact.normalize():f} images, which is no whole number; "
@@ -137,10 +137,10 @@ def _variance(x: int, m: int, y: int, n: int, d: float) -> float:
     where they would leave it, which stays exact where the cubic's closed form loses its digits: near 0 and 1. (In
     statsmodels up to 0.15 that form has a slip, its issue 10269; its score interval is off in the third digit.)
     """
-    if 2 * (x + y) > m + n:                                            # count errors: small shares keep their digits
+    if 2 * (x + y) > m + n:  # count errors: small shares keep their digits
         x, y, d = m - x, n - y, -d
     low, high = max(0.0, -d), min(1.0, 1.0 - d)
-    q = (x + y - m * d) / (m + n)                                           # right when d = 0, and near it otherwise
+    q = (x + y - m * d) / (m + n)  # right when d = 0, and near it otherwise
     for _ in range(200):
         if not low < q < high:
             q = (low + high) / 2

@@ -58,10 +58,10 @@ if TYPE_CHECKING:
 class Spread:
     """Where two recipes' results scatter: variances of a correctness (0 or 1), each at least 0."""
 
-    seeds_a: float                    # var(a): a seed's accuracy, were there images without end
+    seeds_a: float  # var(a): a seed's accuracy, were there images without end
     seeds_b: float
-    images: float                     # var(u - v): an image's difference, were there seeds without end
-    noise_a: float                    # var(e): what is left, image by seed
+    images: float  # var(u - v): an image's difference, were there seeds without end
+    noise_a: float  # var(e): what is left, image by seed
     noise_b: float
 
 
@@ -72,8 +72,8 @@ class RecipeDifference:
     accuracy_a: float
     accuracy_b: float
     difference: float
-    error: float                      # sqrt(V), the standard error
-    degrees: float                    # Satterthwaite's degrees of freedom
+    error: float  # sqrt(V), the standard error
+    degrees: float  # Satterthwaite's degrees of freedom
     seeds_a: int
     seeds_b: int
     images: int
@@ -137,7 +137,7 @@ def recipes(a_right: "np.ndarray", b_right: "np.ndarray") -> RecipeDifference:
         raise BadInput("a_right, b_right: got 1 image; expected at least 2")
     variance_a, residual_a = _table(a)
     variance_b, residual_b = _table(b)
-    gaps = s_b * a.sum(0, dtype="int64") - s_a * b.sum(0, dtype="int64")                     # S_A S_B times A - B, (N,)
+    gaps = s_b * a.sum(0, dtype="int64") - s_a * b.sum(0, dtype="int64")  # S_A S_B times A - B, (N,)
     total, squares = int(gaps.sum()), int((gaps * gaps).sum())
     variance_images = (n * squares - total * total) / (n * (n - 1) * (s_a * s_b) ** 2)
     # from here on in units of D's variance; whole numbers up to here, so that a zero is a zero

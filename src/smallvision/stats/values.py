@@ -28,8 +28,8 @@ class ValueDifference:
     error: float
     degrees: float
     images: int
-    variance: float                   # of one image's difference, where the networks are taken as they are
-    spread: Spread | None             # where recipes scatter; None where the networks are taken as they are
+    variance: float  # of one image's difference, where the networks are taken as they are
+    spread: Spread | None  # where recipes scatter; None where the networks are taken as they are
 
     @property
     def p(self) -> float:
@@ -66,13 +66,15 @@ def recipes(a: "np.ndarray", b: "np.ndarray") -> ValueDifference:
         raise BadInput("a, b: got 1 seed; expected at least 2, else nothing says how much a seed changes")
     v_a, r_a = _table(a)
     v_b, r_b = _table(b)
-    gaps = a.mean(0) - b.mean(0)                                                             # (N,)
+    gaps = a.mean(0) - b.mean(0)  # (N,)
     v_images = max(0.0, float(gaps.var(ddof=1)) / n - r_a / (s_a * n) - r_b / (s_b * n))
     v = v_a / s_a + v_b / s_b + v_images
     squared = (v_a / s_a) ** 2 / (s_a - 1) + (v_b / s_b) ** 2 / (s_b - 1) + v_images**2 / (n - 1)
     spread = Spread(max(0.0, v_a - r_a / n), max(0.0, v_b - r_b / n), v_images * n, r_a, r_b)
     degrees = v * v / squared if squared > 0 else inf
-    return ValueDifference(float(a.mean()), float(b.mean()), float(gaps.mean()), sqrt(v), degrees, n, float(gaps.var(ddof=1)), spread)
+    return ValueDifference(
+        float(a.mean()), float(b.mean()), float(gaps.mean()), sqrt(v), degrees, n, float(gaps.var(ddof=1)), spread
+    )
 
 
 def networks(a: "np.ndarray", b: "np.ndarray") -> ValueDifference:
@@ -90,7 +92,9 @@ def networks(a: "np.ndarray", b: "np.ndarray") -> ValueDifference:
     same_images("b", b.shape[1], "a", a.shape[1])
     gaps = a.mean(0) - b.mean(0)
     n, variance = len(gaps), float(gaps.var(ddof=1))
-    return ValueDifference(float(a.mean()), float(b.mean()), float(gaps.mean()), sqrt(variance / n), n - 1, n, variance, None)
+    return ValueDifference(
+        float(a.mean()), float(b.mean()), float(gaps.mean()), sqrt(variance / n), n - 1, n, variance, None
+    )
 
 
 def _table(values: "np.ndarray") -> tuple[float, float]:
@@ -106,7 +110,9 @@ def _numbers(name: str, value: Any) -> "np.ndarray":
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):
-        raise BadInput(f"{name}: got no array of numbers; expected (runs, images), every run on the same images") from None
+        raise BadInput(
+            f"{name}: got no array of numbers; expected (runs, images), every run on the same images"
+        ) from None
     array = array[None] if array.ndim == 1 else array
     if array.ndim != 2 or array.shape[1] < 2 or not array.size:
         raise BadInput(f"{name}: got shape {array.shape}; expected (runs, images) with at least two images")

@@ -25,7 +25,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, SupportsFloat
 
 from smallvision.errors import BadInput
-from smallvision.runs.measures import Measure
+from smallvision.metrics.metric import Measure
 from smallvision.stats import values, wording
 from smallvision.stats.arguments import correctness, inside, same_images
 from smallvision.stats.corrections import holm, holm_factors
@@ -38,7 +38,7 @@ from smallvision.stats.seeds import recipes
 if TYPE_CHECKING:
     import numpy as np
 
-ENOUGH_SEEDS = 5                      # a side, to speak of recipes
+ENOUGH_SEEDS = 5  # a side, to speak of recipes
 
 Kind = Literal["recipes", "these two trained networks", "these trained networks", "published figures"]
 Outcome = Literal["A is better", "B is better", "not distinguishable"]
@@ -51,15 +51,15 @@ class Comparison:
     kind: Kind
     names: tuple[str, str]
     accuracies: tuple[float, float]
-    difference: float                                             # A - B
-    runs: tuple[int, int]                                         # seeds or runs a side; (0, 0) for published figures
-    images: tuple[int, int]                                       # test images a side (or pairs); the same ones but for published
-    only_right: tuple[int, int] | None                            # images that one alone has, one run a side
+    difference: float  # A - B
+    runs: tuple[int, int]  # seeds or runs a side; (0, 0) for published figures
+    images: tuple[int, int]  # test images a side (or pairs); the same ones but for published
+    only_right: tuple[int, int] | None  # images that one alone has, one run a side
     p: float
-    interval: Callable[[float], tuple[float, float]]              # confidence -> (low, high)
-    needed: Callable[[float, float], Needed]                      # power, level -> what would tell `difference`
+    interval: Callable[[float], tuple[float, float]]  # confidence -> (low, high)
+    needed: Callable[[float, float], Needed]  # power, level -> what would tell `difference`
     notes: tuple[str, ...] = ()
-    measure: Measure | None = None                                # what `accuracies` are, where they are none of images
+    measure: Measure | None = None  # what `accuracies` are, where they are none of images
 
 
 @dataclass(frozen=True)
@@ -69,21 +69,21 @@ class Verdict:
     kind: Kind
     names: tuple[str, str]
     accuracies: tuple[float, float]
-    difference: float                                             # A - B
+    difference: float  # A - B
     interval: tuple[float, float]
-    confidence: float                                             # of the interval, Holm's correction included
+    confidence: float  # of the interval, Holm's correction included
     p: float
-    adjusted_p: float                                             # Holm
-    comparisons: int                                              # in the family that was judged together
+    adjusted_p: float  # Holm
+    comparisons: int  # in the family that was judged together
     level: float
     verdict: Outcome
     runs: tuple[int, int]
     images: tuple[int, int]
     only_right: tuple[int, int] | None
     power: float
-    needed: Needed | None                                         # None where the verdict is "better"
+    needed: Needed | None  # None where the verdict is "better"
     notes: tuple[str, ...]
-    measure: Measure | None                                       # what `accuracies` are, where they are none of images
+    measure: Measure | None  # what `accuracies` are, where they are none of images
 
     @property
     def sentence(self) -> str:
@@ -115,24 +115,44 @@ def compare_runs(a_right: "np.ndarray", b_right: "np.ndarray", names: tuple[str,
     if min(runs) >= ENOUGH_SEEDS and n > 1:
         found = recipes(a, b)
         return Comparison(
-            "recipes", names, (found.accuracy_a, found.accuracy_b), found.difference, runs, (n, n), None, found.p,
+            "recipes",
+            names,
+            (found.accuracy_a, found.accuracy_b),
+            found.difference,
+            runs,
+            (n, n),
+            None,
+            found.p,
             found.interval,
             lambda power, level: recipe_needed(found.spread, found.difference, *runs, n, power, level),
-        )  # fmt: skip
+        )
     if runs == (1, 1):
         only_a, only_b, _ = discordant(a[0], b[0])
         return Comparison(
-            "these two trained networks", names, (float(a.mean()), float(b.mean())), (only_a - only_b) / n, runs,
-            (n, n), (only_a, only_b), mcnemar(only_a, only_b),
+            "these two trained networks",
+            names,
+            (float(a.mean()), float(b.mean())),
+            (only_a - only_b) / n,
+            runs,
+            (n, n),
+            (only_a, only_b),
+            mcnemar(only_a, only_b),
             lambda confidence: paired_interval(only_a, only_b, n, confidence),
             lambda power, level: Needed(None, paired_images(only_a / n, only_b / n, power, level, n), None),
-        )  # fmt: skip
+        )
     some = networks(a, b)
     return Comparison(
-        "these trained networks", names, (some.accuracy_a, some.accuracy_b), some.difference, runs, (n, n), None,
-        some.p, some.interval,
+        "these trained networks",
+        names,
+        (some.accuracy_a, some.accuracy_b),
+        some.difference,
+        runs,
+        (n, n),
+        None,
+        some.p,
+        some.interval,
         lambda power, level: Needed(None, mean_images(some.variance, some.difference, power, level, n), None),
-    )  # fmt: skip
+    )
 
 
 def compare_values(
@@ -169,7 +189,9 @@ def compare_values(
         return Needed(None, mean_images(found.variance, found.difference, power, level, n), None)
 
     means = found.mean_a, found.mean_b
-    return Comparison(kind, names, means, found.difference, runs, (n, n), None, found.p, found.interval, needed, measure=measure)
+    return Comparison(
+        kind, names, means, found.difference, runs, (n, n), None, found.p, found.interval, needed, measure=measure
+    )
 
 
 def compare_published(
@@ -200,11 +222,18 @@ def compare_published(
     (x, note_a), (y, note_b) = images_right(accuracy_a, m), images_right(accuracy_b, n)
     p, q = x / m, y / n
     return Comparison(
-        "published figures", names, (p, q), (x * n - y * m) / (m * n), (0, 0), (m, n), None, score_test(x, m, y, n),
+        "published figures",
+        names,
+        (p, q),
+        (x * n - y * m) / (m * n),
+        (0, 0),
+        (m, n),
+        None,
+        score_test(x, m, y, n),
         lambda confidence: score_interval(x, m, y, n, confidence),
         lambda power, level: Needed(None, _more(published_images(p, q, power, level), min(m, n)), None),
         tuple(f"{name}: {note}" for name, note in zip(names, (note_a, note_b), strict=True) if note),
-    )  # fmt: skip
+    )
 
 
 def judge(comparisons: Sequence[Comparison], level: float = 0.05, power: float = 0.8) -> tuple[Verdict, ...]:
@@ -243,9 +272,25 @@ def _verdict(c: Comparison, adjusted: float, factor: float, family: int, level: 
     needed = c.needed(power, level / factor) if outcome == "not distinguishable" else None
     confidence = 1 - level / factor
     return Verdict(
-        c.kind, c.names, c.accuracies, c.difference, c.interval(confidence), confidence, c.p, adjusted, family, level,
-        outcome, c.runs, c.images, c.only_right, power, needed, c.notes, c.measure,
-    )  # fmt: skip
+        c.kind,
+        c.names,
+        c.accuracies,
+        c.difference,
+        c.interval(confidence),
+        confidence,
+        c.p,
+        adjusted,
+        family,
+        level,
+        outcome,
+        c.runs,
+        c.images,
+        c.only_right,
+        power,
+        needed,
+        c.notes,
+        c.measure,
+    )
 
 
 def _different(names: tuple[str, str]) -> None:

@@ -9,7 +9,7 @@ from math import floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from smallvision.runs.measures import Measure
+    from smallvision.metrics.metric import Measure
     from smallvision.stats.verdict import Verdict
 
 
@@ -78,9 +78,16 @@ def _turned(v: "Verdict") -> "Verdict":
     """The same with the sides exchanged."""
     low, high = v.interval
     return replace(
-        v, names=v.names[::-1], accuracies=v.accuracies[::-1], difference=-v.difference, interval=(-high, -low), verdict="A is better",
-        runs=v.runs[::-1], images=v.images[::-1], only_right=v.only_right and v.only_right[::-1],
-    )  # fmt: skip
+        v,
+        names=v.names[::-1],
+        accuracies=v.accuracies[::-1],
+        difference=-v.difference,
+        interval=(-high, -low),
+        verdict="A is better",
+        runs=v.runs[::-1],
+        images=v.images[::-1],
+        only_right=v.only_right and v.only_right[::-1],
+    )
 
 
 def _claim(v: "Verdict") -> str:
@@ -111,12 +118,16 @@ def _figures(v: "Verdict") -> str:
     else:
         a, b = (_gap(v, mean) for mean in v.accuracies)
         a, gap = f"{v.measure.name} {a}", _gap(v, v.difference)
-    return f"{a} against {b} over {runs}{images} {ALONE.get(_of(v), _of(v))}, a difference of {gap} ({'; '.join(parts)})"
+    return (
+        f"{a} against {b} over {runs}{images} {ALONE.get(_of(v), _of(v))}, a difference of {gap} ({'; '.join(parts)})"
+    )
 
 
 def _gap(v: "Verdict", value: float) -> str:
     """A difference, or the score itself, with the digits that both need."""
-    return points(value, min(v.images)) if v.measure is None or v.measure.share else amount(value, v.measure, v.interval)
+    return (
+        points(value, min(v.images)) if v.measure is None or v.measure.share else amount(value, v.measure, v.interval)
+    )
 
 
 def _of(v: "Verdict") -> str:

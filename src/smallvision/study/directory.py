@@ -55,7 +55,7 @@ class StudyDirectory:
             write_bytes(part / "study.toml", study_to_toml(study).encode())
             directory.write_plan()
             directory.note(status="running", message="")
-            os.rename(part, path)                        # refuses a directory that is there and not empty
+            os.rename(part, path)  # refuses a directory that is there and not empty
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
             raise BadInput(f"{path}: no study directory can be made here: {error.strerror or error}") from None
@@ -66,7 +66,9 @@ class StudyDirectory:
         return directory
 
     @classmethod
-    def reopen(cls, path: Path, lock: int, plan: dict[str, Any], state: dict[str, Any], command: str) -> "StudyDirectory":
+    def reopen(
+        cls, path: Path, lock: int, plan: dict[str, Any], state: dict[str, Any], command: str
+    ) -> "StudyDirectory":
         """Go on with a study that was begun, and whose `hold` this process has."""
         directory = cls(path, lock, plan, {**state, "command": command})
         directory.note(status="running", message="")
@@ -100,4 +102,6 @@ class StudyDirectory:
 
 def hold(path: Path) -> int:
     """Take a study's lock. Raises BadInput if taken."""
-    return take_lock(path, path, "another process is running this study; wait for it", "set SMALLVISION_RUNS to a folder elsewhere")
+    return take_lock(
+        path, path, "another process is running this study; wait for it", "set SMALLVISION_RUNS to a folder elsewhere"
+    )

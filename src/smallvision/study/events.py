@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from smallvision.runs.probes import ProbeRecord
-from smallvision.study.plan import Job, Key, Split
-from smallvision.study.record import StudyRecord
+from smallvision.study.plan.jobs import Job, Key, Split
+from smallvision.study.read import StudyRecord
 
 
 @dataclass(frozen=True)
 class Place:
     """Where and how a study is run. `command` repeats it."""
 
-    folder: Path                           # of the runs
+    folder: Path  # of the runs
     device: str = "auto"
-    root: Path | None = None               # where the data sets are
-    trust_code: bool = False               # whether `kind = "file.py:Net"` may be executed
-    workers: int | None = None             # None: measured
+    root: Path | None = None  # where the data sets are
+    trust_code: bool = False  # whether `kind = "file.py:Net"` may be executed
+    workers: int | None = None  # None: measured
     command: tuple[str, ...] = ()
 
     @property
@@ -42,7 +42,7 @@ class Planned:
 
     path: Path
     rows: tuple[Row, ...]
-    split: Split | None                    # None: nothing is left to be run
+    split: Split | None  # None: nothing is left to be run
     why: str
     notes: tuple[str, ...] = ()
 
@@ -70,9 +70,9 @@ class Moved:
     job: Job
     state: str
     epoch: int = 0
-    share: float = 0.0                     # of its steps that are done
+    share: float = 0.0  # of its steps that are done
     validation: Mapping[str, float] | None = None
-    seconds: float = 0.0                   # in training so far
+    seconds: float = 0.0  # in training so far
     message: str = ""
 
 

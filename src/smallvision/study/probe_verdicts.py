@@ -19,7 +19,11 @@ from smallvision.study.verdicts import Pair, Runs, confounded
 
 OWN = "representation"
 BESIDE = {"pixels": "raw pixels", "pca": "PCA of its size", "untrained": "its untrained encoder"}
-BY = {"knn-cosine": "By nearest neighbours (cosine)", "knn-euclidean": "By nearest neighbours (Euclidean)", "linear": "By the linear probe"}
+BY = {
+    "knn-cosine": "By nearest neighbours (cosine)",
+    "knn-euclidean": "By nearest neighbours (Euclidean)",
+    "linear": "By the linear probe",
+}
 
 Records = Sequence[ProbeRecord]
 
@@ -30,13 +34,15 @@ class Question:
 
     probe: str
     case: str
-    against: str                           # a source of features, or another case
-    of: str                                # "sources" or "cases"
+    against: str  # a source of features, or another case
+    of: str  # "sources" or "cases"
     names: tuple[str, str]
-    right: tuple[np.ndarray, np.ndarray] = field(repr=False)                   # bool (seeds, N) each
+    right: tuple[np.ndarray, np.ndarray] = field(repr=False)  # bool (seeds, N) each
 
 
-def verdicts(study: Study, cases: Mapping[str, Runs], probed: Mapping[str, Records], pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+def verdicts(
+    study: Study, cases: Mapping[str, Runs], probed: Mapping[str, Records], pairs: Sequence[Pair]
+) -> list[dict[str, Any]]:
     """All verdicts by probes, of one family.
 
     Parameters
@@ -57,15 +63,28 @@ def verdicts(study: Study, cases: Mapping[str, Runs], probed: Mapping[str, Recor
     asked += [one for pair in pairs for kind in kinds for one in _between(pair, probed, kind)]
     if not asked:
         return []
-    best_case, best_kind = max(((name, kind) for name in probed for kind in kinds), key=lambda at: chosen_at(probed[at[0]], at[1]))
+    best_case, best_kind = max(
+        ((name, kind) for name in probed for kind in kinds), key=lambda at: chosen_at(probed[at[0]], at[1])
+    )
     found = judge([compare_runs(*one.right, one.names) for one in asked])
     split = next(iter(probed.values()))[0].result["split"]
     out = []
     for one, verdict in zip(asked, found, strict=True):
         beside = confounded(study, cases, (one.case, one.against)) if one.of == "cases" else ""
         told = one.probe == best_kind and (one.of == "cases" or one.case == best_case)
-        out.append({"probe": one.probe, "case": one.case, "against": one.against, "of": one.of, "split": split, **asdict(verdict),
-                    "sentence": _sentence(one.probe, verdict), "confound": beside, "told": told})  # fmt: skip
+        out.append(
+            {
+                "probe": one.probe,
+                "case": one.case,
+                "against": one.against,
+                "of": one.of,
+                "split": split,
+                **asdict(verdict),
+                "sentence": _sentence(one.probe, verdict),
+                "confound": beside,
+                "told": told,
+            }
+        )
     return out
 
 
@@ -87,12 +106,25 @@ def chosen_at(records: Records, kind: str) -> float:
 
 def _beside(name: str, records: Records, kind: str) -> list[Question]:
     """A case's representation against each other source that all its runs have."""
-    there = [source for source in BESIDE if all(source in [one["name"] for one in record.result["sources"]] for record in records)]
+    there = [
+        source
+        for source in BESIDE
+        if all(source in [one["name"] for one in record.result["sources"]] for record in records)
+    ]
     if not _alike(records):
         return []
     own = right(records, OWN, kind)
-    return [Question(kind, name, source, "sources", (f"the representation of {name}", BESIDE[source]), (own, right(records, source, kind)))
-            for source in there]  # fmt: skip
+    return [
+        Question(
+            kind,
+            name,
+            source,
+            "sources",
+            (f"the representation of {name}", BESIDE[source]),
+            (own, right(records, source, kind)),
+        )
+        for source in there
+    ]
 
 
 def _between(pair: Pair, probed: Mapping[str, Records], kind: str) -> list[Question]:

@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from smallvision.answers import Answers, gather
-from smallvision.compared import compare_sides
-from smallvision.confounds import confound, differing
+from smallvision.comparison.confounders import confound, differing
+from smallvision.comparison.predictions import Answers, gather
+from smallvision.comparison.runs import compare_sides
 from smallvision.experiment import Study
-from smallvision.runs.measures import measured
+from smallvision.metrics.metric import measured
 from smallvision.runs.read import RunRecord
 from smallvision.stats.verdict import Verdict, judge
 
 Runs = Sequence[RunRecord]
 Pair = tuple[str, str]
 
-MOST_OF_ANSWER, MOST_OF_OTHERS = 20, 10                      # pictures of each kind of disagreement
+MOST_OF_ANSWER, MOST_OF_OTHERS = 20, 10  # pictures of each kind of disagreement
 
 
 def verdicts(study: Study, cases: Mapping[str, Runs], pairs: Sequence[Pair], split: str) -> list[dict[str, Any]]:
@@ -45,7 +45,9 @@ def verdicts(study: Study, cases: Mapping[str, Runs], pairs: Sequence[Pair], spl
     return [_entry(study, cases, pair, split, verdict) for pair, verdict in zip(pairs, judged, strict=True)]
 
 
-def answer(table: Sequence[Mapping[str, Any]], winner: str, baseline: str, found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def answer(
+    table: Sequence[Mapping[str, Any]], winner: str, baseline: str, found: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """The study's answer in a sentence or two, with the pair and the split that it rests on.
 
     Parameters
@@ -73,11 +75,15 @@ def answer(table: Sequence[Mapping[str, Any]], winner: str, baseline: str, found
 
 def nothing_compared(winner: str, why: str = "") -> dict[str, Any]:
     """The answer of a study in which nothing was compared with the winner, or nothing could be, and why."""
-    sentence = f"The best on validation images is {winner}, and nothing was compared with it{f': {why}' if why else ''}."
+    sentence = (
+        f"The best on validation images is {winner}, and nothing was compared with it{f': {why}' if why else ''}."
+    )
     return {"sentence": sentence, "pair": None, "split": "validation"}
 
 
-def shown(answers: Mapping[str, Answers], told: Mapping[str, Any], pairs: Sequence[Pair]) -> list[tuple[str, Pair, int]]:
+def shown(
+    answers: Mapping[str, Answers], told: Mapping[str, Any], pairs: Sequence[Pair]
+) -> list[tuple[str, Pair, int]]:
     """Whose disagreements are shown as pictures: (split, pair, how many images of each kind), the answer's pair first.
 
     Parameters
@@ -87,7 +93,11 @@ def shown(answers: Mapping[str, Answers], told: Mapping[str, Any], pairs: Sequen
     pairs : the comparisons declared.
     """
     first = [(str(told["split"]), (told["pair"][0], told["pair"][1]), MOST_OF_ANSWER)] if told["pair"] else []
-    rest = [("validation", pair, MOST_OF_OTHERS) for pair in pairs if ("validation", list(pair)) != (told["split"], told["pair"])]
+    rest = [
+        ("validation", pair, MOST_OF_OTHERS)
+        for pair in pairs
+        if ("validation", list(pair)) != (told["split"], told["pair"])
+    ]
     return [one for one in (*first, *rest) if one[0] in answers]
 
 
@@ -101,9 +111,13 @@ def _said(verdict: Mapping[str, Any], before: str) -> dict[str, Any]:
 def _entry(study: Study, cases: Mapping[str, Runs], pair: Pair, split: str, verdict: Verdict) -> dict[str, Any]:
     runs = cases[pair[0]][0], cases[pair[1]][0]
     return {
-        "pair": list(pair), "split": split, **asdict(verdict), "sentence": verdict.sentence,
-        "differing": list(differing(*runs)), "confound": confounded(study, cases, pair),
-    }  # fmt: skip
+        "pair": list(pair),
+        "split": split,
+        **asdict(verdict),
+        "sentence": verdict.sentence,
+        "differing": list(differing(*runs)),
+        "confound": confounded(study, cases, pair),
+    }
 
 
 def confounded(study: Study, cases: Mapping[str, Runs], pair: Pair) -> str:

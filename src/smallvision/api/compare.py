@@ -1,0 +1,81 @@
+"""The notebook's face of comparisons: `compare` and `compare_published`. Imports happen when a call needs them."""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smallvision.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from smallvision.comparison.runs import Compared
+    from smallvision.stats.verdict import Verdict
+
+
+def compare(
+    *paths: Path | str, question: Sequence[str] = (), out: Path | str | None = None, root: Path | str | None = None
+) -> "Compared":
+    """Finished runs of two or more experiments, compared: a verdict for each against the first, and what confounds it.
+
+    Parameters
+    ----------
+    paths : run directories; several seeds of one experiment are one side, and from five a side on recipes are compared.
+    question : keys, or tables of keys, that are meant to differ: ("model",). By default whatever differs, if it is of one table.
+    out : an HTML page to be written, with the images on which the sides disagree.
+    root : where the data sets are, which those images are taken from; by default $SMALLVISION_DATA or the user's cache.
+
+    Raises
+    ------
+    BadInput : see compared.compare.
+    """
+    from smallvision.comparison import runs
+
+    found = runs.compare(paths, question)
+    if out is not None:
+        from smallvision.report.comparison import page
+
+        page.write(found, found.answers, _pictures(found, root), Path(out))
+    return found
+
+
+def _pictures(found: "Compared", root: Path | str | None) -> "dict[tuple[int, int], np.ndarray]":
+    """The images that the page shows, from the first side's data: of every other side those on which the two disagree most clearly."""
+    from smallvision.data import find, load
+
+    kinds = [kind for side in range(1, len(found.sides)) for kind in found.disagreements(side)]
+    ids = [one for kind in kinds for one in found.answers.images(kind.rows)]
+    splits = load.load(found.sides[0].runs[0].experiment.data, Path(root) if root is not None else None)
+    return find.by_id(splits.named()[found.split], dict.fromkeys(ids))
+
+
+def compare_published(a: str | float, b: str | float, images: int) -> "Verdict":
+    """Two published accuracies on so many test images each, unpaired: is the difference more than chance?
+
+    Parameters
+    ----------
+    a, b : in per cent if above 1, else shares; text keeps the digits as they were printed.
+    images : test images, at least 1.
+
+    Raises
+    ------
+    BadInput : no accuracy, or no number of images.
+    """
+    from smallvision.stats import verdict
+
+    shares = [_share(name, value) for name, value in (("A", a), ("B", b))]
+    (found,) = verdict.judge([verdict.compare_published(shares[0], shares[1], images)])
+    return found
+
+
+def _share(name: str, value: str | float) -> Decimal:
+    try:
+        number = Decimal(str(value).strip().removesuffix("%").strip())
+    except InvalidOperation:
+        raise BadInput(
+            f'published figure {name}: got "{value}"; expected an accuracy such as 98.93 (per cent) or 0.9893'
+        ) from None
+    if not 0 <= number <= 100:
+        raise BadInput(f"published figure {name}: got {value}; expected an accuracy from 0 to 100 per cent")
+    return number / 100 if number > 1 or "%" in str(value) else number

@@ -1,0 +1,274 @@
+"""A run in a notebook: its scores, figures (matplotlib's) and tables (lists of dicts), and its model's answers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smallvision.errors import BadInput
+from smallvision.experiment import Experiment, ProbeSpec
+from smallvision.experiment.io import typed
+from smallvision.metrics.metric import measure
+from smallvision.runs import probes as probe_files
+from smallvision.runs.probes import ProbeRecord
+from smallvision.runs.read import RunRecord, read_run
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+    from rich.console import Console
+    from torch import Tensor, nn
+
+    from smallvision.inference.pairs import Images
+    from smallvision.training.fingerprint import Arrays
+
+
+class Run:
+    """A run directory, read: figures are matplotlib's, tables are lists of dicts.
+
+    Parameters
+    ----------
+    path : the run directory.
+    module : the person's own network, if the run was made with one passed in from Python.
+
+    Raises
+    ------
+    BadInput : `path` holds no run, or a damaged one.
+    """
+
+    def __init__(self, path: Path | str, module: "nn.Module | None" = None) -> None:
+        self.record: RunRecord = read_run(Path(path))
+        self._module = module
+
+    def __repr__(self) -> str:
+        state = f"{self.record.state['status']}"
+        key, shown = (
+            (of := measure(self.experiment)).key,
+            [split for split in ("test", "validation") if split in self.result],
+        )
+        score = f", {shown[0]} {of.name} {of.number(self.result[shown[0]][key])}{of.unit}" if shown else ""
+        return f"Run({str(self.path)!r}: {state}{score})"
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.record.path
+
+    @property
+    def experiment(self) -> Experiment:
+        """What was run."""
+        return self.record.experiment
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The content of `result.json`; empty while the run is unfinished."""
+        return self.record.result or {}
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """A dict for each epoch."""
+        return self.record.metrics
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """A dict for each layer: type, output shape, parameters, multiply-adds, receptive field, bytes."""
+        return self.record.layers["rows"] if self.record.layers else []
+
+    def curves(self) -> "Figure":
+        """Loss and score (accuracy, or mean squared error) over epochs."""
+        from smallvision.report.run import figures
+
+        return figures.curves(self.record.metrics, figures.loss_name(self.experiment), measure(self.experiment))
+
+    def confusion(self) -> "Figure":
+        """The confusion matrix of the test split (of the validation split where there is no test split)."""
+        from smallvision.report.run import figures
+
+        return figures.confusion(self._of("classify")["confusion"], self.result["classes"])
+
+    def mistakes(self, n: int = 20, confident: bool = False) -> "Figure":
+        """The first `n` images (at most 20) that were taken for another class, or the `n` most confident of these."""
+        from smallvision.report.run import figures
+        from smallvision.tasks.classification import galleries
+
+        tiles = galleries.tiles(self._of("classify"), self.result["classes"], "confident" if confident else "mistake")[
+            :n
+        ]
+        if not tiles:
+            raise BadInput(f"{self.path}: there are no mistakes to show")
+        return figures.gallery([tile.pixels for tile in tiles], [tile.caption for tile in tiles])
+
+    def confused(self) -> list[dict[str, Any]]:
+        """A dict for each pair of classes that was confused, most often first."""
+        from smallvision.report.run import tables
+
+        return tables.confused(self._of("classify")["confusion"], self.result["classes"])
+
+    def reconstructions(self, n: int = 10, worst: bool = False) -> "Figure":
+        """Of an autoencoder: the first `n` images (at most 20) above what it makes of them, or the `n` it does worst."""
+        from smallvision.report.run import figures
+        from smallvision.tasks.reconstruction import section
+
+        found = section.stacks(self._of("reconstruct"), self.result["classes"], "worst" if worst else "first")[:n]
+        parts = list(zip(*([part for _, part in stack.parts] for stack in found), strict=True))  # a row of images each
+        captions = [*[""] * (len(parts) - 1) * len(found), *(stack.caption for stack in found)]
+        return figures.gallery([pixels for row in parts for pixels in row], captions, columns=len(found))
+
+    def predict(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> Any:
+        """Probabilities (N, K) for pixels (N, C, H, W), uint8 or float in [0, 1]; a list of dicts for image files."""
+        import numpy as np
+        import torch
+
+        from smallvision.inference import predict
+
+        self._refuse_unless("classify", "predict")
+        loaded = predict.load(self.record, self._module, trust_code)
+        if isinstance(images, torch.Tensor | np.ndarray):
+            return predict.predict(loaded, torch.as_tensor(images))
+        return predict.predict_files(loaded, [Path(image) for image in images])
+
+    def encode(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> "np.ndarray":
+        """Representations float32 (N, D) of pixels (N, C, H, W), uint8 or float in [0, 1], or of image files; of a classifier,
+        what its last layer sees."""
+        from smallvision.inference import predict
+
+        loaded = predict.load(self.record, self._module, trust_code)
+        return predict.encode(loaded, predict.pixels(loaded, images))
+
+    def reconstruct(
+        self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False
+    ) -> "np.ndarray":
+        """What an autoencoder makes of pixels (N, C, H, W), uint8 or float in [0, 1], or of image files: float32 (N, C, H, W) for
+        pixels in [0, 1], not clamped. Nothing is added to them, whatever the task's noise."""
+        from smallvision.inference import predict
+
+        self._refuse_unless("reconstruct", "reconstruct")
+        loaded = predict.load(self.record, self._module, trust_code)
+        return predict.reconstruct(loaded, predict.pixels(loaded, images), self.experiment.task)
+
+    def same(self, image_a: "Images", image_b: "Images", trust_code: bool = False) -> Any:
+        """Of a verifier: whether two images are of one class.
+
+        Parameters
+        ----------
+        image_a, image_b : an image each: pixels (C, H, W), uint8 or float in [0, 1], or an image file of any size and mode. Or as many
+            of either, to be paired in their order: pixels (N, C, H, W), or a list of files.
+
+        Returns
+        -------
+        dict, or a list of them : `same`, by the threshold of the run; `probability` that they are, calibrated on validation pairs, of
+            which half were; `distance` of the representations; of files that were brought to the model's size and mode also `notes`.
+
+        Raises
+        ------
+        BadInput : a run of another task or unfinished, pixels of another shape, files that are no images.
+        """
+        from smallvision.inference import pairs, predict
+
+        self._refuse_unless("verify", "same")
+        return pairs.same(predict.load(self.record, self._module, trust_code), image_a, image_b, self.verifier)
+
+    @property
+    def verifier(self) -> dict[str, float]:
+        """Of a verifier what makes an answer of a distance or a logit: slope, intercept, threshold, and what they rest on."""
+        self._refuse_unless("verify", "verifier")
+        if not self.result:
+            raise BadInput(
+                f"{self.path}: the run is not finished, so it has no threshold yet; go on with it by --resume"
+            )
+        found: dict[str, float] = self.result["verifier"]
+        return found
+
+    def probe(
+        self,
+        train: int | str | None = None,
+        test: int | str | None = None,
+        kinds: Sequence[str] = ("knn", "linear"),
+        maps: Sequence[str] = ("pca", "tsne"),
+        seed: int = 0,
+        root: Path | str | None = None,
+        trust_code: bool = False,
+        data: "Arrays | None" = None,
+        console: "Console | None" = None,
+    ) -> ProbeRecord:
+        """How good the representation is: simple classifiers on it, and on pixels, PCA and the untrained network beside it.
+
+        What was probed already is shown, not repeated. The run's report is written again, with what was found.
+
+        Parameters
+        ----------
+        train, test : images that classifiers learn from and are judged on, equally many of every class, or "all"; 10,000 and 1,000
+            unless given, or as many as can be equally many of every class. The split is validation where there is no test split,
+            or the run must not meet it.
+        kinds : "knn" (k nearest neighbours, by cosine and by Euclidean distance), "linear" (logistic regression).
+        maps : "pca", "tsne", "umap".
+        seed : which images are drawn, and what is random in a map.
+        root : where the data sets are; by default $SMALLVISION_DATA or the user's cache.
+        trust_code : allow `kind = "file.py:Net"` to execute that file.
+        data : the arrays again, if the run was made with arrays passed in from Python.
+        console : where progress is printed; by default the terminal or notebook.
+
+        Returns
+        -------
+        ProbeRecord : `result` is the content of probe.json, `evidence` the arrays of probe.npz.
+
+        Raises
+        ------
+        BadInput, RunFailed : see probing.probe.
+        """
+        from smallvision.console import probe, run
+        from smallvision.data import load
+        from smallvision.probing import run as probing
+        from smallvision.training.fingerprint import arrays_by_name
+
+        asked = {"train": train, "test": test, "kinds": kinds, "maps": maps, "seed": seed}
+        spec = typed(ProbeSpec, asked, "probe")
+        splits = load.from_arrays(self.experiment.data, arrays_by_name(data)) if data is not None else None
+        passed_in = data is not None or self._module is not None
+        words = () if passed_in else probe_command(self.path, spec, root, trust_code)
+        where = Path(root) if root is not None else None
+        events = probing.probe(self.record, spec, where, self._module, trust_code, words, splits)
+        path, new = probe.follow(events, console or run.Console())
+        if new or not (self.path / "report.html").exists():
+            self.report()
+        return probe_files.read(path)
+
+    @property
+    def probes(self) -> list[ProbeRecord]:
+        """The probes of this run's representation that stand in its directory. Raises BadInput when one is damaged."""
+        return probe_files.standing(self.path)
+
+    def report(self, out: Path | str | None = None) -> Path:
+        """Write the report, by default to `report.html` in the run directory, and return its path."""
+        from smallvision.report.run import page
+
+        return page.write(self.record, Path(out) if out else self.path / "report.html")
+
+    def _of(self, task: str) -> "dict[str, np.ndarray]":
+        """The evidence of a run of that task."""
+        self._refuse_unless(task, "this figure")
+        if self.record.evidence is None:
+            raise BadInput(
+                f"{self.path}: the run is not finished, so there is no evidence yet; go on with it by --resume"
+            )
+        return self.record.evidence
+
+    def _refuse_unless(self, task: str, what: str) -> None:
+        if self.experiment.task.kind != task:
+            has = {
+                "classify": "predict, confusion, mistakes, encode",
+                "reconstruct": "reconstruct, reconstructions, encode",
+                "verify": "same, encode",
+            }
+            own = self.experiment.task.kind
+            raise BadInput(
+                f'{self.path}: {what} is for runs of task.kind = "{task}", and this one is "{own}"; it has {has[own]}'
+            )
+
+
+def probe_command(path: Path, spec: ProbeSpec, root: Path | str | None, trust_code: bool) -> tuple[str, ...]:
+    """The command line that repeats a probe, options at their default left out."""
+    words = ["smallvision", "probe", str(path)]
+    for key, value in spec.canonical().items():
+        words += [f"--{key}", (",".join(value) or "none") if isinstance(value, list) else str(value)]
+    words += ["--root", str(root)] if root is not None else []
+    return (*words, *(["--trust-code"] if trust_code else []))

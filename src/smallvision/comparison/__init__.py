@@ -1,0 +1,1 @@
+"""Compares finished runs from their files alone. No torch."""

@@ -1,0 +1,165 @@
+"""What finished runs answered, image by image and in one order for all of them, from their files alone. No torch.
+
+Images are known by their ids, so runs may have met them in another order, or at another size. Of verifiers it is pair by pair, and of
+the pairs that share no image, which are independent as images are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallvision.errors import BadInput
+from smallvision.metrics.metric import MEASURES, Measure, measure
+from smallvision.runs import arrays
+from smallvision.runs.files import VALIDATION_EVIDENCE
+from smallvision.runs.read import RunRecord
+
+Evidence = Mapping[str, NDArray[Any]]
+PAIR = ("not the same", "the same")  # what a verifier tells apart
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of several sides, each one run or more, to the same images, or to the same pairs of them."""
+
+    split: str  # "test" or "validation"
+    ids: NDArray[np.int64]  # (N, 2), ascending; of pairs (N, 4), of the one image and of the other
+    labels: NDArray[np.int64]  # (N,)
+    classes: tuple[str, ...]
+    predictions: dict[str, NDArray[np.int64]] = field(
+        repr=False
+    )  # side -> (runs, N); empty where nothing is classified
+    measure: Measure = MEASURES["classify"]  # what runs are judged by
+    values: dict[str, NDArray[np.float64]] | None = field(
+        repr=False, default=None
+    )  # side -> (runs, N), a number for each image
+
+    def images(self, rows: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """The ids of the images of some rows, in their order; of a pair both."""
+        return [(content, occurrence) for content, occurrence in self.ids[rows].reshape(-1, 2).tolist()]
+
+    def scores(self, side: str) -> tuple[float, ...]:
+        """Of each run of a side, the mean over the images."""
+        each = self.right(side) if self.values is None else self.values[side]
+        return tuple(float(mean) for mean in each.mean(1))
+
+    def right(self, side: str) -> NDArray[np.bool_]:
+        """Which images each run of a side got right, bool (runs, N)."""
+        found: NDArray[np.bool_] = self.predictions[side] == self.labels
+        return found
+
+
+def gather(sides: Mapping[str, Sequence[RunRecord]], split: str) -> Answers:
+    """The answers of all runs to the images of a split.
+
+    Parameters
+    ----------
+    sides : name -> runs, at least one each, finished and scored on the split (see `common`).
+    split : "test" or "validation".
+
+    Raises
+    ------
+    BadInput : a run without answers to that split, runs on other images or other labels, damaged evidence.
+    """
+    first: Answers | None = None
+    found: dict[str, list[NDArray[Any]]] = {side: [] for side in sides}
+    where = Path()
+    for side, runs in sides.items():
+        for run in runs:
+            arrays, classes = scored(run, split), tuple((run.result or {})["classes"])
+            if measure(run.experiment).of == "pairs":
+                arrays, classes = _of_pairs(run.path, arrays), PAIR
+            order = np.lexsort(arrays["ids"].T)
+            ids, labels = (np.asarray(arrays[key][order], np.int64) for key in ("ids", "labels"))
+            if first is None:
+                first, where = Answers(split, ids, labels, classes, {}, measure(run.experiment)), run.path
+            _refuse_others(run.path, ids, labels, first, where)
+            found[side].append(arrays["predictions" if "predictions" in arrays else first.measure.key][order])
+    if first is None:
+        raise BadInput("compare: got no runs")
+    stacked = {side: np.stack(rows) for side, rows in found.items()}
+    if first.measure.share:
+        return replace(first, predictions={side: rows.astype(np.int64) for side, rows in stacked.items()})
+    return replace(first, values={side: rows.astype(np.float64) for side, rows in stacked.items()})
+
+
+def scored(run: RunRecord, split: str) -> Evidence:
+    """The evidence of a run on a split, whether or not it met another since.
+
+    Returns
+    -------
+    dict : as evidence.npz.
+
+    Raises
+    ------
+    BadInput : it was never scored on that split.
+    """
+    if split not in _splits(run):
+        raise BadInput(f"{run.path}: has no answers to {split} images")
+    if run.evidence is not None and str(run.evidence["split"]) == split:
+        return run.evidence
+    return arrays.read(run.path / VALIDATION_EVIDENCE, len((run.result or {})["classes"]), run.experiment.task.kind)
+
+
+def common(runs: Iterable[RunRecord]) -> str:
+    """The split that all runs were scored on, the test split if there is a choice.
+
+    A run that met the test split after its study keeps what it said of the validation images beside it.
+
+    Raises
+    ------
+    BadInput : there is none.
+    """
+    paths: dict[str, list[Path]] = {"test": [], "validation": []}
+    count = 0
+    for run in runs:
+        count += 1
+        for split in _splits(run):
+            paths[split].append(run.path)
+    for split, there in paths.items():
+        if len(there) == count:
+            return split
+    raise BadInput(
+        f"{paths['validation'][0]}: was scored on validation images, {paths['test'][0]} on test images; compare runs scored on the same"
+    )
+
+
+def _of_pairs(path: Path, arrays: Evidence) -> Evidence:
+    """The ids, labels and predictions of a verifier's pairs that share no image, each pair a row. Raises BadInput where there is none."""
+    if not len(arrays.get("alone_pairs", ())):
+        raise BadInput(
+            f"{path}: has no pairs of images that share none, so that nothing independent can be compared; "
+            "take more images of its smallest class"
+        )
+    pairs, same = arrays["alone_pairs"], arrays["alone_same"]
+    predictions = np.where(arrays["alone_right"] == 1, same, 1 - same)
+    return {"ids": arrays["ids"][pairs].reshape(-1, 4), "labels": same, "predictions": predictions}
+
+
+def _splits(run: RunRecord) -> list[str]:
+    if run.evidence is None:
+        raise BadInput(f"{run.path / 'evidence.npz'}: missing, so nothing is known of single images; run it again")
+    main = str(run.evidence["split"])
+    if main not in ("test", "validation"):
+        raise BadInput(
+            f"{run.path}: was scored on the images it was trained on alone; give it validation images (data.validation = 0.1)"
+        )
+    kept = main == "test" and (run.path / VALIDATION_EVIDENCE).is_file()
+    return [main, "validation"] if kept else [main]
+
+
+def _refuse_others(path: Path, ids: NDArray[np.int64], labels: NDArray[np.int64], first: Answers, where: Path) -> None:
+    """Raise BadInput for another set of images than the first run's, or other labels."""
+    of = first.measure.of
+    if not np.array_equal(ids, first.ids):
+        shared = len(set(map(tuple, ids.tolist())) & set(map(tuple, first.ids.tolist())))
+        raise BadInput(
+            f"{path}: {len(ids):,} {of}, {where} has {len(first.ids):,}, and {shared:,} are the same; "
+            f"accuracies on different {of} cannot be compared"
+        )
+    if not np.array_equal(labels, first.labels):
+        raise BadInput(f"{path}: the same {of} as {where} with other labels; compare runs on the same labels")

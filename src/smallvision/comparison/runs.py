@@ -1,0 +1,121 @@
+"""Finished runs compared honestly, from their files alone: which differences are real, and what else differs. No torch.
+
+Runs of one experiment are one side, whatever their seeds. Every side is compared with the first; the verdict's rule is that of
+`stats/verdict.py`. Images are paired by their ids, so sides may have had them in another order, or at another size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from smallvision.comparison.confounders import confound, differing
+from smallvision.comparison.disagreements import MOST, Disagreement, disagreements
+from smallvision.comparison.predictions import Answers, common, gather
+from smallvision.errors import BadInput
+from smallvision.runs.paths import flat
+from smallvision.runs.read import RunRecord, read_run
+from smallvision.stats.verdict import Comparison, Verdict, compare_runs, compare_values, judge
+
+__all__ = ["Compared", "Side", "compare"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """The runs of one experiment."""
+
+    name: str
+    runs: tuple[RunRecord, ...]
+    scores: tuple[float, ...]  # of each run: accuracy from 0 to 1, or the task's own score
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What `compare` found; `verdicts` and `confounds` go with `sides[1:]`, each against `sides[0]`."""
+
+    split: str  # "test", or "validation" where no test split was met
+    images: int  # or pairs of them, see `answers.measure.of`
+    sides: tuple[Side, ...]
+    answers: Answers  # of every side, image by image
+    differing: tuple[
+        tuple[str, ...], ...
+    ]  # "recipe.epochs: 3 against 2" where the experiments differ, the first's last
+    confounds: tuple[str, ...]  # one line each, empty where only the question differs
+    verdicts: tuple[Verdict, ...]
+
+    def disagreements(self, side: int = 1, most: int = MOST) -> tuple[Disagreement, ...]:
+        """The images on which `sides[side]` and the first side disagree, see `disagreements.disagreements`."""
+        return disagreements(self.answers, self.sides[side].name, self.sides[0].name, most)
+
+
+def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> Compared:
+    """Compare finished runs of two or more experiments.
+
+    Parameters
+    ----------
+    paths : run directories; the experiment of the first is what all others are compared with.
+    question : keys, or tables of keys, that are meant to differ: ("model",), ("recipe.learning_rate",). By default whatever differs
+        is meant, if it is of one table (data, model, task or recipe).
+
+    Raises
+    ------
+    BadInput : a run that is unfinished or given twice, runs of one experiment alone, of other tasks, or on other images.
+    """
+    records = [read_run(Path(path)) for path in paths]
+    _check(records)
+    groups: dict[str, list[RunRecord]] = {}
+    for record in records:
+        groups.setdefault(record.experiment.hash(), []).append(record)
+    if len(groups) < 2:
+        raise BadInput(
+            f"compare: got runs of one experiment alone ({records[0].experiment.name}); give runs of at least two"
+        )
+    named = dict(zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True))
+    answers = gather(named, common(records))
+    first, *others = [Side(name, tuple(runs), answers.scores(name)) for name, runs in named.items()]
+    differ = tuple(differing(side.runs[0], first.runs[0]) for side in others)
+    beside = tuple(confound((side.name, first.name), (side.runs[0], first.runs[0]), question) for side in others)
+    verdicts = judge([compare_sides(answers, side.name, first.name) for side in others])
+    return Compared(answers.split, len(answers.labels), (first, *others), answers, differ, beside, verdicts)
+
+
+def compare_sides(answers: Answers, a: str, b: str) -> Comparison:
+    """Two sides before the verdict: by what each run got right, or by the task's own number for each image."""
+    if answers.values is None:
+        comparison = compare_runs(answers.right(a), answers.right(b), (a, b))
+        return replace(comparison, measure=answers.measure) if answers.measure.of == "pairs" else comparison
+    return compare_values(answers.values[a], answers.values[b], answers.measure, (a, b))
+
+
+def _check(records: Sequence[RunRecord]) -> None:
+    seen: dict[tuple[str, int], Path] = {}
+    for record in records:
+        if record.result is None:
+            raise BadInput(
+                f"{record.path}: the run is not finished, so it cannot be compared; go on with it by --resume"
+            )
+        if record.experiment.task.kind != records[0].experiment.task.kind:
+            raise BadInput(
+                f"{record.path}: its task is {record.experiment.task.kind}, that of {records[0].path} "
+                f"{records[0].experiment.task.kind}; compare runs of one task"
+            )
+        key = record.experiment.hash(), int(record.state["seed"])
+        if key in seen:
+            raise BadInput(
+                f"{record.path}: is the same experiment with the same seed as {seen[key]}, and would count twice; give it once"
+            )
+        seen[key] = record.path
+
+
+def _names(records: Sequence[RunRecord]) -> list[str]:
+    """The experiments' names; where they are alike, with the first key that tells all of them apart, or the hash."""
+    names = [record.experiment.name for record in records]
+    out = []
+    for record, name in zip(records, names, strict=True):
+        alike = [flat(other.experiment.model_dump(mode="json")) for other in records if other.experiment.name == name]
+        own = flat(record.experiment.model_dump(mode="json"))
+        telling = [
+            key for key in own if len({str(one.get(key)) for one in alike}) == len(alike) and len(str(own[key])) <= 20
+        ]
+        told = f"{telling[0]}={own[telling[0]]}" if telling else record.experiment.hash()
+        out.append(name if len(alike) == 1 else f"{name} ({told})")
+    return out

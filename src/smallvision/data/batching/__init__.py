@@ -1,0 +1,1 @@
+"""Batches: which images share a batch, in which order, and how a batch is gathered."""

@@ -1,0 +1,228 @@
+"""A folder of pictures as a source: one sub-folder per class, with or without train, validation and test above them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from smallvision.data.datasets.base import default_root
+from smallvision.data.datasets.source import Block, Pixels, Raw, RawSplit, Rows, same_shape
+from smallvision.data.ids import content_hashes
+from smallvision.data.readers.image_file import read_header, read_image, resized
+from smallvision.errors import BadInput, nearest
+from smallvision.experiment.data import DataSpec
+from smallvision.experiment.text import expanded, writable
+
+_VALIDATION = ("validation", "valid", "val")
+_SPLITS = ("train", *_VALIDATION, "test")
+_TOGETHER = 256  # images in a block, at most
+_BLOCK_BYTES = 1_000_000  # so that little is held beside its final place
+_MADE_HERE = {"mnist-varres": "make it: smallvision data make mnist-varres"}
+
+File = tuple[Path, int]  # a picture and its label
+Header = tuple[bool, int, int]  # whether it is gray, its height and width
+
+
+def read_folder(spec: DataSpec, root: Path | None) -> Raw:
+    """The pictures below `spec.path`; their headers are read now, their pixels later.
+
+    A relative path that is not in the current folder is looked for among the data sets, in `root`. With
+    `spec.skip_bad` every picture is decoded now, too, so that those that cannot be are left out before anything is
+    chosen; their number and the first names stand in the notes.
+
+    Raises
+    ------
+    BadInput : no such folder, a layout that is not understood, a class without pictures, files that are no pictures
+        (how many, and the first).
+    """
+    assert spec.path is not None
+    base = expanded(spec.path)
+    try:
+        return _read(_found(base, root), spec)
+    except OSError as error:  # a folder or sub-folder that may not be looked into, a name too long
+        raise BadInput(f"{error.filename or base}: {error.strerror or error} (data.path)") from None
+
+
+def _found(base: Path, root: Path | None) -> Path:
+    if base.is_dir():
+        return base
+    if base.is_absolute():
+        raise BadInput(f"{base}: no such folder (data.path)")
+    among = default_root() if root is None else expanded(root)
+    if not (among / base).is_dir():
+        cure = f"; {_MADE_HERE[base.name]}" if base.name in _MADE_HERE else ""
+        raise BadInput(f"{base}: no such folder here or in {among} (data.path){cure}")
+    return among / base
+
+
+def _read(base: Path, spec: DataSpec) -> Raw:
+    parts = _parts(base)
+    classes = [folder.name for folder in _folders(parts["train"])]
+    unnamed = [name for name in classes if name != writable(name)]
+    if unnamed:
+        raise BadInput(f"{parts['train']}: the name of class {writable(unnamed[0])} is not UTF-8; rename the folder")
+    if len(classes) < 2:
+        raise BadInput(f"{parts['train']}: has {len(classes)} sub-folders; expected one per class, at least two")
+    files = {name: _files(folder, classes) for name, folder in parts.items()}
+    files, headers, notes = _looked_at(files, spec.skip_bad)
+    missing = set(range(len(classes))) - {label for _, label in files["train"]}
+    if missing:
+        raise BadInput(
+            f'{parts["train"] / classes[min(missing)]}: no file of class "{classes[min(missing)]}" is a readable image'
+        )
+    gray = spec.color == "gray"
+    if spec.color == "auto":
+        gray = all(is_gray for some in headers.values() for is_gray, _, _ in some)
+    splits = {name: _split(files[name], headers[name], gray, spec.size) for name in files}
+    for name in ("validation", "test"):
+        if name in splits:
+            empty = set(range(len(classes))) - set(splits[name].labels.tolist())
+            notes += [f'{parts[name]}: no image of class "{classes[label]}"' for label in sorted(empty)]
+    return Raw(base.name, tuple(classes), splits["train"], splits.get("validation"), splits.get("test"), tuple(notes))
+
+
+def _parts(base: Path) -> dict[str, Path]:
+    """The folder that holds the class folders of each split. A class may itself be called "train"."""
+    folders = {folder.name.lower(): folder for folder in _folders(base)}
+    train = folders.get("train")
+    if train is None:
+        return {"train": base}
+    others = [folder.name for name, folder in folders.items() if name not in _SPLITS]
+    if not _folders(train):
+        return {"train": base}  # pictures straight inside: a class
+    if others:
+        raise BadInput(f'{base}: beside "train" expected only {", ".join(_SPLITS[1:])}; found "{others[0]}"')
+    named = [name for name in _VALIDATION if name in folders]
+    if len(named) > 1:
+        raise BadInput(f'{base}: has both "{named[0]}" and "{named[1]}"; keep one')
+    parts = {"train": train}
+    if named:
+        parts["validation"] = folders[named[0]]
+    if "test" in folders:
+        parts["test"] = folders["test"]
+    return parts
+
+
+def _files(folder: Path, classes: list[str]) -> list[File]:
+    """Every picture below a split's folder with its label, class after class, in natural order."""
+    unknown = [one.name for one in _folders(folder) if one.name not in classes]
+    if unknown:
+        raise BadInput(f"{folder / unknown[0]}: no class of the training images; {nearest(unknown[0], classes)}")
+    stray = [one for one in _visible(folder) if one.is_file()]
+    if stray:
+        raise BadInput(f"{stray[0]}: a file beside the class folders; move it into one, or away")
+    out: list[File] = []
+    for label, name in enumerate(classes):
+        if not (folder / name).is_dir():
+            continue  # noted by the caller; a training folder has them all
+        inside = _visible(folder / name)
+        if not inside:
+            raise BadInput(f'{folder / name}: class "{name}" has no image; add some, or remove the folder')
+        for path in inside:
+            if path.is_dir():
+                raise BadInput(f"{path}: a folder inside a class; expected images only")
+            out.append((path, label))
+    if not out:
+        raise BadInput(f"{folder}: has no images")
+    return out
+
+
+def _looked_at(
+    files: dict[str, list[File]], skip: bool
+) -> tuple[dict[str, list[File]], dict[str, list[Header]], list[str]]:
+    """Files with their headers, and notes; what is no picture is refused, or left out. Raises BadInput."""
+    kept: dict[str, list[File]] = {name: [] for name in files}
+    headers: dict[str, list[Header]] = {name: [] for name in files}
+    bad: list[tuple[Path, BadInput]] = []
+    for name, some in files.items():
+        for path, label in some:
+            try:
+                header = read_header(path)
+                if skip:
+                    _pixels(path, header[0], header[1:])
+            except BadInput as error:
+                bad.append((path, error))
+                continue
+            kept[name].append((path, label))
+            headers[name].append(header)
+        if not kept[name] and skip:
+            raise BadInput(
+                f"{some[0][0].parent.parent}: none of its {len(some):,} files is a readable image; {bad[-1][1]}"
+            )
+    count = sum(map(len, files.values()))
+    if bad and not skip:
+        raise _refused([error for _, error in bad], count)
+    names = ", ".join(writable("/".join(path.parts[-2:])) for path, _ in bad[:5]) + (", ..." if len(bad) > 5 else "")
+    notes = (
+        [f"{len(bad):,} of {count:,} files are no readable images and are left out (data.skip_bad): {names}"]
+        if bad
+        else []
+    )
+    return kept, headers, notes
+
+
+def _refused(errors: list[BadInput], count: int) -> BadInput:
+    number = "1 file is" if len(errors) == 1 else f"{len(errors):,} files are"
+    return BadInput(f"{errors[0]}; {number} bad of {count:,}: data.skip_bad = true goes on without")
+
+
+def _pixels(path: Path, gray: bool, size: tuple[int, int]) -> Pixels:
+    """The pixels (C, H, W) as they are in the file, whose header says `size`."""
+    pixels = read_image(path, "gray" if gray else "rgb")
+    if pixels.shape[1:] != size:
+        found, said = (" x ".join(map(str, shape)) for shape in (pixels.shape[1:], size))
+        raise BadInput(f"{path}: decodes to {found}, and its header says {said}; save it again")
+    return pixels
+
+
+def _split(files: list[File], headers: list[Header], gray: bool, size: tuple[int, int] | None) -> RawSplit:
+    labels = np.array([label for _, label in files], dtype=np.int64)
+    channels = 1 if gray else 3
+    sizes = {(height, width) for _, height, width in headers} if size is None else {size}
+    if len(sizes) == 1:
+        shapes = same_shape(len(files), (channels, *next(iter(sizes))))
+    else:
+        shapes = np.array([(channels, height, width) for _, height, width in headers], dtype=np.int64)
+    hashes = None if size is None else np.zeros(len(files), np.int64)
+
+    def blocks(rows: Rows) -> Iterator[Block]:
+        bad: list[BadInput] = []
+        some: list[int] = []  # of one shape, so far
+        images: list[Pixels] = []
+        for row in rows.tolist():
+            try:
+                pixels = _pixels(files[row][0], gray, headers[row][1:])
+            except BadInput as error:  # the rest is looked at too, so that all are counted
+                bad.append(error)
+                continue
+            if size is not None and hashes is not None:
+                hashes[row] = content_hashes(torch.from_numpy(pixels)[None])[0]
+                pixels = resized(pixels, size)
+            full = len(some) >= _TOGETHER or len(some) * pixels.size >= _BLOCK_BYTES
+            if some and (full or images[0].shape != pixels.shape):
+                yield np.array(some), np.stack(images)
+                some, images = [], []
+            some.append(row)
+            images.append(pixels)
+        if bad:
+            raise _refused(bad, len(rows))
+        if some:
+            yield np.array(some), np.stack(images)
+
+    return RawSplit(labels, shapes, blocks, hashes)
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in _visible(folder) if path.is_dir()]
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sorts "2" before "10", and "a2" before "a10"."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part]

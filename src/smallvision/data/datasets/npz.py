@@ -1,0 +1,87 @@
+""".npz files as a source, read as a stream: nothing is unpickled, and no array is in memory beside its pixels."""
+
+import math
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smallvision.data import memory
+from smallvision.data.datasets.arrays import NAMES, Member, from_mapping
+from smallvision.data.datasets.source import Raw
+from smallvision.errors import BadInput, SmallvisionError
+from smallvision.experiment.data import DataSpec
+from smallvision.experiment.text import expanded
+
+_CURE = "write it again with numpy.savez"
+
+
+def read_npz(spec: DataSpec, root: Path | None) -> Raw:
+    """The arrays in `spec.path`: x_train, y_train, and x_val, y_val, x_test, y_test, classes where there are.
+
+    Raises
+    ------
+    BadInput : missing or damaged, objects (which would have to be unpickled), or as `arrays.from_mapping`.
+    """
+    assert spec.path is not None
+    path = expanded(spec.path)
+    with _opened(path, str(path)) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".npy")]
+    members = {name.removesuffix(".npy"): _member(path, name) for name in names}
+    for name, member in members.items():
+        if not name.startswith("x_") and name in NAMES:
+            memory.require(math.prod(member.shape) * member.dtype.itemsize, member.name, _CURE)
+    return from_mapping(members, path.name)
+
+
+def _member(path: Path, name: str) -> Member:
+    label = f"{path}: {name.removesuffix('.npy')}"
+    with _opened(path, label) as archive, archive.open(name) as file:
+        shape, dtype, offset = _header(file, label)
+        declared = archive.getinfo(name).file_size
+    if declared != offset + math.prod(shape) * dtype.itemsize:
+        raise BadInput(f"{label}: its header says {shape} of {dtype}, and it has {declared - offset:,} bytes; {_CURE}")
+
+    def parts(at_once: int) -> Iterator[NDArray[Any]]:
+        with _opened(path, label) as archive, archive.open(name) as file:
+            file.read(offset)
+            for first in range(0, shape[0], at_once):
+                number = min(at_once, shape[0] - first)
+                data = file.read(number * math.prod(shape[1:]) * dtype.itemsize)
+                yield np.frombuffer(data, dtype=dtype).reshape(number, *shape[1:])
+            file.read(1)  # to the end, so that the check sum is compared
+
+    return Member(label, shape, dtype, parts)
+
+
+@contextmanager
+def _opened(path: Path, label: str) -> Iterator[zipfile.ZipFile]:
+    """The archive; whatever goes wrong while it is open becomes one line that names the array."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except SmallvisionError:
+        raise
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+    except Exception as error:  # zipfile, zlib and numpy meet damaged files with many kinds
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(f"{label}: no readable .npz array ({reason[:100]}); {_CURE}") from None
+
+
+def _header(file: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Shape, type and length of the header of a .npy stream."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise BadInput(f"{label}: holds Python objects, which would have to be unpickled; give numbers")
+    if fortran and len(shape) > 1:
+        raise BadInput(f"{label}: stored column by column; {_CURE} from numpy.ascontiguousarray(x)")
+    if not shape:
+        raise BadInput(f"{label}: a single value; expected an array")
+    return shape, dtype, file.tell()

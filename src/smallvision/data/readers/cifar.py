@@ -1,0 +1,159 @@
+"""CIFAR-10's files, pickled and binary (Krizhevsky 2009, "Learning multiple layers of features from tiny images").
+
+Unpickling runs code that the file names, so a pickle gets to name exactly four things: numpy's ``_reconstruct``,
+``ndarray`` and ``dtype``, and ``_codecs.encode``; and only with the arguments that CIFAR's own files give them.
+"""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from smallvision.data.datasets.source import Block, Pixels, Rows
+from smallvision.errors import BadInput
+
+SHAPE = (3, 32, 32)
+CLASSES = 10
+_PIXELS = 3 * 32 * 32
+_RECORD = 1 + _PIXELS  # binary layout: the label, then red, green, blue planes
+_LARGEST_PICKLE = 64_000_000  # bytes; the real ones have 31 to 45 million
+_RECORDS_AT_ONCE = 1000
+_CURE = "delete it and fetch it again"
+
+
+_NDARRAY = object()  # stands for the class: named by the files, called by nobody
+
+
+def _reconstruct(kind: Any, shape: Any, code: Any) -> Any:
+    if kind is not _NDARRAY or shape != (0,):
+        raise pickle.UnpicklingError("an array that is made in another way than CIFAR's")
+    return np.ndarray.__new__(np.ndarray, (0,), np.uint8)
+
+
+def _dtype(code: Any, *flags: Any) -> Any:
+    if code not in ("u1", b"u1", "|u1", b"|u1"):
+        raise pickle.UnpicklingError(f"numbers of type {code!r}")
+    return np.dtype("u1", False, True)  # a copy: what the file then sets is not set on numpy's own
+
+
+def _encode(text: Any, encoding: Any = "latin1", *rest: Any) -> bytes:
+    if not isinstance(text, str) or encoding not in ("latin1", b"latin1") or rest:
+        raise pickle.UnpicklingError(f"text encoded as {encoding!r}")
+    return text.encode("latin1")
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _dtype,
+    ("_codecs", "encode"): _encode,
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    """Refuses, by name, every global that CIFAR's files do not use."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it names {module}.{name}")
+        return _ALLOWED[module, name]
+
+
+def read_cifar_pickle(path: Path) -> tuple[Pixels, Rows]:
+    """One batch of CIFAR-10 in the Python layout.
+
+    Returns
+    -------
+    pixels (N, 3, 32, 32) uint8 and labels (N,) int64.
+
+    Raises
+    ------
+    BadInput : missing, truncated, damaged, or a pickle that is anything but CIFAR's.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_PICKLE:
+            raise BadInput(f"{path}: {path.stat().st_size:,} bytes are too many for a batch of CIFAR-10; {_CURE}")
+        with path.open("rb") as file:
+            content = _Unpickler(file, encoding="bytes").load()
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+    except BadInput:
+        raise
+    except (EOFError, MemoryError):
+        raise BadInput(f"{path}: a truncated pickle; {_CURE}") from None
+    except Exception as error:  # a damaged pickle can raise almost anything
+        raise BadInput(f"{path}: not a batch of CIFAR-10, refused ({_short(error)}); {_CURE}") from None
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: not a batch of CIFAR-10 (a pickled {type(content).__name__}); {_CURE}")
+    table = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in content.items()}
+    pixels, labels = table.get("data"), table.get("labels")
+    if not _is_batch(pixels):
+        raise BadInput(f'{path}: its "data" is not uint8 (N, {_PIXELS}); {_CURE}')
+    if not isinstance(labels, list) or len(labels) != len(pixels) or not all(type(x) is int for x in labels):
+        raise BadInput(f'{path}: its "labels" are not {len(pixels):,} integers; {_CURE}')
+    return pixels.reshape(-1, *SHAPE), _checked(np.array(labels, dtype=object), path)
+
+
+def read_cifar_binary(path: Path) -> tuple[Pixels, Rows]:
+    """One batch of CIFAR-10 in the binary layout, as `read_cifar_pickle` returns it. Raises BadInput."""
+    labels = binary_labels(path)
+    pixels = np.empty((len(labels), *SHAPE), dtype=np.uint8)
+    for rows, block in binary_blocks(path, np.arange(len(labels))):
+        pixels[rows[0] : rows[-1] + 1] = block
+    return pixels, labels
+
+
+def binary_labels(path: Path) -> Rows:
+    """The labels of a binary batch, each the first byte of its record; the pixels stay on disk. Raises BadInput."""
+    try:
+        size = path.stat().st_size
+        if size % _RECORD or not size:
+            raise BadInput(f"{path}: {size:,} bytes are no whole number of records of {_RECORD:,}; {_CURE}")
+        labels = np.memmap(path, dtype=np.uint8, mode="r", shape=(size // _RECORD, _RECORD))[:, 0]
+        return _checked(np.array(labels, dtype=object), path)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+
+
+def binary_blocks(path: Path, rows: Rows) -> Iterator[Block]:
+    """The images of ascending rows of a binary batch, as blocks (n, 3, 32, 32). Raises BadInput."""
+    try:
+        with path.open("rb") as file:
+            first = 0
+            while data := file.read(_RECORDS_AT_ONCE * _RECORD):
+                records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _RECORD)
+                wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(records))]
+                if len(wanted):
+                    yield wanted, records[wanted - first, 1:].reshape(-1, *SHAPE)
+                first += len(records)
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+
+
+def pickle_blocks(path: Path, rows: Rows) -> Iterator[Block]:
+    """The images of ascending rows of a pickled batch, as blocks (n, 3, 32, 32). Raises BadInput."""
+    pixels, _ = read_cifar_pickle(path)
+    for first in range(0, len(rows), _RECORDS_AT_ONCE):
+        some = rows[first : first + _RECORDS_AT_ONCE]
+        yield some, pixels[some]
+
+
+def _is_batch(pixels: Any) -> TypeGuard[Pixels]:
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
+        return False
+    return pixels.shape[1:] == (_PIXELS,) and len(pixels) > 0
+
+
+def _checked(labels: Any, path: Path) -> Rows:
+    wrong = [label for label in labels if not 0 <= label < CLASSES]
+    if wrong:
+        raise BadInput(f"{path}: label {wrong[0]} is out of range (0 to {CLASSES - 1}); {_CURE}")
+    return np.asarray(labels, dtype=np.int64)
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 100 else text[:97] + "..."

@@ -1,0 +1,148 @@
+"""IDX files, raw or gzipped: the format of MNIST (LeCun, Cortes & Burges, "The MNIST database", file format section).
+
+A big-endian header (two zero bytes, type of the numbers, count of dimensions, each dimension), then the numbers.
+Only uint8 is read. A header is never believed about size before the file has been seen to hold that much.
+"""
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedIOBase
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from smallvision.data.datasets.source import Block, Pixels, Rows
+from smallvision.errors import BadInput
+
+_UINT8 = 8
+_BLOCK_BYTES = 4_000_000  # read at a time; bounds what a wrong gzip header can make us hold
+_LARGEST_RATIO = 1100  # deflate cannot shrink below 1/1032
+_CURE = "delete it and fetch it again"
+
+
+@dataclass(frozen=True)
+class Header:
+    """The dimensions of an IDX file, and where its numbers start."""
+
+    shape: tuple[int, ...]
+    offset: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the numbers, header not counted."""
+        return math.prod(self.shape)
+
+
+def read_header(path: Path, dimensions: int) -> Header:
+    """The header of an IDX file of uint8 with that many dimensions, held against the size of the file.
+
+    Raises
+    ------
+    BadInput : not IDX, other numbers or dimensions, a file too short or too long for its header.
+    """
+    with _opened(path) as file:
+        magic = file.read(4)
+        if len(magic) < 4 or magic[:2] != b"\0\0":
+            raise BadInput(f"{path}: not an IDX file (starts with {magic.hex(' ') or 'nothing'}); {_CURE}")
+        if magic[2] != _UINT8 or magic[3] != dimensions:
+            raise BadInput(
+                f"{path}: IDX type {magic[2]} with {magic[3]} dimensions; "
+                f"expected type {_UINT8} (uint8) with {dimensions}"
+            )
+        sizes = file.read(4 * dimensions)
+    if len(sizes) < 4 * dimensions:
+        raise BadInput(f"{path}: ends within its header; {_CURE}")
+    shape = tuple(int(size) for size in np.frombuffer(sizes, dtype=">u4"))
+    header = Header(shape, 4 + 4 * dimensions)
+    if 0 in shape:
+        raise BadInput(f"{path}: holds no images or labels (its header says {_times(shape)}); {_CURE}")
+    on_disk = path.stat().st_size
+    if _zipped(path):
+        if header.bytes > on_disk * _LARGEST_RATIO:
+            raise BadInput(f"{path}: its header says {_times(shape)}, too many for {on_disk:,} gzipped bytes; {_CURE}")
+    elif on_disk != header.offset + header.bytes:
+        raise BadInput(
+            f"{path}: its header says {_times(shape)}, so {header.offset + header.bytes:,} bytes, "
+            f"and it has {on_disk:,}; {_CURE}"
+        )
+    return header
+
+
+def blocks(path: Path, header: Header, rows: Rows) -> Iterator[Block]:
+    """The images of ascending rows as blocks (n, 1, H, W). A file is read to its end, where gzip has its check sum.
+
+    Raises
+    ------
+    BadInput : truncated, damaged, or longer than its header says.
+    """
+    count, height, width = header.shape
+    at_once = max(1, _BLOCK_BYTES // (height * width))
+    with _opened(path) as file:
+        file.read(header.offset)
+        for first in range(0, count, at_once):
+            number = min(at_once, count - first)
+            data = np.frombuffer(_exactly(file, number * height * width, path), dtype=np.uint8)
+            wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + number)]
+            if len(wanted):
+                images = data.reshape(number, 1, height, width)
+                yield wanted, images if len(wanted) == number else images[wanted - first]
+        if file.read(1):
+            raise BadInput(f"{path}: longer than its header says ({_times(header.shape)}); {_CURE}")
+
+
+def read_idx(path: Path, dimensions: int = 3) -> Pixels:
+    """A whole IDX file of uint8, raw or gzipped.
+
+    Parameters
+    ----------
+    path : the file; gzip is recognised by its content, not by its name.
+    dimensions : 3 for images (N, H, W), 1 for labels (N,).
+
+    Raises
+    ------
+    BadInput : missing, not IDX, truncated, damaged or too long.
+    """
+    header = read_header(path, dimensions)
+    out = bytearray()
+    with _opened(path) as file:
+        file.read(header.offset)
+        while len(out) < header.bytes:
+            out += _exactly(file, min(_BLOCK_BYTES, header.bytes - len(out)), path)
+        if file.read(1):
+            raise BadInput(f"{path}: longer than its header says ({_times(header.shape)}); {_CURE}")
+    return np.frombuffer(out, dtype=np.uint8).reshape(header.shape)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BufferedIOBase]:
+    """The file's content, unzipped; whatever goes wrong while it is open becomes one line."""
+    try:
+        with gzip.open(path) if _zipped(path) else path.open("rb") as file:
+            yield cast(BufferedIOBase, file)
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise BadInput(f"{path}: damaged gzip data ({error}); {_CURE}") from None
+    except EOFError:
+        raise BadInput(f"{path}: truncated gzip data; {_CURE}") from None
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+
+
+def _zipped(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _exactly(file: BufferedIOBase, count: int, path: Path) -> bytes:
+    data = file.read(count)
+    if len(data) < count:
+        raise BadInput(f"{path}: truncated ({count - len(data):,} bytes or more are missing); {_CURE}")
+    return data
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(f"{size:,}" for size in shape)

@@ -1,0 +1,224 @@
+"""MNIST at several resolutions, as a folder of images: each digit scaled and placed at random in an image of some size.
+
+Source: REFERENCE R4.12, whose data have images of 32, 48 and 64 pixels; how large the digits are in them is not
+published. Here MNIST's 28x28 pixels are drawn out to a square whose side is uniform from half the image to all of it.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from smallvision.data.datasets import base
+from smallvision.data.datasets.source import Pixels, Rows
+from smallvision.data.readers import idx
+from smallvision.data.seeds import mix, permutation
+from smallvision.errors import BadInput, RunFailed
+from smallvision.runs.files import write_json
+
+NAME = "mnist-varres"
+SIZES = (32, 48, 64)
+SMALLEST, LARGEST = 8, 512  # pixels of a side
+EVERY = 500  # images from one event to the next
+_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What becomes of which digit; all (N,) int64, in the order of MNIST's own numbers.
+
+    Parameters
+    ----------
+    rows : MNIST's numbers, ascending.
+    labels : 0 to 9.
+    sizes : side of the image.
+    sides : side of the digit's square in it.
+    tops, lefts : where that square lies.
+    """
+
+    rows: Rows
+    labels: Rows
+    sizes: Rows
+    sides: Rows
+    tops: Rows
+    lefts: Rows
+
+
+@dataclass(frozen=True)
+class Written:
+    """So many images of all are written."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """The folder stands. `counts`: split -> size -> images of each class, 0 to 9."""
+
+    path: Path
+    counts: dict[str, dict[int, list[int]]]
+
+
+def make(
+    dest: Path | str | None = None,
+    sizes: Sequence[int] = SIZES,
+    train: int | None = None,
+    test: int | None = None,
+    seed: int = 0,
+    root: Path | None = None,
+) -> Iterator[Written | Made]:
+    """Write train/<class>/<number>.png and test/<class>/<number>.png; the folder appears whole or not at all.
+
+    `<number>` is the digit's in MNIST. Each split has as many images of every size as of any other, within each class
+    too (up to one); beside the splits lies about.json, which says how it was made.
+
+    Parameters
+    ----------
+    dest : the new folder; None: mnist-varres among the data sets.
+    sizes : sides of the images in pixels, 8 to 512 each.
+    train, test : images of each split, equally many of each class; None: all that MNIST has.
+    seed : decides which digits, their sizes and places.
+    root : where the data sets are.
+
+    Yields
+    ------
+    Written after every EVERY images; then Made. Closed before that, it leaves nothing behind.
+
+    Raises
+    ------
+    BadInput : `dest` is there already or its parent is not, a size or count that cannot be.
+    RunFailed : the disk is full or refuses; nothing is left behind.
+    """
+    _check(sizes, seed)
+    folder = (base.default_root() if root is None else root) / NAME if dest is None else Path(dest)
+    _refuse_taken(folder, made=dest is None)
+    paths = base.locate("mnist", root)
+    digits = {
+        split: [idx.read_idx(paths[file], n) for file, n in zip(files, (3, 1), strict=True)]
+        for split, files in _FILES.items()
+    }
+    asked = {"train": train, "test": test}
+    plans = {
+        split: plan(labels.astype(np.int64), sizes, asked[split], mix(seed, number), split)
+        for number, (split, (_, labels)) in enumerate(digits.items())
+    }
+    total = sum(len(one.rows) for one in plans.values())
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        done = 0
+        for split, (pixels, _) in digits.items():
+            for label in range(10):
+                (temporary / split / str(label)).mkdir(parents=True)
+            for number, image in enumerate(images(pixels, plans[split])):
+                row, label = plans[split].rows[number], plans[split].labels[number]
+                _save(image, temporary / split / str(label) / f"{row:05d}.png")
+                done += 1
+                if done % EVERY == 0 or done == total:
+                    yield Written(done, total)
+        counts = {split: _counts(plans[split], sizes) for split in plans}
+        numbers = {split: len(one.rows) for split, one in plans.items()}
+        write_json(
+            temporary / "about.json", {"name": NAME, "of": "mnist", "sizes": list(sizes), "seed": seed, **numbers}
+        )
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)  # a temporary folder is its maker's alone
+        _refuse_taken(folder)
+        temporary.rename(folder)
+    except OSError as error:
+        raise RunFailed(f"{folder}: cannot be written ({error.strerror or error}); nothing was left behind") from None
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(temporary)  # gone already when it was renamed
+    yield Made(folder, counts)
+
+
+def plan(labels: Rows, sizes: Sequence[int], count: int | None, seed: int, split: str = "train") -> Plan:
+    """Which digits become images of which size, and where in them they lie.
+
+    Parameters
+    ----------
+    labels : (M,) int64, MNIST's.
+    sizes : sides of the images.
+    count : images in all, equally many of each class (the first classes one more, if need be); None: all digits.
+    seed : decides everything.
+    split : for messages.
+
+    Raises
+    ------
+    BadInput : a class has too few digits.
+    """
+    available = np.bincount(labels, minlength=10)
+    wanted = available if count is None else count // 10 + (np.arange(10) < count % 10)
+    if count is not None and (count < 10 or (wanted > available).any()):
+        most = 10 * int(available.min())
+        raise BadInput(
+            f"--{split} {count:,}: equally many of each of 10 digits are taken; give 10 to {most:,}, or leave it out for "
+            f"all {len(labels):,}"
+        )
+    shuffled = permutation(len(labels), mix(seed, 1))
+    rows = np.concatenate([shuffled[labels[shuffled] == k][:number] for k, number in enumerate(wanted)])
+    chosen = np.asarray(sizes, np.int64)[np.arange(len(rows)) % len(sizes)]  # class after class, size by size in turn
+    order = np.argsort(rows)
+    rows, chosen = rows[order], chosen[order]
+    draws = np.random.PCG64(mix(seed, 2)).random_raw(3 * len(rows)).reshape(3, -1) >> np.uint64(1)
+    smallest = (chosen + 1) // 2
+    sides = smallest + draws[0].astype(np.int64) % (chosen - smallest + 1)
+    tops, lefts = (draw.astype(np.int64) % (chosen - sides + 1) for draw in draws[1:])
+    return Plan(rows, labels[rows], chosen, sides, tops, lefts)
+
+
+def images(digits: Pixels, plan: Plan) -> Iterator[Pixels]:
+    """uint8 (H, W) for each row of a plan: the digit (28, 28) brought to its side, bilinear and antialiased, on black."""
+    from PIL import Image
+
+    for row, size, side, top, left in zip(plan.rows, plan.sizes, plan.sides, plan.tops, plan.lefts, strict=True):
+        image = np.zeros((size, size), np.uint8)
+        drawn = Image.fromarray(digits[row]).resize((int(side), int(side)), Image.Resampling.BILINEAR)
+        image[top : top + side, left : left + side] = np.asarray(drawn)
+        yield image
+
+
+def _check(sizes: Sequence[int], seed: int) -> None:
+    wrong = [size for size in sizes if not SMALLEST <= size <= LARGEST]
+    if wrong or not sizes:
+        raise BadInput(
+            f"--sizes: got {wrong[0] if wrong else 'none'}; expected sides of {SMALLEST} to {LARGEST} pixels, such as 32 48 64"
+        )
+    if len(set(sizes)) < len(sizes):
+        twice = next(size for size in sizes if list(sizes).count(size) > 1)
+        raise BadInput(f"--sizes: {twice} is given twice; keep one")
+    if not 0 <= seed < 2**63:
+        raise BadInput(f"--seed: got {seed}; expected 0 to 2**63 - 1")
+
+
+def _refuse_taken(folder: Path, made: bool = False) -> None:
+    """Raise BadInput unless a folder can be made there; its parent is, where it is `made` among the data sets."""
+    try:
+        if folder.exists() or folder.is_symlink():
+            raise BadInput(f"{folder}: is there already, and nothing is overwritten; remove it, or give another DEST")
+        if made:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        if not folder.parent.is_dir():
+            raise BadInput(f"{folder}: there is no folder {folder.parent}; make it, or give another DEST")
+    except OSError as error:
+        raise BadInput(f"{folder}: no folder can be made here ({error.strerror or error}); give another DEST") from None
+
+
+def _save(image: Pixels, path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(image).save(path, "PNG")
+
+
+def _counts(plan: Plan, sizes: Sequence[int]) -> dict[int, list[int]]:
+    return {size: np.bincount(plan.labels[plan.sizes == size], minlength=10).tolist() for size in sizes}

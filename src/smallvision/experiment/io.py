@@ -1,0 +1,222 @@
+"""Experiments from TOML files and catalog names, with overrides; and back to TOML."""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+from pydantic import ValidationError
+
+from smallvision.errors import BadInput, nearest
+from smallvision.experiment.base import Spec
+from smallvision.experiment.data import DataSpec
+from smallvision.experiment.experiment import Experiment
+from smallvision.experiment.model.encoder import EncoderSpec
+from smallvision.experiment.text import expanded, short, writable
+
+Kind = TypeVar("Kind", bound=Spec)
+LARGEST_FILE = 1_000_000  # bytes; an experiment is a page of text
+
+
+def catalog() -> dict[str, Path]:
+    """Every experiment of the catalog: name and file, in alphabetical order. Its studies are in `named.studies()`."""
+    return {name: path for name, path in entries().items() if "base" not in parsed(path)}
+
+
+def entries() -> dict[str, Path]:
+    """Every file of the catalog by its name, experiments and studies, in alphabetical order."""
+    folder = Path(str(files("smallvision") / "catalog"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(name: str, overrides: Iterable[str] = ()) -> Experiment:
+    """The experiment of a catalog name or a TOML file, changed by overrides.
+
+    Parameters
+    ----------
+    name : a catalog name, or a file when it contains "/" or ends in ".toml".
+    overrides : "key.sub=value" each; a value is TOML (``2``, ``0.1``, ``true``, ``[1, 3]``), else taken as text.
+
+    Raises
+    ------
+    BadInput : unknown name or key, a file that is missing or no TOML, a value of wrong type or range.
+    """
+    return _load(name, map(key_and_value, overrides))
+
+
+def load_giver(encoder: EncoderSpec) -> Experiment:
+    """The experiment whose encoder is taken over, with the settings that `encoder.set` changes. Raises BadInput as `load` does."""
+    return _load(str(encoder.experiment), sorted(encoder.set.items()))
+
+
+def _load(name: str, settings: Iterable[tuple[str, Any]]) -> Experiment:
+    table = read_table(name)
+    if "base" in table:
+        raise BadInput(f"{writable(name)}: is a study (it has a base), and an experiment is wanted here")
+    for key, value in settings:
+        assign(table, key, value)
+    return build(table, name)
+
+
+def read_table(name: str) -> dict[str, Any]:
+    """The raw table behind a catalog name or file. Raises BadInput."""
+    return parsed(located(name))
+
+
+def located(name: str) -> Path:
+    """The file behind a catalog name, or behind the name of a file. Raises BadInput."""
+    if "/" in name or "\\" in name or name.endswith(".toml"):
+        return expanded(name)
+    known = entries()
+    if name not in known:
+        hint = f'{nearest(name, known)} (a file needs a "/" or ".toml")'
+        raise BadInput(f'no experiment named "{writable(name)}" in the catalog; {hint}')
+    return known[name]
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    """The raw table in a TOML file. Raises BadInput."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadInput(f"{path}: larger than {LARGEST_FILE:,} bytes; this is no experiment")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except BadInput:
+        raise
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not UTF-8 text, so not TOML") from None
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror or error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise BadInput(f"{path}: nested too deeply to be an experiment") from None
+    except ValueError:  # Python reads no number of more than 4 300 digits, and no name with a zero byte
+        raise BadInput(
+            f"{path}: has a number of thousands of digits, or is no name of a file; this is no experiment"
+        ) from None
+
+
+def apply(table: dict[str, Any], override: str) -> None:
+    """Set one "key.sub=value" in a raw table, in place; a number in the key indexes a list. Raises BadInput."""
+    assign(table, *key_and_value(override))
+
+
+def key_and_value(override: str) -> tuple[str, Any]:
+    """The two sides of "key.sub=value". Raises BadInput."""
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip() or override != writable(override):
+        raise BadInput(f"override {short(override)}: expected KEY=VALUE in UTF-8, for example recipe.epochs=2")
+    return key.strip(), _value(text)
+
+
+def assign(table: dict[str, Any], key: str, value: Any) -> None:
+    """Set the value at one "key.sub" in a raw table, in place; a number in the key indexes a list. Raises BadInput."""
+    *parents, last = key.split(".")
+    place: Any = table
+    for done, part in enumerate(parents):
+        place = _into(place, part, ".".join(parents[: done + 1]), missing={})
+    if isinstance(place, list):
+        place[_index(place, last, key)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    else:
+        raise BadInput(f"{key}: {'.'.join(parents)} is {short(place)}, not a table")
+
+
+def _into(place: Any, part: str, where: str, missing: Any) -> Any:
+    if isinstance(place, list):
+        return place[_index(place, part, where)]
+    if not isinstance(place, dict):
+        raise BadInput(f"{where}: its parent is {short(place)}, not a table")
+    inner = place.setdefault(part, missing)
+    if isinstance(inner, str):  # schedule = "cosine" is short for { kind = "cosine" }
+        inner = place[part] = {"kind": inner}
+    return inner
+
+
+def _index(place: list[Any], part: str, where: str) -> int:
+    if part not in map(str, range(len(place))):
+        raise BadInput(f"{where}: {short(part)} is no index of this list; expected 0 to {len(place) - 1}")
+    return int(part)
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):  # no TOML, or a number of more digits than Python reads
+        return text.strip()
+
+
+def build(table: dict[str, Any], where: str) -> Experiment:
+    """A typed experiment from a raw table. Raises BadInput with the first error, located."""
+    return typed(Experiment, table, where)
+
+
+def build_data(table: dict[str, Any], where: str) -> DataSpec:
+    """A typed [data] table alone. Raises BadInput as `build` does."""
+    return typed(DataSpec, table, where)
+
+
+def typed(kind: type[Kind], table: dict[str, Any], where: str) -> Kind:
+    """A typed spec from a raw table. Raises BadInput with the first error, located."""
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        raise BadInput(f"{writable(where)}: {' '.join(_first(error).split())}") from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first error as one line: the key, what was found, what would work."""
+    first = error.errors(include_url=False)[0]
+    kind, context = first["type"], first.get("ctx", {})
+    key = ".".join(str(part) for part in _without_tags(first["loc"]))
+    if kind == "unknown_key":
+        return f"unknown key {key + '.' if key else ''}{context['key']}; {context['hint']}"
+    if kind == "union_tag_invalid":
+        tags = [tag.strip().strip("'") for tag in str(context["expected_tags"]).split(",")]
+        return f'{key}.kind: unknown kind "{context["tag"]}"; {nearest(str(context["tag"]), tags)}'
+    if kind == "union_tag_not_found":
+        return f"{key}.kind: missing; every {key.split('.')[-1] or 'table'} says its kind"
+    if kind == "unwritable":
+        return f"{key + '.' if key else ''}{first['msg']}"
+    if kind == "missing":
+        return f"{key}: missing"
+    text = str(first["msg"]).removeprefix("Value error, ")
+    found = first["input"]
+    if kind == "value_error" and not isinstance(found, str | int | float):
+        return f"{key}: {text}" if key else text
+    return f"{key}: got {short(found)}; {text[0].lower()}{text[1:]}"
+
+
+def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:
+    """pydantic puts a union's tag into the location (model, cnn, blocks): take the tags out again."""
+    unions = {"model", "task", "schedule"}
+    out: list[int | str] = []
+    for position, part in enumerate(location):
+        previous = location[position - 1] if position else None
+        after_list_item = position >= 2 and isinstance(previous, int) and location[position - 2] == "augment"
+        if (previous in unions and position <= 2) or after_list_item:
+            continue
+        out.append(part)
+    return out
+
+
+def to_toml(experiment: Experiment) -> str:
+    """The whole experiment as TOML, defaults filled in; `build` reads it back to an equal experiment."""
+    return toml(experiment.model_dump(mode="json", exclude_none=True))
+
+
+def _filled(table: dict[str, Any]) -> dict[str, Any]:
+    inner = {key: _filled(value) if isinstance(value, dict) else value for key, value in table.items()}
+    return {key: value for key, value in inner.items() if value != {}}
+
+
+def toml(table: dict[str, Any]) -> str:
+    """A raw table as TOML, short lists in a line; tables with nothing in them are left out."""
+    text = tomli_w.dumps(_filled(table))
+    return re.sub(r"\[\n((?:    [^\[\]{}\n]+,\n)+)\]", lambda found: f"[{' '.join(found[1].split())[:-1]}]", text)

@@ -1,0 +1,227 @@
+"""A finished run's model, loaded again and asked about new images."""
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from smallvision import nn as networks
+from smallvision.data import readers
+from smallvision.errors import BadInput
+from smallvision.experiment.model.union import CustomSpec
+from smallvision.experiment.task import TaskSpec
+from smallvision.runs.read import RunRecord
+from smallvision.tasks import TASKS, Reconstruct
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in evaluation mode on the CPU, with what its answers mean.
+
+    `any_size`: it learned from images of several sizes, so that every image is taken as it is.
+    """
+
+    model: nn.Module
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    any_size: bool = False
+
+
+def load(record: RunRecord, module: nn.Module | None = None, trust_code: bool = False) -> Loaded:
+    """The selected weights of a finished run, in its network.
+
+    Parameters
+    ----------
+    record : of a finished run.
+    module : the person's own network again, if it was passed in from Python.
+    trust_code : whether the file of `kind = "file.py:Net"` may be executed.
+
+    Raises
+    ------
+    BadInput : the run is unfinished, its weights are missing, damaged or swapped, or do not fit its network.
+    """
+    if record.result is None or record.layers is None:
+        raise BadInput(f"{record.path}: the run is not finished, so it has no model; go on with it by --resume")
+    result, path = record.result, record.path / "model.safetensors"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from None
+    if hashlib.sha256(data).hexdigest() != result["model_sha256"]:
+        raise BadInput(
+            f"{path}: is not the file this run wrote (its sha256 differs from result.json's); restore it, or run again"
+        )
+    channels, height, width = (int(n) for n in record.layers["input"])
+    shape, classes = (channels, height, width), tuple(result["classes"])
+    spec = record.experiment.model
+    if isinstance(spec, CustomSpec) and spec.kind == "custom":
+        if module is None:
+            raise BadInput(f"{record.path}: its network was passed in from Python; pass it again as model=")
+        own = copy.deepcopy(module).cpu()  # its owner keeps it as it is
+        model: nn.Module = networks.adopt(own, shape, len(classes), result["mean"], result["std"])
+    else:
+        model = networks.build(
+            spec, shape, len(classes), result["mean"], result["std"], record.state["seed"], trust_code
+        )
+    try:
+        model.load_state_dict(safetensors.torch.load(data))
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        first = str(error).splitlines()[0]
+        raise BadInput(f"{path}: does not fit the network in experiment.toml: {first}") from None
+    return Loaded(model.eval(), classes, shape, result.get("sizes", 1) > 1)
+
+
+@torch.inference_mode()
+def predict(loaded: Loaded, pixels: Tensor) -> np.ndarray:
+    """Class probabilities of images.
+
+    Parameters
+    ----------
+    pixels : uint8, or floats in [0, 1], (N, C, H, W), of the model's own shape; of any height and width if it learned
+        from several.
+
+    Returns
+    -------
+    np.ndarray : float32 (N, K), rows that sum to one.
+
+    Raises
+    ------
+    BadInput : other shapes, other integers, floats outside [0, 1].
+    """
+    pixels = in_unit(loaded, pixels, "predict")
+    try:
+        parts = [loaded.model(part).float().softmax(1) for part in torch.split(pixels, BATCH)]
+    except (RuntimeError, ValueError) as error:
+        raise _too_small(loaded, pixels, error, "predict") from None
+    return torch.cat(parts).numpy() if parts else np.zeros((0, len(loaded.classes)), np.float32)
+
+
+@torch.inference_mode()
+def encode(loaded: Loaded, pixels: Tensor) -> np.ndarray:
+    """Representations of images: of an autoencoder what it describes an image by, of a classifier what its last layer sees
+    (of a person's own network without a dense layer, its logits).
+
+    Parameters
+    ----------
+    pixels : as of `predict`, at least one image.
+
+    Returns
+    -------
+    np.ndarray : float32 (N, D).
+
+    Raises
+    ------
+    BadInput : as `predict`; no image.
+    """
+    pixels = in_unit(loaded, pixels, "encode")
+    if not len(pixels):
+        raise BadInput("encode: got no image; give at least one")
+    try:
+        parts = [loaded.model.encode(part).float() for part in torch.split(pixels, BATCH)]  # type: ignore[operator]
+    except (RuntimeError, ValueError) as error:
+        raise _too_small(loaded, pixels, error, "encode") from None
+    return torch.cat(parts).numpy()
+
+
+def reconstruct(loaded: Loaded, pixels: Tensor, spec: TaskSpec) -> np.ndarray:
+    """What an autoencoder makes of images.
+
+    Parameters
+    ----------
+    pixels : as of `predict`.
+    spec : the task that it was trained for, which says in what space its output is.
+
+    Returns
+    -------
+    np.ndarray : float32 (N, C, H, W), for pixels in [0, 1], not clamped.
+
+    Raises
+    ------
+    BadInput : other shapes, other integers, floats outside [0, 1]; the network is none.
+    """
+    task = TASKS["reconstruct"](spec)
+    assert isinstance(task, Reconstruct)
+    pixels = in_unit(loaded, pixels, "reconstruct")
+    return torch.cat([task.reconstruct(loaded.model, part) for part in torch.split(pixels, BATCH)]).numpy()
+
+
+def pixels(loaded: Loaded, images: Tensor | np.ndarray | Sequence[str | Path]) -> Tensor:
+    """Pixels (N, C, H, W) as they are, or those of image files, brought to the model's channels and size. Raises BadInput."""
+    if isinstance(images, Tensor | np.ndarray):
+        return torch.as_tensor(images)
+    if not images:
+        return torch.zeros(0, *loaded.shape, dtype=torch.uint8)
+    return torch.cat([_image(loaded, Path(image), loaded.shape[1:]) for image in images])
+
+
+def in_unit(loaded: Loaded, pixels: Tensor, what: str) -> Tensor:
+    """float32 pixels in [0, 1] on the CPU, once their shape is one that the model takes."""
+    own = loaded.shape[:1] if loaded.any_size else loaded.shape
+    if pixels.ndim != 4 or tuple(pixels.shape[1:])[: len(own)] != own:
+        wanted = f"{own[0]}, height, width" if loaded.any_size else ", ".join(map(str, own))
+        raise BadInput(f"{what}: got pixels of shape {tuple(pixels.shape)}; the model takes (N, {wanted})")
+    if pixels.dtype == torch.uint8:
+        pixels = pixels.float() / 255
+    elif not pixels.is_floating_point() or not bool(((pixels >= 0) & (pixels <= 1)).all()):
+        raise BadInput(f"{what}: got {pixels.dtype} pixels; expected uint8, or floats from 0 to 1")
+    return pixels.to("cpu", torch.float32)
+
+
+def _too_small(loaded: Loaded, pixels: Tensor, error: Exception, what: str) -> Exception:
+    """The line for images that a network of any size has no room for; what has another cause stays as it is."""
+    if not loaded.any_size or isinstance(error, torch.OutOfMemoryError):
+        return error
+    high, wide = pixels.shape[2:]
+    return BadInput(f"{what}: images of {high}x{wide} are too small for this network ({str(error).splitlines()[0]})")
+
+
+def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Class and probability for image files of any size and mode; they are brought to the model's channels, and to its size
+    unless it learned from images of several.
+
+    Returns
+    -------
+    list of dict : `image`, `class`, `probability`, and the runner-up as `second`, `second_probability`.
+
+    Raises
+    ------
+    BadInput : a file that is missing, no image, truncated or too large; nothing is answered then.
+    """
+    if not paths:
+        return []
+    images = [_image(loaded, path, None if loaded.any_size else loaded.shape[1:]) for path in paths]
+    probabilities = np.concatenate(
+        [predict(loaded, some) for some in (images if loaded.any_size else [torch.cat(images)])]
+    )
+    rows = []
+    for path, row in zip(paths, probabilities, strict=True):
+        first, second = np.argsort(-row, kind="stable")[:2]
+        rows.append(
+            {
+                "image": str(path),
+                "class": loaded.classes[first],
+                "probability": float(row[first]),
+                "second": loaded.classes[second],
+                "second_probability": float(row[second]),
+            }
+        )
+    return rows
+
+
+def _image(loaded: Loaded, path: Path, size: tuple[int, int] | None) -> Tensor:
+    """uint8 (1, C, H, W) of an image file, in the model's channels, resized unless `size` is None."""
+    channels = loaded.shape[0]
+    if channels not in (1, 3):
+        raise BadInput(f"the model takes images of {channels} channels; image files give 1 or 3")
+    color: Literal["gray", "rgb"] = "gray" if channels == 1 else "rgb"
+    return torch.from_numpy(readers.read_image(path, color, size))[None]

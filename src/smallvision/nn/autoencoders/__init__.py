@@ -1,0 +1,1 @@
+"""Autoencoders: an encoder down to a flat representation, and a decoder that mirrors it."""

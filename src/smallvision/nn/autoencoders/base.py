@@ -1,0 +1,117 @@
+"""What every autoencoder is to the rest of smallvision: pixels to a flat representation, and back to an image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from torch import Tensor, nn
+
+from smallvision.conv.stack import Dense, Flat, Layer, shape_text
+from smallvision.errors import BadInput
+from smallvision.experiment.model.autoencoders import AutoencoderSpec
+from smallvision.nn.autoencoders import decoder
+from smallvision.nn.classifier import parameter_groups
+from smallvision.nn.layers import Standardize
+from smallvision.nn.shapes import Shape
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A layer of an encoder before it is built, and the key of the experiment that decides its size."""
+
+    layer: Layer
+    key: str
+
+
+class Autoencoder(nn.Module):
+    """An encoder and the decoder that mirrors it, for pixels in [0, 1] that it standardises itself; see `MODELS` for those there are.
+
+    What the last activation gives is the reconstruction, in the space of the task's targets: pixels in [0, 1], unless the task's
+    target is "normalized"; then `to_pixels` brings it back.
+
+    Parameters
+    ----------
+    spec : representation, depth, activations, normalisation, initialisation.
+    shape : (C, H, W) of the images.
+    plan : the encoder's layers, the last one of `spec.representation` values; flattening is no layer of its own.
+    mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
+
+    Attributes
+    ----------
+    representation : values that an image is described by, D.
+    variational : whether these are drawn from a normal distribution, see `posterior`.
+    any_size : False: images have one size.
+
+    Raises
+    ------
+    BadInput : an encoder's layer makes more values than it takes, and `spec.overcomplete` is false; the layer is named.
+    """
+
+    any_size: bool = False
+
+    def __init__(
+        self, spec: AutoencoderSpec, shape: Shape, plan: Sequence[Planned], mean: Sequence[float], std: Sequence[float]
+    ) -> None:
+        super().__init__()
+        try:
+            down, up = decoder.steps(shape, flattened([one.layer for one in plan]))
+        except ValueError as error:
+            raise BadInput(f"model: {error}") from None
+        enlarging = decoder.enlarging(down, spec.variational)
+        if enlarging is not None and not spec.overcomplete:
+            raise BadInput(_refusal(spec, down, enlarging, plan))
+        self.representation, self.variational = spec.representation, spec.variational
+        self.standardize = Standardize(mean, std)
+        self.encoder = decoder.encoder(spec, down)  # (B, C, H, W) -> (B, D), or (B, 2 D)
+        self.decoder = decoder.decoder(spec, up, self.encoder)  # (B, D) -> (B, C, H, W)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """The reconstruction (B, C, H, W) of pixels (B, C, H, W) in [0, 1]; of a variational one, that of the mean."""
+        return self.decode(self.encode(pixels))
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """The representation (B, D) of pixels (B, C, H, W) in [0, 1]; of a variational one, its mean."""
+        code: Tensor = self.encoder(self.standardize(pixels))
+        return code[:, : self.representation]
+
+    def posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a variational autoencoder: mean and logarithm of the variance of the representation, (B, D) each."""
+        assert self.variational
+        mean, log_variance = self.encoder(self.standardize(pixels)).chunk(2, 1)
+        return mean, log_variance
+
+    def decode(self, representation: Tensor) -> Tensor:
+        """The image (B, C, H, W) that a representation (B, D) stands for, in the space of the task's targets."""
+        made: Tensor = self.decoder(representation)
+        return made
+
+    def to_pixels(self, standardised: Tensor) -> Tensor:
+        """Standardised pixels (B, C, H, W) back in [0, 1], not clamped."""
+        return standardised * self.standardize.std + self.standardize.mean
+
+    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
+        """What an optimiser takes, as of a classifier: normalisations and biases without weight decay."""
+        return parameter_groups(self, weight_decay)
+
+
+def flattened(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers with a flattening where rows of values begin: before the first dense layer, else at the end."""
+    first = next((place for place, layer in enumerate(layers) if isinstance(layer, Dense)), len(layers))
+    return [*layers[:first], Flat(), *layers[first:]]
+
+
+def _refusal(spec: AutoencoderSpec, down: decoder.Steps, number: int, plan: Sequence[Planned]) -> str:
+    """One line: the key, the layer, what it makes of what, and what would fit."""
+    group, last = down[number], number == len(down) - 1
+    before, after = group[0].before, next(step.after for step in group if step.layer == plan[number].layer)
+    takes, makes = prod(before), prod(after) * (2 if last and spec.variational else 1)
+    both = ", a mean and a variance of each" if last and spec.variational else ""
+    named = plan[number].key
+    most = takes // (makes // after[0])
+    if named == "model.representation" and spec.variational:
+        most = takes // 2  # of a hidden layer between, too, since its width follows
+    return (
+        f"{named}: layer {number + 1} of {len(down)} of the encoder makes {makes:,} values ({shape_text(after)}{both}) of {takes:,} "
+        f"({shape_text(before)}), and none may enlarge; use at most {most:,}, or set model.overcomplete = true"
+    )

@@ -1,0 +1,217 @@
+"""A person's own `nn.Module`: `kind = "file.py:Net"` in an experiment, or a module passed in from Python.
+
+Its source is executed only when the person says so, and its digest is recorded, so that a run knows what it ran.
+"""
+
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from smallvision.errors import BadInput, nearest
+from smallvision.experiment.model.union import CustomSpec
+from smallvision.nn.classifier import Classifier
+from smallvision.nn.layers import Standardize
+from smallvision.nn.shapes import Shape
+
+
+class Adopted(Classifier):
+    """Any module that makes logits of pixels, with standardisation put before it; made by `adopt`.
+
+    Attributes
+    ----------
+    net : the module itself.
+    last : name of the dense layer inside it that is called last, whose input are the features; None without one.
+    notes : what its owner should know about it.
+    """
+
+    def __init__(self, net: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.standardize = Standardize(mean, std)
+        self.net = net
+        self.last: str | None = None
+        self.notes: tuple[str, ...] = ()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.net(self.standardize(pixels))  # (B, K)
+        return logits
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Features (B, D): what the last dense layer is given, flattened; the logits where there is no dense layer."""
+        if self.last is None:
+            return self.forward(pixels).flatten(1)
+        seen: list[Tensor] = []
+        handle = self.net.get_submodule(self.last).register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        try:
+            self(pixels)
+        finally:
+            handle.remove()
+        return seen[-1].flatten(1)  # (B, D)
+
+
+def adopt(
+    module: nn.Module,
+    shape: Shape,
+    classes: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    name: str | None = None,
+) -> Adopted:
+    """Make a person's module one of ours, after one forward pass on two random images.
+
+    Parameters
+    ----------
+    module : takes standardised pixels (B, C, H, W), returns logits (B, K). Its weights are used as they are.
+    shape : (C, H, W) of the images.
+    classes : number of classes, K.
+    mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
+    name : how messages call it; its class name unless given.
+
+    Raises
+    ------
+    BadInput : when the forward pass fails, or gives anything but floating-point logits (2, K).
+    """
+    name = name or type(module).__name__
+    model = Adopted(module, mean, std)
+    if next(module.parameters(), None) is None:
+        raise BadInput(f"model {name}: has no parameters, so there is nothing to train")
+    place = next((t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu"))
+    model.standardize.to(place)
+    pixels = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0)).to(place)
+    called: list[str] = []
+    handles = [
+        part.register_forward_pre_hook(lambda _, __, path=path: called.append(path))
+        for path, part in module.named_modules()
+        if isinstance(part, nn.Linear)
+    ]
+    modes = [(part, part.training) for part in module.modules()]
+    model.eval()  # normalisations keep their statistics, dropout draws nothing
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            output = model(pixels)
+    except Exception as error:  # anything can happen in code that is not ours
+        first = str(error).strip().splitlines()
+        raise BadInput(
+            f"model {name}: its forward fails on images of shape {tuple(pixels.shape)}: "
+            f"{type(error).__name__}: {first[0] if first else ''}"
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+        model.train()
+        for part, mode in modes:
+            part.training = mode
+    if not isinstance(output, Tensor):
+        raise BadInput(
+            f"model {name}: its forward returns {type(output).__name__}; logits of shape (B, {classes}) are needed"
+        )
+    if tuple(output.shape) != (2, classes) or not output.is_floating_point():
+        raise BadInput(
+            f"model {name}: makes {tuple(output.shape)} ({str(output.dtype).removeprefix('torch.')}) of "
+            f"2 images; logits (2, {classes}), one per class, are needed"
+        )
+    model.last = called[-1] if called else None
+    model.notes = tuple(f"model {name}: {note}" for note in _softmaxed(output.float()))
+    return model
+
+
+def _softmaxed(output: Tensor) -> list[str]:
+    """What is to be said when a softmax stands before a loss that applies one: output (2, K)."""
+    one = torch.ones(len(output), device=output.device)
+    if (output >= 0).all() and torch.allclose(output.sum(1), one, atol=1e-4):
+        return [
+            "its outputs sum to one: it seems to end in a softmax, and the loss applies another, which slows "
+            "learning and flattens probabilities; return logits instead"
+        ]
+    if (output <= 0).all() and torch.allclose(output.exp().sum(1), one, atol=1e-4):
+        return [
+            "its outputs are logarithms of probabilities: it seems to end in a log-softmax; the loss applies it "
+            "again, which changes nothing but takes time; return logits instead"
+        ]
+    return []
+
+
+def source_digest(path: str | Path) -> str:
+    """The sha256 of a source file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    BadInput : when the file cannot be read.
+    """
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise BadInput(
+            f"model.kind: cannot read {path}: {error.strerror}; the path is taken from the current folder"
+        ) from error
+
+
+def load_class(spec: CustomSpec) -> type[nn.Module]:
+    """The class that `kind = "file.py:Net"` names. This executes the file: ask for trust before.
+
+    Raises
+    ------
+    BadInput : when the file is missing, is not the one whose digest the experiment has, fails while it is executed, or
+        has no such class.
+    """
+    file, _, name = spec.kind.rpartition(":")
+    digest = source_digest(file)
+    if spec.digest not in (None, digest):
+        raise BadInput(
+            f"model.digest: {file} has changed since the experiment was written (sha256 {digest[:12]}…, "
+            f"expected {str(spec.digest)[:12]}…); bring the old file back, or leave model.digest out"
+        )
+    path = Path(file).resolve()
+    module_name = f"smallvision_custom_{digest[:16]}"
+    source = importlib.util.spec_from_file_location(module_name, path)
+    assert source is not None
+    assert source.loader is not None
+    module = importlib.util.module_from_spec(source)
+    sys.modules[module_name] = module  # dataclasses and the like look their module up there
+    sys.path.insert(0, str(path.parent))  # so that it finds its neighbours, as when it is run itself
+    try:
+        source.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise BadInput(f"model.kind: {file} fails while it is imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    known = [n for n, value in vars(module).items() if inspect.isclass(value) and issubclass(value, nn.Module)]
+    if name not in known:
+        raise BadInput(
+            f'model.kind: {file} has no nn.Module called "{name}"; '
+            f"{nearest(name, known) if known else 'it defines none'}"
+        )
+    found: type[nn.Module] = vars(module)[name]
+    return found
+
+
+def load(
+    spec: CustomSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float], trust_code: bool
+) -> Adopted:
+    """Import, construct with `spec.options`, and adopt; the arguments are those of `nn.build`.
+
+    Raises
+    ------
+    BadInput : without trust, or for any reason of `load_class` and `adopt`.
+    """
+    if spec.kind == "custom":
+        raise BadInput('model.kind: "custom" is for a module passed in from Python; name a file as "FILE.py:CLASS"')
+    if not trust_code:
+        raise BadInput(
+            f"model.kind: {spec.kind} would execute that file on this machine; read it, then add "
+            "--trust-code (in Python: trust_code=True)"
+        )
+    chosen = load_class(spec)
+    try:
+        net = chosen(**spec.options)
+    except Exception as error:
+        raise BadInput(
+            f"model.options: {spec.kind} cannot be made with {spec.options}: {type(error).__name__}: {error}"
+        ) from error
+    return adopt(net, shape, classes, mean, std, spec.kind)

@@ -1,0 +1,81 @@
+"""Maps of the images shown, and how much of the classes is left in two coordinates."""
+
+import importlib.util
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from smallvision.data.load import ImageSet
+from smallvision.data.seeds import mix, permutation
+from smallvision.errors import BadInput
+from smallvision.metrics import neighbours, projections
+from smallvision.probing.neighbours import shrunk
+from smallvision.runs.probe_arrays import THUMBS
+from smallvision.tasks import sample_images
+
+VOTERS = 10
+THUMB_SIDE = 48
+_ON_MAP, _THUMBS = 13, 14  # keep these two draws apart
+
+
+def refuse_missing(kinds: Sequence[str]) -> None:
+    """Raise BadInput for a map whose library is not installed, before anything is computed."""
+    if "umap" in kinds and importlib.util.find_spec("umap") is None:
+        raise BadInput(
+            'maps: "umap" needs umap-learn, which is not installed; pip install "smallvision[maps]", or use tsne'
+        )
+
+
+def chosen(count: int, most: int, seed: int) -> np.ndarray:
+    """Which of `count` images are on the maps: rows int64 (M,), ascending; all of them unless there are more than `most`."""
+    return np.sort(permutation(count, mix(seed, _ON_MAP))[:most])
+
+
+def draw(
+    kind: str, source: str, features: np.ndarray, labels: np.ndarray, seed: int
+) -> tuple[dict[str, Any], np.ndarray]:
+    """One map.
+
+    Parameters
+    ----------
+    features, labels : (M, D) and int64 (M,) of the images on it.
+
+    Returns
+    -------
+    tuple : its entry in probe.json; float32 (M, 2).
+    """
+    began = time.perf_counter()
+    places = projections.project(kind, features, seed)
+    seconds = time.perf_counter() - began
+    return {
+        "kind": kind,
+        "source": source,
+        "images": len(places),
+        "seconds": seconds,
+        "neighbours": vote(places, labels),
+    }, places
+
+
+def vote(places: np.ndarray, labels: np.ndarray) -> float:
+    """Share of images, 0 to 1, that their 10 nearest others on a map classify rightly.
+
+    Parameters
+    ----------
+    places : (M, 2), M >= 2; with fewer than 11 images all others vote.
+    labels : int64 (M,).
+    """
+    count = len(places)
+    k = min(VOTERS, count - 1)
+    near = neighbours.nearest(places, places, k + 1)[1]  # (M, k + 1), itself mostly among them
+    others = near != np.arange(count)[:, None]
+    others[others.all(1), -1] = False  # of images in one place, itself may not be among the nearest
+    return float((neighbours.votes(labels, near[others].reshape(count, k)) == labels).mean())
+
+
+def thumbs(images: ImageSet, on_map: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Pictures for the maps: `map_index`; `thumb_index` int64 (T,) into it, ascending; `thumbs` uint8 (T, C, H, W)."""
+    some = np.sort(permutation(len(on_map), mix(seed, _THUMBS))[:THUMBS])
+    pixels = sample_images.stacked(images, on_map[some])["pixels"]
+    return {"map_index": on_map, "thumb_index": some, "thumbs": shrunk(pixels, THUMB_SIDE)}

@@ -1,0 +1,61 @@
+"""What every page of smallvision has in common: its templates, its mark, and that it replaces nothing but a former page."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smallvision.errors import BadInput
+from smallvision.rendering import embed, format, style
+from smallvision.runs.files import write_bytes
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+GENERATOR = b'<meta name="generator" content="smallvision">'  # in every report, so that it is known again
+
+
+def render(name: str, **values: Any) -> str:
+    """A template, named by its path below the package, filled in; all text is escaped, and what no page may hold is replaced."""
+    unprintable = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
+    return re.sub(unprintable, "\N{REPLACEMENT CHARACTER}", _environment().get_template(name).render(**values))
+
+
+def save(text: str, out: Path) -> Path:
+    """Write a page; the file appears whole or not at all. Raises RunFailed when the disk is full or refuses."""
+    write_bytes(out, text.encode())
+    return out
+
+
+def refuse_to_overwrite(out: Path, own: bool) -> None:
+    """Raise BadInput when `out` is anything but free or a former report; a run's or study's `own` report.html is one."""
+    try:
+        if not out.parent.is_dir():
+            raise BadInput(f"{out}: there is no folder {out.parent}; choose another --out")
+        if not out.exists() or (own and out.is_file()):
+            return
+        if out.is_file():
+            with out.open("rb") as file:
+                if GENERATOR in file.read(10_000):
+                    return
+    except OSError as error:
+        raise BadInput(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from None
+    raise BadInput(f"{out}: is there, and no report of smallvision; nothing is overwritten, choose another --out")
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = Path(__file__).parents[1]  # templates stand beside the code that fills them in
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for write_as in (format.whole, format.percent, format.interval, format.seconds, format.size, format.moment):
+        environment.filters[write_as.__name__] = write_as
+    environment.filters.update(picture=embed.data_uri, brief=style.short)
+    return environment

@@ -1,0 +1,249 @@
+"""Verdicts and the images behind them, as a page shows them: a study's and a comparison's alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smallvision.comparison.disagreements import disagreements
+from smallvision.metrics.metric import MEASURES, Measure
+from smallvision.rendering import embed, style
+from smallvision.report.study import figures
+from smallvision.report.study.figures import FOREST, Difference
+from smallvision.stats.wording import amount, points
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from smallvision.comparison.predictions import Answers
+
+ACCURACY = MEASURES["classify"]
+Pictures = Mapping[tuple[int, int], np.ndarray]
+MOST, OTHERS = 20, 10  # images of each kind: of the answer's pair, of any other
+SHORT = 9  # characters of a name that fits under a picture; longer ones are A and B there
+BETWEEN = 14  # part of an image's width that is left between the two of a pair
+LABEL = 34  # characters of a name in a figure
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the runs of a side say of an image."""
+
+    side: str  # its name, or a letter for it
+    right: int
+    runs: int
+    wrong: str  # the most common wrong answer; "" where there is none
+
+    @property
+    def text(self) -> str:
+        """Beside a mark: "3 of 5 right, seven", or of a single run what it says."""
+        if self.runs == 1:
+            return self.wrong or "right"
+        return f"{self.right} of {self.runs}" + (f", {self.wrong}" if self.wrong else "")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The number that a side has for an image: the mean over its runs."""
+
+    side: str
+    text: str  # "0.00412"
+    better: bool  # than the other side's
+
+
+@dataclass(frozen=True)
+class Disputed:
+    """An image that sides disagree on, or a pair side by side; `pixels` uint8 (C, H, W), None where an image was not kept."""
+
+    pixels: np.ndarray | None
+    label: str
+    said: tuple[Said, ...] | tuple[Measured, ...]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A gallery: the first images of one kind of disagreement."""
+
+    title: str
+    total: int
+    images: tuple[Disputed, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """All kinds of disagreement of one pair on one split."""
+
+    pair: tuple[str, str]
+    split: str
+    letters: tuple[str, str]  # what the sides are called under a picture
+    several: bool  # whether a side has several runs
+    images: int  # of the split; or pairs
+    kinds: tuple[Kind, ...]
+    of: str  # "images", or "pairs"
+    measure: Measure | None = None  # of the number that each image has; None where answers are right or wrong
+
+    @property
+    def missing(self) -> int:
+        """Images that are named and not there to be seen."""
+        return sum(image.pixels is None for kind in self.kinds for image in kind.images)
+
+
+def gallery(answers: "Answers", pair: tuple[str, str], images: Pictures, only_disputes: bool = False) -> Gallery | None:
+    """The images on which two sides disagree.
+
+    Parameters
+    ----------
+    answers : of both sides, else there is None.
+    pair : two sides.
+    images : by id; those that are missing are told without a picture.
+    only_disputes : no more than which images one side alone gets right, and fewer of them.
+    """
+    every = answers.predictions if answers.values is None else answers.values
+    if not set(pair) <= set(every):
+        return None
+    found = disagreements(answers, *pair, OTHERS if only_disputes else MOST)
+    short = all(len(name) <= SHORT for name in pair)
+    letters = pair if short else ("A", "B")
+    kinds = tuple(
+        Kind(one.title, one.total, tuple(_disputed(answers, pair, letters, int(row), images) for row in one.rows))
+        for one in (found[:2] if only_disputes else found)
+    )
+    several = max(len(every[name]) for name in pair) > 1
+    measure = None if answers.values is None else answers.measure
+    return Gallery(pair, answers.split, letters, several, len(answers.labels), kinds, answers.measure.of, measure)
+
+
+def _disputed(
+    answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int, images: Pictures
+) -> Disputed:
+    say = _said if answers.values is None else _measured
+    return Disputed(
+        _picture(answers, row, images),
+        _name(answers.classes, int(answers.labels[row])),
+        say(answers, pair, letters, row),
+    )
+
+
+def _picture(answers: "Answers", row: int, images: Pictures) -> np.ndarray | None:
+    """The image of a row; of a pair both beside each other, with white between them."""
+    found = [images[one] for one in answers.images(np.array([row])) if one in images]
+    if len(found) < answers.ids.shape[1] // 2:
+        return None
+    if len(found) == 1:
+        return found[0]
+    white = np.full((*found[0].shape[:2], -(-found[0].shape[2] // BETWEEN)), 255, np.uint8)
+    return np.concatenate([found[0], *(part for image in found[1:] for part in (white, image))], axis=2)
+
+
+def _measured(answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int) -> tuple[Measured, ...]:
+    assert answers.values is not None
+    means = [float(answers.values[name][:, row].mean()) for name in pair]
+    best = (max if answers.measure.higher else min)(means)
+    return tuple(
+        Measured(letter, answers.measure.text(mean), mean == best) for letter, mean in zip(letters, means, strict=True)
+    )
+
+
+def _said(answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int) -> tuple[Said, ...]:
+    label = int(answers.labels[row])
+    said = []
+    for name, letter in zip(pair, letters, strict=True):
+        predicted = answers.predictions[name][:, row]
+        wrong = predicted[predicted != label]
+        values, counts = np.unique(wrong, return_counts=True)
+        common = _name(answers.classes, int(values[counts.argmax()])) if len(values) else ""
+        said.append(Said(letter, len(predicted) - len(wrong), len(predicted), common))
+    return tuple(said)
+
+
+def _name(classes: Sequence[str], index: int) -> str:
+    return classes[index] if 0 <= index < len(classes) else str(index)
+
+
+def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The verdicts as the page lists them.
+
+    Parameters
+    ----------
+    found : dicts as in study.json: the fields of `stats.verdict.Verdict`, and `split`, `sentence`, `differing`, `confound`.
+
+    Returns
+    -------
+    list of dict : the same with `number` (from 1), `told` (whether one is better), `badge`, `measure` (a Measure); and, the better side
+        first as in the sentence, `minus` ("cnn minus mlp"), `points` ("+2.55", or in the measure's own unit "−0.00041"), `unit`
+        ("points", "" of other measures) and `between` ("2.21 to 2.89").
+    """
+    out = []
+    for number, one in enumerate(found, start=1):
+        told = one["verdict"] != "not distinguishable"
+        turned = one["verdict"] == "B is better"
+        first, second = reversed(one["names"]) if turned else one["names"]
+        low, high = (-end for end in reversed(one["interval"])) if turned else one["interval"]
+        badge = f"{first} is better" if told else "not distinguishable"
+        measure = _measure(one)
+        written = _written(-one["difference"] if turned else one["difference"], low, high, min(one["images"]), measure)
+        out.append(
+            {
+                **one,
+                "number": number,
+                "told": told,
+                "badge": badge,
+                "minus": f"{first} minus {second}",
+                "measure": measure,
+                **written,
+            }
+        )
+    return out
+
+
+def _measure(one: Mapping[str, Any]) -> Measure:
+    """What a verdict of study.json is about: accuracy unless it says something else."""
+    key = (one.get("measure") or {}).get("key")
+    return next((measure for measure in MEASURES.values() if measure.key == key), ACCURACY)
+
+
+def _written(difference: float, low: float, high: float, images: int, measure: Measure) -> dict[str, str]:
+    ends = (difference, low, high)
+    said = [points(value, images) if measure.share else amount(value, measure, (low, high)) for value in ends]
+    gap, *between = (text.replace("-", "−") for text in said)
+    unit = "points" if measure.share else ""
+    return {"points": f"+{gap}" if difference > 0 else gap, "between": " to ".join(between), "unit": unit}
+
+
+def forest(verdicts: Sequence[Mapping[str, Any]]) -> "Markup | None":
+    """Inline SVG of the first FOREST verdicts, of those that `listed` gave; None where there is none."""
+    from markupsafe import Markup
+
+    if not verdicts:
+        return None
+    measure: Measure = verdicts[0]["measure"]
+    lines = []
+    for one in verdicts[:FOREST]:
+        low, high = (measure.scale * end for end in one["interval"])
+        lines.append(
+            Difference(_label(one), measure.scale * one["difference"], low, high, one["told"], one["split"] == "test")
+        )
+    told = "; ".join(
+        f"{one['minus']} on {one['split']} {measure.of} {one['points']} ({one['between']})" for one in verdicts
+    )
+    alt = (
+        f"Differences in {measure.name}{' in percentage points' if measure.share else ''}, with their intervals: {told}"
+    )
+    return Markup(embed.svg(figures.forest(lines, measure), alt, "forest"))
+
+
+def _label(one: Mapping[str, Any]) -> str:
+    first, second = (style.short(name, LABEL) for name in one["names"])
+    apart = " −\n" if len(first) + len(second) > LABEL else " − "
+    return f"{one['number']} · {first}{apart}{second}"
+
+
+def together(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What is to be said of verdicts that were judged as one family, by Holm's correction; None for one alone."""
+    several = [one for one in verdicts if one["comparisons"] > 1]
+    if not several:
+        return None
+    ends = sorted({one["confidence"] for one in several})
+    span = " to ".join(f"{100 * end:.4g}" for end in (ends[:1] if len(ends) == 1 else (ends[0], ends[-1])))
+    return {"count": several[0]["comparisons"], "level": several[0]["level"], "confidence": span}

@@ -1,0 +1,1 @@
+"""Figures of convolution from first principles."""

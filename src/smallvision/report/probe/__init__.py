@@ -1,0 +1,1 @@
+"""The section about probes on the page of a run and on the page of a study."""

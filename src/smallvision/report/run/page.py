@@ -1,0 +1,196 @@
+"""One run, or several, as one HTML file that needs nothing else: it opens without a network, and it prints."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smallvision.errors import BadInput
+from smallvision.metrics.metric import Measure, measure
+from smallvision.rendering.html import GENERATOR, refuse_to_overwrite, render, save
+from smallvision.rendering.svg import inline
+from smallvision.report.probe import section as probe
+from smallvision.report.run import figures, tables
+from smallvision.report.run.series import LOSS, minimised, panels, per_step
+from smallvision.runs import probes
+from smallvision.runs.arrays import SPLITS
+from smallvision.runs.read import RunRecord, status
+from smallvision.tasks.classification import galleries, section
+from smallvision.tasks.reconstruction import section as reconstruction
+from smallvision.tasks.verification import section as verification
+
+__all__ = ["GENERATOR", "page", "page_of_many", "write"]
+
+PARTS = {"classify": section.parts, "reconstruct": reconstruction.parts, "verify": verification.parts}
+BESIDE = {"verify": (verification.AUC,)}  # what else of the epochs is drawn beside the score that a task is judged by
+
+
+def page(record: RunRecord) -> str:
+    """The report of a run as HTML; of an unfinished run, what there is of it, with a banner that says so.
+
+    The same record gives the same bytes, unless the run is still going on.
+
+    Raises
+    ------
+    BadInput : evidence.npz or a probe is damaged.
+    """
+    run = _run(record, "")
+    return render(
+        "report/run/page.html", title=f"{run['name']}, seed {run['seed']}", runs=[run], many=False, score=run["score"]
+    )
+
+
+def page_of_many(records: Sequence[RunRecord]) -> str:
+    """Several runs on one page: a table that puts them side by side, then the report of each.
+
+    Raises
+    ------
+    BadInput : no run given, or evidence.npz or a probe of one is damaged.
+    """
+    if not records:
+        raise BadInput("report: got no run; give at least one run directory")
+    runs = [_run(record, f"r{number}-") for number, record in enumerate(records, start=1)]
+    judged = {run["score"] for run in runs}  # of several tasks: each by its own
+    return render(
+        "report/run/page.html",
+        title=f"{len(runs)} runs",
+        runs=runs,
+        many=True,
+        score=judged.pop() if len(judged) == 1 else "score",
+    )
+
+
+def write(records: RunRecord | Sequence[RunRecord], out: str | Path) -> Path:
+    """Write the report of one run or of several; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    records : one run, or a sequence of them.
+    out : the .html file; a former report is replaced, anything else is not.
+
+    Returns
+    -------
+    Path : `out`.
+
+    Raises
+    ------
+    BadInput : `out` is something else, or in no folder; a run is damaged.
+    RunFailed : the disk is full or refuses.
+    """
+    out = Path(out)
+    refuse_to_overwrite(out, own=isinstance(records, RunRecord) and out == records.path / "report.html")
+    return save(page(records) if isinstance(records, RunRecord) else page_of_many(records), out)
+
+
+def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
+    """All that the template needs of one run; `prefix` keeps its ids apart from other runs' on the page."""
+    result, evidence = record.result, record.evidence
+    now = status(record.state)
+    split = tables.judged(record)
+    run: dict[str, Any] = {
+        "prefix": prefix,
+        "name": record.experiment.name,
+        "about": record.experiment.about,
+        "seed": record.state["seed"],
+        "status": now,
+        "message": record.state.get("message") or "",
+        "toml": record.experiment_toml.strip(),
+        "hash": record.state["experiment"],
+        "command": record.state["command"],
+        "epochs": record.metrics[-1]["epoch"] if record.metrics else 0,
+        "planned": record.experiment.recipe.epochs,
+        "result": result,
+        "scores": tables.scores(record),
+        "split": split,
+        "looks": tables.looks(record),
+        "layers": tables.layers(record.layers) if record.layers else None,
+        "environment": tables.environment(record),
+        "changed": record.experiment.hash() != record.state["experiment"],
+        "without_command": tables.without_command(record),
+        "never": record.experiment.protocol.test == "never",
+        "watched": any(line.get("test") for line in record.metrics),
+        "last": record.metrics[-1] if record.metrics else None,
+    }
+    run["judged"] = next((row for row in run["scores"] if row["split"] == split), None)
+    shown = str(evidence["split"]) if evidence else split or ""
+    run["shown"] = "training" if shown == "train" else shown
+    judge = measure(record.experiment)
+    run["task"], run["score"] = record.experiment.task.kind, judge.name
+    run["ends"], run["alarms"] = _ends(run["last"], judge), _alarms(record.metrics)
+    run.update(_figures(record, prefix), **PARTS[run["task"]](record, prefix, run["shown"]))
+    classes = result["classes"] if result else []
+    run["training"] = galleries.training(evidence, classes) if evidence else []
+    run["panel"] = galleries.panel(evidence) if evidence else []
+    run["probes"] = probe.parts(probes.standing(record.path), prefix, result.get("model_sha256")) if result else []
+    run["sections"] = _sections(run)
+    return run
+
+
+def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
+    """Inline SVG of each figure that there is something to draw for, else None."""
+    result, evidence, split = record.result or {}, record.evidence, tables.judged(record)
+    out: dict[str, Any] = dict.fromkeys(("loss", "curves", "filters"))
+    loss, judge = figures.loss_name(record.experiment), measure(record.experiment)
+    losses = per_step(record.steps)[1]
+    if len(losses):
+        alt = f"Training loss over {len(losses)} steps, from {losses[0]:.3g} to {losses[-1]:.3g}"
+        out["loss"] = inline(
+            figures.loss_curve(record.steps, minimised(record.metrics, judge), loss), alt, prefix + "loss"
+        )
+    if record.metrics:
+        last, beside = record.metrics[-1], BESIDE.get(record.experiment.task.kind, ())
+        ends = [f"{name} {text}" for name, text in _ends(last, judge)]
+        names = ["loss" if one is LOSS else one.name for one in panels(record.metrics, judge, beside)]
+        drawn = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+        drawn = drawn[0].upper() + drawn[1:]
+        alt = f"{drawn} over {last['epoch']} epochs; {judge.name} at the end: {', '.join(ends)}"
+        pca = result[split].get("pca") if split else None
+        mark = (pca["mse"], f"PCA, {pca['components']} components ({split})") if pca else None
+        out["curves_drawn"] = drawn
+        out["curves"] = inline(figures.curves(record.metrics, loss, judge, mark, beside), alt, prefix + "curves")
+    if evidence and evidence.get("filters", np.zeros(0)).size:
+        weights = evidence["filters"]
+        alt = f"The first layer's weights: {len(weights)} pictures of {weights.shape[2]} by {weights.shape[3]} weights"
+        out["filters"] = inline(figures.filters(weights), alt, prefix + "filters")
+        out["filter_channels"] = weights.shape[1]
+    return out
+
+
+def _ends(last: Mapping[str, Any] | None, judge: Measure) -> list[tuple[str, str]]:
+    """Of the last epoch the score of each split that has it, as text."""
+    return [
+        (name, tables.written(judge, last[name][judge.key]))
+        for name in SPLITS
+        if last and judge.key in (last.get(name) or {})
+    ]
+
+
+def _alarms(metrics: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Which epochs in a row had an alarm, "Epochs 2 to 4", and the last one's."""
+    runs: list[list[int]] = []
+    said = {record["epoch"]: record["alarm"] for record in metrics if record.get("alarm")}
+    for epoch in said:
+        if runs and runs[-1][-1] == epoch - 1:
+            runs[-1].append(epoch)
+        else:
+            runs.append([epoch])
+    return [(f"Epoch {one[0]}" if len(one) == 1 else f"Epochs {one[0]} to {one[-1]}", said[one[-1]]) for one in runs]
+
+
+def _sections(run: dict[str, Any]) -> list[tuple[str, str]]:
+    """Anchors and titles of what the page holds, in its order."""
+    every = [
+        ("asked", "What was asked", True),
+        ("training", "Training", True),
+        ("scores", "Scores", run["scores"]),
+        *run["middle"],
+        *probe.sections(run["probes"]),
+        ("data", "Training images", run["training"] or run["panel"]),
+        ("layers", "Layers", run["layers"]),
+        ("filters", "First-layer filters", run["filters"]),
+        ("notes", "Notes", True),
+        ("environment", "Environment", True),
+        ("repeat", "How to repeat it", True),
+    ]
+    return [(run["prefix"] + anchor, title) for anchor, title, there in every if there]

@@ -1,0 +1,268 @@
+"""A study as one HTML page that needs nothing else: the question, the answer, and everything that the answer rests on."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smallvision.errors import BadInput
+from smallvision.experiment import study_to_toml
+from smallvision.metrics.metric import Measure, measure, measured
+from smallvision.rendering import format, html
+from smallvision.report.comparison import verdicts
+from smallvision.report.probe import study
+from smallvision.report.study import cases, curves, figures, probes, reconstructions, samples, trend_figures, verifier
+from smallvision.report.study.cases import Case, Run
+from smallvision.runs.read import read_run, status
+
+if TYPE_CHECKING:
+    from smallvision.comparison.predictions import Answers
+    from smallvision.report.comparison.verdicts import Pictures
+    from smallvision.study.read import StudyRecord
+
+THROUGH = "The same images through each"
+NO_CASE = re.compile(r"(, try \d+$)|(^needed by )")  # what the plan calls a run that is no case's own
+
+
+def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictures") -> str:
+    """The report of a study as HTML; of an unfinished one what there is so far, with a banner that says so.
+
+    The same record gives the same bytes, unless the study is still going on.
+
+    Parameters
+    ----------
+    record : of a study directory.
+    answers : by split, "validation" of all cases and "test" of those that met it; may be empty, then no image is shown.
+    images : id -> uint8 (C, H, W); any may be missing.
+    """
+    result, plan = record.result, record.plan
+    every = _cases(record)
+    one = every[0].measure if every else measure(record.study.base)
+    runs = [run for case in every for run in case.runs]
+    found = verdicts.listed(result.get("verdicts", []))
+    told = result.get("answer") or {}
+    split = str(told.get("split", "validation"))
+    pair = tuple(told["pair"]) if told.get("pair") else None
+    planned = [run for run in _planned(record) if not NO_CASE.search(run.case)]
+    values = {
+        "title": record.study.name,
+        "about": record.study.about,
+        "question": result.get("question", record.study.question),
+        "status": status(record.state),
+        "message": record.state.get("message", ""),
+        "done": sum(run.status == "finished" for run in planned),
+        "planned": len(planned),
+        "waiting": [] if result else [run for run in planned if run.status != "finished"],
+        "missing": _missing(record, every),
+        "answer": told,
+        "split": split,
+        "verdict": next((row for row in found if (tuple(row["pair"]), row["split"]) == (pair, split)), None),
+        "choice": result.get("choice"),
+        "looks": _looks(result, runs),
+        "cases": every,
+        "baseline": result.get("baseline"),
+        "tested": any("test" in case.scores for case in every),
+        "searched": record.study.search is not None,
+        "seeds": sorted({len(case.runs) for case in every}),
+        "verdicts": found,
+        "together": verdicts.together(found),
+        "forest": verdicts.forest(found),
+        "forest_most": figures.FOREST,
+        "galleries": _galleries(result, answers, images),
+        "tries": _tries(plan, every),
+        "search": record.study.search,
+        "sampler": plan["search"]["sampler"],
+        "matched": plan["match"],
+        "match": record.study.match,
+        "plan": plan,
+        "toml": study_to_toml(record.study).strip(),
+        "measure": one,
+        "short": figures.short(one),
+        "runs": runs,
+        "environment": cases.environments(runs),
+        "command": record.state["command"],
+        "hash": record.state["study"],
+        "started": record.state.get("started"),
+        "finished": record.state.get("finished"),
+        "trained": _seconds(runs),
+        "verifier": verifier.best(every, (result.get("choice") or {}).get("winner"), one),
+        **curves.drawn(record, every, one),
+        **_reconstructed(every, one),
+        **probes.probed(record, every),
+    }
+    return html.render("report/study/study.html", **values, sections=_sections(values))
+
+
+def write(
+    record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictures", out: str | Path | None = None
+) -> Path:
+    """Write the report of a study; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    record, answers, images : as for `page`.
+    out : the .html file, by default report.html in the study's directory; a former report is replaced, anything else is not.
+
+    Returns
+    -------
+    Path : where it was written.
+
+    Raises
+    ------
+    BadInput : `out` is something else, or in no folder.
+    RunFailed : the disk is full or refuses.
+    """
+    own = record.path / "report.html"
+    path = own if out is None else Path(out)
+    html.refuse_to_overwrite(path, own=path == own)
+    return html.save(page(record, answers, images), path)
+
+
+def _cases(record: "StudyRecord") -> list[Case]:
+    """The table's cases; before there is a table, those of which a run is finished, as far as they are."""
+    if record.table:
+        marks = {
+            "baseline": record.result.get("baseline"),
+            "best on validation": (record.result.get("choice") or {}).get("winner"),
+        }
+        return [
+            Case(
+                row["case"],
+                tuple(_run(record, row["case"], run["seed"], run["path"], run) for run in row["runs"]),
+                row,
+                tuple(mark for mark, case in marks.items() if case == row["case"]),
+            )
+            for row in record.table
+            if row["runs"]
+        ]
+    finished = [run for run in _planned(record) if run.result and not NO_CASE.search(run.case)]
+    names = dict.fromkeys(run.case for run in finished)
+    return [Case(name, tuple(run for run in finished if run.case == name)) for name in names]
+
+
+def _planned(record: "StudyRecord") -> list[Run]:
+    return (
+        [_run(record, job["case"], job["seed"], job["path"]) for job in record.plan["jobs"]]
+        if not record.result
+        else []
+    )
+
+
+def _run(record: "StudyRecord", case: str, seed: int, path: str, stated: Mapping[str, Any] | None = None) -> Run:
+    where = record.folder / path
+    if not (where / "state.json").exists():
+        gone = "its directory is gone" if stated else ""
+        return Run(case, seed, path, stated=stated or {}, problem=gone)
+    try:
+        return Run(case, seed, path, read_run(where), stated or {})
+    except BadInput as error:
+        return Run(case, seed, path, stated=stated or {}, problem=str(error))
+
+
+def _missing(record: "StudyRecord", every: Sequence[Case]) -> list[str]:
+    """Cases that the study names and of which there is no finished run."""
+    asked = [case.name for case in record.study.case] or [
+        job["case"] for job in record.plan["jobs"] if not NO_CASE.search(job["case"])
+    ]
+    known = {case.name for case in every}
+    return [name for name in dict.fromkeys(asked) if name not in known]
+
+
+def _looks(result: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
+    """Who met the test split, and how often it was looked at."""
+    met = list((result.get("choice") or {}).get("met_test", []))
+    mine = [run for run in runs if run.looks]
+    times = [run.looks or 0 for run in mine]
+    return {
+        "met": met,
+        "runs": len(mine),
+        "total": sum(times),
+        "most": max(times, default=0),
+        "later": [run for run in mine if run.later or run.case not in met],
+    }
+
+
+def _galleries(
+    result: Mapping[str, Any], answers: Mapping[str, "Answers"], images: "Pictures"
+) -> list[verdicts.Gallery]:
+    """Of the answer's pair all kinds of disagreement, of every other declared pair who alone is right."""
+    told = result.get("answer") or {}
+    first = (str(told["split"]), (told["pair"][0], told["pair"][1])) if told.get("pair") else None
+    out = [verdicts.gallery(answers[first[0]], first[1], images)] if first and first[0] in answers else []
+    for a, b in result.get("pairs", []):
+        if "validation" in answers and ("validation", (a, b)) != first:
+            out.append(verdicts.gallery(answers["validation"], (a, b), images, only_disputes=True))
+    return [one for one in out if one is not None]
+
+
+def _tries(plan: Mapping[str, Any], every: Sequence[Case]) -> list[dict[str, Any]]:
+    """The search of each case: its tries in their order, the settings it went on with marked."""
+    taken = {case.name: case.row.get("settings") for case in every}
+    out = []
+    for name in dict.fromkeys(one["case"] for one in plan["search"]["tries"]):
+        rows = [
+            {
+                "number": one["try"] + 1,
+                "settings": cases.written(one["settings"]),
+                "seed": one["seed"],
+                "validation": one["validation"],
+                "score": _score(one["validation"]),
+                "taken": one["settings"] == taken.get(name),
+            }
+            for one in plan["search"]["tries"]
+            if one["case"] == name
+        ]
+        out.append({"case": name, "rows": rows, "best": next((row for row in rows if row["taken"]), None)})
+    return out
+
+
+def _score(found: Mapping[str, Any] | None) -> str:
+    """A try's score with its unit; "" where it failed."""
+    if not found:
+        return ""
+    one = measured(found)
+    return one.number(found[one.key]) + (format.SPACE + one.unit if one.unit else "")
+
+
+def _seconds(runs: Sequence[Run]) -> float:
+    return sum(float(run.result["seconds"]) for run in runs if run.result)
+
+
+def _reconstructed(every: Sequence[Case], one: Measure) -> dict[str, Any]:
+    """What a study of autoencoders has besides: scores beside PCA's, reconstructions, figures over representation size and depth."""
+    if one.share:
+        return {"rows": [], "sheets": [], "new_images": None, "size": None, "depth": None}
+    return {
+        "rows": reconstructions.rows(every),
+        "sheets": reconstructions.sheets(every),
+        "new_images": samples.new_images(every),
+        "size": trend_figures.of_representation(every),
+        "depth": trend_figures.of_depth(every),
+    }
+
+
+def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Anchors and titles of what the page holds, in its order."""
+    images = THROUGH if values["new_images"] else "Reconstructions"
+    every = [
+        ("top", "Answer", True),
+        ("cases", "Cases", values["cases"]),
+        ("reconstructions", images, values["sheets"]),
+        ("verdicts", "Verdicts", values["verdicts"]),
+        ("curves", "Curves", values["curves"]),
+        ("cost", f"{values['short'][0].upper()}{values['short'][1:]} and cost", values["scatter"]),
+        ("size", "Representation size", values["size"]),
+        ("depth", "Depth", values["depth"]),
+        ("probes", study.TITLE, values["probed"]),
+        ("judged", "Verdicts by the probes", values["probe_verdicts"]),
+        ("verifier", "The best verifier", values["verifier"]),
+        ("images", "Where they disagree", values["galleries"]),
+        ("search", "Search", values["searched"]),
+        ("match", "Matched sizes", values["matched"]),
+        ("machine", "Machine", True),
+        ("runs", "Runs", values["runs"] or values["waiting"]),
+        ("asked", "What was asked", True),
+        ("environment", "Environment", values["environment"]),
+        ("repeat", "How to repeat it", True),
+    ]
+    return [(anchor, title) for anchor, title, there in every if there]

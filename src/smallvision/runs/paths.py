@@ -1,0 +1,79 @@
+"""Where a run lives, and what stands there already. No torch."""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from smallvision.errors import BadInput
+from smallvision.experiment import Experiment, to_toml
+from smallvision.experiment.text import expanded
+
+
+def folder() -> Path:
+    """Where runs are kept unless --out says otherwise: $SMALLVISION_RUNS, or ./runs. Raises BadInput for "~nobody"."""
+    return expanded(os.environ.get("SMALLVISION_RUNS") or "runs")
+
+
+def place(experiment: Experiment, seed: int, out: Path | str | None = None, runs: Path | None = None) -> Path:
+    """`out` exactly, or <name>-<hash>-s<seed> under `runs`, by default $SMALLVISION_RUNS or ./runs.
+
+    A leading "~" is the home folder. Raises BadInput for the home folder of nobody.
+    """
+    if out is not None:
+        return expanded(out)
+    return (runs or folder()) / f"{experiment.name}-{experiment.hash()}-s{seed}"
+
+
+def standing(path: Path, experiment: Experiment, seed: int) -> Literal["nothing", "finished", "unfinished"]:
+    """What is at `path`.
+
+    Raises
+    ------
+    BadInput : a file, a directory that is no run, or a run of another experiment or seed; it is left as it is. Or a
+        place that may not be looked at, a link to nowhere, a name too long.
+    """
+    try:
+        if path.is_symlink() and not path.exists():
+            raise BadInput(f"{path}: a link that leads nowhere; choose another --out")
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            return "nothing"
+    except OSError as error:
+        raise BadInput(f"{path}: no run can be here: {error.strerror or error}; choose another --out") from None
+    try:
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        found, status = (state["experiment"], state["seed"]), state["status"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise BadInput(
+            f"{path}: there is something here that is no run directory; nothing is overwritten, choose another --out"
+        ) from None
+    if found != (experiment.hash(), seed):
+        other = "; ".join(
+            _differences(path, experiment)[:3] + ([f"seed: {found[1]} there, {seed} asked"] if found[1] != seed else [])
+        )
+        raise BadInput(f"{path}: holds another run ({other or found[0]}); nothing is overwritten, choose another --out")
+    return "finished" if status == "finished" else "unfinished"
+
+
+def _differences(path: Path, experiment: Experiment) -> list[str]:
+    """The keys in which the experiment at `path` is another one, as "recipe.epochs: 3 there, 2 asked" each."""
+    try:
+        there = flat(tomllib.loads((path / "experiment.toml").read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
+        return []
+    asked = flat(tomllib.loads(to_toml(experiment)))
+    keys = [
+        key
+        for key in sorted({*there, *asked})
+        if key not in ("name", "about", "minutes") and there.get(key) != asked.get(key)
+    ]
+    return [f"{key}: {there.get(key, 'nothing')} there, {asked.get(key, 'nothing')} asked" for key in keys]
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """{"recipe": {"epochs": 2}} -> {"recipe.epochs": 2}, lists by their indices."""
+    if not isinstance(value, dict | list):
+        return {prefix: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return {k: v for key, inner in items for k, v in flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()}

@@ -1,0 +1,1 @@
+"""What a study has to do: its cases, its search, its jobs and their order. No torch."""

@@ -1,0 +1,176 @@
+"""A small search for every case, on validation images: which settings are tried next, and which were best. No torch.
+
+With Optuna (the `search` extra) its tree-structured Parzen estimator (Bergstra et al. 2011) proposes, one try after the
+other for each case; without it the settings are drawn at random, spread evenly over what is possible (a Latin hypercube:
+McKay, Beckman & Conover 1979), the same for every case. Either way they follow from the study alone, so that a study that
+was killed goes on with what it would have tried.
+"""
+
+import hashlib
+import itertools
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from smallvision.errors import BadInput
+from smallvision.experiment import Study
+from smallvision.experiment.study import Range
+from smallvision.metrics.metric import measured
+
+DIGITS = 3  # significant digits of a number drawn: it is written down and read by people
+WORST = -1.0  # what Optuna is told of a try that failed: no accuracy and no squared error of pixels is worse
+ATTEMPTS = 100  # to draw settings of which no two are alike
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One try of a case: its settings, and its validation scores; None: it failed. Not `done`: it is under way."""
+
+    settings: Mapping[str, Any]
+    scores: Mapping[str, float] | None = None
+    done: bool = True
+
+    @property
+    def merit(self) -> tuple[float, float]:
+        """The task's score first, then a lower loss; a try that failed is the worst there is."""
+        return measured(self.scores).merit(self.scores) if self.scores else (-math.inf, -math.inf)
+
+
+def sampler(recorded: str | None) -> str:
+    """What proposes: as the study began; else "optuna" when it is installed, "random" otherwise.
+
+    Raises
+    ------
+    BadInput : the study began with Optuna, and it is not here any more.
+    """
+    here = find_spec("optuna") is not None
+    if recorded == "optuna" and not here:
+        raise BadInput(
+            'search: this study began its search with Optuna, which is not installed; pip install "smallvision[search]"'
+        )
+    return recorded or ("optuna" if here else "random")
+
+
+def seed(study: Study) -> int:
+    """The seed of every try: the first that is none of the study's, so that no run is chosen by its own luck."""
+    return next(number for number in itertools.count() if number not in study.seeds)
+
+
+def budget(study: Study) -> int:
+    """How many tries every case has; 0 without a search."""
+    return int(min(study.search.tries, _grid(study.search.over))) if study.search else 0
+
+
+def proposals(study: Study, case: str, history: Sequence[Tried], by: str) -> list[dict[str, Any]]:
+    """The settings of a case to be tried now.
+
+    Parameters
+    ----------
+    study : has a search.
+    case : its name.
+    history : the case's tries so far, in their order.
+    by : "random" or "optuna".
+
+    Returns
+    -------
+    list of dict : none while Optuna waits for a try, and none once there were as many as the study asks for.
+    """
+    assert study.search is not None
+    over, tries = dict(study.search.over), study.search.tries
+    if by == "random" or _grid(over) <= tries:
+        return _drawn(over, tries)[len(history) :]
+    if len(history) >= tries or any(not tried.done for tried in history):
+        return []
+    return [_optuna(over, case, history, tries)]
+
+
+def best(history: Sequence[Tried]) -> Tried | None:
+    """The best of a case's tries by validation; the earliest between equals; None when all failed."""
+    found = max(history, key=lambda tried: tried.merit)
+    return found if found.scores is not None else None
+
+
+def _grid(over: Mapping[str, Range | tuple[Any, ...]]) -> float:
+    """How many different settings there are; infinite with a range."""
+    return math.prod(math.inf if isinstance(values, Range) else len(values) for values in over.values())
+
+
+def _drawn(over: Mapping[str, Range | tuple[Any, ...]], tries: int) -> list[dict[str, Any]]:
+    """All settings, where there are no more than tries; else a Latin hypercube, no two alike where that can be."""
+    if _grid(over) <= tries:
+        lists = [values for values in over.values() if not isinstance(values, Range)]
+        return [dict(zip(over, point, strict=True)) for point in itertools.product(*lists)]
+    out: list[dict[str, Any]] = []
+    for attempt in range(ATTEMPTS):
+        columns = {key: _column(key, values, tries, attempt) for key, values in over.items()}
+        out = [dict(zip(columns, point, strict=True)) for point in zip(*columns.values(), strict=True)]
+        if all(settings not in out[:place] for place, settings in enumerate(out)):
+            break
+    return out
+
+
+def _column(key: str, values: Range | tuple[Any, ...], tries: int, attempt: int) -> list[Any]:
+    """One value out of each of `tries` equal parts of what is possible, in a random order."""
+    draw = random.Random(int.from_bytes(hashlib.sha256(f"{key} {attempt}".encode()).digest()[:8], "big"))
+    shares = [(part + draw.random()) / tries for part in range(tries)]  # in [0, 1)
+    order = sorted(
+        range(tries), key=lambda _: draw.random()
+    )  # random() is the same in every version of Python, shuffle() is not
+    return [_at(values, shares[part]) for part in order]
+
+
+def _at(values: Range | tuple[Any, ...], share: float) -> Any:
+    """The value at a share of what is possible."""
+    if not isinstance(values, Range):
+        return values[int(share * len(values))]
+    whole = isinstance(values.low, int) and isinstance(values.high, int)
+    low, high = (
+        (values.low - 0.5, values.high + 0.5) if whole else (values.low, values.high)
+    )  # each integer has its own part
+    drawn = math.exp(math.log(low) + share * math.log(high / low)) if values.log else low + share * (high - low)
+    return min(int(values.high), max(int(values.low), round(drawn))) if whole else _short(drawn, values)
+
+
+def _short(value: float, values: Range) -> float:
+    """The number in a few digits, still in its range."""
+    return min(float(values.high), max(float(values.low), float(f"{value:.{DIGITS}g}")))
+
+
+def _optuna(
+    over: Mapping[str, Range | tuple[Any, ...]], case: str, history: Sequence[Tried], tries: int
+) -> dict[str, Any]:
+    """What Optuna proposes after these tries. It is told them anew each time, so nothing need be kept between calls."""
+    optuna: Any = import_module("optuna")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    number = int.from_bytes(hashlib.sha256(f"{case} {len(history)}".encode()).digest()[:4], "big")
+    estimator = optuna.samplers.TPESampler(seed=number, n_startup_trials=max(3, tries // 3))
+    study = optuna.create_study(direction="maximize", sampler=estimator)
+    spaces = {key: _space(optuna.distributions, values) for key, values in over.items()}
+    for tried in history:
+        told = {
+            key: values.index(value) if isinstance(values := over[key], tuple) else value
+            for key, value in tried.settings.items()
+        }
+        merit, loss = tried.merit if tried.scores else (WORST, 0.0)
+        value = merit + 1e-6 * max(loss, -1e3)  # the loss decides between equals
+        study.add_trial(optuna.trial.create_trial(params=told, distributions=spaces, value=value))
+    drawn = study.ask(spaces).params
+    return {key: _value(values, drawn[key]) for key, values in over.items()}
+
+
+def _space(distributions: Any, values: Range | tuple[Any, ...]) -> Any:
+    if not isinstance(values, Range):
+        return distributions.CategoricalDistribution(list(range(len(values))))  # by index: a value may be a table
+    if isinstance(values.low, int) and isinstance(values.high, int):
+        return distributions.IntDistribution(values.low, values.high, log=values.log)
+    return distributions.FloatDistribution(values.low, values.high, log=values.log)
+
+
+def _value(values: Range | tuple[Any, ...], drawn: Any) -> Any:
+    if not isinstance(values, Range):
+        return values[drawn]
+    return drawn if isinstance(drawn, int) else _short(drawn, values)

@@ -1,0 +1,297 @@
+"""A worker process of a study: loads torch once, keeps the data of its last experiment, and takes job after job.
+
+    python -m smallvision.study.workers.process
+
+It reads one JSON object a line from standard input and answers with JSON lines on what was its standard output; `workers`
+holds the other end. The first line is its setting, {"device", "root", "trust_code"}; every later one a task, {"do": ...}.
+Answers to a task are events, {"said": "progress" | "epoch" | ...}, and then one {"said": "done"} or {"said": "failed"}.
+It ends when its input does, at once and in the middle of a run too: no worker outlives its study, whatever ends that.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+
+from smallvision.data import find, load
+from smallvision.data.load import ImageSet, Splits
+from smallvision.errors import BadInput, Interrupted, RunFailed, SmallvisionError
+from smallvision.experiment import Experiment, ProbeSpec, build
+from smallvision.experiment.data import DataSpec
+from smallvision.experiment.io import typed
+from smallvision.experiment.recipe import RecipeSpec
+from smallvision.nn.pretrained import refuse_other_shape
+from smallvision.runs import image_store, paths
+from smallvision.runs.read import read_run
+from smallvision.study import probes
+from smallvision.study.plan import jobs, match
+from smallvision.study.plan.jobs import Job
+from smallvision.training import device, engine, evaluate_on_test, prepare
+from smallvision.training import run as lab
+from smallvision.training.state import begin
+
+PROGRESS_SECONDS = 0.2  # between two messages about progress: a person reads no faster
+ENDLESS = 1_000_000  # epochs of a run that is only timed
+SCORED = 1000  # images, to time scoring where there are no validation images
+TIMED_STEPS = 4  # of such an epoch: where threads wait for a busy machine, a step may take a second
+
+Answer = dict[str, Any]
+
+
+class Desk:
+    """What a worker has before it: where it computes, the data of its last task, the training that is being timed."""
+
+    def __init__(self, setting: dict[str, Any]) -> None:
+        self.device_name = str(setting["device"])
+        self.root = Path(setting["root"]) if setting["root"] else None
+        self.trust_code = bool(setting["trust_code"])
+        self.where = device.resolve(self.device_name)
+        self._kept: tuple[DataSpec, Splits] | None = None
+        self._timed: Iterator[engine.Progress | engine.EpochRecord] | None = None
+
+    def splits(self, spec: DataSpec) -> Splits:
+        """The data of a spec; the same object as the last time, if they are the same data. (Augmentation is the batches'.)"""
+        spec = spec.model_copy(update={"augment": ()})
+        if self._kept is None or self._kept[0] != spec:
+            self._kept = None  # the old ones go before the new ones come
+            self._kept = (spec, load.load(spec, self.root, self.where))
+        return self._kept[1]
+
+    def ready(self, experiment: Experiment) -> prepare.Ready:
+        """Data, network and task of an experiment; an encoder that it takes over has fresh weights here. Raises BadInput."""
+        passed = prepare.Passed(self.splits(experiment.data))
+        return prepare.ready(experiment, 0, self.where, self.root, self.trust_code, passed)
+
+    def check(self, task: Answer) -> Iterator[Answer]:
+        """Whether an experiment can be run, and how large it is. Unless it is only needed by others, there must be what to choose by."""
+        experiment = build(task["experiment"], task["where"])
+        found = self.ready(experiment)
+        if found.splits.validation is None and not task["needed"]:
+            raise BadInput(
+                'data: has no validation images, and a study chooses by them; add set."data.validation" = 0.1'
+            )
+        for other in jobs.needs(experiment):
+            refuse_other_shape(prepare.shape(other, self.root)[0], found.splits.train.largest, other.name)
+        counts = {name: len(split) for name, split in found.splits.named().items()}
+        if task["probe"] is not None and not task["needed"]:
+            probes.refuse(
+                typed(ProbeSpec, task["probe"], "probe"), experiment, self.splits(experiment.data), found.model
+            )
+        sizes = {key: found.layers["totals"][key] for key in ("parameters", "multiply_adds")}
+        yield {"said": "done", "counts": counts, **sizes}
+
+    def match(self, task: Answer) -> Iterator[Answer]:
+        """The width that gives a network a wanted size."""
+        experiment = build(task["experiment"], task["where"])
+        keys, sizes = tuple(task["vary"]), {"parameters": task["parameters"], "multiply_adds": task["multiply_adds"]}
+        solved = match.solve(experiment, keys, sizes, task["within"], self.root, self.trust_code)
+        yield {"said": "done", "key": solved.key, "width": solved.width, "size": solved.size}
+
+    def warm(self, task: Answer) -> Iterator[Answer]:
+        """Make an experiment ready to be timed: data, network, the first steps."""
+        asked = build(task["experiment"], task["where"])
+        endless = asked.recipe.model_copy(update={"epochs": ENDLESS, "patience": 0, "select": "last"})
+        self._settle(asked, task["threads"])
+        found = self.ready(asked)
+        few = _few(found.splits.train, asked.recipe)
+        splits = replace(found.splits, train=few, validation=None, test=None)
+        self._timed = engine.train(
+            begin(found.model, asked.recipe), found.task, splits, asked.model_copy(update={"recipe": endless}), 0
+        )
+        next(self._timed)
+        yield {"said": "done"}
+
+    def time(self, task: Answer) -> Iterator[Answer]:
+        """How many images a second the warm experiment trains on, over so many seconds."""
+        assert self._timed is not None, "warm comes before time"
+        torch.set_num_threads(task["threads"] or torch.get_num_threads())
+        ends = time.perf_counter() + task["seconds"]
+        first = last = _progress(self._timed)
+        while time.perf_counter() < ends or last is first:
+            last = _progress(self._timed)
+        yield {
+            "said": "done",
+            "images_per_second": (last.examples - first.examples) / max(last.seconds - first.seconds, 1e-9),
+        }
+
+    def estimate(self, task: Answer) -> Iterator[Answer]:
+        """How many seconds a run of an experiment takes, from some timed steps of it; with patience, at most."""
+        asked = build(task["experiment"], task["where"])
+        yield from (answer for answer in self.warm(task) if answer["said"] != "done")
+        (timed,) = self.time(task)
+        self._timed = None
+        found = self.ready(asked)
+        train, validation = found.splits.train, found.splits.validation
+        some = validation or train.take(torch.arange(min(len(train), SCORED), device=self.where))
+        began = time.perf_counter()
+        found.task.score(found.model, some, found.task.fit(found.model, train, validation))
+        an_image = (time.perf_counter() - began) / len(some)
+        watched = len(validation) if validation is not None else 0
+        an_epoch = len(train) / timed["images_per_second"] + watched * an_image
+        yield {"said": "done", "seconds": asked.recipe.epochs * an_epoch + (len(train) + watched) * an_image}
+
+    def run(self, task: Answer) -> Iterator[Answer]:
+        """Run an experiment, or go on with it, to its end."""
+        self._timed = None
+        experiment, path, seed = build(task["experiment"], task["where"]), Path(task["path"]), int(task["seed"])
+        standing = paths.standing(path, experiment, seed)
+        if standing != "finished":
+            needs = Job(experiment.name, experiment, seed).needs
+            encoder = next(iter(jobs.finished(path.parent, needs).values()), None)  # it stands where all runs do
+            place = lab.Place(
+                path,
+                seed,
+                self.device_name,
+                task["threads"],
+                self.root,
+                self.trust_code,
+                tuple(task["command"]),
+                encoder,
+            )
+            passed = prepare.Passed(self.splits(experiment.data))
+            yield from _told(lab.run(experiment, place, standing == "unfinished", passed))
+        yield {"said": "done"}
+
+    def look(self, task: Answer) -> Iterator[Answer]:
+        """Score the test split by a finished run; a test split that is not there is told, not refused."""
+        path = Path(task["path"])
+        splits = self.splits(read_run(path).experiment.data)
+        if splits.test is not None:
+            evaluate_on_test.look(path, self.root, self.device_name, self.trust_code, splits)
+        yield {"said": "done", "test": splits.test is not None}
+
+    def probe(self, task: Answer) -> Iterator[Answer]:
+        """Probe the representation of a finished run, on the test split where its data have one."""
+        path, spec = Path(task["path"]), typed(ProbeSpec, task["spec"], "probe")
+        record = read_run(path)
+        splits = self.splits(record.experiment.data)
+        before = torch.get_num_threads()
+        torch.set_num_threads(record.environment.get("threads") or before)
+        try:
+            for step in probes.probe(record, spec, splits, self.root, self.trust_code, tuple(task["command"])):
+                yield {"said": "step", "step": step}
+        finally:
+            torch.set_num_threads(before)
+        yield {"said": "done"}
+
+    def pictures(self, task: Answer) -> Iterator[Answer]:
+        """Write images of a run's splits, by their ids, to a file."""
+        splits = self.splits(read_run(Path(task["path"])).experiment.data).named()
+        found: dict[image_store.Id, np.ndarray] = {}
+        for name, ids in task["ids"].items():
+            found |= find.by_id(splits[name], [(first, second) for first, second in ids])
+        image_store.write(Path(task["out"]), found)
+        yield {"said": "done"}
+
+    def _settle(self, experiment: Experiment, threads: int | None) -> None:
+        device.settle(self.where, threads, experiment.recipe.precision, experiment.recipe.deterministic)
+
+
+TASKS = {
+    "check": Desk.check,
+    "match": Desk.match,
+    "warm": Desk.warm,
+    "time": Desk.time,
+    "estimate": Desk.estimate,
+    "run": Desk.run,
+    "look": Desk.look,
+    "probe": Desk.probe,
+    "pictures": Desk.pictures,
+}
+
+
+def _few(images: ImageSet, recipe: RecipeSpec) -> ImageSet:
+    """As many images as a few steps need; where batches are of so many classes, enough of each."""
+    if recipe.order == "classes":
+        return images.take(torch.cat(engine.rows(recipe, images, 0, 0)[:TIMED_STEPS]))
+    return images.take(torch.arange(min(len(images), TIMED_STEPS * recipe.batch_size), device=images.labels.device))
+
+
+def _progress(events: Iterator[engine.Progress | engine.EpochRecord]) -> engine.Progress:
+    return next(event for event in events if isinstance(event, engine.Progress))
+
+
+def _told(events: Iterator[lab.Event]) -> Iterator[Answer]:
+    """A run's events as a study tells of them."""
+    told = 0.0
+    for event in events:
+        match event:
+            case lab.Prepared():
+                yield {"said": "begun", "epoch": event.epoch}
+            case lab.Progress() if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                yield {"said": "progress", "epoch": event.epoch, "step": event.step, "steps": event.steps}
+            case lab.EpochRecord():
+                told = time.monotonic()
+                yield {"said": "epoch", "epoch": event.epoch, "validation": event.validation, "seconds": event.seconds}
+
+
+def _answers(desk: Desk, task: Answer) -> Iterator[Answer]:
+    """The answers to a task; the last says whether it was done."""
+    try:
+        yield from TASKS[task["do"]](desk, task)
+    except Interrupted as error:
+        yield {"said": "failed", "kind": "Interrupted", "message": str(error)}
+    except SmallvisionError as error:
+        about = f"{task['where']}: " if task["do"] not in ("run", "look", "probe") else ""
+        yield {
+            "said": "failed",
+            "kind": "BadInput" if isinstance(error, BadInput) else "RunFailed",
+            "message": f"{about}{error}",
+        }
+    except (OSError, MemoryError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        yield {"said": "failed", "kind": RunFailed.__name__, "message": reason}
+
+
+def _read(tasks: "queue.Queue[Answer]") -> None:
+    """Put every line of standard input into the queue; at its end, end the process."""
+    for line in sys.stdin.buffer:
+        tasks.put(json.loads(line))
+    os._exit(0)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)  # between tasks there is nothing to save
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    with open(os.dup(1), "wb", buffering=0) as out:
+        os.dup2(2, 1)  # what is printed here by others is no answer
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _end)  # inside a run, the run's own handlers save first
+        tasks: queue.Queue[Answer] = queue.Queue()
+        threading.Thread(target=_read, args=(tasks,), daemon=True).start()
+        try:
+            desk = Desk(tasks.get())
+            hello: Answer = {"said": "hello", "device": desk.where.type, "threads": torch.get_num_threads()}
+            if desk.where.type == "cpu":
+                torch.set_num_threads(1)  # runs and timed steps set their own; the rest is small
+        except SmallvisionError as error:
+            hello = {"said": "failed", "kind": "BadInput", "message": str(error)}
+        out.write(json.dumps(hello).encode() + b"\n")
+        try:
+            while hello["said"] == "hello":
+                for answer in _answers(desk, tasks.get()):
+                    out.write(json.dumps(answer).encode() + b"\n")
+        except Exception:  # a fault of ours: its last line is what the study tells
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)  # the reading thread would have the interpreter abort, and say nothing
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The classification task: one of K classes for each image."""

@@ -1,0 +1,88 @@
+"""Classification: cross-entropy of logits (or a person's own loss), accuracy, class probabilities as evidence."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smallvision.data.batching.batch import Batch, epoch, in_order
+from smallvision.data.load import ImageSet
+from smallvision.errors import BadInput
+from smallvision.experiment.task import ClassifySpec
+from smallvision.tasks.base import Scores, Step
+
+Loss = Callable[[Tensor, Tensor], Tensor]  # (B, K) logits, (B,) labels -> scalar, a mean over the batch
+
+
+class Classify:
+    """One of K classes for each image."""
+
+    def __init__(self, spec: ClassifySpec, loss: Loss | None = None) -> None:
+        if loss is None and spec.loss != "cross-entropy":
+            raise BadInput(
+                f'task.loss: got "{spec.loss}"; known: cross-entropy (your own function is passed in from Python)'
+            )
+        self.label_smoothing = spec.label_smoothing
+        self.loss = loss
+
+    def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step:
+        """The batch's mean loss, and sums of loss and right answers. `generator` is unused: nothing is drawn here."""
+        given = (batch.pixels,) if batch.mask is None else (batch.pixels, batch.mask)
+        logits = model(*given).float()  # (B, K)
+        if self.loss is None:
+            loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
+        else:
+            loss = self.loss(logits, batch.labels)
+        count = len(batch.labels)
+        correct = (logits.detach().argmax(1) == batch.labels).sum()
+        return Step(loss, {"loss": loss.detach() * count, "correct": correct}, count)
+
+    def reported(self, sums: dict[str, float], count: int) -> dict[str, float]:
+        """Figures from sums over `count` images: mean loss, and accuracy between 0 and 1."""
+        return {"loss": sums["loss"] / count, "accuracy": sums["correct"] / count}
+
+    def merit(self, values: dict[str, float]) -> tuple[float, float]:
+        """What "better" means when a validation split chooses: more accuracy; between equals, less loss."""
+        return values["accuracy"], -values["loss"]
+
+    def alarm(self, model: nn.Module, validation: Scores) -> None:
+        """Nothing a person should hear of at once can be told from the validation scores."""
+
+    def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> None:
+        """Scoring a classifier needs nothing beyond its weights."""
+
+    @torch.inference_mode()
+    def score(self, model: nn.Module, images: ImageSet, fitted: None = None) -> Scores:
+        """Every image of the split once, in order, in fp32, dropout off, nothing padded.
+
+        Returns
+        -------
+        Scores : loss (without label smoothing) and accuracy; evidence `labels` int64 (N,), `predictions` int64 (N,),
+            `probabilities` float32 (N, K), `ids` int64 (N, 2), and where there are several, `sizes` int64 (N, 2).
+        """
+        was_training = model.training
+        model.eval()
+        sums = {"loss": 0.0, "correct": 0.0}
+        logits = []
+        for batch in epoch(images, in_order(images)):
+            answer = model(batch.pixels).float()  # (B, K)
+            mean = self.loss(answer, batch.labels) if self.loss else F.cross_entropy(answer, batch.labels)
+            sums["loss"] += mean.item() * len(answer)
+            logits.append(answer)
+        model.train(was_training)
+        probabilities = torch.cat(logits).softmax(1)  # (N, K)
+        predictions = probabilities.argmax(1)
+        sums["correct"] = float((predictions == images.labels).sum())
+        evidence = {
+            "labels": images.labels.cpu().numpy(),
+            "predictions": predictions.cpu().numpy(),
+            "probabilities": probabilities.cpu().numpy(),
+            "ids": images.ids.cpu().numpy(),
+        }
+        if len(images.groups) > 1:
+            evidence["sizes"] = np.repeat(
+                np.array(images.sizes, np.int64), [len(group) for group in images.groups], axis=0
+            )
+        return Scores(self.reported(sums, len(images)), len(images), evidence)

@@ -1,0 +1,1 @@
+"""The reconstruction task: an image from its representation."""

@@ -1,0 +1,168 @@
+"""Reconstruction: the image itself, or a clean image from a noisy one, by way of its representation.
+
+The loss of an image is a mean over its pixels, so that it does not depend on their number: squared error, or the cross-entropy of each
+pixel taken as a probability. A variational autoencoder adds beta times the divergence of its distribution from the standard normal one
+(Kingma & Welling 2013), divided by the number of pixels as well. With beta = 1 and "bce" that is the negative evidence lower bound (ELBO)
+per pixel. With "mse" it is the negative ELBO, times beta / pixels and up to a constant, of a decoder whose pixels are normal with
+variance beta / 2; so beta says there how exact a reconstruction is meant to be.
+"""
+
+from math import log, pi
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from smallvision.data import transforms
+from smallvision.data.batching.batch import Batch, epoch, in_order
+from smallvision.data.load import ImageSet
+from smallvision.data.seeds import mix
+from smallvision.errors import BadInput
+from smallvision.experiment.data import Noise
+from smallvision.experiment.task import ReconstructSpec
+from smallvision.metrics.reconstruction import psnr, squared_error, ssim
+from smallvision.nn.autoencoders.base import Autoencoder
+from smallvision.nn.autoencoders.variational import divergence, sample
+from smallvision.tasks.base import Scores, Step
+from smallvision.tasks.classification.learn import Loss
+
+SCORING_SEED = 0  # noise and samples of a scoring are the same for every network, epoch and run
+
+
+class Reconstruct:
+    """The image itself, from its representation."""
+
+    def __init__(self, spec: ReconstructSpec, loss: Loss | None = None) -> None:
+        if loss is not None:
+            raise BadInput(
+                'task.kind: "reconstruct" has losses of its own (task.loss = "mse" or "bce"); one passed in is for "classify"'
+            )
+        self.spec = spec
+        self.beta = 1.0 if spec.beta is None else spec.beta
+        noise = spec.denoise and Noise(kind="noise", distribution=spec.denoise.distribution, amount=spec.denoise.amount)
+        self.corrupt = transforms.build([noise] if noise else [])
+
+    def step(self, model: nn.Module, batch: Batch, generator: Generator) -> Step:
+        """The batch's mean loss, and sums of loss, squared error in pixels and divergence. Noise is drawn from `generator`."""
+        network = _autoencoder(model)
+        clean = batch.pixels if batch.target is None else batch.target
+        made, kl = _answer(network, self.corrupt(batch, generator).pixels, generator)
+        each = self._loss(network, made, kl, clean)  # (B,)
+        with torch.no_grad():
+            error = squared_error(self._pixels(network, made), clean).sum()
+        sums = {"loss": each.detach().sum(), "squared_error": error}
+        if kl is not None:
+            sums["kl"] = kl.detach().sum()
+        return Step(each.mean(), sums, len(batch.pixels))
+
+    def reported(self, sums: dict[str, float], count: int) -> dict[str, float]:
+        """Figures from sums over `count` images: mean loss, mean squared error of pixels in [0, 1], and divergence in nats."""
+        values = {"loss": sums["loss"] / count, "mse": sums["squared_error"] / count}
+        return values | ({"kl": sums["kl"] / count} if "kl" in sums else {})
+
+    def merit(self, values: dict[str, float]) -> tuple[float]:
+        """What "better" means when a validation split chooses: less squared error."""
+        return (-values["mse"],)
+
+    def alarm(self, model: nn.Module, validation: Scores) -> None:
+        """Nothing a person should hear of at once can be told from the validation scores."""
+
+    def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> None:
+        """Scoring an autoencoder needs nothing beyond its weights."""
+
+    @torch.inference_mode()
+    def reconstruct(self, model: nn.Module, pixels: Tensor) -> Tensor:
+        """Reconstructions (B, C, H, W) of pixels (B, C, H, W) in [0, 1], in that range too but not clamped, whatever the task's target."""
+        network = _autoencoder(model)
+        return self._pixels(network, network(pixels).float())
+
+    @torch.inference_mode()
+    def score(self, model: nn.Module, images: ImageSet, fitted: None = None) -> Scores:
+        """Every image of the split once, in order, in fp32; of a variational network by its mean.
+
+        Returns
+        -------
+        Scores : loss; mse, psnr (dB) and ssim, means over the images, for pixels in [0, 1] whatever the target; where noise is
+            added, `noisy_mse`, that of the input left as it is; of a variational network `kl` and `elbo`, in nats per image, the latter
+            (and the loss) from one draw of each representation. Evidence `labels` int64 (N,), `ids` int64 (N, 2), `mse`, `psnr` and
+            `ssim` float32 (N,), `representation` float32 (N, D), of the clean image.
+        """
+        network = _autoencoder(model)
+        was_training = network.training
+        network.eval()
+        generator = Generator(images.labels.device)
+        sums: dict[str, float] = {}
+        found: dict[str, list[Tensor]] = {name: [] for name in ("mse", "psnr", "ssim", "representation")}
+        for number, batch in enumerate(epoch(images, in_order(images))):
+            noisy = self.corrupt(batch, generator.manual_seed(mix(SCORING_SEED, number))).pixels
+            made = self._pixels(network, network(noisy).float())
+            error, similar = squared_error(made, batch.pixels), ssim(made, batch.pixels)
+            each = {
+                "squared_error": error,
+                "psnr": psnr(error),
+                "ssim": similar,
+                **self._bounds(network, noisy, batch.pixels, generator),
+            }
+            if self.spec.denoise:
+                each["noisy_mse"] = squared_error(noisy, batch.pixels)
+            for name, values in each.items():
+                sums[name] = sums.get(name, 0.0) + float(values.sum(dtype=torch.float64))
+            found["mse"].append(error)
+            found["psnr"].append(each["psnr"])
+            found["ssim"].append(similar)
+            found["representation"].append(network.encode(batch.pixels).float())
+        network.train(was_training)
+        means = {
+            name: total / len(images) for name, total in sums.items() if name in ("psnr", "ssim", "elbo", "noisy_mse")
+        }
+        evidence = {
+            "labels": images.labels,
+            "ids": images.ids,
+            **{name: torch.cat(parts) for name, parts in found.items()},
+        }
+        arrays = {name: array.cpu().numpy() for name, array in evidence.items()}
+        return Scores(self.reported(sums, len(images)) | means, len(images), arrays)
+
+    def _bounds(self, network: Autoencoder, given: Tensor, clean: Tensor, generator: Generator) -> dict[str, Tensor]:
+        """The loss of each image, (B,), and of a variational network also the divergence and the evidence lower bound in nats."""
+        made, kl = _answer(network, given, generator)
+        loss = self._loss(network, made, kl, clean)
+        if kl is None:
+            return {"loss": loss}
+        pixels = clean[0].numel()
+        if self.spec.loss == "bce":
+            return {"loss": loss, "kl": kl, "elbo": -pixels * loss + (self.beta - 1) * kl}
+        return {"loss": loss, "kl": kl, "elbo": -pixels * (loss / self.beta + 0.5 * log(pi * self.beta))}
+
+    def _loss(self, network: Autoencoder, made: Tensor, kl: Tensor | None, clean: Tensor) -> Tensor:
+        """Of each image, (B,), in the space of the target."""
+        if self.spec.loss == "bce":
+            with torch.autocast(made.device.type, enabled=False):  # torch refuses it in half precision
+                each = functional.binary_cross_entropy(made, clean, reduction="none").mean((1, 2, 3))
+        else:
+            each = (
+                (made - (network.standardize(clean) if self.spec.target == "normalized" else clean))
+                .square()
+                .mean((1, 2, 3))
+            )
+        return each if kl is None else each + self.beta / clean[0].numel() * kl
+
+    def _pixels(self, network: Autoencoder, made: Tensor) -> Tensor:
+        return network.to_pixels(made) if self.spec.target == "normalized" else made
+
+
+def _answer(network: Autoencoder, pixels: Tensor, generator: Generator) -> tuple[Tensor, Tensor | None]:
+    """What the network makes of pixels, float32, and of a variational one the divergence of each image, (B,)."""
+    if not network.variational:
+        return network(pixels).float(), None
+    mean, log_variance = (values.float() for values in network.posterior(pixels))
+    return network.decode(sample(mean, log_variance, generator)).float(), divergence(mean, log_variance)
+
+
+def _autoencoder(model: nn.Module) -> Autoencoder:
+    if not isinstance(model, Autoencoder):
+        raise BadInput(
+            f'task.kind: "reconstruct" needs an autoencoder, and {type(model).__name__} is none; set model.kind to '
+            '"mlp-autoencoder", "conv-autoencoder" or "combo-autoencoder"'
+        )
+    return model

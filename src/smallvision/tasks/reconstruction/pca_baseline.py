@@ -1,0 +1,72 @@
+"""PCA beside an autoencoder: fitted on the same training images, its error on the same images as the network is shown on.
+
+PCA is the best that a linear encoder and decoder can do on the training images, and is there without training. An autoencoder whose
+error is higher has learned less than that.
+"""
+
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
+from smallvision.data.load import ImageSet
+from smallvision.metrics import pca
+
+LARGEST = 8192  # pixels of an image, channels counted: the covariance has the square of that, and takes minutes
+MOST = 1024  # components on the ladder, but for the last: of more, PCA is close to lossless
+LADDER = (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.4, 8)  # steps of about 10^(1/10)
+ROWS = 2048
+
+# Of the training images in memory, as long as they are there: result and evidence ask for the same, and so do the runs of a study.
+_FITTED: "WeakIdKeyDictionary" = WeakIdKeyDictionary()
+
+
+def curve(train: ImageSet, images: ImageSet, components: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Mean squared error over pixels and images that is left after so many components, on a ladder of numbers of components.
+
+    Parameters
+    ----------
+    train : images of one size, which PCA is fitted on.
+    images : which it is scored on.
+    components : a number that is to be on the ladder, if there are as many.
+
+    Returns
+    -------
+    tuple or None : int64 (k,), ascending, up to all there are; float64 (k,), descending. None where images are too large (LARGEST), or
+        there are fewer than two to fit on.
+    """
+    fitted = of(train)
+    if fitted is None:
+        return None
+    size = len(fitted.mean)
+    there = min(size, len(train) - 1)  # N images less their mean span N - 1 directions; a further one is any
+    ladder = sorted({*(n for n in _ladder(min(there, MOST))), min(components, there), there})
+    spans = there == size  # all components together: nothing is left, nothing to compute
+    most = max((n for n in ladder if not (spans and n == there)), default=1)
+    whole, kept = 0.0, torch.zeros(most, dtype=torch.float64, device=fitted.mean.device)
+    for block in images.pixels.flatten(1).split(ROWS):  # type: ignore[no-untyped-call]
+        centred = block.double() / 255 - fitted.mean
+        whole += float(centred.square().sum())
+        kept += (centred @ fitted.components[:most].t()).square().sum(0)  # Pythagoras, as in Pca.error
+    left = (whole - kept.cumsum(0)).clamp(min=0) / (len(images) * size)
+    errors = [0.0 if spans and n == there else float(left[n - 1]) for n in ladder]
+    return np.array(ladder, np.int64), np.minimum.accumulate(np.array(errors))
+
+
+def of(train: ImageSet) -> pca.Pca | None:
+    """Exact PCA of training images of one size; None where they are too large (LARGEST), or fewer than two."""
+    return None if prod(train.shape) > LARGEST or len(train) < 2 else _fitted(train.pixels)
+
+
+def _ladder(most: int) -> list[int]:
+    return [n for power in range(5) for step in LADDER if (n := round(step * 10**power)) <= most]
+
+
+def _fitted(pixels: Tensor) -> pca.Pca:
+    if pixels not in _FITTED:
+        _FITTED[pixels] = pca.fit(pixels)
+    found = _FITTED[pixels]
+    assert isinstance(found, pca.Pca)
+    return found

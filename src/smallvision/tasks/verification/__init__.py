@@ -1,0 +1,1 @@
+"""The verification task: whether two images are of one class."""

@@ -1,0 +1,96 @@
+"""The arrays of a verifier's evidence.npz, checked against each other: pairs, what was said of them, and those that are shown. No torch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from smallvision.runs.schema import damaged
+
+GALLERIES = ("right_same", "right_other", "wrong_same", "wrong_other")  # a verifier's clearest answers, right and wrong
+OF_GALLERIES = ("pixels", "near", "near_labels", "near_distances")  # what there is of each beside the rows
+Arrays = Mapping[str, np.ndarray]
+
+
+def verified(file: Path, arrays: Arrays, sizes: Mapping[str, int]) -> None:
+    """Pairs are of two images, the same or not as their labels are, at distances, with probabilities; galleries hold pairs of their kind.
+
+    Parameters
+    ----------
+    arrays : of the right kinds and lengths, with indices that point at something.
+    sizes : the length of each axis; unused, all is in the arrays.
+
+    Raises
+    ------
+    BadInput : naming the array that contradicts another.
+    """
+    for part, own in (("", ""), ("alone_", ""), ("unseen_", "unseen_")):
+        if f"{part}pairs" in arrays:
+            _paired(file, arrays, part, arrays[f"{own}labels"])
+    for part in ("", "unseen_"):  # both kinds are balanced; what is left of those that share no image need not be
+        same = arrays.get(f"{part}same", np.array([0, 1]))
+        if same.all() or not same.any():
+            raise damaged(file, f"{part}pairs are all of one class, or all of two")
+    if "alone_pairs" in arrays:
+        _alone(file, *(arrays[f"alone_{name}"] for name in ("pairs", "same", "right", "probabilities")))
+    if "reliability" in arrays:
+        said, found, counts = arrays["reliability"].T
+        _reliable(file, counts, ((found, arrays["same"]), (said, arrays["probabilities"])))
+        if (np.diff(said) < 0).any():
+            raise damaged(file, "reliability is not by rising probability")
+    _shown(file, arrays)
+
+
+def _paired(file: Path, arrays: Arrays, part: str, labels: np.ndarray) -> None:
+    """Each pair is of two images, `same` says whether these are of one class, distances and probabilities are such."""
+    pairs, likely = arrays[f"{part}pairs"], arrays[f"{part}probabilities"]
+    if (pairs[:, 0] == pairs[:, 1]).any():
+        raise damaged(file, f"{part}pairs has an image with itself")
+    if not np.array_equal(arrays[f"{part}same"], labels[pairs[:, 0]] == labels[pairs[:, 1]]):
+        raise damaged(file, f"{part}same does not say which {part}pairs are of one class")
+    if len(likely) and not 0 <= likely.min() <= likely.max() <= 1:
+        raise damaged(file, f"{part}probabilities has values outside 0 to 1")
+    if (arrays.get(f"{part}distances", likely) < 0).any():
+        raise damaged(file, f"{part}distances has values below 0")
+
+
+def _alone(file: Path, pairs: np.ndarray, same: np.ndarray, right: np.ndarray, likely: np.ndarray) -> None:
+    """No image is in two of these pairs, and some probability parts those said to be the same from the others."""
+    if len(np.unique(pairs)) != pairs.size:
+        raise damaged(file, "alone_pairs has an image in two pairs")
+    said = same == right  # both 1: said so, and it is; both 0: said so, and it is not
+    if not np.isin(right, (0, 1)).all() or (
+        said.any() and not said.all() and likely[said].min() <= likely[~said].max()
+    ):
+        raise damaged(file, "alone_right does not go with alone_probabilities")
+
+
+def _reliable(file: Path, counts: np.ndarray, means: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Bins hold every pair once, and their means are shares of which the sum over all pairs is that of the pairs' own values."""
+    whole = (counts >= 1).all() and np.array_equal(counts, counts.round())
+    for mean, values in means:
+        close = abs(float(mean @ counts) - float(values.sum())) <= 1e-6 * len(values)
+        if not whole or counts.sum() != len(values) or not ((mean >= 0) & (mean <= 1)).all() or not close:
+            raise damaged(file, "reliability does not count the pairs by their probabilities")
+
+
+def _shown(file: Path, arrays: Arrays) -> None:
+    """Galleries hold pairs of their kind, each once, the surest first; what was said to be the same was likelier to be than what was not;
+    training images near them are such, the nearest first."""
+    accepted, rejected = [1.0], [-1.0]
+    for kind in GALLERIES:
+        rows = arrays.get(f"gallery_{kind}", np.zeros(0, np.int64))
+        likely, said = arrays["probabilities"][rows], kind.endswith("_same")
+        if (arrays["same"][rows] != (kind in ("right_same", "wrong_other"))).any():
+            raise damaged(file, f"gallery_{kind} points at pairs of another kind")
+        if len(np.unique(rows)) != len(rows) or (np.diff(likely if said else -likely) > 0).any():
+            raise damaged(file, f"gallery_{kind} does not have the surest first, each once")
+        near = arrays.get(f"gallery_{kind}_near_distances", np.zeros((0, 2, 1)))
+        if (near < 0).any() or (np.diff(near) < 0).any():
+            raise damaged(file, f"gallery_{kind}_near_distances does not have the nearest first")
+        (accepted if said else rejected).extend(likely.tolist())
+    if min(accepted) <= max(rejected):
+        raise damaged(
+            file,
+            "gallery_right_same to gallery_wrong_other: no probability parts what was said to be the same from the rest",
+        )

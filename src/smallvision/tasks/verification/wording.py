@@ -1,0 +1,180 @@
+"""What a verifier is worth, in sentences: plain, with its intervals, beside guessing, and without calling sure what is not."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from smallvision.rendering.format import SPACE, interval, percent, whole
+from smallvision.report.probe.wording import listed
+from smallvision.tasks.verification.pair_galleries import apart
+from smallvision.tasks.verification.rates import chance_error, surest
+
+GOOD, ROUGH = 0.02, 0.05  # calibration errors up to which probabilities can be taken as they are, and roughly
+EVEN = 0.01  # by which shares may differ and still be called equal
+ENOUGH = 20_000  # pairs for a calibration error that is steady
+
+
+def threshold(verifier: Mapping[str, Any], false_accept: float, distance: float | None) -> str:
+    """From where on a pair is said to be of one class, and how that was chosen.
+
+    Parameters
+    ----------
+    verifier : of result.json.
+    false_accept : the share of false accepts that was asked for; 0 for equal error rates.
+    distance : where the threshold is, if the head is the distance.
+    """
+    at = f"a probability of {percent(verifier['threshold'], 1)} on"
+    at += f", a distance of at most {apart(distance)}" if distance is not None else ""
+    aim = "for as large a share of those of two classes to be accepted as of those of one class to be rejected"
+    if false_accept:
+        aim = f"so that at most {percent(false_accept)} of those of two classes are accepted"
+    pairs = f"{whole(round(verifier['pairs']))} pairs of validation images"
+    let = f"{percent(verifier['false_accept'])} of those of two classes"
+    return f"A pair is said to be of one class from {at}. That was chosen on {pairs}, {aim}; there {let} are accepted."
+
+
+def function(verifier: Mapping[str, Any], metric: str, dense: bool, distance: float | None) -> str:
+    """How two images become an answer, with the numbers that were fitted.
+
+    Parameters
+    ----------
+    verifier : of result.json.
+    metric : "euclidean" or "cosine".
+    dense : whether a dense head judges.
+    distance : where the threshold is, if the head is the distance.
+    """
+    slope, shift = verifier["slope"], verifier["intercept"]
+    sign = "+" if shift >= 0 else "−"
+    judged = (
+        "A dense head makes a number s of |a − b| and a · b of their representations a and b, the same in either order"
+    )
+    if not dense:
+        judged = f"The head is the {'Euclidean ' if metric == 'euclidean' else 'cosine '}distance of their representations, with a minus: s"
+    end = f", which is a distance of at most {apart(distance)}" if distance is not None else ""
+    likely = f"1 / (1 + exp(−({slope:.3g} s {sign} {abs(shift):.3g})))"
+    return (
+        f"Both images go through one encoder. {judged}; {likely} is the probability that they are of one class, where half of all "
+        f"pairs are. From {percent(verifier['threshold'], 1)} on{end}, the answer is “the same”."
+    )
+
+
+def rates(scored: Mapping[str, Any], of: str) -> str:
+    """What is accepted there on the shown split; "" where that was not recorded."""
+    if "true_accept" not in scored or "false_accept" not in scored:
+        return ""
+    true, false = percent(scored["true_accept"]), percent(scored["false_accept"])
+    return f"Of the {of} pairs {true} of those of one class and {false} of those of two are accepted."
+
+
+def guessing(share: float, ends: Sequence[float] | None) -> str:
+    """What answers drawn at random would reach, and whether this is shown to be more.
+
+    Parameters
+    ----------
+    share : of the pairs that are of one class, 0 to 1.
+    ends : the interval of the accuracy.
+    """
+    best = max(share, 1 - share)
+    text = f"Guessing would be right for {percent(best, 0)} of them, with an AUC of 0.5 and an equal error rate of 50{SPACE}%."
+    if ends and ends[0] <= best:
+        return f"{text} The interval of the accuracy reaches down to that: it is not shown that this verifier does better than guessing."
+    return text
+
+
+def belief(error: float, reliability: np.ndarray | None, probabilities: np.ndarray, same: np.ndarray) -> str:
+    """How far the probabilities can be believed.
+
+    Parameters
+    ----------
+    error : the expected calibration error, 0 to 1.
+    reliability : float64 (bins, 3), mean probability, share of one class, pairs; None where there is none.
+    probabilities, same : (M,), of the pairs, and whether they are of one class, 0 or 1.
+    """
+    text = f"They are off by {percent(error)} on average"
+    if reliability is not None:
+        bins = f"{len(reliability)} bin{'s' if len(reliability) > 1 else ''} of equally many pairs"
+        text += f" (expected calibration error, {bins}; were they exactly right, chance would make it {percent(chance_error(reliability))})"
+    if float(np.ptp(probabilities)) < EVEN:
+        return f"{text}, but they are the same for all pairs, {percent(float(probabilities.mean()), 0)}: they tell nothing."
+    sure, right = surest(probabilities, same)
+    if error <= GOOD:
+        verdict = "they can be taken as they are"
+    else:
+        verdict = "they can be taken roughly" if error <= ROUGH else "they are not to be taken as they are"
+        how = (
+            "too sure"
+            if sure > right + EVEN
+            else "not sure enough"
+            if sure < right - EVEN
+            else "on the whole as sure as it is right"
+        )
+        verdict += f"; the verifier is {how} (sure by {percent(sure, 1)} on average, right for {percent(right, 1)} of the pairs)"
+    return f"{text}: {verdict}. They are for pairs of which half are of one class.{_rough(len(same))}"
+
+
+def _rough(pairs: int) -> str:
+    """What a calibration error of so many pairs lacks, a sentence; "" of enough."""
+    return (
+        ""
+        if pairs >= ENOUGH
+        else f" A calibration error of {whole(pairs)} pairs is a rough one: {whole(ENOUGH)} make it steady."
+    )
+
+
+def unseen(found: Mapping[str, Any], seen: Mapping[str, Any], names: Sequence[str], of: str) -> list[str]:
+    """What it does with classes that it never saw in training, beside those it did.
+
+    Parameters
+    ----------
+    found, seen : the scores of the images of such classes, and of the shown split.
+    names : of the classes that were kept out.
+    of : the shown split, as a word.
+    """
+    ends = found.get("intervals", {}).get("pair_accuracy")
+    between = f" (95{SPACE}% interval {interval(ends)})" if ends else ""
+    pairs = f"{whole(found['pairs'])} pairs of " if "pairs" in found else "pairs of "
+    kept = f" ({listed(list(names))})" if names else ""
+    points = 100 * (found["pair_accuracy"] - seen["pair_accuracy"])
+    against = (
+        "as many as" if abs(points) < 0.005 else f"{abs(points):.2f} points {'fewer' if points < 0 else 'more'} than"
+    )
+    out = [
+        f"Of {pairs}images of classes kept out of training{kept}, {percent(found['pair_accuracy'])} are judged rightly{between}: "
+        f"{against} of the classes seen ({of}, {percent(seen['pair_accuracy'])}). AUC {found['auc']:.4f}, equal error rate "
+        f"{percent(found['equal_error'])}."
+    ]
+    if "false_accept" in found and "true_accept" in found:
+        true, false = percent(found["true_accept"]), percent(found["false_accept"])
+        out.append(
+            "Threshold and probabilities were fitted on the classes seen. Here "
+            f"{true} of the pairs of one class and {false} of those of two are accepted."
+        )
+    if 1 - found["equal_error"] - found["pair_accuracy"] > EVEN:
+        out.append(
+            f"At equal error rates on these very pairs, {percent(1 - found['equal_error'])} would be judged rightly."
+        )
+    error = found["calibration_error"]
+    verdict = (
+        "can be taken as they are"
+        if error <= GOOD
+        else "can be taken roughly"
+        if error <= ROUGH
+        else "are not to be believed"
+    )
+    return [
+        *out,
+        f"The probabilities are off by {percent(error)} on average: here they {verdict}.{_rough(found.get('pairs', ENOUGH))}",
+    ]
+
+
+def dimensions(found: Mapping[str, Any], size: int, of: str) -> str:
+    """How much of the representation is used."""
+    dead, twins = found["dead"], found["duplicates"]
+    many = "s" if size != 1 else ""
+    return (
+        f"Of {whole(size)} dimension{many}, {whole(dead)} {'is' if dead == 1 else 'are'} dead (the same for every {of} image) and "
+        f"{whole(twins)} say{'s' if twins == 1 else ''} what another does. The effective rank is {found['effective_rank']:.1f}: as "
+        "many equally wide directions would be used as much (Roy & Vetterli 2007). K classes, each at one point and all equally "
+        "far apart, take K − 1 directions."
+    )

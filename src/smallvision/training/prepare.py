@@ -1,0 +1,229 @@
+"""Before a run: its data, network and task, and one step on a copy, so that what cannot be trained is said with nothing written."""
+
+import copy
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from smallvision import nn as networks
+from smallvision.data import load, transforms
+from smallvision.data.batching import batch as batches
+from smallvision.data.batching import buckets
+from smallvision.data.datasets import base
+from smallvision.data.load import Splits
+from smallvision.errors import BadInput
+from smallvision.experiment import Experiment
+from smallvision.experiment.model.encoder import OnEncoderSpec
+from smallvision.experiment.recipe import RecipeSpec
+from smallvision.experiment.text import expanded
+from smallvision.nn import resolution, summary
+from smallvision.nn.pretrained import take_over
+from smallvision.nn.shapes import Shape
+from smallvision.runs.read import RunRecord, read_run
+from smallvision.tasks import TASKS, Verify
+from smallvision.training import engine
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a person passes in from Python in place of a source, a network or a loss."""
+
+    splits: Splits | None = None
+    model: nn.Module | None = None
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Ready:
+    """All that training begins with: images and network on the device, the task, the layer table."""
+
+    splits: Splits
+    model: nn.Module
+    task: engine.Task
+    layers: dict[str, Any]
+    notes: tuple[str, ...] = ()  # what a person should know of it beforehand
+
+
+def ready(
+    experiment: Experiment,
+    seed: int,
+    where: torch.device,
+    root: Path | None = None,
+    trust_code: bool = False,
+    passed: Passed | None = None,
+    encoder: RunRecord | None = None,
+) -> Ready:
+    """Load the data, build the network, and try one step on a copy of it.
+
+    Parameters
+    ----------
+    experiment : what is to be run.
+    seed : decides the initial weights.
+    where : the device that images and network go to.
+    root : where the data sets are.
+    trust_code : whether `kind = "file.py:Net"` may be executed.
+    passed : a person's own data, network or loss.
+    encoder : the finished run whose encoder is taken over; without it the encoder has fresh weights.
+
+    Raises
+    ------
+    BadInput : data or network cannot be used, or not with each other; or not with the encoder.
+    """
+    passed = passed or Passed()
+    splits = _splits(experiment, root, passed, where)
+    model = _model(experiment, seed, trust_code, passed, splits)
+    on_encoder = isinstance(model, networks.EncoderClassifier | networks.Siamese)
+    if encoder is not None and isinstance(experiment.model, OnEncoderSpec) and on_encoder:
+        take_over(model.get_submodule("encoder"), experiment.model.encoder, encoder, splits.train.largest)
+    task = TASKS[experiment.task.kind](experiment.task, passed.loss)
+    notes = task.check(splits) if isinstance(task, Verify) else ()
+    table = summary.table(model, splits.train.largest)
+    model = placed(model, where)
+    _rehearse(model, task, splits, experiment, where)
+    return Ready(splits, model, task, table, notes)
+
+
+def giver(experiment: Experiment, seed: int, encoder: Path | None) -> RunRecord | None:
+    """The run whose encoder an experiment takes over, None where it takes over none.
+
+    Parameters
+    ----------
+    experiment : what is to be run.
+    seed : of its run.
+    encoder : the finished run of the experiment that it names; of no meaning where it names a run itself.
+
+    Raises
+    ------
+    BadInput : there is no such run; the command that makes it is said.
+    """
+    model = experiment.model
+    if not isinstance(model, OnEncoderSpec) or model.weights == "fresh":
+        return None
+    asked = model.encoder
+    where = expanded(asked.run) if asked.run is not None else encoder
+    if where is None:
+        number = seed if asked.seed is None else asked.seed
+        raise BadInput(
+            f"model.encoder: there is no finished run of {asked.words} with seed {number}; make it first: "
+            f"smallvision run {asked.words} --seed {number}"
+        )
+    try:
+        return read_run(where)
+    except BadInput as error:
+        raise BadInput(f"model.encoder: {error}") from None
+
+
+def taken(run: RunRecord, folder: Path) -> dict[str, Any]:
+    """What `state.json` records of a run whose encoder was taken over; its path as seen from `folder`, where the new run stands."""
+    assert run.result is not None
+    path = Path(os.path.relpath(run.path, folder)).as_posix()
+    return {"run": path, **{key: run.result[key] for key in ("experiment", "seed", "model_sha256")}}
+
+
+def told(found: dict[str, Any] | None) -> tuple[str, ...]:
+    """What `taken` gave, as a note that people read."""
+    if found is None:
+        return ()
+    of = f"experiment {found['experiment']}, seed {found['seed']}, sha256 of its weights {found['model_sha256']}"
+    return (f"the encoder was taken over from the run {found['run']} ({of}), with the standardisation of its images",)
+
+
+def placed(model: nn.Module, where: torch.device) -> nn.Module:
+    """The network on the device, in the memory format that it is trained and scored in."""
+    model = model.to(where)
+    if engine.channels_last(model):
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]   # torch has it, its type hints not
+    return model
+
+
+def digest(splits: Splits) -> str:
+    """sha256 of which images with which labels are in which split."""
+    hashed = hashlib.sha256()
+    for name, split in splits.named().items():
+        hashed.update(name.encode())
+        hashed.update(split.ids.cpu().numpy().tobytes())
+        hashed.update(split.labels.cpu().numpy().tobytes())
+    return hashed.hexdigest()
+
+
+def shape(experiment: Experiment, root: Path | None = None) -> tuple[Shape, int]:
+    """(C, H, W) of an experiment's images, and its number of classes. The data is read only where that is not known beforehand."""
+    known = base.SOURCES.get(experiment.data.source)
+    if known is not None:
+        return known.shape, len(experiment.data.classes or known.classes)
+    train = load.load(experiment.data, root).train
+    return train.largest, len(train.classes)
+
+
+def layers(experiment: Experiment, pixels: Shape, classes: int, trust_code: bool = False) -> dict[str, Any]:
+    """The layer table of an experiment's network for images of such a shape, as `layers.json` has it.
+
+    Raises BadInput, also for layers that do not fit.
+    """
+    ones = (1.0,) * pixels[0]
+    return summary.table(networks.build(experiment.model, pixels, classes, ones, ones, 0, trust_code), pixels)
+
+
+def _splits(experiment: Experiment, root: Path | None, passed: Passed, where: torch.device) -> Splits:
+    """The data on the device, checked against what the experiment asks of it."""
+    splits = passed.splits.to(where) if passed.splits else load.load(experiment.data, root, where)
+    if experiment.protocol.test == "never":
+        splits = replace(splits, test=None, unseen=None)
+    sizes = sorted({size for split in splits.named().values() for size in split.sizes})
+    own = None if passed.model is not None else experiment.model
+    resolution.require(own, splits.train.largest[0], sizes, splits.train.name.rpartition(" ")[0])
+    engine.rows(experiment.recipe, splits.train, 0, 0, buckets.assign(splits.train, experiment.recipe.batch_size))
+    splits = replace(splits, notes=(*splits.notes, *buckets.note(splits.train, experiment.recipe.batch_size)))
+    if splits.validation is None and (experiment.recipe.select != "last" or experiment.recipe.patience):
+        raise BadInput(
+            "recipe.select and recipe.patience need validation images, and this data has none; set data.validation, say 0.1"
+        )
+    if splits.validation is None and experiment.task.kind == "verify":
+        raise BadInput(
+            "a verifier's threshold and calibration are fitted on validation pairs, and this data has no validation images; "
+            "set data.validation, say 0.1"
+        )
+    return splits
+
+
+def _model(experiment: Experiment, seed: int, trust_code: bool, passed: Passed, splits: Splits) -> nn.Module:
+    """The network before its first step, on the CPU; a module passed in is copied, so that its owner keeps it as it is."""
+    train = splits.train
+    try:
+        if passed.model is not None:
+            module = copy.deepcopy(passed.model).cpu()
+            return networks.adopt(module, train.largest, len(train.classes), splits.mean, splits.std)
+        return networks.build(
+            experiment.model, train.largest, len(train.classes), splits.mean, splits.std, seed, trust_code
+        )
+    except (RuntimeError, MemoryError) as error:
+        raise BadInput(f"model: cannot be built ({str(error).splitlines()[0]}); make its layers smaller") from None
+
+
+def _rehearsals(splits: Splits, recipe: RecipeSpec) -> Iterable[tuple[Tensor, int]]:
+    """Rows of the batches to be tried, and of how many images each is."""
+    if recipe.order == "classes":
+        return [(engine.rows(recipe, splits.train, 0, 0)[0], recipe.batch_size)]
+    return buckets.rehearsals(splits.train, recipe.batch_size, recipe.drop_last)
+
+
+def _rehearse(model: nn.Module, task: engine.Task, splits: Splits, experiment: Experiment, where: torch.device) -> None:
+    """One step on a copy, with the smallest batch there will be; with images of several sizes, with up to three."""
+    recipe = experiment.recipe
+    vary, generator = transforms.build(experiment.data.augment), torch.Generator(where)
+    for rows, count in _rehearsals(splits, recipe):
+        actor = copy.deepcopy(model).train()
+        with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+            batch = vary(next(batches.epoch(splits.train, [rows])), generator.manual_seed(0))
+            try:
+                task.step(actor, batch, generator).loss.backward()  # type: ignore[no-untyped-call]
+            except (RuntimeError, ValueError) as error:
+                cure = "; recipe.drop_last = true leaves a last batch of one image out" if count == 1 else ""
+                reason = str(error).splitlines()[0]
+                raise BadInput(f"model: cannot be trained on a batch of {count} image(s): {reason}{cure}") from None

@@ -1,0 +1,112 @@
+"""What a finished run has to say: `result.json` as a dict, and the arrays of `evidence.npz`. What they are is the task's."""
+
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from smallvision.data import transforms
+from smallvision.data.load import Splits
+from smallvision.experiment import Experiment
+from smallvision.tasks import Scores
+from smallvision.tasks import sample_images as chosen
+from smallvision.tasks.classification import evidence as classify
+from smallvision.tasks.reconstruction import evidence as reconstruct
+from smallvision.tasks.verification import evidence as verify
+from smallvision.training.state import TrainState
+
+EVIDENCE = {"classify": classify.evidence, "reconstruct": reconstruct.evidence, "verify": verify.evidence}
+
+
+def shown(scores: dict[str, Scores]) -> str:
+    """The split whose images the report shows: test, else validation, else train."""
+    return next(name for name in ("test", "validation", "train") if name in scores)
+
+
+def result(
+    experiment: Experiment,
+    splits: Splits,
+    layers: dict[str, Any],
+    state: TrainState,
+    scores: dict[str, Scores],
+    selected: dict[str, Any],
+) -> dict[str, Any]:
+    """What `result.json` holds, but for what only the run directory knows (seed, notes, digest of the weights).
+
+    Parameters
+    ----------
+    layers : the layer table.
+    state : at the end of training.
+    scores : of every split, scored by the selected weights.
+    selected : the epoch that these weights are of, and what chose it.
+    """
+    out: dict[str, Any] = {
+        "name": experiment.name,
+        "experiment": experiment.hash(),
+        "parameters": layers["totals"]["parameters"],
+        "bytes": layers["totals"]["parameter_bytes"],
+        "multiply_adds": layers["totals"]["multiply_adds"],
+        "epochs": state.epoch,
+        "seconds": state.seconds,
+        "seconds_per_epoch": state.seconds / max(state.epoch, 1),
+        "images_per_second": state.examples / state.seconds if state.seconds else 0.0,
+        "precision": experiment.recipe.precision,
+        "selected": selected,
+        "classes": list(splits.train.classes),
+        "counts": {name: score.count for name, score in scores.items()},
+        "mean": list(splits.mean),
+        "std": list(splits.std),
+        "looks": looks(experiment, splits, state.epoch),
+    }
+    if len(splits.train.groups) > 1:
+        out["sizes"] = len(splits.train.groups)
+    if scores[shown(scores)].fitted:
+        out["verifier"] = scores[shown(scores)].fitted
+    return out | splits_of(experiment, splits, scores)
+
+
+def splits_of(experiment: Experiment, splits: Splits, scores: dict[str, Scores]) -> dict[str, Any]:
+    """The scores of each split by its name; those of the shown one, and of classes never seen, in full: with their intervals, the
+    figures of each class and all else that `result.json` has of a split."""
+    out: dict[str, Any] = {name: {**score.values, "count": score.count} for name, score in scores.items()}
+    for name in {shown(scores), "unseen"} & set(scores):
+        match experiment.task.kind:
+            case "classify":
+                more = classify.in_full(splits, name, scores[name])
+            case "reconstruct":
+                more = reconstruct.in_full(splits, name, scores[name])
+            case "verify":
+                more = verify.in_full(splits.named()[name], scores[name], experiment)
+        out[name] |= more
+    return out
+
+
+def looks(experiment: Experiment, splits: Splits, epochs: int) -> int:
+    """How often the test split was scored: once at the end, and after every epoch where it is watched."""
+    if splits.test is None:
+        return 0
+    return 1 + (epochs if experiment.protocol.test == "watched" else 0)
+
+
+def evidence(
+    model: nn.Module, splits: Splits, experiment: Experiment, scores: dict[str, Scores]
+) -> dict[str, np.ndarray]:
+    """What `evidence.npz` holds: every answer on the shown split, chosen images, the first layer's weights."""
+    name, train = shown(scores), splits.train
+    some = chosen.first(train)
+    out = {
+        "split": np.array(name),
+        **scores[name].evidence,
+        **EVIDENCE[experiment.task.kind](model, splits, experiment, name, scores[name]),
+        **{f"train_{key}": value for key, value in chosen.stacked(train, some).items()},
+        "train_labels": train.labels.cpu().numpy()[some],
+        "filters": chosen.filters(model, train.largest),
+    }
+    if "unseen" in scores:
+        kept = ("labels", "pairs", "same", "probabilities", "distances")
+        out |= {f"unseen_{key}": scores["unseen"].evidence[key] for key in kept}
+        out["unseen_classes"] = np.array(splits.named()["unseen"].classes)
+    if experiment.data.expand is not None:
+        kinds = transforms.kinds(experiment.data.expand)
+        out |= {"panel_pixels": chosen.panel(train, len(kinds)).cpu().numpy(), "panel_kinds": np.array(kinds)}
+    return out
