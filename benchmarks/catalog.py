@@ -16,7 +16,7 @@ from pathlib import Path
 import accounts
 
 import smallvision as sv
-from smallvision.metrics.metric import measured
+from smallvision.tasks import metric_in
 
 RESULTS = Path(__file__).parent / "results" / "catalog"
 
@@ -66,7 +66,7 @@ def measure(name: str, seeds: int, root: Path | None) -> dict:
         "multiply_adds": first.result["multiply_adds"],
         "bytes": first.result["bytes"],
         "precision": first.result["precision"],
-        "watched": [epoch["test"][measured(epoch["test"]).key] for epoch in first.metrics if "test" in epoch],
+        "watched": [epoch["test"][metric_in(epoch["test"]).key] for epoch in first.metrics if "test" in epoch],
         "environment": {key: environment[key] for key in WHERE},
         "runs": rows,
         **account,
@@ -83,7 +83,7 @@ def main() -> None:
     for name in asked.names or [row["name"] for row in sv.catalog() if row["kind"] == "experiment"]:
         found = measure(name, asked.seeds, asked.root)
         (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-        judged = measured(found["runs"][0]["test"])
+        judged = metric_in(found["runs"][0]["test"])
         print(
             f"{name}: test {judged.name} {', '.join(judged.text(row['test'][judged.key]) for row in found['runs'])}",
             file=sys.stderr,

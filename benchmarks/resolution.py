@@ -28,7 +28,7 @@ from smallvision.data.batching import buckets, samplers
 from smallvision.data.load import ImageSet
 from smallvision.experiment import load, load_study
 from smallvision.runs import environment
-from smallvision.tasks import Classify
+from smallvision.tasks.classification.learn import ClassificationLearner
 from smallvision.training import device
 
 RESULT = Path(__file__).parent / "results" / "resolution.json"
@@ -66,7 +66,7 @@ def arms(plain: ImageSet) -> dict[str, tuple[ImageSet, Tensor | None]]:
 def steps(some: ImageSet, parts: Tensor | None) -> Iterator[int]:
     """Train for ever; yields the images of each step."""
     network = load_study("mnist-resolution").base
-    task = Classify(load("mnist-cnn3").task)
+    task = ClassificationLearner(load("mnist-cnn3").task)
     model = nn.build(network.model, (1, 64, 64), 10, (0.13,), (0.31,), 0)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     generator = torch.Generator().manual_seed(0)

@@ -24,10 +24,10 @@ import accounts
 import smallvision as sv
 from smallvision.comparison.disagreements import disagreements
 from smallvision.comparison.predictions import Answers
-from smallvision.metrics.metric import measured
 from smallvision.runs.read import RunRecord
 from smallvision.stats.verdict import Comparison, compare_runs, compare_values, judge
 from smallvision.study.read import StudyRecord
+from smallvision.tasks import metric_in
 
 RESULTS = Path(__file__).parent / "results" / "studies"
 WHERE = ("smallvision", "processor", "cores", "threads", "device", "device_name", "packages")
@@ -70,7 +70,7 @@ def measure(name: str, root: Path | None) -> dict[str, Any]:
 
 def row(case: dict[str, Any], runs: list[RunRecord]) -> dict[str, Any]:
     """A case of the table, with every run's scores; what stands beside an error; accuracy by size of image where there are several."""
-    key = measured(case["validation"]).key
+    key = metric_in(case["validation"]).key
     scores = [
         {
             "seed": run.result["seed"],

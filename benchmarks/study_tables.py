@@ -6,9 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from smallvision.metrics.metric import measured
 from smallvision.stats.verdict import compare_published, judge
 from smallvision.stats.wording import points
+from smallvision.tasks import metric_in
 
 HERE = Path(__file__).parent
 STUDIES = (
@@ -90,7 +90,7 @@ def whole(number: int) -> str:
 
 def rows(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """The table of a study: header and rows."""
-    of = {"mse": reconstructions, "pair_accuracy": verifiers}.get(measured(found["table"][0]["validation"]).key)
+    of = {"mse": reconstructions, "pair_accuracy": verifiers}.get(metric_in(found["table"][0]["validation"]).key)
     if of is not None:
         return of(found)
     searched = any(row["settings"] for row in found["table"])

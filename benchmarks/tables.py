@@ -12,7 +12,7 @@ from pathlib import Path
 import study_tables
 
 from smallvision.conv.bench import unsteady
-from smallvision.metrics.metric import measured
+from smallvision.tasks import metric_in
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
@@ -417,7 +417,7 @@ def tuning() -> str:
         return ""
     rows = []
     for one in found["tries"]:
-        score = measured(one["validation"])
+        score = metric_in(one["validation"])
         rows.append(
             [
                 f"`{one['name']}`",

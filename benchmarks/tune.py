@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import smallvision as sv
-from smallvision.metrics.metric import measure
+from smallvision.tasks import task_of
 
 RESULT = Path(__file__).parent / "results" / "tuning.json"
 
@@ -95,7 +95,7 @@ def attempt(name: str, overrides: list[str], root: Path | None) -> dict:
     """One try in a directory that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
         done = sv.run(name, *overrides, "protocol.test=never", out=Path(folder) / "run", root=root)
-        keys = (measure(done.experiment).key, "loss")
+        keys = (task_of(done.experiment).metric.key, "loss")
         return {
             "name": name,
             "experiment": done.result["experiment"],

@@ -222,7 +222,7 @@ def test_a_loss_that_is_no_number_stops_at_once_and_keeps_the_last_checkpoint(ty
 
 
 def test_a_full_disk_stops_with_one_line_and_status_3(type_in, tmp_path, monkeypatch):
-    from smallvision.runs import files
+    from smallvision.storage import files
     from smallvision.training import checkpoint
 
     def full(path, data):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from smallvision.comparison.disagreements import disagreements
 from smallvision.comparison.predictions import Answers
 from smallvision.errors import BadInput
-from smallvision.metrics.metric import MEASURES
-from smallvision.runs import image_store
+from smallvision.storage import images as image_store
+from smallvision.tasks import TASKS
 
 CLASSES = ("a", "b", "c")
 
@@ -74,7 +74,7 @@ def test_of_numbers_the_furthest_apart_by_brute_force(seed, runs_a, runs_b, most
     values = {
         name: draw.integers(0, 6, (runs, count)) / 8 for name, runs in (("x", runs_a), ("y", runs_b))
     }  # exact, and with ties
-    judged = dataclasses.replace(MEASURES["reconstruct"], higher=higher)
+    judged = dataclasses.replace(TASKS["reconstruct"].metric, higher=higher)
     ids = np.stack([np.arange(count), np.zeros(count, int)], 1)
     answers = Answers("test", ids, draw.integers(0, 3, count), CLASSES, {}, judged, values)
     found = disagreements(answers, "x", "y", most)

@@ -10,7 +10,7 @@ import pytest
 from smallvision.errors import BadInput
 from smallvision.experiment import ProbeSpec
 from smallvision.experiment.io import typed
-from smallvision.runs import arrays, probes
+from smallvision.runs import evidence, probes
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_an_archive_that_lies_about_its_size_is_not_unpacked(folder, member, sai
 
 
 def test_what_unpacks_to_more_than_any_probe_has_is_not_unpacked(folder, monkeypatch):
-    monkeypatch.setattr(arrays, "LARGEST_EVIDENCE", 10_000)
+    monkeypatch.setattr(evidence, "LARGEST_EVIDENCE", 10_000)
     assert "more than 10,000; not read" in refused(folder)
 
 

@@ -18,8 +18,8 @@ from smallvision.inference.predict import Loaded
 from smallvision.probing import projections
 from smallvision.probing import run as probing
 from smallvision.runs import probes
-from smallvision.runs.files import failed
 from smallvision.runs.read import read_run
+from smallvision.storage.files import failed
 from smallvision.training import run
 from smallvision.training.run import Place
 

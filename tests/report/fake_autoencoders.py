@@ -17,11 +17,11 @@ from sklearn.decomposition import PCA
 
 from smallvision.comparison.predictions import Answers
 from smallvision.experiment import Study, build, study_to_toml
-from smallvision.metrics.metric import MEASURES
-from smallvision.runs.files import VALIDATION_EVIDENCE
 from smallvision.runs.read import read_run
+from smallvision.storage.files import VALIDATION_EVIDENCE
 from smallvision.study import selection, verdicts
 from smallvision.study.read import read_study
+from smallvision.tasks import TASKS
 
 CLASSES = tuple("0123456789")
 KEPT = {1: 0.5, 3: 0.2, 5: 0.15, 10: 0.4}  # by depth: what a network adds to PCA's error, times 0.01; on validation
@@ -204,7 +204,7 @@ def _answers(split: Split, runs: Mapping[str, Sequence[Any]]) -> Answers:
             if _is_of(record.path / file, split.name)
         ]
         values[name] = np.stack(arrays).astype(np.float64)
-    return Answers(split.name, split.ids, split.labels, CLASSES, {}, MEASURES["reconstruct"], values)
+    return Answers(split.name, split.ids, split.labels, CLASSES, {}, TASKS["reconstruct"].metric, values)
 
 
 def _is_of(file: Path, split: str) -> bool:

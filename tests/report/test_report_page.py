@@ -19,8 +19,8 @@ from smallvision.rendering import format
 from smallvision.report.run import page as pages
 from smallvision.report.run import tables
 from smallvision.report.run.page import page, page_of_many, write
-from smallvision.runs import files
 from smallvision.runs.read import RunRecord, read_run
+from smallvision.storage import files
 from smallvision.tasks.classification import galleries
 
 SMALL: dict[str, Any] = {"epochs": 2, "steps_per_epoch": 20, "count": 300, "shape": (1, 8, 8)}

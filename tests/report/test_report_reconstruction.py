@@ -20,10 +20,10 @@ from test_report_page import Page, check_self_contained
 import smallvision as sv
 from smallvision.errors import BadInput
 from smallvision.experiment import load
-from smallvision.metrics.metric import MEASURES
 from smallvision.report.run import figures
 from smallvision.report.run.page import page, page_of_many
 from smallvision.runs.read import RunRecord, list_runs, read_run
+from smallvision.tasks import TASKS
 from smallvision.tasks.reconstruction import figures as reconstruction_figures
 from smallvision.tasks.reconstruction import section
 from smallvision.tasks.reconstruction.wording import against_pca
@@ -184,7 +184,7 @@ def test_pca_in_words(mse: float, pca: float, words: str) -> None:
 
 
 def test_curves_have_one_panel_where_loss_and_score_are_the_same(records: dict[str, RunRecord]) -> None:
-    score = MEASURES["reconstruct"]
+    score = TASKS["reconstruct"].metric
     same, both = (
         figures.curves(records[kind].metrics, "loss", score, (0.5, "PCA")) for kind in ("plain", "variational")
     )

@@ -18,7 +18,6 @@ from test_report_page import Page, check_self_contained
 
 from smallvision.comparison.runs import Compared, Side
 from smallvision.errors import BadInput
-from smallvision.metrics.metric import MEASURES
 from smallvision.rendering import embed, format, html
 from smallvision.report.comparison import page, verdicts
 from smallvision.report.run import page as run_page
@@ -28,6 +27,7 @@ from smallvision.report.study.costs import Point
 from smallvision.report.study.figures import Difference
 from smallvision.stats.verdict import compare_runs, judge
 from smallvision.study.read import StudyRecord, read_study
+from smallvision.tasks import TASKS
 
 HOSTILE = ("<script>alert(1)</script>", "x" * 60, "a & b \"quoted\" 'too' </title> ±")
 
@@ -351,10 +351,10 @@ def test_a_verifiers_own_loss_and_that_of_its_probabilities_have_a_scale_each() 
             for e in range(1, 5)
         ]
     ]
-    apart = [axes.get_ylim() for axes in figures.curves([("one", runs)], measure=MEASURES["verify"]).axes]
+    apart = [axes.get_ylim() for axes in figures.curves([("one", runs)], measure=TASKS["verify"].metric).axes]
     assert apart[0][1] >= 40
     assert 0.7 <= apart[1][1] < 2
-    together = [axes.get_ylim() for axes in figures.curves([("one", runs)], measure=MEASURES["classify"]).axes]
+    together = [axes.get_ylim() for axes in figures.curves([("one", runs)], measure=TASKS["classify"].metric).axes]
     assert together[0] == together[1]
 
 

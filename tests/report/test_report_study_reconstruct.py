@@ -19,7 +19,6 @@ from test_report_page import Page, check_self_contained
 from test_report_study import cells
 
 from smallvision.comparison.runs import Compared, Side
-from smallvision.metrics.metric import MEASURES
 from smallvision.rendering import embed
 from smallvision.report.comparison import page, verdicts
 from smallvision.report.study import cases, figures, trend_figures, trends
@@ -31,8 +30,9 @@ from smallvision.report.study.figures import Difference
 from smallvision.report.study.trends import Line
 from smallvision.stats.verdict import compare_values, judge
 from smallvision.study.read import read_study
+from smallvision.tasks import TASKS
 
-MSE = MEASURES["reconstruct"]
+MSE = TASKS["reconstruct"].metric
 SIZES = (2, 8, 32)
 
 

@@ -15,18 +15,18 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.metrics import auc, confusion_matrix, roc_auc_score
+from smallvision.report.run.losses import loss_name
 from test_report_page import HOSTILE, Page, check_self_contained
 
 import smallvision as sv
 from smallvision.console.run import Console, result_table
 from smallvision.experiment import load
 from smallvision.experiment.task import VerifySpec
-from smallvision.metrics.metric import MEASURES
 from smallvision.rendering import format, style
 from smallvision.report.run import figures, series
-from smallvision.report.run.losses import loss_name
 from smallvision.report.run.page import page, page_of_many
 from smallvision.runs.read import RunRecord, read_run
+from smallvision.tasks import TASKS
 from smallvision.tasks.verification import error_analysis, section, wording
 from smallvision.tasks.verification.pair_galleries import apart, probability
 from smallvision.tasks.verification.rates import Curve, curve, threshold_distance
@@ -374,7 +374,7 @@ def test_distances_have_three_digits(value: float, text: str) -> None:
 
 
 def test_loss_and_scores_never_share_an_axis(records: dict[str, RunRecord]) -> None:
-    metrics, score = records["plain"].metrics, MEASURES["verify"]
+    metrics, score = records["plain"].metrics, TASKS["verify"].metric
     figure = figures.curves(metrics, "loss (triplet)", score, beside=(section.AUC,))
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss (triplet)", "accuracy on pairs (%)", "AUC"]
     shown = (("train", "loss", 1), ("validation", "pair_accuracy", 100), ("validation", "auc", 1))
@@ -393,7 +393,7 @@ def test_loss_and_scores_never_share_an_axis(records: dict[str, RunRecord]) -> N
         "accuracy on pairs (%)",
     ]
     classified = [{"train": {"loss": 1.0, "accuracy": 0.5}, "test": {"loss": 2.0, "accuracy": 0.5}}]
-    assert series.minimised(classified, MEASURES["classify"]) == classified
+    assert series.minimised(classified, TASKS["classify"].metric) == classified
     drawn = {
         line.get_label()
         for line in figures.loss_curve(records["plain"].steps, series.minimised(metrics, score)).axes[0].lines
@@ -512,7 +512,7 @@ def test_a_table_in_the_terminal_has_every_split(records: dict[str, RunRecord]) 
     record = records["unseen"]
     assert record.result is not None
     out = io.StringIO()
-    Console(file=out, width=80).print(result_table(record.result, "fake"))
+    Console(file=out, width=80).print(result_table(TASKS["verify"], record.result, "fake"))
     lines = out.getvalue().splitlines()
     assert [line.split()[0] for line in lines[4:8]] == ["train", "validation", "test", "unseen"]
     test = record.result["test"]

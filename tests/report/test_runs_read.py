@@ -19,8 +19,9 @@ import pytest
 from smallvision.errors import BadInput
 from smallvision.experiment import load
 from smallvision.report.run.page import page
-from smallvision.runs import arrays, paths, read
+from smallvision.runs import paths, read
 from smallvision.runs.read import list_runs, read_run, status
+from smallvision.storage import arrays as stored_arrays
 
 SMALL = {"epochs": 2, "steps_per_epoch": 30, "count": 40, "shape": (1, 6, 6), "classes": ("a", "b", "c")}
 
@@ -258,7 +259,7 @@ def test_bombs_and_lying_headers_are_refused_unread(run: Path, monkeypatch: pyte
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr("labels.npy", content)
         refused(run, "evidence.npz")
-    monkeypatch.setattr(arrays, "LARGEST_EVIDENCE", 10_000_000)
+    monkeypatch.setattr(stored_arrays, "LARGEST_ARRAYS", 10_000_000)
     with (
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("labels.npy", "w", force_zip64=True) as out,

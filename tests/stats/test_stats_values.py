@@ -7,12 +7,13 @@ import pytest
 from scipy import stats
 
 from smallvision.errors import BadInput
-from smallvision.metrics.metric import MEASURES, Measure
+from smallvision.metrics.metric import Metric
 from smallvision.stats.values import networks, recipes
 from smallvision.stats.verdict import compare_values, judge
+from smallvision.tasks import TASKS
 
-MSE = MEASURES["reconstruct"]
-SIMILARITY = Measure("ssim", "SSIM", True, 1.0, "", 4)
+MSE = TASKS["reconstruct"].metric
+SIMILARITY = Metric("ssim", "SSIM", True, 1.0, "", 4)
 
 
 def draw(generator, seeds_a, seeds_b, images, gap=0.0, seed=0.02, shared=0.1, own=0.05, noise=0.03):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from stats_population import Population
 
 from smallvision.errors import BadInput
-from smallvision.metrics.metric import MEASURES
 from smallvision.stats.corrections import holm
 from smallvision.stats.paired import discordant, mcnemar, paired_interval
 from smallvision.stats.power import recipe_power
@@ -20,6 +19,7 @@ from smallvision.stats.published import score_interval
 from smallvision.stats.seeds import recipes
 from smallvision.stats.verdict import compare_published, compare_runs, judge
 from smallvision.stats.wording import about, points, probability
+from smallvision.tasks import TASKS
 
 
 def draw(seed, s_a, s_b, n=800, accuracy_b=0.93):
@@ -132,7 +132,7 @@ def test_in_between_speaks_of_these_networks(s_a, s_b):
 def test_of_pairs_it_says_pairs_and_the_same_figures(runs, apart):
     """A verifier's answers are judged as a classifier's, and images are not what there are so many of."""
     plain = compare_runs(*draw(3, runs, runs, 400, apart))
-    (of_images,), (of_pairs,) = judge([plain]), judge([dataclasses.replace(plain, measure=MEASURES["verify"])])
+    (of_images,), (of_pairs,) = judge([plain]), judge([dataclasses.replace(plain, measure=TASKS["verify"].metric)])
     assert dataclasses.replace(of_pairs, measure=None) == of_images
     assert "pairs that share no image" in of_pairs.sentence
     assert (

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from smallvision.experiment import catalog, load, load_study, studies
-from smallvision.metrics.metric import measured
 from smallvision.study.plan.cases import expand
+from smallvision.tasks import metric_in
 from smallvision.training.fingerprint import with_digests
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def test_every_study_of_the_catalog_has_its_figures(name):
     study = load_study(name)
     assert found["hash"] == study.hash(), f"{name}.json is of an older {name}; run benchmarks/studies.py {name}"
     assert [row["case"] for row in found["table"]] == list(expand(study).cases)
-    key = measured(found["table"][0]["validation"]).key
+    key = metric_in(found["table"][0]["validation"]).key
     for row in found["table"]:
         assert [run["seed"] for run in row["runs"]] == list(study.seeds)
         assert (

@@ -50,7 +50,7 @@ def prepared(model=None, **task):
         "try",
     )
     network = networks.build(experiment.model, (1, 6, 6), 5, (0.4,), (0.3,), seed=5)
-    return network, TASKS["verify"](experiment.task)
+    return network, TASKS["verify"].learner(experiment.task)
 
 
 def batch(seed=1, count=20):
@@ -130,7 +130,7 @@ def test_a_steps_loss_is_that_of_pytorch_metric_learning(name):
     torch.testing.assert_close(step.loss, theirs(network.encode(given.pixels), given.labels), rtol=1e-5, atol=1e-6)
     assert step.loss > 0
     assert step.count == 20
-    assert task.reported({key: float(value) for key, value in step.sums.items()}, 20) == {
+    assert task.averages({key: float(value) for key, value in step.totals.items()}, 20) == {
         "loss": pytest.approx(step.loss.item())
     }
     step.loss.backward()
@@ -181,7 +181,7 @@ def test_a_dense_head_beside_another_loss_learns_by_its_own():
     )
     step = stepped(network, task, given)
     torch.testing.assert_close(step.loss, triplets + 0.25 * own)
-    figures = task.reported({key: float(value) for key, value in step.sums.items()}, step.count)
+    figures = task.averages({key: float(value) for key, value in step.totals.items()}, step.count)
     assert figures == {"loss": pytest.approx(step.loss.item()), "head": pytest.approx(own.item())}
     step.loss.backward()
     assert all(p.grad.abs().sum() > 0 for p in network.pair_head.parameters())
@@ -210,7 +210,7 @@ def test_an_image_is_encoded_once_however_many_pairs_it_is_in(task):
     assert counted.calls == [20]
     counted.calls.clear()
     validation, test = images(), images(3, 120)
-    fitted = task.fit(network, validation, validation)
+    fitted = task.calibrate(network, validation, validation)
     scores = task.score(network, validation, fitted)
     assert sum(counted.calls) == 200, "what fitting encoded is not encoded again to be scored"
     assert len(scores.evidence["pairs"]) > 200
@@ -246,7 +246,7 @@ def test_scoring_leaves_the_network_as_it_was():
     network, task = prepared(DENSE)
     for mode in (True, False):
         network.train(mode)
-        fitted = task.fit(network, images(), images())
+        fitted = task.calibrate(network, images(), images())
         task.score(network, images(3), fitted)
         assert all(part.training == mode for part in network.modules())
 
@@ -255,7 +255,7 @@ def test_scoring_leaves_the_network_as_it_was():
 def test_threshold_and_calibration_are_those_of_scikit_learn_on_validation_pairs(model):
     network, task = prepared(model)
     validation = images()
-    fitted = task.fit(network, images(7), validation)
+    fitted = task.calibrate(network, images(7), validation)
     which, same = task.pairs(validation)
     assert fitted.pairs == len(which)
     scores, _ = judged(network, encoded(network, validation), which)
@@ -282,7 +282,7 @@ def test_threshold_and_calibration_are_those_of_scikit_learn_on_validation_pairs
 def test_a_stated_false_accept_rate_is_kept_and_used_up(rate):
     network, task = prepared(false_accept=rate)
     validation = images()
-    fitted = task.fit(network, validation, validation)
+    fitted = task.calibrate(network, validation, validation)
     which, same = task.pairs(validation)
     likely = fitted.meaning.probability(judged(network, encoded(network, validation), which)[0])
     shares = {threshold: (likely[~same] >= threshold).mean() for threshold in [*likely, 1.0]}
@@ -292,7 +292,7 @@ def test_a_stated_false_accept_rate_is_kept_and_used_up(rate):
 
 def test_the_score_is_scikit_learns_and_brute_force():
     network, task = prepared(pairs=2000, pairs_per_image=20)
-    fitted = task.fit(network, images(), images())
+    fitted = task.calibrate(network, images(), images())
     test = images(3, 200, "made up test")
     found = task.score(network, test, fitted)
     which, same, labels = (found.evidence[name] for name in ("pairs", "same", "labels"))
@@ -327,13 +327,13 @@ def test_the_score_is_scikit_learns_and_brute_force():
     shares = shares[shares > 1e-9] / shares.sum()
     assert values["effective_rank"] == pytest.approx(np.exp(-(shares * np.log(shares)).sum()), rel=1e-3)
     assert found.fitted == fitted.figures()
-    assert task.merit(values) == (values["pair_accuracy"], -values["loss"])
+    assert task.selection_key(values) == (values["pair_accuracy"], -values["loss"])
 
 
 def test_the_pairs_of_a_split_are_the_same_for_every_network_and_epoch():
     (one, task), (other, also) = prepared(), prepared(DENSE, loss="cross-entropy")
     pairs = [
-        task.score(network, images(), task.fit(network, images(), images())).evidence["pairs"]
+        task.score(network, images(), task.calibrate(network, images(), images())).evidence["pairs"]
         for network, task in ((one, task), (other, also))
     ]
     np.testing.assert_array_equal(*pairs)
@@ -341,33 +341,33 @@ def test_the_pairs_of_a_split_are_the_same_for_every_network_and_epoch():
 
 def test_a_collapsed_representation_is_told_and_a_loss_without_a_margin_tells_nothing():
     network, task = prepared()
-    scores = task.score(network, images(), task.fit(network, images(), images()))
-    assert task.alarm(network, scores) is None
+    scores = task.score(network, images(), task.calibrate(network, images(), images()))
+    assert task.warning(network, scores) is None
     for parameter in network.parameters():
         parameter.data *= 0.01
-    scores = task.score(network, images(), task.fit(network, images(), images()))
-    alarm = task.alarm(network, scores)
+    scores = task.score(network, images(), task.calibrate(network, images(), images()))
+    alarm = task.warning(network, scores)
     assert "collapsed" in alarm
     assert alarm.endswith("; a lower learning rate or normalised representations help"), (
         "semi-hard mining is in use already"
     )
     network.frozen = True
-    assert task.alarm(network, scores) is None, "nothing of it can be changed"
+    assert task.warning(network, scores) is None, "nothing of it can be changed"
     network.frozen = False
-    assert prepared(DENSE, loss="cross-entropy")[1].alarm(network, scores) is None
+    assert prepared(DENSE, loss="cross-entropy")[1].warning(network, scores) is None
 
 
 def test_the_librarys_losses_raise_the_alarm_by_their_own_margin_and_distances():
     network, task = prepared(loss="metric.TripletMarginLoss")
     made = np.random.default_rng(0).normal(size=(300, 12)).astype(np.float32)
     told = [
-        task.alarm(network, Scores({}, 300, {"representation": rows, "labels": np.arange(300) % 5}))
+        task.warning(network, Scores({}, 300, {"representation": rows, "labels": np.arange(300) % 5}))
         for rows in (made, 1e-4 * made, 1e-4 * made + 1)
     ]
     assert told[:2] == [None, None], "it looks at directions, whatever their length"
     assert "collapsed" in told[2]
     assert "semi-hard mining, a lower learning rate or normalised representations help" in told[2]
-    assert prepared(loss="metric.NTXentLoss")[1].alarm(network, Scores({}, 300, {})) is None, "it has no margin"
+    assert prepared(loss="metric.NTXentLoss")[1].warning(network, Scores({}, 300, {})) is None, "it has no margin"
 
 
 @pytest.mark.parametrize("name", ["metric.NTXentLoss", "triplet", "contrastive"])
@@ -384,7 +384,7 @@ def test_in_half_precision_distances_are_not_rounded(name):
 def test_before_training_it_says_what_pairs_there_will_be():
     def asked(count, **task):
         both = {"train": images(count=400), "validation": images(count=count)}
-        return prepared(**task)[1].check(SimpleNamespace(named=lambda: both))
+        return prepared(**task)[1].check_data(SimpleNamespace(named=lambda: both, validation=both.get("validation")))
 
     assert asked(300) == ()
     assert asked(300, false_accept=0.01) == ()
@@ -408,7 +408,7 @@ SELF = "of one image with itself .*give two images each"
     ("call", "said"),
     [
         (
-            lambda: prepared()[1].fit(prepared()[0], images(), None),
+            lambda: prepared()[1].calibrate(prepared()[0], images(), None),
             r"fitted on validation pairs, and there are no validation images",
         ),
         (lambda: judged(prepared()[0], torch.rand(5, 3), np.array([[0, 1], [2, 2]])), SELF),
@@ -425,7 +425,7 @@ SELF = "of one image with itself .*give two images each"
             lambda: stepped(nn.Linear(2, 2), prepared()[1], batch()),
             r'task.kind: "verify" needs a network that judges pairs',
         ),
-        (lambda: TASKS["verify"](prepared()[1].spec, F.mse_loss), r'task.kind: "verify" has losses of its own'),
+        (lambda: TASKS["verify"].learner(prepared()[1].spec, F.mse_loss), r'"verify" has losses of its own'),
         (
             lambda: prepared(loss="metric.TripletMarginLos"),
             r'^task.loss: pytorch-metric-learning has no "TripletMarginLos".*TripletMarginLoss',

@@ -20,7 +20,7 @@ from smallvision.inference import predict
 from smallvision.nn.pretrained import take_over
 from smallvision.report.run import page
 from smallvision.runs.read import read_run
-from smallvision.tasks import Classify
+from smallvision.tasks.classification.learn import ClassificationLearner
 from smallvision.training import prepare
 from smallvision.training import run as lab
 from smallvision.training.engine import train
@@ -184,7 +184,7 @@ def test_the_loop_trains_encoder_and_head_at_their_own_rates():
     splits = images.load(asked.data)
     ours, theirs = (prepare.ready(asked, 5, torch.device("cpu")).model for _ in range(2))
     state = begin(ours, asked.recipe)
-    list(train(state, Classify(asked.task), splits, asked, 7))
+    list(train(state, ClassificationLearner(asked.task), splits, asked, 7))
     head = [*theirs.dense.parameters(), *theirs.output.parameters()]
     optimizer = torch.optim.SGD(
         [{"params": list(theirs.encoder.parameters()), "lr": 0.005}, {"params": head}], 0.05, 0.9

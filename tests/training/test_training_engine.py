@@ -11,7 +11,7 @@ from smallvision.data import load as images
 from smallvision.data.batching.samplers import ORDERS
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import load
-from smallvision.tasks import Classify
+from smallvision.tasks.classification.learn import ClassificationLearner
 from smallvision.training.engine import EpochRecord, Progress, steps, train
 from smallvision.training.state import begin
 
@@ -36,7 +36,7 @@ def prepared(*overrides):
 def trained(*overrides, seed=0):
     asked, splits, model = prepared(*overrides)
     state = begin(model, asked.recipe)
-    events = list(train(state, Classify(asked.task), splits, asked, seed))
+    events = list(train(state, ClassificationLearner(asked.task), splits, asked, seed))
     return state, events, asked, splits
 
 
@@ -105,7 +105,7 @@ def test_the_test_split_decides_nothing():
     ends = []
     for which in (splits, wrong):
         state = begin(copy.deepcopy(model), asked.recipe)
-        list(train(state, Classify(asked.task), which, asked, 0))
+        list(train(state, ClassificationLearner(asked.task), which, asked, 0))
         ends.append(state)
     assert ends[0].best.epoch == ends[1].best.epoch
     for name, value in ends[0].model.state_dict().items():
@@ -127,7 +127,7 @@ def test_the_average_is_the_moving_average_of_the_weights():
     assert any(not torch.equal(value, mean[name]) for name, value in plain.model.named_parameters())
 
 
-class Stepwise(Classify):
+class Stepwise(ClassificationLearner):
     """Calls `before` with the model ahead of every step but the first."""
 
     def __init__(self, spec, before):
@@ -161,7 +161,9 @@ def test_best_validation_keeps_the_best_epochs_weights():
     best = max(records, key=lambda record: (record.validation["accuracy"], -record.validation["loss"]))
     assert state.best.epoch == best.epoch
     state.model.load_state_dict(state.best.weights)
-    assert Classify(asked.task).score(state.model, splits.validation).values == pytest.approx(best.validation)
+    assert ClassificationLearner(asked.task).score(state.model, splits.validation).values == pytest.approx(
+        best.validation
+    )
 
 
 def test_patience_stops_after_so_many_epochs_without_a_better_one():
@@ -215,7 +217,7 @@ def test_scores_against_scikit_learn():
     from sklearn.metrics import accuracy_score, log_loss
 
     asked, splits, model = prepared()
-    scores = Classify(asked.task).score(model, splits.test)
+    scores = ClassificationLearner(asked.task).score(model, splits.test)
     found = scores.evidence
     assert scores.values["accuracy"] == pytest.approx(accuracy_score(splits.test.labels, found["predictions"]))
     expected = log_loss(splits.test.labels.numpy(), found["probabilities"].astype("float64"), labels=range(10))

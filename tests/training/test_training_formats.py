@@ -12,7 +12,7 @@ OLD = sorted((Path(__file__).parent / "formats").iterdir())
 
 
 def test_there_is_one_for_every_version():
-    from smallvision.runs.files import FORMAT_VERSION
+    from smallvision.storage.files import FORMAT_VERSION
 
     assert [path.name for path in OLD] == [f"version-{number}" for number in range(1, FORMAT_VERSION + 1)]
 

@@ -20,7 +20,8 @@ from smallvision.errors import BadInput
 from smallvision.experiment import build, load, to_toml
 from smallvision.experiment.io import apply
 from smallvision.experiment.task import ClassifySpec
-from smallvision.tasks import TASKS, Reconstruct
+from smallvision.tasks import TASKS
+from smallvision.tasks.reconstruction.learn import ReconstructionLearner
 from smallvision.training.engine import EpochRecord, Progress, train
 from smallvision.training.state import begin
 
@@ -52,7 +53,7 @@ def prepared(*overrides):
     experiment = asked(*overrides)
     splits = images.load(experiment.data)
     model = networks.build(experiment.model, splits.train.shape, 10, splits.mean, splits.std, seed=5)
-    return experiment, splits, model, TASKS["reconstruct"](experiment.task)
+    return experiment, splits, model, TASKS["reconstruct"].learner(experiment.task)
 
 
 def trained(*overrides):
@@ -109,7 +110,7 @@ def test_noise_is_on_the_input_alone_and_comes_from_the_generator():
     noise = torch.randn(given.pixels.shape, generator=torch.Generator().manual_seed(1)) * 0.2
     torch.testing.assert_close(seen[0], (given.pixels + noise).clamp(0, 1))
     torch.testing.assert_close(steps[0].loss, F.mse_loss(model(seen[0]), given.pixels))
-    assert float(steps[0].sums["loss"]) == pytest.approx(16 * steps[0].loss.item(), rel=1e-5)
+    assert float(steps[0].totals["loss"]) == pytest.approx(16 * steps[0].loss.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(("loss", "beta"), [("mse", 0.05), ("mse", 1.0), ("bce", 1.0), ("bce", 3.0)])
@@ -131,7 +132,7 @@ def test_the_loss_of_a_variational_autoencoder_is_the_bound(loss, beta):
         bound = likelihood - kl
         expected = (beta * kl - likelihood) / 64
     torch.testing.assert_close(step.loss, expected.mean(), rtol=1e-4, atol=1e-5)
-    assert float(step.sums["kl"]) == pytest.approx(kl.sum().item(), rel=1e-4)
+    assert float(step.totals["kl"]) == pytest.approx(kl.sum().item(), rel=1e-4)
     step.loss.backward()
     assert all(float(p.grad.abs().sum()) > 0 for p in model.parameters())
     scores = task.score(model, splits.validation)
@@ -202,7 +203,7 @@ def test_similarity_of_larger_images_is_torchmetrics():
     pixels = torch.randint(0, 256, (30, 3, 20, 17), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     splits = images.from_arrays(experiment.data, {"x_train": pixels.numpy(), "y_train": np.arange(30) % 3})
     model = networks.build(experiment.model, (3, 20, 17), 3, splits.mean, splits.std, seed=0)
-    scores = Reconstruct(experiment.task).score(model, splits.train)
+    scores = ReconstructionLearner(experiment.task).score(model, splits.train)
     with torch.no_grad():
         expected = structural_similarity_index_measure(
             model(pixels / 255), pixels / 255, data_range=1.0, reduction="none"
@@ -224,8 +225,8 @@ def test_half_precision_comes_close():
 
 
 def test_merit_is_less_error():
-    task = Reconstruct(asked().task)
-    assert task.merit({"mse": 0.1, "loss": 9.0}) > task.merit({"mse": 0.2, "loss": 1.0})
+    task = ReconstructionLearner(asked().task)
+    assert task.selection_key({"mse": 0.1, "loss": 9.0}) > task.selection_key({"mse": 0.2, "loss": 1.0})
 
 
 NUMBERS = "data.normalize={mean = [0.5], std = [0.5]}"
@@ -286,7 +287,7 @@ def test_a_classifier_and_a_loss_of_ones_own_are_refused_by_the_task():
     digits = load("digits")
     model = networks.build(digits.model, (1, 8, 8), 10, (0.0,), (1.0,), 0)
     with pytest.raises(BadInput, match=r"^task\.kind: \"reconstruct\" needs an autoencoder, and Cnn is none"):
-        Reconstruct(asked().task).step(model, batch(), torch.Generator())
+        ReconstructionLearner(asked().task).step(model, batch(), torch.Generator())
     with pytest.raises(BadInput, match=r"one passed in is for \"classify\""):
-        Reconstruct(asked().task, F.mse_loss)
+        TASKS["reconstruct"].learner(asked().task, F.mse_loss)
     assert digits.task == ClassifySpec(kind="classify")

@@ -12,7 +12,7 @@ import smallvision as sv
 from smallvision.data import load as images
 from smallvision.errors import BadInput
 from smallvision.experiment import load
-from smallvision.runs import arrays as checks
+from smallvision.runs import evidence as checks
 from smallvision.runs.read import read_run
 from smallvision.training import run as lab
 from smallvision.training.evaluate_on_test import look

@@ -21,7 +21,7 @@ from smallvision.metrics.by_size import by_size
 from smallvision.metrics.scales import by_scale, resized
 from smallvision.runs.read import read_run
 from smallvision.stats.intervals import wilson
-from smallvision.tasks import Classify
+from smallvision.tasks.classification.learn import ClassificationLearner
 from smallvision.training import run
 from smallvision.training.engine import Progress, train
 from smallvision.training.run import Place
@@ -98,7 +98,7 @@ def test_equal_to_a_plain_loop_over_images_one_by_one(which, clip, request):
         return networks.build(asked.model, splits.train.largest, 4, splits.mean, splits.std, seed=5)
 
     state = begin(fresh().to(memory_format=torch.channels_last), asked.recipe)
-    events = list(train(state, Classify(asked.task), splits, asked, 0))
+    events = list(train(state, ClassificationLearner(asked.task), splits, asked, 0))
     parts = buckets.assign(splits.train, 16)
     each = [image[None].float() / 255 for group in splits.train.groups for image in group]
     model, losses, counts = fresh(), [], []
@@ -341,7 +341,7 @@ def test_one_size_keeps_its_gradients_and_bits(few):
     assert buckets.assign(splits.train, 100) is None
     model = networks.build(asked.model, splits.train.shape, 4, splits.mean, splits.std, seed=5)
     state = begin(model, asked.recipe)
-    list(train(state, Classify(asked.task), splits, asked, 0))
+    list(train(state, ClassificationLearner(asked.task), splits, asked, 0))
     plain = networks.build(asked.model, splits.train.shape, 4, splits.mean, splits.std, seed=5)
     optimizer = torch.optim.SGD(plain.parameters(), 0.1, 0.9)
     for row in ORDERS["shuffled"](splits.train.labels, 100, False, 0, 0):

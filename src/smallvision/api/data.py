@@ -49,9 +49,7 @@ def data_info(name: str, root: Path | str | None = None, picture: Path | str | N
     if name in base.SOURCES:
         spec = experiments.io.build_data({"source": name}, name)
     elif Path(name).is_dir() or name.endswith(".npz"):
-        spec = experiments.io.build_data(
-            {"source": "npz" if name.endswith(".npz") else "folder", "path": name}, name
-        )
+        spec = experiments.io.build_data({"source": "npz" if name.endswith(".npz") else "folder", "path": name}, name)
     elif name in experiments.io.entries() or name.endswith(".toml"):
         asked = experiments.load_any(name)
         spec = (asked.base if isinstance(asked, Study) else asked).data

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec
 from smallvision.experiment.io import typed
-from smallvision.metrics.metric import measure
 from smallvision.runs import probes as probe_files
 from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import RunRecord, read_run
+from smallvision.tasks import TASKS, task_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,7 @@ class Run:
     def __repr__(self) -> str:
         state = f"{self.record.state['status']}"
         key, shown = (
-            (of := measure(self.experiment)).key,
+            (of := task_of(self.experiment).metric).key,
             [split for split in ("test", "validation") if split in self.result],
         )
         score = f", {shown[0]} {of.name} {of.number(self.result[shown[0]][key])}{of.unit}" if shown else ""
@@ -77,41 +77,42 @@ class Run:
         """Loss and score (accuracy, or mean squared error) over epochs."""
         from smallvision.report.run import figures
 
-        return figures.curves(self.record.metrics, figures.loss_name(self.experiment), measure(self.experiment))
+        task = task_of(self.experiment)
+        return figures.curves(self.record.metrics, task.loss_name(self.experiment), task.metric)
 
     def confusion(self) -> "Figure":
         """The confusion matrix of the test split (of the validation split where there is no test split)."""
-        from smallvision.report.run import figures
+        from smallvision.tasks.classification import figures
 
-        return figures.confusion(self._of("classify")["confusion"], self.result["classes"])
+        return figures.confusion(self._of("confusion")["confusion"], self.result["classes"])
 
     def mistakes(self, n: int = 20, confident: bool = False) -> "Figure":
         """The first `n` images (at most 20) that were taken for another class, or the `n` most confident of these."""
-        from smallvision.report.run import figures
-        from smallvision.tasks.classification import galleries
+        from smallvision.rendering import image_grids
+        from smallvision.tasks import galleries
 
-        tiles = galleries.tiles(self._of("classify"), self.result["classes"], "confident" if confident else "mistake")[
+        tiles = galleries.tiles(self._of("mistakes"), self.result["classes"], "confident" if confident else "mistake")[
             :n
         ]
         if not tiles:
             raise BadInput(f"{self.path}: there are no mistakes to show")
-        return figures.gallery([tile.pixels for tile in tiles], [tile.caption for tile in tiles])
+        return image_grids.gallery([tile.pixels for tile in tiles], [tile.caption for tile in tiles])
 
     def confused(self) -> list[dict[str, Any]]:
         """A dict for each pair of classes that was confused, most often first."""
-        from smallvision.report.run import tables
+        from smallvision.tasks.classification import section
 
-        return tables.confused(self._of("classify")["confusion"], self.result["classes"])
+        return section.confused(self._of("confused")["confusion"], self.result["classes"])
 
     def reconstructions(self, n: int = 10, worst: bool = False) -> "Figure":
         """Of an autoencoder: the first `n` images (at most 20) above what it makes of them, or the `n` it does worst."""
-        from smallvision.report.run import figures
+        from smallvision.rendering import image_grids
         from smallvision.tasks.reconstruction import section
 
-        found = section.stacks(self._of("reconstruct"), self.result["classes"], "worst" if worst else "first")[:n]
+        found = section.stacks(self._of("reconstructions"), self.result["classes"], "worst" if worst else "first")[:n]
         parts = list(zip(*([part for _, part in stack.parts] for stack in found), strict=True))  # a row of images each
         captions = [*[""] * (len(parts) - 1) * len(found), *(stack.caption for stack in found)]
-        return figures.gallery([pixels for row in parts for pixels in row], captions, columns=len(found))
+        return image_grids.gallery([pixels for row in parts for pixels in row], captions, columns=len(found))
 
     def predict(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> Any:
         """Probabilities (N, K) for pixels (N, C, H, W), uint8 or float in [0, 1]; a list of dicts for image files."""
@@ -120,7 +121,7 @@ class Run:
 
         from smallvision.inference import predict
 
-        self._refuse_unless("classify", "predict")
+        self._refuse_unless("predict")
         loaded = predict.load(self.record, self._module, trust_code)
         if isinstance(images, torch.Tensor | np.ndarray):
             return predict.predict(loaded, torch.as_tensor(images))
@@ -141,7 +142,7 @@ class Run:
         pixels in [0, 1], not clamped. Nothing is added to them, whatever the task's noise."""
         from smallvision.inference import predict
 
-        self._refuse_unless("reconstruct", "reconstruct")
+        self._refuse_unless("reconstruct")
         loaded = predict.load(self.record, self._module, trust_code)
         return predict.reconstruct(loaded, predict.pixels(loaded, images), self.experiment.task)
 
@@ -164,13 +165,13 @@ class Run:
         """
         from smallvision.inference import pairs, predict
 
-        self._refuse_unless("verify", "same")
+        self._refuse_unless("same")
         return pairs.same(predict.load(self.record, self._module, trust_code), image_a, image_b, self.verifier)
 
     @property
     def verifier(self) -> dict[str, float]:
         """Of a verifier what makes an answer of a distance or a logit: slope, intercept, threshold, and what they rest on."""
-        self._refuse_unless("verify", "verifier")
+        self._refuse_unless("verifier")
         if not self.result:
             raise BadInput(
                 f"{self.path}: the run is not finished, so it has no threshold yet; go on with it by --resume"
@@ -243,25 +244,23 @@ class Run:
 
         return page.write(self.record, Path(out) if out else self.path / "report.html")
 
-    def _of(self, task: str) -> "dict[str, np.ndarray]":
-        """The evidence of a run of that task."""
-        self._refuse_unless(task, "this figure")
+    def _of(self, method: str) -> "dict[str, np.ndarray]":
+        """The evidence that a method of this name shows."""
+        self._refuse_unless(method)
         if self.record.evidence is None:
             raise BadInput(
                 f"{self.path}: the run is not finished, so there is no evidence yet; go on with it by --resume"
             )
         return self.record.evidence
 
-    def _refuse_unless(self, task: str, what: str) -> None:
-        if self.experiment.task.kind != task:
-            has = {
-                "classify": "predict, confusion, mistakes, encode",
-                "reconstruct": "reconstruct, reconstructions, encode",
-                "verify": "same, encode",
-            }
-            own = self.experiment.task.kind
+    def _refuse_unless(self, method: str) -> None:
+        """Raise BadInput when runs of this task have no such method."""
+        own = task_of(self.experiment)
+        if method not in own.methods:
+            kinds = [f'"{task.kind}"' for task in TASKS.values() if method in task.methods]
             raise BadInput(
-                f'{self.path}: {what} is for runs of task.kind = "{task}", and this one is "{own}"; it has {has[own]}'
+                f"{self.path}: {method} is for runs of task.kind = {' or '.join(kinds)}, "
+                f'and the task of this run is "{own.kind}"; it has {", ".join(own.methods)}'
             )
 
 

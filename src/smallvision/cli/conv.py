@@ -222,7 +222,7 @@ def conv_bench(
 def _write_bench(found: dict[str, Any], out: Path) -> list[Path]:
     """conv-bench.json and, if anything was measured, conv-bench.png."""
     from smallvision.report.conv.bench import bench_figure
-    from smallvision.runs.files import failed, write_json
+    from smallvision.storage.files import failed, write_json
 
     written = [out / "conv-bench.json"]
     write_json(written[0], found)

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallvision.errors import BadInput
-from smallvision.metrics.metric import MEASURES, Measure, measure
-from smallvision.runs import arrays
-from smallvision.runs.files import VALIDATION_EVIDENCE
+from smallvision.metrics.metric import Metric
+from smallvision.runs import evidence
 from smallvision.runs.read import RunRecord
+from smallvision.storage.files import VALIDATION_EVIDENCE
+from smallvision.tasks import TASKS, task_of
 
 Evidence = Mapping[str, NDArray[Any]]
-PAIR = ("not the same", "the same")  # what a verifier tells apart
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Answers:
     predictions: dict[str, NDArray[np.int64]] = field(
         repr=False
     )  # side -> (runs, N); empty where nothing is classified
-    measure: Measure = MEASURES["classify"]  # what runs are judged by
+    measure: Metric = TASKS["classify"].metric  # what runs are judged by
     values: dict[str, NDArray[np.float64]] | None = field(
         repr=False, default=None
     )  # side -> (runs, N), a number for each image
@@ -70,15 +70,16 @@ def gather(sides: Mapping[str, Sequence[RunRecord]], split: str) -> Answers:
     where = Path()
     for side, runs in sides.items():
         for run in runs:
-            arrays, classes = scored(run, split), tuple((run.result or {})["classes"])
-            if measure(run.experiment).of == "pairs":
-                arrays, classes = _of_pairs(run.path, arrays), PAIR
-            order = np.lexsort(arrays["ids"].T)
-            ids, labels = (np.asarray(arrays[key][order], np.int64) for key in ("ids", "labels"))
+            task = task_of(run.experiment)
+            answers = task.predictions(run, scored(run, split))
+            order = np.lexsort(answers.ids.T)
+            ids, labels = (np.asarray(array[order], np.int64) for array in (answers.ids, answers.labels))
             if first is None:
-                first, where = Answers(split, ids, labels, classes, {}, measure(run.experiment)), run.path
+                first, where = Answers(split, ids, labels, answers.classes, {}, task.metric), run.path
             _refuse_others(run.path, ids, labels, first, where)
-            found[side].append(arrays["predictions" if "predictions" in arrays else first.measure.key][order])
+            each = answers.values if answers.predictions is None else answers.predictions
+            assert each is not None
+            found[side].append(each[order])
     if first is None:
         raise BadInput("compare: got no runs")
     stacked = {side: np.stack(rows) for side, rows in found.items()}
@@ -102,7 +103,7 @@ def scored(run: RunRecord, split: str) -> Evidence:
         raise BadInput(f"{run.path}: has no answers to {split} images")
     if run.evidence is not None and str(run.evidence["split"]) == split:
         return run.evidence
-    return arrays.read(run.path / VALIDATION_EVIDENCE, len((run.result or {})["classes"]), run.experiment.task.kind)
+    return evidence.read(run.path / VALIDATION_EVIDENCE, len((run.result or {})["classes"]), task_of(run.experiment))
 
 
 def common(runs: Iterable[RunRecord]) -> str:
@@ -126,18 +127,6 @@ def common(runs: Iterable[RunRecord]) -> str:
     raise BadInput(
         f"{paths['validation'][0]}: was scored on validation images, {paths['test'][0]} on test images; compare runs scored on the same"
     )
-
-
-def _of_pairs(path: Path, arrays: Evidence) -> Evidence:
-    """The ids, labels and predictions of a verifier's pairs that share no image, each pair a row. Raises BadInput where there is none."""
-    if not len(arrays.get("alone_pairs", ())):
-        raise BadInput(
-            f"{path}: has no pairs of images that share none, so that nothing independent can be compared; "
-            "take more images of its smallest class"
-        )
-    pairs, same = arrays["alone_pairs"], arrays["alone_same"]
-    predictions = np.where(arrays["alone_right"] == 1, same, 1 - same)
-    return {"ids": arrays["ids"][pairs].reshape(-1, 4), "labels": same, "predictions": predictions}
 
 
 def _splits(run: RunRecord) -> list[str]:

@@ -1,6 +1,6 @@
 """What a run looks like on a terminal or in a notebook while it runs, and when it is done. rich only."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -10,36 +10,11 @@ from rich.console import Console as Console
 from rich.markup import escape
 from rich.table import Table
 
-from smallvision.metrics.metric import MEASURES, measured
-from smallvision.tasks.reconstruction.wording import against_pca
+from smallvision.tasks.base import Task
 
 if TYPE_CHECKING:
     from smallvision.comparison.runs import Compared
     from smallvision.training.run import Event
-
-COLUMNS = (
-    ("loss", "{:.4f}"),
-    ("accuracy", "{:.2%}"),
-    ("pair_accuracy", "{:.2%}"),
-    ("mse", "{:.5f}"),
-    ("kl", "{:.2f}"),
-    ("head", "{:.4f}"),
-)
-# an autoencoder's further columns: key, header, format; shown where there are such figures, in place of the loss, which is one of them
-RECONSTRUCTED = (
-    ("psnr", "PSNR dB", "{:.2f}"),
-    ("ssim", "SSIM", "{:.3f}"),
-    ("noisy_mse", "noisy MSE", "{:.5f}"),
-    ("kl", "KL", "{:.2f}"),
-    ("elbo", "ELBO", "{:.1f}"),
-)
-# a verifier's columns beside its accuracy on pairs
-VERIFIED = (
-    ("auc", "AUC", "{:.4f}"),
-    ("equal_error", "EER", "{:.2%}"),
-    ("true_accept_1", "TAR", "{:.2%}"),
-    ("calibration_error", "ECE", "{:.2%}"),
-)
 
 
 def follow(events: "Iterable[Event]", console: Console) -> Path:
@@ -63,12 +38,14 @@ def follow(events: "Iterable[Event]", console: Console) -> Path:
         transient=True,
     )
     path = Path()
+    columns: Sequence[tuple[str, str]] = ()
     seen, since = 0, 0.0
     with bar:
         line = bar.add_task("training", total=1, now="", start=True)
         for event in events:
             match event:
                 case run.Prepared():
+                    columns = event.progress
                     path = event.path
                     console.print(_prepared(event), highlight=False, markup=False)
                     for note in event.notes:
@@ -81,14 +58,14 @@ def follow(events: "Iterable[Event]", console: Console) -> Path:
                         else event.examples / max(event.seconds, 1e-9)
                     )
                     seen, since = event.examples, event.seconds
-                    now = f"{_figures(event.values)}  {speed:,.0f} images/s"
+                    now = f"{_figures(event.values, columns)}  {speed:,.0f} images/s"
                     bar.update(
                         line, total=event.steps, completed=event.step, now=now, description=f"epoch {event.epoch}"
                     )
                 case run.EpochRecord():
-                    parts = [f"[bold]epoch {event.epoch:>3}[/]", f"train {_figures(event.train)}"]
-                    parts += [f"validation {_figures(event.validation)}"] if event.validation else []
-                    parts += [f"test (watched) {_figures(event.test)}"] if event.test else []
+                    parts = [f"[bold]epoch {event.epoch:>3}[/]", f"train {_figures(event.train, columns)}"]
+                    parts += [f"validation {_figures(event.validation, columns)}"] if event.validation else []
+                    parts += [f"test (watched) {_figures(event.test, columns)}"] if event.test else []
                     console.print("   ".join([*parts, f"{event.seconds:.1f} s"]), highlight=False)
                     if event.alarm:
                         console.print(event.alarm, highlight=False, markup=False, style="bold yellow")
@@ -110,56 +87,19 @@ def _prepared(event: Any) -> str:
     )
 
 
-def _figures(values: dict[str, float]) -> str:
-    known = [f"{name} {form.format(values[name])}" for name, form in COLUMNS if name in values]
-    return " ".join(known)
+def _figures(values: dict[str, float], columns: Sequence[tuple[str, str]]) -> str:
+    return " ".join(f"{name} {form.format(values[name])}" for name, form in columns if name in values)
 
 
-def result_table(result: dict[str, Any], title: str) -> Table:
-    """The scores of a finished run, a row per split, and what they cost; of an autoencoder, how far it is from PCA; of a verifier, from
-    where on a pair is the same to it."""
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    rows: dict[str, dict[str, Any]] = {
-        name: result[name] for name in ("train", "validation", "test", "unseen") if name in result
-    }
-    measure, beside = measured(next(iter(rows.values()))), ""
-    if measure is MEASURES["verify"]:
-        return _verified(table, rows, result)
-    more = [(key, header, form) for key, header, form in RECONSTRUCTED if any(key in row for row in rows.values())]
-    loss = measure.key == "accuracy"
-    score = measure.name if loss else measure.key.upper()
-    known = ("split", "images", "loss", score, "95 % interval") if loss else ("split", "images", score, "± (95 %)")
-    for column in (*known, *(header for _, header, _ in more)):
-        table.add_column(column, justify="left" if column == "split" else "right")
-    for split, row in rows.items():
-        interval = row.get(f"{measure.key}_interval")
-        ends = f"{measure.number(interval[0])} - {measure.text(interval[1])}" if interval else ""
-        if interval and not loss:  # Student's t: symmetric, and narrower so
-            ends = measure.number((interval[1] - interval[0]) / 2)
-        figures = [*([f"{row['loss']:.4f}"] if loss else []), measure.text(row[measure.key]), ends]
-        table.add_row(split, f"{row['count']:,}", *figures, *(form.format(row[key]) for key, _, form in more))
-        beside = f"{split} {score} is {against_pca(row)}\n" if "pca" in row else beside
-    table.caption = beside + _cost(result)
-    table.caption_justify = "left"
-    return table
-
-
-def _verified(table: Table, rows: dict[str, dict[str, Any]], result: dict[str, Any]) -> Table:
-    """A verifier's scores; the classes of "unseen" were kept out of training."""
-    measure, fitted = MEASURES["verify"], result["verifier"]
-    table.padding = (0, 1, 0, 0)
-    for column in ("split", "images", "on pairs", "95 % interval", *(header for _, header, _ in VERIFIED)):
-        table.add_column(column, justify="left" if column == "split" else "right")
-    for split, row in rows.items():
-        ends = row.get("intervals", {}).get(measure.key)
-        between = f"{measure.number(ends[0])} - {measure.text(ends[1])}" if ends else ""
-        figures = (form.format(row[key]) if key in row else "" for key, _, form in VERIFIED)
-        table.add_row(split, f"{row['count']:,}", measure.text(row[measure.key]), between, *figures)
-    table.caption = (
-        f"a pair is the same from a probability of {fitted['threshold']:.1%} on, by {fitted['pairs']:,.0f} validation pairs\n"
-        "on pairs: accuracy, by guessing 50 %; EER: equal error rate; TAR: true accepts\nat 1 % false accepts; ECE: calibration error\n"
-        f"{_cost(result)}"
-    )
+def result_table(task: Task, result: dict[str, Any], title: str) -> Table:
+    """The scores of a finished run, a row for each split, and what the run cost."""
+    scores = task.score_table(result)
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for place, column in enumerate(scores.columns):
+        table.add_column(column, justify="right" if place else "left")
+    for row in scores.rows:
+        table.add_row(*map(escape, row))
+    table.caption = "\n".join([*scores.caption, _cost(result)])
     table.caption_justify = "left"
     return table
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smallvision.experiment import Study
-from smallvision.metrics.metric import measured
+from smallvision.tasks import metric_in
 
 if TYPE_CHECKING:
     from smallvision.runs.probes import ProbeRecord
@@ -68,7 +68,7 @@ class _Board:
         line.state, line.touched = event.state, self.moves
         line.epoch, line.share = max(line.epoch, event.epoch), max(line.share, event.share)
         if event.validation:
-            line.score = measured(event.validation).text(event.validation[measured(event.validation).key])
+            line.score = metric_in(event.validation).text(event.validation[metric_in(event.validation).key])
 
     def __rich__(self) -> Group:
         """The table: runs under way and the latest that ended; all, when they are few. Below it, how far the study is."""
@@ -200,7 +200,7 @@ def result_table(record: "StudyRecord") -> Group:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    one = measured(record.table[0]["validation"])
+    one = metric_in(record.table[0]["validation"])
     unit = one.unit or one.key
     table.add_column("case", min_width=14, overflow="fold")
     # so that 80 columns do; a score of five digits takes the room of the multiply-adds, which the report has
@@ -289,7 +289,7 @@ def _settings(settings: dict[str, Any]) -> str:
 
 
 def _score(scores: Mapping[str, Any]) -> str:
-    one = measured(scores)
+    one = metric_in(scores)
     return f"{one.name} {one.text(scores[one.key])}"
 
 
@@ -297,6 +297,6 @@ def _spread(scores: dict[str, Any] | None) -> str:
     """The mean over seeds and its standard deviation, without a unit."""
     if not scores:
         return ""
-    one = measured(scores)
+    one = metric_in(scores)
     spread = scores[f"{one.key}_sd"]
     return one.number(scores[one.key]) + (f" ± {one.number(spread)}" if spread is not None else "")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from smallvision.data.load import ImageSet
-from smallvision.runs.image_store import Id
+from smallvision.storage.images import Id
 
 
 def by_id(images: ImageSet, ids: Iterable[Id]) -> dict[Id, np.ndarray]:

@@ -19,7 +19,7 @@ from smallvision.data.datasets.source import Pixels, Rows
 from smallvision.data.readers import idx
 from smallvision.data.seeds import mix, permutation
 from smallvision.errors import BadInput, RunFailed
-from smallvision.runs.files import write_json
+from smallvision.storage.files import write_json
 
 NAME = "mnist-varres"
 SIZES = (32, 48, 64)

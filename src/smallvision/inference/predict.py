@@ -17,9 +17,9 @@ from smallvision import nn as networks
 from smallvision.data import readers
 from smallvision.errors import BadInput
 from smallvision.experiment.model.union import CustomSpec
-from smallvision.experiment.task import TaskSpec
+from smallvision.experiment.task import ReconstructSpec, TaskSpec
 from smallvision.runs.read import RunRecord
-from smallvision.tasks import TASKS, Reconstruct
+from smallvision.tasks.reconstruction.learn import ReconstructionLearner
 
 BATCH = 256
 
@@ -149,10 +149,10 @@ def reconstruct(loaded: Loaded, pixels: Tensor, spec: TaskSpec) -> np.ndarray:
     ------
     BadInput : other shapes, other integers, floats outside [0, 1]; the network is none.
     """
-    task = TASKS["reconstruct"](spec)
-    assert isinstance(task, Reconstruct)
+    assert isinstance(spec, ReconstructSpec)
+    learner = ReconstructionLearner(spec)
     pixels = in_unit(loaded, pixels, "reconstruct")
-    return torch.cat([task.reconstruct(loaded.model, part) for part in torch.split(pixels, BATCH)]).numpy()
+    return torch.cat([learner.reconstruct(loaded.model, part) for part in torch.split(pixels, BATCH)]).numpy()
 
 
 def pixels(loaded: Loaded, images: Tensor | np.ndarray | Sequence[str | Path]) -> Tensor:

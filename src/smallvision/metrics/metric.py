@@ -1,14 +1,12 @@
-"""What each task is judged by: the one score of a run that is shown first, that validation chooses by and studies compare. No torch."""
+"""A score with its direction, unit and number of digits: what runs are judged by and figures are labelled with. No torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smallvision.experiment import Experiment
-
 
 @dataclass(frozen=True)
-class Measure:
+class Metric:
     """A score of one split in `result.json` and `metrics.jsonl`."""
 
     key: str  # in those files
@@ -36,20 +34,3 @@ class Measure:
     def merit(self, scores: Mapping[str, Any]) -> tuple[float, float]:
         """Of a split's scores, larger is better; between equals the lower loss."""
         return (scores[self.key] if self.higher else -scores[self.key], -scores["loss"])
-
-
-MEASURES = {
-    "classify": Measure("accuracy", "accuracy", True, 100.0, "%", 2, share=True),
-    "verify": Measure("pair_accuracy", "accuracy on pairs", True, 100.0, "%", 2, share=True, of="pairs"),
-    "reconstruct": Measure("mse", "MSE of pixels in [0, 1]", False, 1.0, "", 5),
-}
-
-
-def measure(experiment: Experiment) -> Measure:
-    """What runs of an experiment are judged by."""
-    return MEASURES[experiment.task.kind]
-
-
-def measured(scores: Mapping[str, Any]) -> Measure:
-    """What a split's scores are judged by: the measure whose key they have."""
-    return next(one for one in MEASURES.values() if one.key in scores)

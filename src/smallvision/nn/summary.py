@@ -14,7 +14,7 @@ from torch.utils.flop_counter import flop_registry
 from smallvision.conv import Conv2d
 from smallvision.nn.receptive_fields import Fields, tensors_in
 from smallvision.nn.shapes import Shape
-from smallvision.runs.files import FORMAT_VERSION
+from smallvision.storage.files import FORMAT_VERSION
 
 BATCH = 2  # one image alone would upset some people's squeeze()
 

@@ -1,5 +1,6 @@
 """Numbers as a report writes them: with their unit, and never more exact than they are."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 SPACE = "\u202f"  # narrow and not broken: 60 000
@@ -58,3 +59,8 @@ def moment(value: float | str | None) -> str:
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (OverflowError, OSError, ValueError):
         return f"{value} s since 1970"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """The parts in one phrase: "a, b and c"."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from smallvision.errors import BadInput
 from smallvision.rendering import embed, format, style
-from smallvision.runs.files import write_bytes
+from smallvision.storage.files import write_bytes
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -45,11 +45,11 @@ def refuse_to_overwrite(out: Path, own: bool) -> None:
 
 @cache
 def _environment() -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, StrictUndefined
 
     folder = Path(__file__).parents[1]  # templates stand beside the code that fills them in
     environment = Environment(
-        loader=FileSystemLoader(folder),
+        loader=ChoiceLoader([FileSystemLoader(folder), FunctionLoader(_by_full_path)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -59,3 +59,11 @@ def _environment() -> "Environment":
         environment.filters[write_as.__name__] = write_as
     environment.filters.update(picture=embed.data_uri, brief=style.short)
     return environment
+
+
+def _by_full_path(name: str) -> str | None:
+    """The text of a template that is named by its full path: a task's own, wherever its package is installed."""
+    path = Path(name)
+    return (
+        path.read_text(encoding="utf-8") if path.is_absolute() and path.suffix == ".html" and path.is_file() else None
+    )

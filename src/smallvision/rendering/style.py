@@ -49,6 +49,7 @@ RC: Any = {
 }
 
 P = ParamSpec("P")
+FAR = 60  # times that a loss falls before its axis becomes logarithmic
 
 
 def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":

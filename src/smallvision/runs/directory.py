@@ -15,8 +15,8 @@ import numpy as np
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, to_toml
-from smallvision.runs.files import failed, write_bytes, write_json
-from smallvision.runs.lock import take_lock
+from smallvision.storage.files import failed, write_bytes, write_json
+from smallvision.storage.lock import take_lock
 
 RUNNING = "another process is writing this run; wait for it, or choose another --out"
 ELSEWHERE = "choose another --out"

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.runs.arrays import unpacked
-from smallvision.runs.schema import damaged
+from smallvision.storage.arrays import unpacked
+from smallvision.storage.schema import damaged
 
 THUMBS = 400  # images that a map can show, at most
 NEIGHBOURS = 8  # of a query that are shown

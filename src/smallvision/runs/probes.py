@@ -19,9 +19,9 @@ from smallvision.errors import BadInput
 from smallvision.experiment.io import typed
 from smallvision.experiment.probe import ProbeSpec
 from smallvision.runs import probe_arrays
-from smallvision.runs.files import FORMAT_VERSION, failed, write_bytes, write_json
 from smallvision.runs.read import LARGEST_TEXT
-from smallvision.runs.schema import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, check, damaged
+from smallvision.storage.files import FORMAT_VERSION, failed, write_bytes, write_json
+from smallvision.storage.schema import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, check, damaged
 
 FOLDER = "probes"
 JSON, ARRAYS = "probe.json", "probe.npz"

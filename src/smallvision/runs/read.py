@@ -18,10 +18,11 @@ import numpy as np
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, build
-from smallvision.metrics.metric import measure
-from smallvision.runs import arrays
-from smallvision.runs.files import FORMAT_VERSION
-from smallvision.runs.schema import check, damaged, shapes
+from smallvision.runs import evidence
+from smallvision.runs.schema import shapes
+from smallvision.storage.files import FORMAT_VERSION
+from smallvision.storage.schema import check, damaged
+from smallvision.tasks import task_of
 
 LARGEST_TEXT = 512 * 1024**2  # bytes of one .json, .jsonl or .toml
 STALE_SECONDS = 600.0  # where no process can be asked: with an older heartbeat a run has stopped
@@ -48,7 +49,7 @@ class RunRecord:
         if not _there(path):
             return None
         classes = None if self.result is None else len(self.result["classes"])
-        return arrays.read(path, classes, self.experiment.task.kind)
+        return evidence.read(path, classes, task_of(self.experiment))
 
 
 def read_run(path: str | Path) -> RunRecord:
@@ -69,7 +70,7 @@ def read_run(path: str | Path) -> RunRecord:
     path = Path(path)
     text = _begin(path)
     experiment = _experiment(path, text)
-    own = shapes(experiment.task.kind)
+    own = shapes(task_of(experiment).schema)
     record = RunRecord(
         path=path,
         experiment=experiment,
@@ -116,7 +117,7 @@ def list_runs(folder: str | Path) -> list[dict[str, Any]]:
 
 def _row(path: Path) -> dict[str, Any]:
     experiment = _experiment(path, _begin(path))
-    own, score = shapes(experiment.task.kind), measure(experiment)
+    own, score = shapes(task_of(experiment).schema), task_of(experiment).metric
     state, result = _json(path / "state.json", own), _json(path / "result.json", own, missing=None)
     metrics = [] if result else _lines(path / "metrics.jsonl", own)
     last: dict[str, Any] = metrics[-1] if metrics else {"epoch": 0}

@@ -25,7 +25,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, SupportsFloat
 
 from smallvision.errors import BadInput
-from smallvision.metrics.metric import Measure
+from smallvision.metrics.metric import Metric
 from smallvision.stats import values, wording
 from smallvision.stats.arguments import correctness, inside, same_images
 from smallvision.stats.corrections import holm, holm_factors
@@ -59,7 +59,7 @@ class Comparison:
     interval: Callable[[float], tuple[float, float]]  # confidence -> (low, high)
     needed: Callable[[float, float], Needed]  # power, level -> what would tell `difference`
     notes: tuple[str, ...] = ()
-    measure: Measure | None = None  # what `accuracies` are, where they are none of images
+    measure: Metric | None = None  # what `accuracies` are, where they are none of images
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Verdict:
     power: float
     needed: Needed | None  # None where the verdict is "better"
     notes: tuple[str, ...]
-    measure: Measure | None  # what `accuracies` are, where they are none of images
+    measure: Metric | None  # what `accuracies` are, where they are none of images
 
     @property
     def sentence(self) -> str:
@@ -156,7 +156,7 @@ def compare_runs(a_right: "np.ndarray", b_right: "np.ndarray", names: tuple[str,
 
 
 def compare_values(
-    a_values: "np.ndarray", b_values: "np.ndarray", measure: Measure, names: tuple[str, str] = ("A", "B")
+    a_values: "np.ndarray", b_values: "np.ndarray", measure: Metric, names: tuple[str, str] = ("A", "B")
 ) -> Comparison:
     """Compares two recipes, or the networks that there are, from a number for each run and image.
 

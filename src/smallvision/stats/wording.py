@@ -9,7 +9,7 @@ from math import floor, log10
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from smallvision.metrics.metric import Measure
+    from smallvision.metrics.metric import Metric
     from smallvision.stats.verdict import Verdict
 
 
@@ -135,7 +135,7 @@ def _of(v: "Verdict") -> str:
     return "images" if v.measure is None else v.measure.of
 
 
-def amount(value: float, measure: "Measure", beside: tuple[float, float] = (0.0, 0.0)) -> str:
+def amount(value: float, measure: "Metric", beside: tuple[float, float] = (0.0, 0.0)) -> str:
     """A score or a difference of scores: the measure's digits, or more where an end of the interval would print as zero."""
     digits, ends = measure.digits, [abs(end) for end in (*beside, value) if end]
     while digits < 15 and any(round(measure.scale * end, digits) == 0 for end in ends):

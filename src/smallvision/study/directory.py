@@ -17,8 +17,8 @@ from typing import Any
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, study_to_toml
-from smallvision.runs.files import write_bytes, write_json
-from smallvision.runs.lock import take_lock
+from smallvision.storage.files import write_bytes, write_json
+from smallvision.storage.lock import take_lock
 
 
 def place(study: Study, folder: Path) -> Path:

@@ -10,11 +10,12 @@ import numpy as np
 from smallvision.comparison.predictions import Answers, gather
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, load_study
-from smallvision.runs import image_store, probes
-from smallvision.runs.files import FORMAT_VERSION
+from smallvision.runs import probes
 from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import LARGEST_TEXT, RunRecord, read_run
-from smallvision.runs.schema import NUMBER, SHARE, TEXT, WHOLE, check, damaged
+from smallvision.storage import images
+from smallvision.storage.files import FORMAT_VERSION
+from smallvision.storage.schema import NUMBER, SHARE, TEXT, WHOLE, check, damaged
 
 _JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT}
 _SCORES = {"loss": NUMBER, "accuracy?": SHARE, "pair_accuracy?": SHARE, "mse?": NUMBER}
@@ -113,9 +114,9 @@ class StudyRecord:
         return list(self.result.get("verdicts", []))
 
     @property
-    def pictures(self) -> dict[image_store.Id, np.ndarray]:
+    def pictures(self) -> dict[images.Id, np.ndarray]:
         """The images on which cases disagree most clearly: id -> uint8 (C, H, W). Raises BadInput when the file is damaged."""
-        return image_store.read(self.path / PICTURES)
+        return images.read(self.path / PICTURES)
 
     def answers(self) -> dict[str, Answers]:
         """What every case answered, image by image: of the validation split, and of the test split those that met it.

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from smallvision.metrics.metric import measure, measured
 from smallvision.runs.read import RunRecord
+from smallvision.tasks import metric_in, task_of
 
 
 def row(case: str, runs: Sequence[RunRecord], folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def row(case: str, runs: Sequence[RunRecord], folder: Path, settings: Mapping[st
         in the place of accuracy.
     """
     results = [run.result or {} for run in runs]
-    first, key = results[0], measure(runs[0].experiment).key
+    first, key = results[0], task_of(runs[0].experiment).metric.key
     out: dict[str, Any] = {"case": case, "hash": first["experiment"], "settings": dict(settings)}
     out |= {key: first[key] for key in ("parameters", "multiply_adds", "bytes")}
     out["seconds"] = statistics.fmean(result["seconds"] for result in results)
@@ -48,12 +48,12 @@ def row(case: str, runs: Sequence[RunRecord], folder: Path, settings: Mapping[st
 
 def winner(rows: Sequence[Mapping[str, Any]]) -> str:
     """The case of best mean validation score; between equals of lowest loss, then the first."""
-    return str(max(rows, key=lambda row: measured(row["validation"]).merit(row["validation"]))["case"])
+    return str(max(rows, key=lambda row: metric_in(row["validation"]).merit(row["validation"]))["case"])
 
 
 def reason(rows: Sequence[Mapping[str, Any]]) -> str:
     """How `winner` chooses, in words."""
-    one = measured(rows[0]["validation"])
+    one = metric_in(rows[0]["validation"])
     return f"{'highest' if one.higher else 'lowest'} mean validation {one.name}, then lowest loss"
 
 

@@ -11,7 +11,6 @@ from smallvision.data.datasets import base
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec, Study
 from smallvision.experiment.probe import DEFAULT_TEST, DEFAULT_TRAIN
-from smallvision.metrics.metric import measure
 from smallvision.runs.probes import JSON
 from smallvision.runs.read import read_run
 from smallvision.study import directory
@@ -24,6 +23,7 @@ from smallvision.study.plan.scheduler import Agenda
 from smallvision.study.read import StudyRecord, read_study
 from smallvision.study.workers import benchmark
 from smallvision.study.workers.pool import Pool
+from smallvision.tasks import task_of
 
 ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA's, AMD's, and either's under Windows' Linux
 
@@ -76,7 +76,7 @@ class Start:
             for job in [job for job in new if job.key in out and self.agenda.is_try(job)]:
                 scores = (read_run(out[job.key]).result or {}).get("validation")
                 self.agenda.take(
-                    job, {key: scores[key] for key in (measure(job.experiment).key, "loss")} if scores else None
+                    job, {key: scores[key] for key in (task_of(job.experiment).metric.key, "loss")} if scores else None
                 )
         return out
 

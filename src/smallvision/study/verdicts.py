@@ -12,9 +12,9 @@ from smallvision.comparison.confounders import confound, differing
 from smallvision.comparison.predictions import Answers, gather
 from smallvision.comparison.runs import compare_sides
 from smallvision.experiment import Study
-from smallvision.metrics.metric import measured
 from smallvision.runs.read import RunRecord
 from smallvision.stats.verdict import Verdict, judge
+from smallvision.tasks import metric_in
 
 Runs = Sequence[RunRecord]
 Pair = tuple[str, str]
@@ -63,7 +63,7 @@ def answer(
     met = [one for one in found if one["split"] == "test"]
     if met:
         return _said(met[-1], "On the test images: ")
-    order = sorted(table, key=lambda row: measured(row["validation"]).merit(row["validation"]), reverse=True)
+    order = sorted(table, key=lambda row: metric_in(row["validation"]).merit(row["validation"]), reverse=True)
     rank = {row["case"]: place for place, row in enumerate(order)}
     best = f"The best on validation images is {winner}{', the baseline' if winner == baseline else ''}"
     with_best = [one for one in found if winner in one["pair"]]

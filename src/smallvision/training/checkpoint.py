@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from smallvision.errors import BadInput, RunFailed
-from smallvision.runs.files import FORMAT_VERSION, write_bytes
+from smallvision.storage.files import FORMAT_VERSION, write_bytes
 from smallvision.training.state import Best, TrainState
 
 COUNTERS = ("epoch", "batch", "step", "examples", "count", "since_best", "seconds")

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,29 +14,17 @@ from torch import Tensor, nn
 from smallvision.data import transforms
 from smallvision.data.batching import batch as batches
 from smallvision.data.batching import buckets, pk_sampler, samplers
-from smallvision.data.batching.batch import Batch
 from smallvision.data.load import ImageSet, Splits
 from smallvision.data.seeds import mix
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import Experiment
 from smallvision.experiment.recipe import RecipeSpec
-from smallvision.tasks.base import Scores, Step
+from smallvision.tasks.base import Learner
 from smallvision.training.optimizers import set_rate
 from smallvision.training.schedules import rate
 from smallvision.training.state import Best, TrainState
 
 PROGRESS_STEPS = 20  # a number of steps, never of seconds: it must not depend on how fast the machine is
-
-
-class Task(Protocol):
-    """What the loop needs of a task; see tasks/."""
-
-    def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step: ...
-    def reported(self, sums: dict[str, float], count: int) -> dict[str, float]: ...
-    def merit(self, values: dict[str, float]) -> tuple[float, ...]: ...
-    def alarm(self, model: nn.Module, validation: Scores) -> str | None: ...
-    def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> Any: ...
-    def score(self, model: nn.Module, images: ImageSet, fitted: Any) -> Scores: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +60,7 @@ class EpochRecord:
 
 
 def train(
-    state: TrainState, task: Task, splits: Splits, experiment: Experiment, seed: int
+    state: TrainState, learner: Learner, splits: Splits, experiment: Experiment, seed: int
 ) -> Iterator[Progress | EpochRecord]:
     """Train from where `state` is to the end of the recipe, changing `state`.
 
@@ -84,7 +71,7 @@ def train(
     Parameters
     ----------
     state : from `state.begin`, or from a checkpoint.
-    task : gives the loss and the scores.
+    learner : gives the loss and the scores.
     splits : uint8 images on the model's device.
     experiment : recipe, augmentation and protocol are read from it.
     seed : decides, with epoch and batch, everything random.
@@ -119,7 +106,7 @@ def train(
             learning_rate = rate(recipe, state.step, steps_per_epoch)
             set_rate(state.optimizer, learning_rate)
             with autocast(device, recipe.precision):
-                step = task.step(state.model, batch, generator)
+                step = learner.step(state.model, batch, generator)
             short = parts is not None and step.count < recipe.batch_size
             weighed = step.loss * (step.count / recipe.batch_size) if short else step.loss
             weighed.backward()  # type: ignore[no-untyped-call]
@@ -129,18 +116,18 @@ def train(
             state.optimizer.zero_grad(set_to_none=True)
             state.batch, state.step, state.examples = state.batch + 1, state.step + 1, state.examples + step.count
             state.update_average(recipe.average)
-            state.add(step.sums, step.count)
+            state.add(step.totals, step.count)
             losses.append(step.loss.detach())
             if state.batch % PROGRESS_STEPS == 0 or state.batch == steps_per_epoch:
                 read = _finite(torch.stack(losses).tolist(), state, learning_rate)
                 losses = []
                 state.seconds += time.perf_counter() - began
-                values = task.reported(_read(state.sums), state.count)
+                values = learner.averages(_read(state.sums), state.count)
                 total = steps_per_epoch * recipe.epochs
                 yield Progress(state.epoch + 1, state.step, total, state.examples, read, values, state.seconds)
                 state.model.train()
                 began = time.perf_counter()
-        yield _close_epoch(state, task, splits, experiment, rate(recipe, state.step - 1, steps_per_epoch))
+        yield _close_epoch(state, learner, splits, experiment, rate(recipe, state.step - 1, steps_per_epoch))
 
 
 def steps(recipe: RecipeSpec, count: int, parts: Tensor | None = None) -> int:
@@ -180,26 +167,28 @@ def rows(recipe: RecipeSpec, images: ImageSet, seed: int, epoch: int, parts: Ten
 
 
 def _close_epoch(
-    state: TrainState, task: Task, splits: Splits, experiment: Experiment, learning_rate: float
+    state: TrainState, learner: Learner, splits: Splits, experiment: Experiment, learning_rate: float
 ) -> EpochRecord:
     """Score what the protocol lets be scored, keep the best weights, and turn to the next epoch."""
     recipe = experiment.recipe
     watched = experiment.protocol.test == "watched" and splits.test is not None
     fitted = (
-        task.fit(state.scored, splits.train, splits.validation) if splits.validation is not None or watched else None
+        learner.calibrate(state.scored, splits.train, splits.validation)
+        if splits.validation is not None or watched
+        else None
     )
-    scored = task.score(state.scored, splits.validation, fitted) if splits.validation is not None else None
-    validation, alarm = (scored.values, task.alarm(state.scored, scored)) if scored is not None else (None, None)
-    test = task.score(state.scored, splits.test, fitted).values if watched and splits.test is not None else None
+    scored = learner.score(state.scored, splits.validation, fitted) if splits.validation is not None else None
+    validation, alarm = (scored.values, learner.warning(state.scored, scored)) if scored is not None else (None, None)
+    test = learner.score(state.scored, splits.test, fitted).values if watched and splits.test is not None else None
     better = False
     if validation is not None:
-        merit = task.merit(validation)
+        merit = learner.selection_key(validation)
         better = state.best is None or merit > state.best.merit
         state.since_best = 0 if better else state.since_best + 1
         if better and (recipe.select == "best-validation" or recipe.patience):
             weights = {name: value.detach().clone() for name, value in state.scored.state_dict().items()}
             state.best = Best(state.epoch + 1, merit, weights)
-    train = task.reported(_read(state.sums), state.count)
+    train = learner.averages(_read(state.sums), state.count)
     for split, values in (("train", train), ("validation", validation), ("test", test)):
         finite(split, values, state, learning_rate)
     state.epoch, state.batch, state.sums, state.count = state.epoch + 1, 0, {}, 0

@@ -13,10 +13,10 @@ from smallvision.data.load import Splits
 from smallvision.errors import BadInput
 from smallvision.inference import predict
 from smallvision.runs.directory import unlocked
-from smallvision.runs.files import VALIDATION_EVIDENCE, write_bytes, write_json
 from smallvision.runs.read import read_run
-from smallvision.tasks import TASKS
-from smallvision.training import device, engine, prepare, results
+from smallvision.storage.files import VALIDATION_EVIDENCE, write_bytes, write_json
+from smallvision.tasks import task_of
+from smallvision.training import device, prepare, results
 
 
 def look(
@@ -64,11 +64,11 @@ def look(
             raise BadInput(f"{path}: its data have no test split ({experiment.data.source}); nothing was scored")
         loaded = predict.load(record, trust_code=trust_code)
         model = prepare.placed(loaded.model, where)
-        task: engine.Task = TASKS[experiment.task.kind](experiment.task, None)
+        learner = task_of(experiment).learner(experiment.task)
         with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-            fitted = task.fit(model, splits.train, splits.validation)
+            fitted = learner.calibrate(model, splits.train, splits.validation)
             met = {"test": splits.test, "unseen": splits.unseen}
-            scores = {name: task.score(model, split, fitted) for name, split in met.items() if split is not None}
+            scores = {name: learner.score(model, split, fitted) for name, split in met.items() if split is not None}
             found = results.evidence(model, splits, experiment, scores)
         counts = {**result["counts"], **{name: score.count for name, score in scores.items()}}
         if scores["test"].fitted:  # on another device it differs in its last digits, and is what judged

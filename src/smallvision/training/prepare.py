@@ -26,7 +26,8 @@ from smallvision.nn import resolution, summary
 from smallvision.nn.pretrained import take_over
 from smallvision.nn.shapes import Shape
 from smallvision.runs.read import RunRecord, read_run
-from smallvision.tasks import TASKS, Verify
+from smallvision.tasks import task_of
+from smallvision.tasks.base import Learner
 from smallvision.training import engine
 
 
@@ -41,11 +42,11 @@ class Passed:
 
 @dataclass(frozen=True)
 class Ready:
-    """All that training begins with: images and network on the device, the task, the layer table."""
+    """All that training begins with: images and network on the device, the learner, the layer table."""
 
     splits: Splits
     model: nn.Module
-    task: engine.Task
+    learner: Learner
     layers: dict[str, Any]
     notes: tuple[str, ...] = ()  # what a person should know of it beforehand
 
@@ -81,12 +82,12 @@ def ready(
     on_encoder = isinstance(model, networks.EncoderClassifier | networks.Siamese)
     if encoder is not None and isinstance(experiment.model, OnEncoderSpec) and on_encoder:
         take_over(model.get_submodule("encoder"), experiment.model.encoder, encoder, splits.train.largest)
-    task = TASKS[experiment.task.kind](experiment.task, passed.loss)
-    notes = task.check(splits) if isinstance(task, Verify) else ()
+    learner = task_of(experiment).learner(experiment.task, passed.loss)
+    notes = learner.check_data(splits)
     table = summary.table(model, splits.train.largest)
     model = placed(model, where)
-    _rehearse(model, task, splits, experiment, where)
-    return Ready(splits, model, task, table, notes)
+    _rehearse(model, learner, splits, experiment, where)
+    return Ready(splits, model, learner, table, notes)
 
 
 def giver(experiment: Experiment, seed: int, encoder: Path | None) -> RunRecord | None:
@@ -184,11 +185,6 @@ def _splits(experiment: Experiment, root: Path | None, passed: Passed, where: to
         raise BadInput(
             "recipe.select and recipe.patience need validation images, and this data has none; set data.validation, say 0.1"
         )
-    if splits.validation is None and experiment.task.kind == "verify":
-        raise BadInput(
-            "a verifier's threshold and calibration are fitted on validation pairs, and this data has no validation images; "
-            "set data.validation, say 0.1"
-        )
     return splits
 
 
@@ -213,7 +209,7 @@ def _rehearsals(splits: Splits, recipe: RecipeSpec) -> Iterable[tuple[Tensor, in
     return buckets.rehearsals(splits.train, recipe.batch_size, recipe.drop_last)
 
 
-def _rehearse(model: nn.Module, task: engine.Task, splits: Splits, experiment: Experiment, where: torch.device) -> None:
+def _rehearse(model: nn.Module, learner: Learner, splits: Splits, experiment: Experiment, where: torch.device) -> None:
     """One step on a copy, with the smallest batch there will be; with images of several sizes, with up to three."""
     recipe = experiment.recipe
     vary, generator = transforms.build(experiment.data.augment), torch.Generator(where)
@@ -222,7 +218,7 @@ def _rehearse(model: nn.Module, task: engine.Task, splits: Splits, experiment: E
         with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
             batch = vary(next(batches.epoch(splits.train, [rows])), generator.manual_seed(0))
             try:
-                task.step(actor, batch, generator).loss.backward()  # type: ignore[no-untyped-call]
+                learner.step(actor, batch, generator).loss.backward()  # type: ignore[no-untyped-call]
             except (RuntimeError, ValueError) as error:
                 cure = "; recipe.drop_last = true leaves a last batch of one image out" if count == 1 else ""
                 reason = str(error).splitlines()[0]

@@ -1,4 +1,4 @@
-"""What a finished run has to say: `result.json` as a dict, and the arrays of `evidence.npz`. What they are is the task's."""
+"""Builds result.json and evidence.npz of a finished run; what is the task's in them, the task gives."""
 
 from typing import Any
 
@@ -8,14 +8,9 @@ from torch import nn
 from smallvision.data import transforms
 from smallvision.data.load import Splits
 from smallvision.experiment import Experiment
-from smallvision.tasks import Scores
+from smallvision.tasks import Scores, task_of
 from smallvision.tasks import sample_images as chosen
-from smallvision.tasks.classification import evidence as classify
-from smallvision.tasks.reconstruction import evidence as reconstruct
-from smallvision.tasks.verification import evidence as verify
 from smallvision.training.state import TrainState
-
-EVIDENCE = {"classify": classify.evidence, "reconstruct": reconstruct.evidence, "verify": verify.evidence}
 
 
 def shown(scores: dict[str, Scores]) -> str:
@@ -70,14 +65,7 @@ def splits_of(experiment: Experiment, splits: Splits, scores: dict[str, Scores])
     figures of each class and all else that `result.json` has of a split."""
     out: dict[str, Any] = {name: {**score.values, "count": score.count} for name, score in scores.items()}
     for name in {shown(scores), "unseen"} & set(scores):
-        match experiment.task.kind:
-            case "classify":
-                more = classify.in_full(splits, name, scores[name])
-            case "reconstruct":
-                more = reconstruct.in_full(splits, name, scores[name])
-            case "verify":
-                more = verify.in_full(splits.named()[name], scores[name], experiment)
-        out[name] |= more
+        out[name] |= task_of(experiment).full_scores(experiment, splits, name, scores[name])
     return out
 
 
@@ -97,15 +85,11 @@ def evidence(
     out = {
         "split": np.array(name),
         **scores[name].evidence,
-        **EVIDENCE[experiment.task.kind](model, splits, experiment, name, scores[name]),
+        **task_of(experiment).evidence(experiment, model, splits, name, scores),
         **{f"train_{key}": value for key, value in chosen.stacked(train, some).items()},
         "train_labels": train.labels.cpu().numpy()[some],
         "filters": chosen.filters(model, train.largest),
     }
-    if "unseen" in scores:
-        kept = ("labels", "pairs", "same", "probabilities", "distances")
-        out |= {f"unseen_{key}": scores["unseen"].evidence[key] for key in kept}
-        out["unseen_classes"] = np.array(splits.named()["unseen"].classes)
     if experiment.data.expand is not None:
         kinds = transforms.kinds(experiment.data.expand)
         out |= {"panel_pixels": chosen.panel(train, len(kinds)).cpu().numpy(), "panel_kinds": np.array(kinds)}

@@ -20,9 +20,10 @@ from smallvision.errors import BadInput, Interrupted, RunFailed
 from smallvision.experiment import Experiment
 from smallvision.runs import environment as environments
 from smallvision.runs.directory import RunDirectory
-from smallvision.runs.files import FORMAT_VERSION
 from smallvision.runs.read import read_run
-from smallvision.tasks import Scores
+from smallvision.storage.files import FORMAT_VERSION
+from smallvision.tasks import task_of
+from smallvision.tasks.base import Learner, Scores
 from smallvision.training import checkpoint, device, engine, prepare, results
 from smallvision.training.engine import EpochRecord as EpochRecord
 from smallvision.training.engine import Progress as Progress
@@ -59,6 +60,7 @@ class Prepared:
     device: str
     threads: int
     epoch: int
+    progress: tuple[tuple[str, str], ...]  # keys of the figures that are printed while training, each with its format
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
         begun = (place.path / CHECKPOINT).exists()  # which has all weights already
         giver = None if begun else prepare.giver(experiment, place.seed, place.encoder)
         prepared = prepare.ready(experiment, place.seed, where, place.root, place.trust_code, passed, giver)
-        splits, task, layers = prepared.splits, prepared.task, prepared.layers
+        splits, learner, layers = prepared.splits, prepared.learner, prepared.layers
         state = begin(prepared.model, recipe)
         taken = prepare.taken(giver, place.path.parent) if giver is not None else (before or {}).get("encoder")
         directory = _open(experiment, place, now, layers, state, before, prepare.digest(splits), taken)
@@ -123,9 +125,11 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
                     *prepare.told(taken),
                     *slow,
                 )
-                yield Prepared(place.path, counts, layers, notes, where.type, threads, state.epoch)
-                yield from _train(state, task, splits, experiment, place, directory, signals)
-                yield from _score(state, task, splits, experiment, place, directory, signals, layers, notes)
+                yield Prepared(
+                    place.path, counts, layers, notes, where.type, threads, state.epoch, task_of(experiment).progress
+                )
+                yield from _train(state, learner, splits, experiment, place, directory, signals)
+                yield from _score(state, learner, splits, experiment, place, directory, signals, layers, notes)
         except (RunFailed, BadInput, Interrupted) as error:
             with suppress(RunFailed):  # a full disk takes no note either
                 directory.note(status="interrupted" if isinstance(error, Interrupted) else "failed", message=str(error))
@@ -185,7 +189,7 @@ def _open(
 
 def _train(
     state: TrainState,
-    task: engine.Task,
+    learner: Learner,
     splits: Splits,
     experiment: Experiment,
     place: Place,
@@ -194,7 +198,7 @@ def _train(
 ) -> Iterator[Progress | EpochRecord]:
     """Train; after each event what it says is on disk, and a checkpoint where one is due."""
     saved = time.monotonic()
-    for event in engine.train(state, task, splits, experiment, place.seed):
+    for event in engine.train(state, learner, splits, experiment, place.seed):
         if isinstance(event, EpochRecord):
             directory.append("metrics.jsonl", {key: value for key, value in asdict(event).items() if value is not None})
         else:
@@ -228,7 +232,7 @@ def _stop(signal_number: int, place: Place) -> NoReturn:
 
 def _score(
     state: TrainState,
-    task: engine.Task,
+    learner: Learner,
     splits: Splits,
     experiment: Experiment,
     place: Place,
@@ -242,11 +246,11 @@ def _score(
     chosen = experiment.recipe.select == "best-validation" and state.best is not None
     if chosen and state.best is not None:
         model.load_state_dict(state.best.weights)
-    fitted = task.fit(model, splits.train, splits.validation)
+    fitted = learner.calibrate(model, splits.train, splits.validation)
     scores: dict[str, Scores] = {}
     for name, split in splits.named().items():
         yield Scoring(name)
-        scores[name] = task.score(model, split, fitted)
+        scores[name] = learner.score(model, split, fitted)
         engine.finite(name, scores[name].values, state, experiment.recipe.learning_rate)
         if signals.caught:
             _stop(signals.caught, place)

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smallvision.comparison.disagreements import disagreements
-from smallvision.metrics.metric import MEASURES, Measure
+from smallvision.metrics.metric import Metric
 from smallvision.rendering import embed, style
 from smallvision.report.study import figures
 from smallvision.report.study.figures import FOREST, Difference
 from smallvision.stats.wording import amount, points
+from smallvision.tasks import TASKS, metric_named
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from smallvision.comparison.predictions import Answers
 
-ACCURACY = MEASURES["classify"]
+ACCURACY = TASKS["classify"].metric
 Pictures = Mapping[tuple[int, int], np.ndarray]
 MOST, OTHERS = 20, 10  # images of each kind: of the answer's pair, of any other
 SHORT = 9  # characters of a name that fits under a picture; longer ones are A and B there
@@ -81,7 +82,7 @@ class Gallery:
     images: int  # of the split; or pairs
     kinds: tuple[Kind, ...]
     of: str  # "images", or "pairs"
-    measure: Measure | None = None  # of the number that each image has; None where answers are right or wrong
+    measure: Metric | None = None  # of the number that each image has; None where answers are right or wrong
 
     @property
     def missing(self) -> int:
@@ -170,7 +171,7 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict : the same with `number` (from 1), `told` (whether one is better), `badge`, `measure` (a Measure); and, the better side
+    list of dict : the same with `number` (from 1), `told` (whether one is better), `badge`, `measure` (a Metric); and, the better side
         first as in the sentence, `minus` ("cnn minus mlp"), `points` ("+2.55", or in the measure's own unit "−0.00041"), `unit`
         ("points", "" of other measures) and `between` ("2.21 to 2.89").
     """
@@ -197,13 +198,13 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-def _measure(one: Mapping[str, Any]) -> Measure:
+def _measure(one: Mapping[str, Any]) -> Metric:
     """What a verdict of study.json is about: accuracy unless it says something else."""
     key = (one.get("measure") or {}).get("key")
-    return next((measure for measure in MEASURES.values() if measure.key == key), ACCURACY)
+    return metric_named(key)
 
 
-def _written(difference: float, low: float, high: float, images: int, measure: Measure) -> dict[str, str]:
+def _written(difference: float, low: float, high: float, images: int, measure: Metric) -> dict[str, str]:
     ends = (difference, low, high)
     said = [points(value, images) if measure.share else amount(value, measure, (low, high)) for value in ends]
     gap, *between = (text.replace("-", "−") for text in said)
@@ -217,7 +218,7 @@ def forest(verdicts: Sequence[Mapping[str, Any]]) -> "Markup | None":
 
     if not verdicts:
         return None
-    measure: Measure = verdicts[0]["measure"]
+    measure: Metric = verdicts[0]["measure"]
     lines = []
     for one in verdicts[:FOREST]:
         low, high = (measure.scale * end for end in one["interval"])

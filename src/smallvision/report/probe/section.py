@@ -10,9 +10,9 @@ from smallvision.report.probe import projections, wording
 from smallvision.report.probe.projections import Map
 from smallvision.report.probe.results import OWN, PROBES, Result, best, called, results, same_class, table, told
 from smallvision.report.probe.retrieval import queries
-from smallvision.report.run import figures
 from smallvision.report.study import figures as study_figures
 from smallvision.report.study.figures import Difference
+from smallvision.tasks.classification import figures
 from smallvision.tasks.reconstruction import figures as reconstruction_figures
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def a_map(record: "ProbeRecord", kind: str, source: str, title: str) -> Map:
 
 def listed_sources(sources: Sequence[str]) -> str:
     """What maps are of, in words."""
-    return wording.listed(
+    return format.listed(
         [f"the {TITLES[source]}" if source == OWN else TITLES.get(source, source) for source in sources]
     )
 

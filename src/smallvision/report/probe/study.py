@@ -114,7 +114,7 @@ def sentence(found: Sequence[Case], kinds: Sequence[str]) -> str:
         for source in ("pixels", "pca", "untrained")
         if (other := case.score(source, kind))
     ]
-    against = f", against {wording.listed(beside)}" if beside else ""
+    against = f", against {format.listed(beside)}" if beside else ""
     most = (
         "Where k and C were chosen, the classes are best told from" if len(found) > 1 else "The classes are told from"
     )
@@ -124,7 +124,7 @@ def sentence(found: Sequence[Case], kinds: Sequence[str]) -> str:
         for source, name in (("pixels", "raw pixels"), ("pca", "PCA of their own size"))
         if all(one.score(source, kind) for one in found)
     ]
-    tail = f" By that probe and by the means alone, {wording.listed(counted)}; what differs beyond chance, means alone do not tell."
+    tail = f" By that probe and by the means alone, {format.listed(counted)}; what differs beyond chance, means alone do not tell."
     return head + (tail if counted and len(found) > 1 else "")
 
 
@@ -209,10 +209,10 @@ def maps(record: "ProbeRecord", source: str, at: str) -> dict[str, Any] | None:
     vote = {one["kind"]: one["neighbours"] for one in record.result["maps"] if one["source"] == source}
     votes = [f"{format.percent(vote[kind], 1)} ({name})" for kind, name in zip(kinds, names, strict=True)]
     alt = (
-        f"{wording.listed(names)} of {called(source, 0)}: {len(record.evidence['map_index'])} images as points by class"
+        f"{format.listed(names)} of {called(source, 0)}: {len(record.evidence['map_index'])} images as points by class"
     )
     return {
         "figure": inline(drawn, alt, f"{at}-maps"),
         "kinds": kinds,
-        "votes": f"Ten neighbours on the map vote rightly for {wording.listed(votes)} of the images.",
+        "votes": f"Ten neighbours on the map vote rightly for {format.listed(votes)} of the images.",
     }

@@ -1,11 +1,11 @@
 """What a probe found, in sentences: plain, with its intervals, and without claiming more than was tested."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from smallvision.rendering import format
+from smallvision.rendering.format import listed
 from smallvision.report.probe.results import OWN, PROBES, best, called, results, same_class, told
 
 if TYPE_CHECKING:
@@ -186,8 +186,3 @@ def in_two(record: "ProbeRecord") -> str:
     if len(spectrum) == 1:
         return " The representation has one direction alone."
     return f" Of the representation’s variance the two hold {format.percent(min(float(spectrum[:2].sum()), 1.0), 1)}."
-
-
-def listed(parts: Sequence[str]) -> str:
-    """ "a, b and c"."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""

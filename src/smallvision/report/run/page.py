@@ -7,23 +7,19 @@ from typing import Any
 import numpy as np
 
 from smallvision.errors import BadInput
-from smallvision.metrics.metric import Measure, measure
+from smallvision.metrics.metric import Metric
 from smallvision.rendering.html import GENERATOR, refuse_to_overwrite, render, save
 from smallvision.rendering.svg import inline
 from smallvision.report.probe import section as probe
 from smallvision.report.run import figures, tables
 from smallvision.report.run.series import LOSS, minimised, panels, per_step
 from smallvision.runs import probes
-from smallvision.runs.arrays import SPLITS
 from smallvision.runs.read import RunRecord, status
-from smallvision.tasks.classification import galleries, section
-from smallvision.tasks.reconstruction import section as reconstruction
-from smallvision.tasks.verification import section as verification
+from smallvision.tasks import galleries, task_of
+from smallvision.tasks.base import SPLITS
+from smallvision.tasks.score_rows import judged_split, score_rows, written
 
 __all__ = ["GENERATOR", "page", "page_of_many", "write"]
-
-PARTS = {"classify": section.parts, "reconstruct": reconstruction.parts, "verify": verification.parts}
-BESIDE = {"verify": (verification.AUC,)}  # what else of the epochs is drawn beside the score that a task is judged by
 
 
 def page(record: RunRecord) -> str:
@@ -87,7 +83,7 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
     """All that the template needs of one run; `prefix` keeps its ids apart from other runs' on the page."""
     result, evidence = record.result, record.evidence
     now = status(record.state)
-    split = tables.judged(record)
+    split = judged_split(record)
     run: dict[str, Any] = {
         "prefix": prefix,
         "name": record.experiment.name,
@@ -101,7 +97,7 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
         "epochs": record.metrics[-1]["epoch"] if record.metrics else 0,
         "planned": record.experiment.recipe.epochs,
         "result": result,
-        "scores": tables.scores(record),
+        "scores": score_rows(record, task_of(record.experiment).metric),
         "split": split,
         "looks": tables.looks(record),
         "layers": tables.layers(record.layers) if record.layers else None,
@@ -115,10 +111,13 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
     run["judged"] = next((row for row in run["scores"] if row["split"] == split), None)
     shown = str(evidence["split"]) if evidence else split or ""
     run["shown"] = "training" if shown == "train" else shown
-    judge = measure(record.experiment)
-    run["task"], run["score"] = record.experiment.task.kind, judge.name
+    task = task_of(record.experiment)
+    judge = task.metric
+    run["score"] = judge.name
     run["ends"], run["alarms"] = _ends(run["last"], judge), _alarms(record.metrics)
-    run.update(_figures(record, prefix), **PARTS[run["task"]](record, prefix, run["shown"]))
+    section = task.section(record, prefix, shown)
+    run.update(_figures(record, prefix), **section.values)
+    run["template"], run["middle"] = section.template.as_posix(), section.contents
     classes = result["classes"] if result else []
     run["training"] = galleries.training(evidence, classes) if evidence else []
     run["panel"] = galleries.panel(evidence) if evidence else []
@@ -129,9 +128,10 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
 
 def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
     """Inline SVG of each figure that there is something to draw for, else None."""
-    result, evidence, split = record.result or {}, record.evidence, tables.judged(record)
+    result, evidence, split = record.result or {}, record.evidence, judged_split(record)
     out: dict[str, Any] = dict.fromkeys(("loss", "curves", "filters"))
-    loss, judge = figures.loss_name(record.experiment), measure(record.experiment)
+    task = task_of(record.experiment)
+    loss, judge = task.loss_name(record.experiment), task.metric
     losses = per_step(record.steps)[1]
     if len(losses):
         alt = f"Training loss over {len(losses)} steps, from {losses[0]:.3g} to {losses[-1]:.3g}"
@@ -139,7 +139,7 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
             figures.loss_curve(record.steps, minimised(record.metrics, judge), loss), alt, prefix + "loss"
         )
     if record.metrics:
-        last, beside = record.metrics[-1], BESIDE.get(record.experiment.task.kind, ())
+        last, beside = record.metrics[-1], task.more_curves
         ends = [f"{name} {text}" for name, text in _ends(last, judge)]
         names = ["loss" if one is LOSS else one.name for one in panels(record.metrics, judge, beside)]
         drawn = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
@@ -157,12 +157,10 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
     return out
 
 
-def _ends(last: Mapping[str, Any] | None, judge: Measure) -> list[tuple[str, str]]:
+def _ends(last: Mapping[str, Any] | None, judge: Metric) -> list[tuple[str, str]]:
     """Of the last epoch the score of each split that has it, as text."""
     return [
-        (name, tables.written(judge, last[name][judge.key]))
-        for name in SPLITS
-        if last and judge.key in (last.get(name) or {})
+        (name, written(judge, last[name][judge.key])) for name in SPLITS if last and judge.key in (last.get(name) or {})
     ]
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.metrics.metric import Measure
-from smallvision.runs.arrays import SPLITS
+from smallvision.metrics.metric import Metric
+from smallvision.tasks.base import SPLITS
 
-LOSS = Measure("loss", "loss", False, 1.0, "", 4)
+LOSS = Metric("loss", "loss", False, 1.0, "", 4)
 
 
 def per_step(steps: Sequence[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ def per_epoch(
     return array[:, 0], array[:, 1]
 
 
-def panels(metrics: Sequence[Mapping[str, Any]], score: Measure, beside: Sequence[Measure] = ()) -> tuple[Measure, ...]:
+def panels(metrics: Sequence[Mapping[str, Any]], score: Metric, beside: Sequence[Metric] = ()) -> tuple[Metric, ...]:
     """What of the epochs is to be drawn: loss and score, or the score alone where the two are the same, and what else is asked for."""
     records = [record[split] for record in metrics for split in SPLITS if score.key in (record.get(split) or {})]
     pairs = np.array([(one["loss"], one[score.key]) for one in records]).reshape(-1, 2)
@@ -77,7 +77,7 @@ def panels(metrics: Sequence[Mapping[str, Any]], score: Measure, beside: Sequenc
     return (score, *beside) if same else (LOSS, score, *beside)
 
 
-def minimised(metrics: Sequence[Mapping[str, Any]], score: Measure) -> list[Mapping[str, Any]]:
+def minimised(metrics: Sequence[Mapping[str, Any]], score: Metric) -> list[Mapping[str, Any]]:
     """The epochs with only those splits whose loss is the one that training minimises.
 
     That is every split, unless the score is not of batches: then training has a loss of its own (a verifier's is of triplets, say), and

@@ -1,65 +1,10 @@
 """The tables of a report as plain data: scores, confused pairs, layers, environment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from smallvision.metrics.metric import Measure, measure
 from smallvision.rendering import format
-from smallvision.runs.arrays import SPLITS
 from smallvision.runs.read import RunRecord
-
-
-def scores(record: RunRecord, splits: Sequence[str] = SPLITS) -> list[dict[str, Any]]:
-    """Each split scored with the selected weights: `split`, `count`, `loss`, the task's scores by their keys, `interval` (or None).
-
-    Of a classification also `right`. `text` and `range` are the score that the task is judged by and its interval, as people read them.
-    """
-    result, judge = record.result or {}, measure(record.experiment)
-    out = []
-    for split in splits:
-        if row := result.get(split):
-            ends = row.get(f"{judge.key}_interval") or row.get("intervals", {}).get(judge.key)
-            shown = {"text": written(judge, row[judge.key]), "range": ranged(judge, ends) if ends else ""}
-            right = {"right": round(row["accuracy"] * row["count"])} if "accuracy" in row else {}
-            out.append({**row, "split": split, "interval": ends, **right, **shown})
-    return out
-
-
-def written(judge: Measure, value: float) -> str:
-    """A score as a page has it: 98.46 %, 0.01185."""
-    return judge.text(value).replace(" ", format.SPACE)
-
-
-def ranged(judge: Measure, ends: Sequence[float]) -> str:
-    """An interval of a score as a page has it: 97.68 to 99.57 %, 0.01169 to 0.01201."""
-    return f"{judge.number(ends[0])} to {written(judge, ends[1])}"
-
-
-def judged(record: RunRecord) -> str | None:
-    """The split a report judges by: test, else validation, else the training images; None before there is a result."""
-    result = record.result or {}
-    return next((split for split in reversed(SPLITS) if result.get(split)), None)
-
-
-def confused(matrix: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Pairs of classes that were taken for one another, most frequent first, then in the classes' order.
-
-    Parameters
-    ----------
-    matrix : int (K, K), rows true.
-    classes : K names.
-
-    Returns
-    -------
-    list of dict : `true`, `predicted`, `count`, `share` (of the true class's images, 0 to 1).
-    """
-    wrong = matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
-    pairs = [(int(wrong[t, p]), int(t), int(p)) for t, p in zip(*np.nonzero(wrong), strict=True)]
-    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
-    totals = matrix.sum(axis=1)
-    return [{"true": classes[t], "predicted": classes[p], "count": n, "share": n / int(totals[t])} for n, t, p in pairs]
 
 
 def layers(table: Mapping[str, Any]) -> dict[str, Any]:

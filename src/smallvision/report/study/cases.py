@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from smallvision.comparison.predictions import scored
 from smallvision.errors import BadInput
-from smallvision.metrics.metric import MEASURES, Measure, measure, measured
+from smallvision.metrics.metric import Metric
 from smallvision.rendering.format import SPACE
 from smallvision.runs.read import RunRecord, status
 from smallvision.stats.intervals import wilson
+from smallvision.tasks import TASKS, metric_in, task_of
 
 if TYPE_CHECKING:
     import numpy as np
 
-ACCURACY = MEASURES["classify"]
+ACCURACY = TASKS["classify"].metric
 SPLITS = ("validation", "test")
 SIZES = ("parameters", "multiply_adds", "bytes")
 
@@ -38,7 +39,7 @@ class Score:
         tuple[float, float] | None
     )  # 95 %, no end that the score cannot have; None for one seed on images not known
     seeds: int
-    measure: Measure = ACCURACY
+    measure: Metric = ACCURACY
 
     @property
     def text(self) -> str:
@@ -52,7 +53,7 @@ class Score:
 
 
 def score(
-    values: Sequence[float], images: int | None = None, one: Measure = ACCURACY, each: "np.ndarray | None" = None
+    values: Sequence[float], images: int | None = None, one: Metric = ACCURACY, each: "np.ndarray | None" = None
 ) -> Score:
     """The mean score of a case's runs on one split, with its 95 % interval.
 
@@ -126,11 +127,11 @@ class Run:
         return now - int(self.stated.get("looks", now))
 
     @property
-    def measure(self) -> Measure:
+    def measure(self) -> Metric:
         """What it is judged by."""
         if self.record:
-            return measure(self.record.experiment)
-        return next((measured(self.stated[split]) for split in SPLITS if self.stated.get(split)), ACCURACY)
+            return task_of(self.record.experiment).metric
+        return next((metric_in(self.stated[split]) for split in SPLITS if self.stated.get(split)), ACCURACY)
 
     def score(self, split: str) -> float | None:
         """On a split, an accuracy 0 to 1; what the study saw, though the run may have been scored since."""
@@ -170,7 +171,7 @@ class Case:
     marks: tuple[str, ...] = ()  # "baseline", "best on validation"
 
     @property
-    def measure(self) -> Measure:
+    def measure(self) -> Metric:
         """What it is judged by."""
         return self.runs[0].measure if self.runs else ACCURACY
 

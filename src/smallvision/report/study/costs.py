@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from smallvision.metrics.metric import Measure
+from smallvision.metrics.metric import Metric
 from smallvision.rendering import format, label_placement, style
 from smallvision.report.study.figures import ACCURACY, WIDTH, columns, legend, look
 
@@ -43,13 +43,13 @@ OTHER_COSTS = (  # of any score that is no share of right answers
 )
 
 
-def costs(measure: Measure) -> tuple[tuple[str, str, Callable[..., str]], ...]:
+def costs(measure: Metric) -> tuple[tuple[str, str, Callable[..., str]], ...]:
     """What a score is drawn against: key, label and format of each."""
     return COSTS if measure.share else OTHER_COSTS
 
 
 @style.styled
-def scatter(points: Sequence[Point], measure: Measure = ACCURACY) -> "Figure":
+def scatter(points: Sequence[Point], measure: Metric = ACCURACY) -> "Figure":
     """A score with its interval against each of `costs`; names beside the points while there is room, else a legend.
 
     Parameters

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from smallvision.metrics.metric import Measure
+from smallvision.metrics.metric import Metric
 from smallvision.rendering import embed, format
-from smallvision.report.run import figures
 from smallvision.report.study import cases
 from smallvision.report.study import costs as study_costs
 from smallvision.report.study import figures as study_figures
 from smallvision.report.study.cases import Case
+from smallvision.tasks import task_of
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from smallvision.study.read import StudyRecord
 
 
-def drawn(record: "StudyRecord", every: Sequence[Case], one: Measure) -> dict[str, "Markup | bool | None"]:
+def drawn(record: "StudyRecord", every: Sequence[Case], one: Metric) -> dict[str, "Markup | bool | None"]:
     """Inline SVG of the `curves` and of the score against cost (`scatter`), None where there is nothing to draw.
 
     Parameters
@@ -54,26 +54,13 @@ def drawn(record: "StudyRecord", every: Sequence[Case], one: Measure) -> dict[st
 
 def _loss(record: "StudyRecord") -> str:
     """The training loss of the base experiment, for an axis."""
-    task = record.study.base.task
-    asked = task.loss
-    if task.kind == "verify":
-        return "loss"  # of training the case's own, of validation the cross-entropy of pairs
-    if task.kind == "reconstruct":
-        return "loss" if asked == "mse" else "loss (cross-entropy of pixels)"
-    return figures.CROSS_ENTROPY if asked == "cross-entropy" else f"loss ({asked.removeprefix('custom:')})"
+    return task_of(record.study.base).study_loss_name(record.study.base)
 
 
 def _losses(record: "StudyRecord", every: Sequence[Case]) -> bool:
     """Whether the loss of some case is anything but what it is judged by: the squared error of pixels."""
     specs = [run.record.experiment for case in every for run in case.runs[:1] if run.record] or [record.study.base]
-    plain = [
-        spec.task.kind == "reconstruct"
-        and spec.task.loss == "mse"
-        and spec.task.target == "pixels"
-        and not getattr(spec.model, "variational", False)
-        for spec in specs
-    ]
-    return not all(plain)
+    return not all(task_of(spec).loss_is_metric(spec) for spec in specs)
 
 
 def _point(case: Case) -> study_costs.Point:
@@ -90,7 +77,7 @@ def _point(case: Case) -> study_costs.Point:
     return study_costs.Point(case.name, value, low, high, known)
 
 
-def _costs(costs: Mapping[str, float], one: Measure) -> str:
+def _costs(costs: Mapping[str, float], one: Metric) -> str:
     said = [
         f"{format.whole(round(costs[key]))} {key.replace('_', '-')}"
         for key in ("parameters", "multiply_adds")

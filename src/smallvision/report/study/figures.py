@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from smallvision.metrics.metric import MEASURES, Measure
+from smallvision.metrics.metric import Metric
 from smallvision.rendering import style
-from smallvision.report.run import figures
 from smallvision.report.run.series import per_epoch
 from smallvision.stats.wording import amount
+from smallvision.tasks import TASKS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ LINES, MARKERS = ("-", "--", "-.", ":"), ("o", "s", "^", "D", "v", "P", "X", "*"
 BANDS = 8  # cases up to which the range over seeds is drawn: beyond, bands lie on one another
 FOREST = 60  # differences that one figure has room for
 FALLS = 5  # times that an error falls before its axis becomes logarithmic
-ACCURACY = MEASURES["classify"]
+ACCURACY = TASKS["classify"].metric
 Curves = Sequence[tuple[str, Sequence[Sequence[Mapping[str, Any]]]]]
 
 
@@ -42,7 +42,7 @@ def look(number: int) -> dict[str, Any]:
 
 
 @style.styled
-def forest(differences: Sequence[Difference], measure: Measure = ACCURACY) -> "Figure":
+def forest(differences: Sequence[Difference], measure: Metric = ACCURACY) -> "Figure":
     """Each difference as a point with its interval, in the order given from above; a line where there is none.
 
     Parameters
@@ -96,7 +96,7 @@ def _plain(value: float) -> str:
     return str(np.format_float_positional(value, 4, fractional=False, trim="-", sign=True)).replace("-", "−")
 
 
-def _signed(one: Difference, measure: Measure) -> str:
+def _signed(one: Difference, measure: Metric) -> str:
     if measure.share:
         return f"{one.value:+.2f}  [{one.low:.2f}, {one.high:.2f}]".replace("-", "−")
     gap, low, high = (value / measure.scale for value in (one.value, one.low, one.high))
@@ -130,7 +130,7 @@ def _kinds(differences: Sequence[Difference]) -> list[Any]:
 
 @style.styled
 def curves(
-    cases: Curves, loss: str = figures.CROSS_ENTROPY, measure: Measure = ACCURACY, losses: bool = True
+    cases: Curves, loss: str = "cross-entropy (nats)", measure: Metric = ACCURACY, losses: bool = True
 ) -> "Figure":
     """Training loss, validation loss and the measure on validation over epochs: each case's mean over its runs, their range as a band.
 
@@ -177,7 +177,7 @@ def curves(
     return figure
 
 
-def short(measure: Measure) -> str:
+def short(measure: Metric) -> str:
     """Its name where there is little room: "accuracy", "MSE"."""
     return measure.name.partition(" of ")[0]
 
@@ -196,7 +196,7 @@ def over_runs(
     return np.array(epochs), mean, low, high
 
 
-def _falling(every: Sequence["Axes"], values: np.ndarray, label: str, times: float = figures.FAR) -> None:
+def _falling(every: Sequence["Axes"], values: np.ndarray, label: str, times: float = style.FAR) -> None:
     """What falls, all on one scale from 0 up; logarithmic where it falls so many times."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -208,7 +208,7 @@ def _falling(every: Sequence["Axes"], values: np.ndarray, label: str, times: flo
             axes.yaxis.set_major_formatter(FuncFormatter(style.count))
             axes.yaxis.set_minor_formatter(NullFormatter())
             axes.set_ylabel(f"{label}, log scale")
-        if far and highest < figures.FAR * lowest:  # within so little there may be no power of ten
+        if far and highest < style.FAR * lowest:  # within so little there may be no power of ten
             axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.set_ylim(lowest / 1.5 if far else 0, highest * (1.5 if far else 1.06) or 1)
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from smallvision.errors import BadInput
 from smallvision.experiment import study_to_toml
-from smallvision.metrics.metric import Measure, measure, measured
+from smallvision.metrics.metric import Metric
 from smallvision.rendering import format, html
 from smallvision.report.comparison import verdicts
 from smallvision.report.probe import study
 from smallvision.report.study import cases, curves, figures, probes, reconstructions, samples, trend_figures, verifier
 from smallvision.report.study.cases import Case, Run
 from smallvision.runs.read import read_run, status
+from smallvision.tasks import metric_in, task_of
 
 if TYPE_CHECKING:
     from smallvision.comparison.predictions import Answers
@@ -37,7 +38,7 @@ def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictu
     """
     result, plan = record.result, record.plan
     every = _cases(record)
-    one = every[0].measure if every else measure(record.study.base)
+    one = every[0].measure if every else task_of(record.study.base).metric
     runs = [run for case in every for run in case.runs]
     found = verdicts.listed(result.get("verdicts", []))
     told = result.get("answer") or {}
@@ -220,7 +221,7 @@ def _score(found: Mapping[str, Any] | None) -> str:
     """A try's score with its unit; "" where it failed."""
     if not found:
         return ""
-    one = measured(found)
+    one = metric_in(found)
     return one.number(found[one.key]) + (format.SPACE + one.unit if one.unit else "")
 
 
@@ -228,7 +229,7 @@ def _seconds(runs: Sequence[Run]) -> float:
     return sum(float(run.result["seconds"]) for run in runs if run.result)
 
 
-def _reconstructed(every: Sequence[Case], one: Measure) -> dict[str, Any]:
+def _reconstructed(every: Sequence[Case], one: Metric) -> dict[str, Any]:
     """What a study of autoencoders has besides: scores beside PCA's, reconstructions, figures over representation size and depth."""
     if one.share:
         return {"rows": [], "sheets": [], "new_images": None, "size": None, "depth": None}

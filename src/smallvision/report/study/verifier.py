@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from smallvision.metrics.metric import Measure
-from smallvision.report.run import tables
+from smallvision.metrics.metric import Metric
 from smallvision.report.study.cases import Case, Run
+from smallvision.tasks.score_rows import judged_split
 from smallvision.tasks.verification import section
 
 PREFIX = "best-"  # keeps its ids apart from the study's own
 
 
-def best(every: Sequence[Case], winner: str | None, one: Measure) -> dict[str, Any] | None:
+def best(every: Sequence[Case], winner: str | None, one: Metric) -> dict[str, Any] | None:
     """What a verifier's own page shows, of the first run of the best case; None where nothing is verified, or its files are gone.
 
     Parameters
@@ -21,15 +21,15 @@ def best(every: Sequence[Case], winner: str | None, one: Measure) -> dict[str, A
 
     Returns
     -------
-    dict : as `verification.parts`, with `case`, `seed`, `shown` (the split), `judged` (its scores) and `prefix`.
+    dict : the values of the section, with `case`, `seed`, `shown` (the split), `judged` (its scores) and `prefix`.
     """
     run = _first(every, winner)
     if one.of != "pairs" or run is None or run.record is None:
         return None
-    split = tables.judged(run.record)
+    split = judged_split(run.record)
     if split is None or not run.evidence(split):
         return None
-    found = section.parts(run.record, PREFIX, split)
+    found = section.section(run.record, PREFIX, split).values
     judged = next((row for row in found["splits"] if row["split"] == split), None)
     return {
         **found,

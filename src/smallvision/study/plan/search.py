@@ -19,7 +19,7 @@ from typing import Any
 from smallvision.errors import BadInput
 from smallvision.experiment import Study
 from smallvision.experiment.study import Range
-from smallvision.metrics.metric import measured
+from smallvision.tasks import metric_in
 
 DIGITS = 3  # significant digits of a number drawn: it is written down and read by people
 WORST = -1.0  # what Optuna is told of a try that failed: no accuracy and no squared error of pixels is worse
@@ -37,7 +37,7 @@ class Tried:
     @property
     def merit(self) -> tuple[float, float]:
         """The task's score first, then a lower loss; a try that failed is the worst there is."""
-        return measured(self.scores).merit(self.scores) if self.scores else (-math.inf, -math.inf)
+        return metric_in(self.scores).merit(self.scores) if self.scores else (-math.inf, -math.inf)
 
 
 def sampler(recorded: str | None) -> str:

@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 from smallvision.errors import BadInput, Interrupted, RunFailed
 from smallvision.experiment import Study
-from smallvision.metrics.metric import measure
 from smallvision.runs import paths
 from smallvision.runs.directory import unlocked
 from smallvision.runs.read import read_run
@@ -20,6 +19,7 @@ from smallvision.study.plan.jobs import Job, Key, Split
 from smallvision.study.plan.scheduler import Agenda
 from smallvision.study.workers import benchmark
 from smallvision.study.workers.pool import DEATHS, Pool, Worker
+from smallvision.tasks import task_of
 from smallvision.training.signals import Signals
 
 WAIT_SECONDS = 0.2  # how soon a signal is seen
@@ -179,7 +179,7 @@ class Work:
         self.done[job.key] = path
         yield Moved(job, "done", result["epochs"], 1.0, scores, result["seconds"])
         yield from self._known(
-            job, {key: scores[key] for key in (measure(job.experiment).key, "loss")} if scores else None
+            job, {key: scores[key] for key in (task_of(job.experiment).metric.key, "loss")} if scores else None
         )
 
     def _not_taken(self, job: Job, why: str) -> Iterator[Event]:

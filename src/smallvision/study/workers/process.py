@@ -33,8 +33,9 @@ from smallvision.experiment.data import DataSpec
 from smallvision.experiment.io import typed
 from smallvision.experiment.recipe import RecipeSpec
 from smallvision.nn.pretrained import refuse_other_shape
-from smallvision.runs import image_store, paths
+from smallvision.runs import paths
 from smallvision.runs.read import read_run
+from smallvision.storage import images
 from smallvision.study import probes
 from smallvision.study.plan import jobs, match
 from smallvision.study.plan.jobs import Job
@@ -108,7 +109,7 @@ class Desk:
         few = _few(found.splits.train, asked.recipe)
         splits = replace(found.splits, train=few, validation=None, test=None)
         self._timed = engine.train(
-            begin(found.model, asked.recipe), found.task, splits, asked.model_copy(update={"recipe": endless}), 0
+            begin(found.model, asked.recipe), found.learner, splits, asked.model_copy(update={"recipe": endless}), 0
         )
         next(self._timed)
         yield {"said": "done"}
@@ -136,7 +137,7 @@ class Desk:
         train, validation = found.splits.train, found.splits.validation
         some = validation or train.take(torch.arange(min(len(train), SCORED), device=self.where))
         began = time.perf_counter()
-        found.task.score(found.model, some, found.task.fit(found.model, train, validation))
+        found.learner.score(found.model, some, found.learner.calibrate(found.model, train, validation))
         an_image = (time.perf_counter() - began) / len(some)
         watched = len(validation) if validation is not None else 0
         an_epoch = len(train) / timed["images_per_second"] + watched * an_image
@@ -189,10 +190,10 @@ class Desk:
     def pictures(self, task: Answer) -> Iterator[Answer]:
         """Write images of a run's splits, by their ids, to a file."""
         splits = self.splits(read_run(Path(task["path"])).experiment.data).named()
-        found: dict[image_store.Id, np.ndarray] = {}
+        found: dict[images.Id, np.ndarray] = {}
         for name, ids in task["ids"].items():
             found |= find.by_id(splits[name], [(first, second) for first, second in ids])
-        image_store.write(Path(task["out"]), found)
+        images.write(Path(task["out"]), found)
         yield {"said": "done"}
 
     def _settle(self, experiment: Experiment, threads: int | None) -> None:

@@ -1,4 +1,4 @@
-"""What a finished classification has to say of the shown split: figures of each class and size; mistakes, and answers at other scales."""
+"""What result.json and evidence.npz hold of a classification: figures of each class and size, mistakes, answers at other scales."""
 
 from typing import Any
 
@@ -6,15 +6,14 @@ import numpy as np
 from torch import nn
 
 from smallvision.data.load import Splits
-from smallvision.experiment import Experiment
 from smallvision.metrics import classification, scales
 from smallvision.metrics.by_size import by_size
 from smallvision.stats.intervals import wilson
-from smallvision.tasks import Scores
 from smallvision.tasks import sample_images as chosen
+from smallvision.tasks.base import Scores
 
 
-def in_full(splits: Splits, name: str, score: Scores) -> dict[str, Any]:
+def full_scores(splits: Splits, score: Scores) -> dict[str, Any]:
     """The interval of the accuracy, the figures of each class and of each image size."""
     labels, predictions = score.evidence["labels"], score.evidence["predictions"]
     interval = wilson(int((labels == predictions).sum()), score.count)
@@ -27,9 +26,7 @@ def in_full(splits: Splits, name: str, score: Scores) -> dict[str, Any]:
     return out
 
 
-def evidence(
-    model: nn.Module, splits: Splits, experiment: Experiment, name: str, score: Scores
-) -> dict[str, np.ndarray]:
+def evidence(model: nn.Module, splits: Splits, name: str, score: Scores) -> dict[str, np.ndarray]:
     """The confusion matrix and chosen images.
 
     Of a network that takes any size also its answers to the shown split's images at several scales: no further look at

@@ -1,22 +1,18 @@
 """Classification: cross-entropy of logits (or a person's own loss), accuracy, class probabilities as evidence."""
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from smallvision.data.batching.batch import Batch, epoch, in_order
-from smallvision.data.load import ImageSet
+from smallvision.data.load import ImageSet, Splits
 from smallvision.errors import BadInput
 from smallvision.experiment.task import ClassifySpec
-from smallvision.tasks.base import Scores, Step
-
-Loss = Callable[[Tensor, Tensor], Tensor]  # (B, K) logits, (B,) labels -> scalar, a mean over the batch
+from smallvision.tasks.base import Loss, Scores, Step
 
 
-class Classify:
+class ClassificationLearner:
     """One of K classes for each image."""
 
     def __init__(self, spec: ClassifySpec, loss: Loss | None = None) -> None:
@@ -28,7 +24,7 @@ class Classify:
         self.loss = loss
 
     def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step:
-        """The batch's mean loss, and sums of loss and right answers. `generator` is unused: nothing is drawn here."""
+        """The batch's mean loss, and totals of loss and right answers. `generator` is unused: nothing is drawn here."""
         given = (batch.pixels,) if batch.mask is None else (batch.pixels, batch.mask)
         logits = model(*given).float()  # (B, K)
         if self.loss is None:
@@ -39,18 +35,22 @@ class Classify:
         correct = (logits.detach().argmax(1) == batch.labels).sum()
         return Step(loss, {"loss": loss.detach() * count, "correct": correct}, count)
 
-    def reported(self, sums: dict[str, float], count: int) -> dict[str, float]:
-        """Figures from sums over `count` images: mean loss, and accuracy between 0 and 1."""
-        return {"loss": sums["loss"] / count, "accuracy": sums["correct"] / count}
+    def averages(self, totals: dict[str, float], count: int) -> dict[str, float]:
+        """Figures from totals over `count` images: mean loss, and accuracy between 0 and 1."""
+        return {"loss": totals["loss"] / count, "accuracy": totals["correct"] / count}
 
-    def merit(self, values: dict[str, float]) -> tuple[float, float]:
+    def selection_key(self, values: dict[str, float]) -> tuple[float, float]:
         """What "better" means when a validation split chooses: more accuracy; between equals, less loss."""
         return values["accuracy"], -values["loss"]
 
-    def alarm(self, model: nn.Module, validation: Scores) -> None:
-        """Nothing a person should hear of at once can be told from the validation scores."""
+    def warning(self, model: nn.Module, validation: Scores) -> None:
+        """The validation scores of a classifier never call for a warning."""
 
-    def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> None:
+    def check_data(self, splits: Splits) -> tuple[str, ...]:
+        """Any splits can be scored."""
+        return ()
+
+    def calibrate(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> None:
         """Scoring a classifier needs nothing beyond its weights."""
 
     @torch.inference_mode()
@@ -75,14 +75,14 @@ class Classify:
         probabilities = torch.cat(logits).softmax(1)  # (N, K)
         predictions = probabilities.argmax(1)
         sums["correct"] = float((predictions == images.labels).sum())
-        evidence = {
+        arrays = {
             "labels": images.labels.cpu().numpy(),
             "predictions": predictions.cpu().numpy(),
             "probabilities": probabilities.cpu().numpy(),
             "ids": images.ids.cpu().numpy(),
         }
         if len(images.groups) > 1:
-            evidence["sizes"] = np.repeat(
+            arrays["sizes"] = np.repeat(
                 np.array(images.sizes, np.int64), [len(group) for group in images.groups], axis=0
             )
-        return Scores(self.reported(sums, len(images)), len(images), evidence)
+        return Scores(self.averages(sums, len(images)), len(images), arrays)

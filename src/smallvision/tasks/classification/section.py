@@ -1,30 +1,35 @@
 """What a report shows of a classification alone: confusion, classes, accuracy by resolution, mistakes."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from smallvision.rendering import format
 from smallvision.rendering.svg import inline
-from smallvision.report.run import figures, tables
-from smallvision.runs.read import RunRecord
-from smallvision.tasks.classification import galleries, resolution
+from smallvision.tasks import galleries
+from smallvision.tasks.base import FinishedRun, Section
+from smallvision.tasks.classification import figures, resolution
+from smallvision.tasks.score_rows import judged_split
 
+TEMPLATE = Path(__file__).with_name("section.html")
 PAIRS = 20  # confused pairs that are listed
 
 
-def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
-    """All that the template needs of a classification beside what every run has; `middle` are its sections.
+def section(record: FinishedRun, prefix: str, split: str) -> Section:
+    """The part of a run's page that is a classification's.
 
     Parameters
     ----------
     prefix : keeps its ids apart from other runs' on the page.
-    shown : the split whose images are shown, as a word.
+    split : the split whose images are shown.
     """
-    result, evidence, split = record.result, record.evidence, tables.judged(record)
+    shown = "training" if split == "train" else split
+    result, evidence, judged = record.result, record.evidence, judged_split(record)
     size = record.layers["input"][1:] if record.layers and not (result or {}).get("sizes") else []
     run: dict[str, Any] = {
-        "by_size": resolution.by_size(result[split].get("by_size") or []) if result and split else [],
+        "by_size": resolution.by_size(result[judged].get("by_size") or []) if result and judged else [],
         "by_scale": resolution.by_scale(evidence, size) if evidence else [],
     }
     run["several"], run["several_training"] = (
@@ -32,26 +37,26 @@ def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
     )
     run.update(_figures(record, prefix), **_resolution(run, prefix))
     classes = result["classes"] if result else [str(i) for i in range(len(evidence["confusion"]))] if evidence else []
-    run["per_class"] = (result[split].get("per_class") or []) if result and split else []
-    run["pairs"] = tables.confused(evidence["confusion"], classes) if evidence else []
+    run["per_class"] = (result[judged].get("per_class") or []) if result and judged else []
+    run["pairs"] = confused(evidence["confusion"], classes) if evidence else []
     run["listed"] = PAIRS
     run["scores_are_probabilities"] = galleries.are_probabilities(evidence["probabilities"]) if evidence else True
     for which in ("first", "mistake", "confident"):
         run[which] = galleries.tiles(evidence, classes, which) if evidence else []
     run["mistakes"] = int((evidence["labels"] != evidence["predictions"]).sum()) if evidence else None
-    run["middle"] = [
+    contents = [
         ("confusion", "Confusion", run["confusion"]),
         ("classes", "Classes", run["per_class"]),
         ("resolution", "Accuracy by resolution", run["by_size"] or run["by_scale"]),
         ("mistakes", "Mistakes", run["mistakes"] is not None),
         ("images", f"First {shown} images", run["first"]),
     ]
-    return run
+    return Section(TEMPLATE, run, contents)
 
 
-def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
+def _figures(record: FinishedRun, prefix: str) -> dict[str, Any]:
     """Inline SVG of the confusion matrix and of the figures of each class, else None."""
-    result, evidence, split = record.result, record.evidence, tables.judged(record)
+    result, evidence, split = record.result, record.evidence, judged_split(record)
     out: dict[str, Any] = dict.fromkeys(("confusion", "classes"))
     if evidence and result:
         matrix = evidence["confusion"]
@@ -74,3 +79,22 @@ def _resolution(run: dict[str, Any], prefix: str) -> dict[str, Any]:
         alt = f"Accuracy over {label}: {points}"
         out[f"{name}_figure"] = inline(resolution.curve(rows, label, mark), alt, prefix + name) if rows else None
     return out
+
+
+def confused(matrix: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Pairs of classes that were taken for one another, most frequent first, then in the classes' order.
+
+    Parameters
+    ----------
+    matrix : int (K, K), rows true.
+    classes : K names.
+
+    Returns
+    -------
+    list of dict : `true`, `predicted`, `count`, `share` (of the true class's images, 0 to 1).
+    """
+    wrong = matrix * (1 - np.eye(len(matrix), dtype=matrix.dtype))
+    pairs = [(int(wrong[t, p]), int(t), int(p)) for t, p in zip(*np.nonzero(wrong), strict=True)]
+    pairs.sort(key=lambda pair: (-pair[0], pair[1:]))
+    totals = matrix.sum(axis=1)
+    return [{"true": classes[t], "predicted": classes[p], "count": n, "share": n / int(totals[t])} for n, t, p in pairs]

@@ -1,4 +1,4 @@
-"""What a finished autoencoder has to say of the shown split: its error beside PCA's, what became of chosen images, its latent space."""
+"""What result.json and evidence.npz hold of an autoencoder: its error and PCA's, chosen images reconstructed, its latent space."""
 
 from typing import Any
 
@@ -11,17 +11,18 @@ from smallvision.data.batching.batch import epoch, in_order
 from smallvision.data.load import ImageSet, Splits
 from smallvision.data.seeds import mix
 from smallvision.experiment import Experiment
+from smallvision.experiment.task import ReconstructSpec
 from smallvision.metrics import dimensions
 from smallvision.nn.autoencoders.base import Autoencoder
-from smallvision.tasks import TASKS, Reconstruct, Scores
 from smallvision.tasks import sample_images as chosen
+from smallvision.tasks.base import Scores
 from smallvision.tasks.reconstruction import latent, pca_baseline, pca_samples
-from smallvision.tasks.reconstruction.learn import SCORING_SEED
+from smallvision.tasks.reconstruction.learn import SCORING_SEED, ReconstructionLearner
 
 MEANS = ("mse", "psnr", "ssim")
 
 
-def in_full(splits: Splits, name: str, score: Scores) -> dict[str, Any]:
+def full_scores(splits: Splits, name: str, score: Scores) -> dict[str, Any]:
     """The interval of the mean squared error, the error of PCA on the same images, the figures of each class, the use of the dimensions.
 
     Returns
@@ -69,8 +70,8 @@ def evidence(
     model: nn.Module, splits: Splits, experiment: Experiment, name: str, score: Scores
 ) -> dict[str, np.ndarray]:
     """The first images and those of highest error with what became of them, PCA's errors and pictures, and those of the latent space."""
-    task = TASKS["reconstruct"](experiment.task)
-    assert isinstance(task, Reconstruct)
+    assert isinstance(experiment.task, ReconstructSpec)
+    learner = ReconstructionLearner(experiment.task)
     assert isinstance(model, Autoencoder)
     was_training = model.training
     model.eval()
@@ -79,26 +80,28 @@ def evidence(
     worst = np.argsort(-found["mse"], kind="stable")[: chosen.SHOWN]
     for which, index in (("first", chosen.first(images)), ("worst", worst)):
         out |= {f"{which}_index": index.astype(np.int64), f"{which}_pixels": chosen.stacked(images, index)["pixels"]}
-        noisy, made = restored(task, model, images, index)
+        noisy, made = restored(learner, model, images, index)
         out[f"{which}_reconstructions"] = latent.as_bytes(made)
-        if task.spec.denoise:
+        if learner.spec.denoise:
             out[f"{which}_noisy"] = latent.as_bytes(noisy)
     if experiment.data.expand is not None:
         panel = chosen.panel(splits.train, len(transforms.kinds(experiment.data.expand)))
-        made = task.reconstruct(model, panel.flatten(0, 1).float() / 255)
+        made = learner.reconstruct(model, panel.flatten(0, 1).float() / 255)
         out["panel_reconstructions"] = latent.as_bytes(made).reshape(panel.shape)
     curve = pca_baseline.curve(splits.train, images, found["representation"].shape[1])
     if curve is not None:
         out |= {"pca_components": curve[0], "pca_mse": curve[1]}
     out["spectrum"] = dimensions.spectrum(found["representation"])
     ends = latent.pairs(len(images))
-    out |= latent.pictures(task, model, found["representation"], ends, images.labels.device)
+    out |= latent.pictures(learner, model, found["representation"], ends, images.labels.device)
     out |= pca_samples.pictures(splits.train, images, found["representation"].shape[1], out["first_index"], ends)
     model.train(was_training)
     return out
 
 
-def restored(task: Reconstruct, model: Autoencoder, images: ImageSet, index: np.ndarray) -> tuple[Tensor, Tensor]:
+def restored(
+    learner: ReconstructionLearner, model: Autoencoder, images: ImageSet, index: np.ndarray
+) -> tuple[Tensor, Tensor]:
     """What the network was given of some images, and what it made of it, (n, C, H, W) each: the same pixels as when it was scored.
 
     The noise of an image depends on its place among those that are scored at once, so whole batches are drawn again.
@@ -111,8 +114,8 @@ def restored(task: Reconstruct, model: Autoencoder, images: ImageSet, index: np.
     made = torch.empty_like(given)
     for number in sorted(set((wanted // at_once).tolist())):
         batch = next(epoch(images, [rows[number]]))
-        noisy = task.corrupt(batch, generator.manual_seed(mix(SCORING_SEED, number))).pixels
+        noisy = learner.corrupt(batch, generator.manual_seed(mix(SCORING_SEED, number))).pixels
         places = torch.nonzero(wanted // at_once == number).flatten()
         some = noisy[wanted[places] - number * at_once]
-        given[places], made[places] = some, task.reconstruct(model, some)
+        given[places], made[places] = some, learner.reconstruct(model, some)
     return given, made

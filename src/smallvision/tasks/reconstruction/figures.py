@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smallvision.rendering import style
-from smallvision.report.run.figures import FAR
+from smallvision.rendering.style import FAR
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from smallvision.nn.autoencoders.base import Autoencoder
-from smallvision.tasks import Reconstruct
+from smallvision.tasks.reconstruction.learn import ReconstructionLearner
 
 DIMENSIONS, STEPS, REACH = (
     10,
@@ -18,7 +18,11 @@ SEED = 0  # of samples and pairs: the same for every network, so that they can b
 
 
 def pictures(
-    task: Reconstruct, model: Autoencoder, representation: np.ndarray, ends: np.ndarray, device: torch.device
+    learner: ReconstructionLearner,
+    model: Autoencoder,
+    representation: np.ndarray,
+    ends: np.ndarray,
+    device: torch.device,
 ) -> dict[str, np.ndarray]:
     """Traversals, samples and interpolations of an autoencoder.
 
@@ -44,11 +48,11 @@ def pictures(
     for row, dimension in enumerate(walked):
         ways[row, :, dimension] += np.linspace(-REACH, REACH, STEPS) * spread[dimension]
     ways = ways.clip(values.min(0), values.max(0))
-    out = {"traversals": _decoded(task, model, ways, device), "traversal_dimensions": walked.astype(np.int64)}
+    out = {"traversals": _decoded(learner, model, ways, device), "traversal_dimensions": walked.astype(np.int64)}
     codes = drawn(values.shape[1]) if model.variational else _like(values)
-    out["samples"] = _decoded(task, model, codes, device)
+    out["samples"] = _decoded(learner, model, codes, device)
     if len(ends):
-        out |= {"interpolations": _decoded(task, model, between(values, ends), device), "interpolation_index": ends}
+        out |= {"interpolations": _decoded(learner, model, between(values, ends), device), "interpolation_index": ends}
     return out
 
 
@@ -85,9 +89,11 @@ def _like(values: np.ndarray) -> np.ndarray:
     return out
 
 
-def _decoded(task: Reconstruct, model: Autoencoder, representation: np.ndarray, device: torch.device) -> np.ndarray:
+def _decoded(
+    learner: ReconstructionLearner, model: Autoencoder, representation: np.ndarray, device: torch.device
+) -> np.ndarray:
     """Images uint8 (.., C, H, W) of representations (.., D)."""
     rows = torch.from_numpy(representation.reshape(-1, representation.shape[-1])).to(device, torch.float32)
     made = model.decode(rows).float()
-    pixels = as_bytes(model.to_pixels(made) if task.spec.target == "normalized" else made)
+    pixels = as_bytes(model.to_pixels(made) if learner.spec.target == "normalized" else made)
     return pixels.reshape(*representation.shape[:-1], *pixels.shape[1:])

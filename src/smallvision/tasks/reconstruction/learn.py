@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from smallvision.data import transforms
 from smallvision.data.batching.batch import Batch, epoch, in_order
-from smallvision.data.load import ImageSet
+from smallvision.data.load import ImageSet, Splits
 from smallvision.data.seeds import mix
 from smallvision.errors import BadInput
 from smallvision.experiment.data import Noise
@@ -24,26 +24,21 @@ from smallvision.metrics.reconstruction import psnr, squared_error, ssim
 from smallvision.nn.autoencoders.base import Autoencoder
 from smallvision.nn.autoencoders.variational import divergence, sample
 from smallvision.tasks.base import Scores, Step
-from smallvision.tasks.classification.learn import Loss
 
 SCORING_SEED = 0  # noise and samples of a scoring are the same for every network, epoch and run
 
 
-class Reconstruct:
+class ReconstructionLearner:
     """The image itself, from its representation."""
 
-    def __init__(self, spec: ReconstructSpec, loss: Loss | None = None) -> None:
-        if loss is not None:
-            raise BadInput(
-                'task.kind: "reconstruct" has losses of its own (task.loss = "mse" or "bce"); one passed in is for "classify"'
-            )
+    def __init__(self, spec: ReconstructSpec) -> None:
         self.spec = spec
         self.beta = 1.0 if spec.beta is None else spec.beta
         noise = spec.denoise and Noise(kind="noise", distribution=spec.denoise.distribution, amount=spec.denoise.amount)
         self.corrupt = transforms.build([noise] if noise else [])
 
     def step(self, model: nn.Module, batch: Batch, generator: Generator) -> Step:
-        """The batch's mean loss, and sums of loss, squared error in pixels and divergence. Noise is drawn from `generator`."""
+        """The batch's mean loss, and totals of loss, squared error in pixels and divergence. Noise is drawn from `generator`."""
         network = _autoencoder(model)
         clean = batch.pixels if batch.target is None else batch.target
         made, kl = _answer(network, self.corrupt(batch, generator).pixels, generator)
@@ -55,19 +50,23 @@ class Reconstruct:
             sums["kl"] = kl.detach().sum()
         return Step(each.mean(), sums, len(batch.pixels))
 
-    def reported(self, sums: dict[str, float], count: int) -> dict[str, float]:
-        """Figures from sums over `count` images: mean loss, mean squared error of pixels in [0, 1], and divergence in nats."""
-        values = {"loss": sums["loss"] / count, "mse": sums["squared_error"] / count}
-        return values | ({"kl": sums["kl"] / count} if "kl" in sums else {})
+    def averages(self, totals: dict[str, float], count: int) -> dict[str, float]:
+        """Figures from totals over `count` images: mean loss, mean squared error of pixels in [0, 1], and divergence in nats."""
+        values = {"loss": totals["loss"] / count, "mse": totals["squared_error"] / count}
+        return values | ({"kl": totals["kl"] / count} if "kl" in totals else {})
 
-    def merit(self, values: dict[str, float]) -> tuple[float]:
+    def selection_key(self, values: dict[str, float]) -> tuple[float]:
         """What "better" means when a validation split chooses: less squared error."""
         return (-values["mse"],)
 
-    def alarm(self, model: nn.Module, validation: Scores) -> None:
-        """Nothing a person should hear of at once can be told from the validation scores."""
+    def warning(self, model: nn.Module, validation: Scores) -> None:
+        """The validation scores of an autoencoder never call for a warning."""
 
-    def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> None:
+    def check_data(self, splits: Splits) -> tuple[str, ...]:
+        """Any splits can be scored."""
+        return ()
+
+    def calibrate(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> None:
         """Scoring an autoencoder needs nothing beyond its weights."""
 
     @torch.inference_mode()
@@ -115,13 +114,13 @@ class Reconstruct:
         means = {
             name: total / len(images) for name, total in sums.items() if name in ("psnr", "ssim", "elbo", "noisy_mse")
         }
-        evidence = {
+        tensors = {
             "labels": images.labels,
             "ids": images.ids,
             **{name: torch.cat(parts) for name, parts in found.items()},
         }
-        arrays = {name: array.cpu().numpy() for name, array in evidence.items()}
-        return Scores(self.reported(sums, len(images)) | means, len(images), arrays)
+        arrays = {name: array.cpu().numpy() for name, array in tensors.items()}
+        return Scores(self.averages(sums, len(images)) | means, len(images), arrays)
 
     def _bounds(self, network: Autoencoder, given: Tensor, clean: Tensor, generator: Generator) -> dict[str, Tensor]:
         """The loss of each image, (B,), and of a variational network also the divergence and the evidence lower bound in nats."""

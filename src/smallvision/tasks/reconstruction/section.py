@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from smallvision.rendering import format
 from smallvision.rendering.svg import inline
-from smallvision.report.run import tables
-from smallvision.runs.read import RunRecord
+from smallvision.tasks.base import FinishedRun, Section
 from smallvision.tasks.reconstruction import figures
-from smallvision.tasks.reconstruction.wording import against_pca
+from smallvision.tasks.reconstruction.wording import MSE, against_pca
+from smallvision.tasks.score_rows import judged_split, score_rows
+
+TEMPLATE = Path(__file__).with_name("section.html")
 
 # the columns of the scores: key, header, number of digits; shown where a split has such a figure
 COLUMNS = (
@@ -38,17 +41,18 @@ class Stack:
         return f"{self.label}\n{self.error}, no. {self.index}"
 
 
-def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
-    """All that the template needs of an autoencoder beside what every run has; `middle` are its sections.
+def section(record: FinishedRun, prefix: str, split: str) -> Section:
+    """The part of a run's page that is an autoencoder's.
 
     Parameters
     ----------
     prefix : keeps its ids apart from other runs' on the page.
-    shown : the split whose images are shown, as a word.
+    split : the split whose images are shown.
     """
-    result, evidence, split = record.result, record.evidence, tables.judged(record)
-    scored: Mapping[str, Any] = result[split] if result and split else {}
-    rows = tables.scores(record)
+    shown = "training" if split == "train" else split
+    result, evidence, judged = record.result, record.evidence, judged_split(record)
+    scored: Mapping[str, Any] = result[judged] if result and judged else {}
+    rows = score_rows(record, MSE)
     classes: list[str] = result["classes"] if result else []
     run: dict[str, Any] = {
         "columns": [
@@ -74,7 +78,7 @@ def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
         run.update(
             _worst(evidence, classes, prefix), **_beside(evidence, scored, prefix), **_latent(evidence, classes, prefix)
         )
-    run["middle"] = [
+    contents = [
         ("pca", "Beside PCA", run["curve"]),
         ("images", f"First {shown} images", run["first"]),
         ("worst", "Worst reconstructions", run["worst"]),
@@ -83,7 +87,7 @@ def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
         ("samples", "Samples", run["samples"]),
         ("between", "Between two images", run["interpolations"]),
     ]
-    return run
+    return Section(TEMPLATE, run, contents)
 
 
 def stacks(evidence: Mapping[str, np.ndarray], classes: Sequence[str], which: Literal["first", "worst"]) -> list[Stack]:

@@ -1,9 +1,11 @@
-"""An autoencoder's error beside that of PCA on the same images, in words. No torch."""
+"""The metric of autoencoders, and how far an error is from that of PCA on the same images, in words. No torch."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from smallvision.metrics.metric import MEASURES
+from smallvision.metrics.metric import Metric
+
+MSE = Metric("mse", "MSE of pixels in [0, 1]", False, 1.0, "", 5)
 
 EQUAL = 5e-4  # of PCA's error: what "0.1 %" cannot tell
 
@@ -14,7 +16,7 @@ def against_pca(scores: Mapping[str, Any]) -> str:
     if not beside:
         return ""
     error, count = beside["mse"], beside["components"]
-    what = f"exact PCA with {count:,} component{'s' if count != 1 else ''} ({MEASURES['reconstruct'].text(error)})"
+    what = f"exact PCA with {count:,} component{'s' if count != 1 else ''} ({MSE.text(error)})"
     if error == 0:
         return f"above {what}, which loses nothing" if scores["mse"] > 0 else f"equal to that of {what}"
     share = scores["mse"] / error - 1

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from smallvision.rendering import format, style
-from smallvision.report.probe.wording import listed
+from smallvision.rendering.format import listed
 from smallvision.tasks.verification.pair_galleries import apart, kinds
 
 NAMED = 3  # pairs of classes, or classes, that a sentence names

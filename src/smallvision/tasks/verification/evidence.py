@@ -1,4 +1,4 @@
-"""What a finished verifier has to say of a split: figures with intervals, each pair of classes, its clearest answers, right and wrong."""
+"""What result.json and evidence.npz hold of a verifier: figures with intervals, each pair of classes, its clearest answers."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from smallvision.experiment import Experiment
 from smallvision.experiment.model.encoder import SiameseSpec
 from smallvision.metrics import bootstrap, calibration, dimensions, neighbours, retrieval, verification
 from smallvision.nn.siamese import Siamese
-from smallvision.tasks import Scores
 from smallvision.tasks import sample_images as chosen
+from smallvision.tasks.base import Scores
 from smallvision.tasks.verification.learn import PAIRS_SEED, TRUE_ACCEPTS
 from smallvision.tasks.verification.pairs import encoded, judged
 
@@ -29,7 +29,7 @@ FIGURES = {
 GALLERIES = ("right_same", "right_other", "wrong_same", "wrong_other")
 
 
-def in_full(images: ImageSet, score: Scores, experiment: Experiment) -> dict[str, Any]:
+def full_scores(images: ImageSet, score: Scores, experiment: Experiment) -> dict[str, Any]:
     """Intervals, rates at the threshold, retrieval, pairs of classes, use of the dimensions.
 
     Returns

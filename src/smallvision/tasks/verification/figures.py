@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smallvision.rendering import style
-from smallvision.report.run.figures import NUMBERED, class_ticks
+from smallvision.rendering.class_axis import NUMBERED, class_ticks
 from smallvision.tasks.verification.rates import Curve
 
 if TYPE_CHECKING:

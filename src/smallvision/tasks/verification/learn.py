@@ -7,7 +7,6 @@ What a distance or a logit means is fitted on pairs of validation images: a logi
 which a pair is said to be of one class, at equal error rates or at a stated rate of false accepts. Other splits are scored with that.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -64,15 +63,10 @@ class Verifier:
         return {**curve, "threshold": self.threshold, "false_accept": self.false_accept, "pairs": self.pairs}
 
 
-class Verify:
+class VerificationLearner:
     """Whether two images are of one class."""
 
-    def __init__(self, spec: VerifySpec, loss: Callable[[Tensor, Tensor], Tensor] | None = None) -> None:
-        if loss is not None:
-            raise BadInput(
-                'task.kind: "verify" has losses of its own (task.loss = "triplet", "contrastive", "cross-entropy" or '
-                '"metric.<Name>"); one passed in is for "classify"'
-            )
+    def __init__(self, spec: VerifySpec) -> None:
         self.spec = spec
         self.margin = MARGIN if spec.margin is None else spec.margin
         self.head_weight = 1.0 if spec.head_weight is None else spec.head_weight
@@ -80,7 +74,7 @@ class Verify:
         self.library = pml.loss(spec.loss, spec.mining, *options) if spec.loss.startswith(pml.PREFIX) else None
 
     def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step:
-        """The batch's loss, and sums of it and of the dense head's part. `generator` is unused: nothing is drawn here."""
+        """The batch's loss, and totals of it and of the dense head's part. `generator` is unused: nothing is drawn here."""
         network = _siamese(model)
         made = network.encode(batch.pixels)  # (B, D)
         count, sums = len(made), {}
@@ -98,15 +92,15 @@ class Verify:
                 loss = self._on_distances(network, made, batch.labels) + self.head_weight * entropy
         return Step(loss, {"loss": loss.detach() * count, **sums}, count)
 
-    def reported(self, sums: dict[str, float], count: int) -> dict[str, float]:
-        """Figures from sums over `count` images: the mean loss, and the dense head's part of it where there is another."""
-        return {key: value / count for key, value in sums.items()}
+    def averages(self, totals: dict[str, float], count: int) -> dict[str, float]:
+        """Figures from totals over `count` images: the mean loss, and the dense head's part of it where there is another."""
+        return {key: value / count for key, value in totals.items()}
 
-    def merit(self, values: dict[str, float]) -> tuple[float, float]:
+    def selection_key(self, values: dict[str, float]) -> tuple[float, float]:
         """What "better" means when a validation split chooses: more pairs right; between equals, less loss."""
         return values["pair_accuracy"], -values["loss"]
 
-    def alarm(self, model: nn.Module, validation: Scores) -> str | None:
+    def warning(self, model: nn.Module, validation: Scores) -> str | None:
         """Whether the validation images' representations have shrunk to a point, in a sentence with what else would help."""
         network, library = _siamese(model), self.library
         margin = (
@@ -131,7 +125,7 @@ class Verify:
         remedies = [remedy for remedy in collapse.REMEDIES if not known.get(remedy)]
         return collapse.collapsed(collapse.spread(made, margin, metric_name), len(np.unique(labels)), remedies)
 
-    def check(self, splits: Splits) -> tuple[str, ...]:
+    def check_data(self, splits: Splits) -> tuple[str, ...]:
         """Refuse, before anything is trained, splits that could not be scored in the end.
 
         Returns
@@ -142,6 +136,11 @@ class Verify:
         ------
         BadInput : a class with one image, a share of false accepts finer than the validation pairs can tell.
         """
+        if splits.validation is None:
+            raise BadInput(
+                "a verifier's threshold and calibration are fitted on validation pairs, and this data has no validation images; "
+                "set data.validation, say 0.1"
+            )
         made = {name: self.pairs(split)[1] for name, split in splits.named().items()}
         same = made.get("validation")
         if same is None:
@@ -160,7 +159,7 @@ class Verify:
         return ()
 
     @torch.inference_mode()
-    def fit(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> Verifier:
+    def calibrate(self, model: nn.Module, train: ImageSet, validation: ImageSet | None) -> Verifier:
         """Calibration and threshold, from pairs of the validation images. Raises BadInput where there are none."""
         if validation is None:
             raise BadInput(

@@ -1,12 +1,17 @@
-"""The arrays of a verifier's evidence.npz, checked against each other: pairs, what was said of them, and those that are shown. No torch."""
+"""What the files of a verifier hold: scores, arrays of evidence.npz, and how these go together. No torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from smallvision.runs.schema import damaged
+from smallvision.metrics.metric import Metric
+from smallvision.storage.arrays import ArraySchema
+from smallvision.storage.schema import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, damaged
+from smallvision.tasks.base import Schema
 
+ACCURACY = Metric("pair_accuracy", "accuracy on pairs", True, 100.0, "%", 2, share=True, of="pairs")
+AUC = Metric("auc", "AUC", True, 1.0, "", 4)
 GALLERIES = ("right_same", "right_other", "wrong_same", "wrong_other")  # a verifier's clearest answers, right and wrong
 OF_GALLERIES = ("pixels", "near", "near_labels", "near_distances")  # what there is of each beside the rows
 Arrays = Mapping[str, np.ndarray]
@@ -94,3 +99,91 @@ def _shown(file: Path, arrays: Arrays) -> None:
             file,
             "gallery_right_same to gallery_wrong_other: no probability parts what was said to be the same from the rest",
         )
+
+
+ARRAYS = ArraySchema(
+    table={
+        "representation": ("f", ("N", "D")),
+        "pairs": ("i", ("M", "2")),
+        "same": ("i", ("M",)),
+        "distances": ("f", ("M",)),
+        "scores": ("f", ("M",)),
+        "probabilities": ("f", ("M",)),
+        "reliability": ("f", ("bins", "3")),
+        "unseen_labels": ("i", ("U",)),
+        "unseen_pairs": ("i", ("V", "2")),
+        "unseen_same": ("i", ("V",)),
+        "unseen_classes": ("U", ("u",)),
+        "unseen_distances": ("f", ("V",)),
+        "unseen_probabilities": ("f", ("V",)),
+        "alone_pairs": ("i", ("A", "2")),
+        "alone_same": ("i", ("A",)),
+        "alone_right": ("i", ("A",)),
+        "alone_probabilities": ("f", ("A",)),
+        **{
+            name: entry
+            for kind in GALLERIES
+            for name, entry in {
+                f"gallery_{kind}": ("i", (kind,)),
+                f"gallery_{kind}_pixels": ("u", (kind, "2", "C", "H", "W")),
+                f"gallery_{kind}_near": ("u", (kind, "2", "near", "C", "train H", "train W")),
+                f"gallery_{kind}_near_labels": ("i", (kind, "2", "near")),
+                f"gallery_{kind}_near_distances": ("f", (kind, "2", "near")),
+            }.items()
+        },
+    },
+    always=("representation", "pairs", "same", "distances", "scores", "probabilities"),
+    points={
+        **dict.fromkeys((f"gallery_{kind}" for kind in GALLERIES), "M"),
+        **dict.fromkeys((f"gallery_{kind}_near_labels" for kind in GALLERIES), "K"),
+        "pairs": "N",
+        "alone_pairs": "N",
+        "unseen_labels": "u",
+        "unseen_pairs": "U",
+    },
+    together=(
+        ("alone_pairs", "alone_same"),
+        ("alone_pairs", "alone_right"),
+        ("alone_pairs", "alone_probabilities"),
+        *((f"gallery_{kind}", f"gallery_{kind}_{part}") for kind in GALLERIES for part in OF_GALLERIES),
+        *(("unseen_pairs", f"unseen_{part}") for part in ("labels", "same", "distances", "probabilities", "classes")),
+    ),
+)
+
+SCHEMA = Schema(
+    scores={
+        "loss": NUMBER,
+        "pair_accuracy": SHARE,
+        "auc": SHARE,
+        "equal_error": SHARE,
+        "calibration_error": SHARE,
+        "true_accept_1?": SHARE,
+        "true_accept_01?": SHARE,
+        "effective_rank": AMOUNT,
+        "distance": AMOUNT,
+    },
+    training={"loss": NUMBER, "head?": NUMBER},
+    full={
+        "pairs?": WHOLE,
+        "threshold?": SHARE,
+        "intervals?": {
+            "pair_accuracy?": [NUMBER, NUMBER],
+            "auc?": [NUMBER, NUMBER],
+            "equal_error?": [NUMBER, NUMBER],
+            "true_accept_1?": [NUMBER, NUMBER],
+            "true_accept_01?": [NUMBER, NUMBER],
+        },
+        "false_accept?": SHARE,
+        "true_accept?": SHARE,
+        "precision_at_1?": SHARE,
+        "r_precision?": SHARE,
+        "knn_accuracy?": SHARE,
+        "class_pairs?": [{"classes": [TEXT, TEXT], "pairs": WHOLE, "accuracy": SHARE, "distance": AMOUNT}],
+        "dimensions?": {"dead": WHOLE, "duplicates": WHOLE, "effective_rank": AMOUNT},
+    },
+    fitted={
+        "verifier": {"slope": NUMBER, "intercept": NUMBER, "threshold": SHARE, "false_accept": SHARE, "pairs": AMOUNT}
+    },
+    arrays=ARRAYS,
+    check=verified,
+)

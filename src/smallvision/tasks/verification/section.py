@@ -2,24 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from smallvision.experiment.model.encoder import SiameseSpec
 from smallvision.experiment.task import VerifySpec
-from smallvision.metrics.metric import Measure
+from smallvision.metrics.metric import Metric
 from smallvision.rendering import format, style
 from smallvision.rendering.svg import inline
-from smallvision.report.run import tables
-from smallvision.runs.arrays import SPLITS
-from smallvision.runs.read import RunRecord
+from smallvision.tasks.base import SPLITS, FinishedRun, Section
+from smallvision.tasks.score_rows import judged_split, ranged, score_rows, written
 from smallvision.tasks.verification import figures, wording
 from smallvision.tasks.verification.error_analysis import account
 from smallvision.tasks.verification.pair_galleries import apart, galleries, probability
 from smallvision.tasks.verification.rates import curve, threshold_distance, threshold_score
+from smallvision.tasks.verification.schema import ACCURACY, AUC
 
-AUC, PERCENT = Measure("auc", "AUC", True, 1.0, "", 4), Measure("", "", True, 100.0, "%", 2)
+TEMPLATE = Path(__file__).with_name("section.html")
+PERCENT = Metric("", "", True, 100.0, "%", 2)
 # figures of a split: key, what it is called, how it is written, what guessing gives ("" where that depends on the classes)
 FIGURES = (
     ("pair_accuracy", "accuracy on pairs", PERCENT, "50 %"),
@@ -48,7 +50,7 @@ UNSEEN = "classes never seen"
 class _Found:
     """What a finished run's files say of the pairs that are shown."""
 
-    record: RunRecord
+    record: FinishedRun
     result: Mapping[str, Any]
     evidence: Mapping[str, np.ndarray]
     scored: Mapping[str, Any]  # of the shown split
@@ -63,22 +65,23 @@ class _Found:
         return threshold_distance(self.result["verifier"]) if self.model.head == "distance" else None
 
 
-def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
-    """All that the template needs of a verifier beside what every run has; `middle` are its sections.
+def section(record: FinishedRun, prefix: str, split: str) -> Section:
+    """The part of a run's page that is a verifier's.
 
     Parameters
     ----------
     prefix : keeps its ids apart from other runs' on the page.
-    shown : the split whose pairs are shown, as a word.
+    split : the split whose pairs are shown.
     """
-    result, evidence, split = record.result, record.evidence, tables.judged(record)
-    scored: Mapping[str, Any] = result[split] if result and split else {}
+    shown = "training" if split == "train" else split
+    result, evidence, judged = record.result, record.evidence, judged_split(record)
+    scored: Mapping[str, Any] = result[judged] if result and judged else {}
     unseen: Mapping[str, Any] = (result or {}).get("unseen") or {}
-    rows = tables.scores(record, (*SPLITS, "unseen"))
+    rows = score_rows(record, ACCURACY, (*SPLITS, "unseen"))
     pairs = _class_pairs(scored.get("class_pairs", []))
     run: dict[str, Any] = {
         "columns": [
-            (header, [tables.written(WRITTEN[key], row[key]) if key in row else "" for row in rows])
+            (header, [written(WRITTEN[key], row[key]) if key in row else "" for row in rows])
             for key, header in COLUMNS
             if any(key in row for row in rows)
         ],
@@ -97,7 +100,7 @@ def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
     if result and evidence and isinstance(model, SiameseSpec) and isinstance(task, VerifySpec):
         found = _Found(record, result, evidence, scored, unseen, model, task, shown)
         run.update(_told(found), **_drawn(found, prefix), **_classes(found, prefix))
-    run["middle"] = [
+    contents = [
         ("ask", "The function", run["ask"]),
         ("roc", "Same or not", run["roc"]),
         ("belief", "Probabilities", run["reliability"]),
@@ -107,7 +110,7 @@ def parts(record: RunRecord, prefix: str, shown: str) -> dict[str, Any]:
         ("right", "Right answers", run["right"]),
         ("latent", "Representation", run["dimensions"]),
     ]
-    return run
+    return Section(TEMPLATE, run, contents)
 
 
 def figures_table(scored: Mapping[str, Any], unseen: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -123,7 +126,7 @@ def figures_table(scored: Mapping[str, Any], unseen: Mapping[str, Any]) -> list[
         if any(key in one for one in splits):
             ends = [one.get("intervals", {}).get(key) for one in splits]
             cells = [
-                (tables.written(how, one[key]) if key in one else "–", tables.ranged(how, end) if end else "–")
+                (written(how, one[key]) if key in one else "–", ranged(how, end) if end else "–")
                 for one, end in zip(splits, ends, strict=True)
             ]
             out.append({"name": name, "guess": guess.replace(" ", format.SPACE), "cells": cells})

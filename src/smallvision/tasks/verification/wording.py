@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.rendering.format import SPACE, interval, percent, whole
-from smallvision.report.probe.wording import listed
+from smallvision.rendering.format import SPACE, interval, listed, percent, whole
 from smallvision.tasks.verification.pair_galleries import apart
 from smallvision.tasks.verification.rates import chance_error, surest
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from smallvision.runs.arrays import unpacked
-from smallvision.runs.files import write_bytes
-from smallvision.runs.schema import damaged
+from smallvision.storage.arrays import unpacked
+from smallvision.storage.files import write_bytes
+from smallvision.storage.schema import damaged
 
 Id = tuple[int, int]  # content hash, occurrence: as in `ImageSet.ids`
 

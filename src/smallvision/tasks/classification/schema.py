@@ -1,0 +1,76 @@
+"""What the files of a classification hold: scores, arrays of evidence.npz, and how these go together. No torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from smallvision.storage.arrays import ArraySchema
+from smallvision.storage.schema import NUMBER, SHARE, TEXT, WHOLE, damaged
+from smallvision.tasks.base import Schema
+
+ARRAYS = ArraySchema(
+    table={
+        "probabilities": ("f", ("N", "K")),
+        "predictions": ("i", ("N",)),
+        "confusion": ("i", ("K", "K")),
+        "mistake_index": ("i", ("mistakes",)),
+        "mistake_pixels": ("u", ("mistakes", "C", "H", "W")),
+        "confident_index": ("i", ("confident",)),
+        "confident_pixels": ("u", ("confident", "C", "H", "W")),
+        "sizes": ("i", ("N", "2")),
+        "first_sizes": ("i", ("first", "2")),
+        "mistake_sizes": ("i", ("mistakes", "2")),
+        "confident_sizes": ("i", ("confident", "2")),
+        "train_sizes": ("i", ("shown", "2")),
+        "scales": ("f", ("scales",)),
+        "scaled_index": ("i", ("scaled",)),
+        "scaled_predictions": ("i", ("scales", "scaled")),
+    },
+    always=("probabilities", "predictions", "confusion"),
+    points={
+        **dict.fromkeys(("predictions", "scaled_predictions"), "K"),
+        **dict.fromkeys(("mistake_index", "confident_index", "scaled_index"), "N"),
+    },
+    together=(
+        ("mistake_index", "mistake_pixels"),
+        ("confident_index", "confident_pixels"),
+        ("scales", "scaled_index"),
+        ("scales", "scaled_predictions"),
+    ),
+)
+
+
+def check(file: Path, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> None:
+    """Sizes lie within their pixels, the confusion matrix counts the answers, mistakes are mistakes."""
+    for name in ("first", "mistake", "confident", "train"):
+        shown, pixels = arrays.get(f"{name}_sizes"), arrays.get(f"{name}_pixels")
+        if shown is not None and (pixels is None or (shown < 1).any() or (shown > pixels.shape[2:]).any()):
+            raise damaged(file, f"{name}_sizes are not those of {name}_pixels")
+    labels, predictions, count = arrays["labels"], arrays["predictions"], sizes["K"]
+    if not np.array_equal(np.bincount(labels * count + predictions, minlength=count**2), arrays["confusion"].ravel()):
+        raise damaged(file, "confusion does not count labels and predictions")
+    for name in ("mistake_index", "confident_index"):
+        index = arrays.get(name, np.zeros(0, np.int64))
+        if (labels[index] == predictions[index]).any():
+            raise damaged(file, f"{name} points at images that are no mistakes")
+
+
+SCHEMA = Schema(
+    scores={"loss": NUMBER, "accuracy": SHARE},
+    full={
+        "accuracy_interval?": [SHARE, SHARE],
+        "per_class?": [{"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}],
+        "by_size?": [
+            {
+                "smallest": [WHOLE, WHOLE],
+                "largest": [WHOLE, WHOLE],
+                "count": WHOLE,
+                "accuracy": SHARE,
+                "accuracy_interval": [SHARE, SHARE],
+            }
+        ],
+    },
+    arrays=ARRAYS,
+    check=check,
+)

@@ -1,0 +1,76 @@
+"""The task "classify": one of K classes for each image."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smallvision.experiment import Experiment
+from smallvision.experiment.task import ClassifySpec
+from smallvision.metrics.metric import Metric
+from smallvision.tasks.base import SPLITS, FinishedRun, Learner, Loss, Predictions, Scores, ScoreTable, Section, Task
+from smallvision.tasks.classification.schema import SCHEMA
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from smallvision.data.load import Splits
+
+
+class Classification(Task):
+    """One of K classes for each image, judged by accuracy."""
+
+    kind = "classify"
+    spec = ClassifySpec
+    metric = Metric("accuracy", "accuracy", True, 100.0, "%", 2, share=True)
+    schema = SCHEMA
+    methods = ("predict", "confusion", "mistakes", "confused", "encode")
+    progress = (("loss", "{:.4f}"), ("accuracy", "{:.2%}"))
+
+    def learner(self, spec: ClassifySpec, loss: Loss | None = None) -> Learner:
+        """Cross-entropy, or the loss passed in. Raises BadInput for a loss that is not known."""
+        from smallvision.tasks.classification.learn import ClassificationLearner
+
+        return ClassificationLearner(spec, loss)
+
+    def full_scores(self, experiment: Experiment, splits: "Splits", name: str, scores: Scores) -> dict[str, Any]:
+        """The interval of the accuracy, the figures of each class and of each image size."""
+        from smallvision.tasks.classification import evidence
+
+        return evidence.full_scores(splits, scores)
+
+    def evidence(
+        self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Mapping[str, Scores]
+    ) -> dict[str, np.ndarray]:
+        """The confusion matrix, chosen images, and answers at other scales."""
+        from smallvision.tasks.classification import evidence
+
+        return evidence.evidence(model, splits, name, scores[name])
+
+    def predictions(self, run: FinishedRun, evidence: Mapping[str, np.ndarray]) -> Predictions:
+        """The predicted class of each image."""
+        classes = tuple((run.result or {})["classes"])
+        return Predictions(evidence["ids"], evidence["labels"], classes, predictions=evidence["predictions"])
+
+    def loss_name(self, experiment: Experiment) -> str:
+        """Cross-entropy, or the name of the loss that was passed in."""
+        loss = experiment.task.loss
+        return "cross-entropy (nats)" if loss == "cross-entropy" else f"loss ({loss.removeprefix('custom:')})"
+
+    def section(self, run: FinishedRun, prefix: str, split: str) -> Section:
+        """Confusion, classes, accuracy by resolution, mistakes, first images."""
+        from smallvision.tasks.classification import section
+
+        return section.section(run, prefix, split)
+
+    def score_table(self, result: Mapping[str, Any]) -> ScoreTable:
+        """Loss and accuracy of each split, with Wilson's interval where there is one."""
+        rows = []
+        for split in SPLITS:
+            if row := result.get(split):
+                ends = row.get("accuracy_interval")
+                interval = f"{self.metric.number(ends[0])} - {self.metric.text(ends[1])}" if ends else ""
+                rows.append(
+                    (split, f"{row['count']:,}", f"{row['loss']:.4f}", self.metric.text(row["accuracy"]), interval)
+                )
+        return ScoreTable(("split", "images", "loss", "accuracy", "95 % interval"), rows)

@@ -1,0 +1,93 @@
+"""What the files of a reconstruction hold: scores, arrays of evidence.npz, and how these go together. No torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from smallvision.storage.arrays import ArraySchema
+from smallvision.storage.schema import AMOUNT, NUMBER, TEXT, WHOLE, damaged
+from smallvision.tasks.base import Schema
+
+ARRAYS = ArraySchema(
+    table={
+        "mse": ("f", ("N",)),
+        "psnr": ("f", ("N",)),
+        "ssim": ("f", ("N",)),
+        "representation": ("f", ("N", "D")),
+        "first_reconstructions": ("u", ("first", "C", "H", "W")),
+        "first_noisy": ("u", ("first", "C", "H", "W")),
+        "worst_index": ("i", ("worst",)),
+        "worst_pixels": ("u", ("worst", "C", "H", "W")),
+        "worst_reconstructions": ("u", ("worst", "C", "H", "W")),
+        "worst_noisy": ("u", ("worst", "C", "H", "W")),
+        "panel_reconstructions": ("u", ("kinds", "n", "C", "panel H", "panel W")),
+        "pca_components": ("i", ("ladder",)),
+        "pca_mse": ("f", ("ladder",)),
+        "spectrum": ("f", ("directions",)),
+        "traversals": ("u", ("walked", "steps", "C", "H", "W")),
+        "traversal_dimensions": ("i", ("walked",)),
+        "samples": ("u", ("drawn", "C", "H", "W")),
+        "first_pca": ("u", ("first", "C", "H", "W")),
+        "first_pca_mse": ("f", ("first",)),
+        "pca_samples": ("u", ("drawn", "C", "H", "W")),
+        "pca_interpolations": ("u", ("pairs", "between", "C", "H", "W")),
+        "interpolations": ("u", ("pairs", "between", "C", "H", "W")),
+        "interpolation_index": ("i", ("pairs", "2")),
+    },
+    always=("mse", "psnr", "ssim", "representation"),
+    points={
+        **dict.fromkeys(("worst_index", "interpolation_index"), "N"),
+        "traversal_dimensions": "D",
+    },
+    together=(
+        ("first_reconstructions", "worst_reconstructions"),
+        ("worst_index", "worst_pixels"),
+        ("worst_index", "worst_reconstructions"),
+        ("first_noisy", "worst_noisy"),
+        ("pca_components", "pca_mse"),
+        ("traversals", "traversal_dimensions"),
+        ("interpolations", "interpolation_index"),
+        ("first_pca", "first_pca_mse"),
+        ("first_pca", "pca_samples"),
+    ),
+    needs=(("first_pca", "first_index"), ("pca_interpolations", "interpolations")),
+)
+
+
+def check(file: Path, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> None:
+    """Errors are no less than 0, the worst are the worst, more components leave no more error."""
+    error, worst = arrays["mse"], arrays.get("worst_index", np.zeros(0, np.int64))
+    for name in ("mse", "pca_mse", "first_pca_mse", "spectrum"):
+        if (arrays.get(name, error) < 0).any():
+            raise damaged(file, f"{name} has values below 0")
+    if len(np.unique(worst)) != len(worst) or not np.array_equal(error[worst], np.sort(error)[::-1][: len(worst)]):
+        raise damaged(file, "worst_index does not point at the images of highest mse")
+    counts, left = (arrays.get(name, np.zeros(0)) for name in ("pca_components", "pca_mse"))
+    if (np.diff(counts, prepend=0) < 1).any() or (np.diff(left) > 0).any():
+        raise damaged(file, "pca_components do not grow from 1 on, or pca_mse grows with them")
+    if len(arrays.get("spectrum", ())) > sizes["D"]:
+        raise damaged(file, f"spectrum has {len(arrays['spectrum'])} values, more than D = {sizes['D']}")
+
+
+SCHEMA = Schema(
+    scores={
+        "loss": NUMBER,
+        "mse": AMOUNT,
+        "psnr?": NUMBER,
+        "ssim?": NUMBER,
+        "noisy_mse?": AMOUNT,
+        "kl?": NUMBER,
+        "elbo?": NUMBER,
+    },
+    full={
+        "mse_interval?": [NUMBER, NUMBER],
+        "pca?": {"components": WHOLE, "mse": AMOUNT},
+        "per_class?": [
+            {"class": TEXT, "support": WHOLE, "mse": (AMOUNT, None), "psnr": (NUMBER, None), "ssim": (NUMBER, None)}
+        ],
+        "dimensions?": {"dead": WHOLE, "duplicates": WHOLE, "effective_rank": AMOUNT},
+    },
+    arrays=ARRAYS,
+    check=check,
+)

@@ -1,0 +1,113 @@
+"""The task "verify": whether two images are of one class."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smallvision.errors import BadInput
+from smallvision.experiment import Experiment
+from smallvision.experiment.task import VerifySpec
+from smallvision.tasks.base import SPLITS, FinishedRun, Learner, Loss, Predictions, Scores, ScoreTable, Section, Task
+from smallvision.tasks.verification.schema import ACCURACY, AUC, SCHEMA
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from smallvision.data.load import Splits
+
+COLUMNS = (
+    ("auc", "AUC", "{:.4f}"),
+    ("equal_error", "EER", "{:.2%}"),
+    ("true_accept_1", "TAR", "{:.2%}"),
+    ("calibration_error", "ECE", "{:.2%}"),
+)
+PAIR = ("not the same", "the same")  # the two answers of a verifier
+UNSEEN = ("labels", "pairs", "same", "probabilities", "distances")  # arrays that are kept of classes never seen
+
+
+class Verification(Task):
+    """Whether two images are of one class, judged by the accuracy on balanced pairs."""
+
+    kind = "verify"
+    spec = VerifySpec
+    metric = ACCURACY
+    schema = SCHEMA
+    methods = ("same", "verifier", "encode")
+    progress = (("loss", "{:.4f}"), ("pair_accuracy", "{:.2%}"), ("head", "{:.4f}"))
+    more_curves = (AUC,)
+
+    def learner(self, spec: VerifySpec, loss: Loss | None = None) -> Learner:
+        """A loss on pairs or triplets. Raises BadInput for a loss that is passed in or not known."""
+        from smallvision.tasks.verification.learn import VerificationLearner
+
+        self.refuse_loss(loss)
+        return VerificationLearner(spec)
+
+    def full_scores(self, experiment: Experiment, splits: "Splits", name: str, scores: Scores) -> dict[str, Any]:
+        """Intervals, rates at the threshold, retrieval, pairs of classes, dead dimensions."""
+        from smallvision.tasks.verification import evidence
+
+        return evidence.full_scores(splits.named()[name], scores, experiment)
+
+    def evidence(
+        self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Mapping[str, Scores]
+    ) -> dict[str, np.ndarray]:
+        """The reliability diagram, pairs that share no image, galleries, and the pairs of classes never seen."""
+        from smallvision.tasks.verification import evidence
+
+        arrays = evidence.evidence(model, splits, experiment, name, scores[name])
+        if "unseen" in scores:
+            arrays |= {f"unseen_{key}": scores["unseen"].evidence[key] for key in UNSEEN}
+            arrays["unseen_classes"] = np.array(splits.named()["unseen"].classes)
+        return arrays
+
+    def predictions(self, run: FinishedRun, evidence: Mapping[str, np.ndarray]) -> Predictions:
+        """The answers to pairs of which no two share an image. Raises BadInput where there is no such pair."""
+        if not len(evidence.get("alone_pairs", ())):
+            raise BadInput(
+                f"{run.path}: has no pairs of images that share none, so that nothing independent can be compared; "
+                "take more images of its smallest class"
+            )
+        pairs, same = evidence["alone_pairs"], evidence["alone_same"]
+        answers = np.where(evidence["alone_right"] == 1, same, 1 - same)
+        return Predictions(evidence["ids"][pairs].reshape(-1, 4), same, PAIR, predictions=answers)
+
+    def loss_name(self, experiment: Experiment) -> str:
+        """The loss on pairs or triplets, with a dense head's loss and penalties where there are any."""
+        task = experiment.task
+        assert isinstance(task, VerifySpec)
+        if task.loss == "cross-entropy":
+            penalties = " with penalties" if task.representation_penalty or task.weight_penalty else ""
+            return f"cross-entropy{penalties} (nats)"
+        head = " + the head's" if getattr(experiment.model, "head", "") == "dense" else ""
+        return f"loss ({task.loss}{head})"
+
+    def study_loss_name(self, experiment: Experiment) -> str:
+        """The training loss is the case's own, the validation loss is the cross-entropy of pairs: no one name says both."""
+        return "loss"
+
+    def section(self, run: FinishedRun, prefix: str, split: str) -> Section:
+        """How the verifier tells pairs apart, what its probabilities are worth, its right and wrong answers."""
+        from smallvision.tasks.verification import section
+
+        return section.section(run, prefix, split)
+
+    def score_table(self, result: Mapping[str, Any]) -> ScoreTable:
+        """The accuracy on pairs of each split with its interval, AUC, EER, true accepts at 1 % false accepts, ECE."""
+        rows = []
+        for split in (*SPLITS, "unseen"):
+            if row := result.get(split):
+                ends = row.get("intervals", {}).get(self.metric.key)
+                interval = f"{self.metric.number(ends[0])} - {self.metric.text(ends[1])}" if ends else ""
+                cells = [form.format(row[key]) if key in row else "" for key, _, form in COLUMNS]
+                rows.append((split, f"{row['count']:,}", self.metric.text(row[self.metric.key]), interval, *cells))
+        fitted = result["verifier"]
+        caption = (
+            f"A pair is called the same from a probability of {fitted['threshold']:.1%} on, a threshold",
+            f"fitted on {fitted['pairs']:,.0f} validation pairs. On pairs: accuracy, 50 % by guessing;",
+            "EER: equal error rate; TAR: true accepts at 1 % false accepts; ECE: calibration error.",
+        )
+        return ScoreTable(
+            ("split", "images", "on pairs", "95 % interval", *(name for _, name, _ in COLUMNS)), rows, caption
+        )
