@@ -212,3 +212,52 @@ def test_a_loss_passed_in_is_what_is_learned(tmp_path):
     assert other.experiment.task.loss == "custom:margin"
     assert other.result["test"]["loss"] < plain.result["test"]["loss"]
     assert (plain.path / "model.safetensors").read_bytes() != (other.path / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "passed", "said"),
+    [
+        (
+            "digits-siamese",
+            {"loss": nn.functional.cross_entropy},
+            'loss: one passed in is for task.kind = "classify", and that of digits-siamese is "verify"',
+        ),
+        (
+            "digits-autoencoder",
+            {"loss": nn.functional.mse_loss},
+            'loss: one passed in is for task.kind = "classify", and that of digits-autoencoder is "reconstruct"',
+        ),
+        ("digits-autoencoder", {"loss": nn.MSELoss()}, 'is "reconstruct"'),
+        ("digits", {"loss": "focal"}, "loss: got 'focal'; expected a function of logits"),
+        ("digits", {"loss": 0.5}, "loss: got 0.5; expected a function of logits"),
+        (
+            "digits",
+            {"loss": lambda logits: logits.mean()},
+            "loss: is called with logits (B, K) and labels (B,), and does not take them: ",
+        ),
+        (
+            "digits",
+            {"loss": lambda logits, labels: 0.5},
+            "the loss that was passed in gave a float; expected a scalar tensor",
+        ),
+        (
+            "digits",
+            {"loss": lambda logits, labels: logits.mean(1)[:2]},
+            "gave a tensor of shape (2,); expected a scalar tensor",
+        ),
+        (
+            "digits-siamese",
+            {"model": nn.Sequential(nn.Flatten(), nn.Linear(64, 10))},
+            "needs a network that judges pairs of images",
+        ),
+        ("digits-autoencoder", {"model": nn.Sequential(nn.Flatten(), nn.Linear(64, 10))}, "needs an autoencoder"),
+    ],
+)
+def test_what_is_passed_in_beside_a_task_that_has_no_use_for_it_is_one_line_before_training(
+    name, passed, said, tmp_path
+):
+    with pytest.raises(BadInput) as caught:
+        sv.run(name, "recipe.epochs=1", out=tmp_path / "run", **passed)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir()), "nothing is written"

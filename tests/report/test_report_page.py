@@ -21,7 +21,7 @@ from smallvision.report.run import tables
 from smallvision.report.run.page import page, page_of_many, write
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.storage import files
-from smallvision.tasks.classification import galleries
+from smallvision.tasks import galleries
 
 SMALL: dict[str, Any] = {"epochs": 2, "steps_per_epoch": 20, "count": 300, "shape": (1, 8, 8)}
 VOID = {"meta", "img", "br", "link", "hr", "input"}

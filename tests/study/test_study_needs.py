@@ -10,11 +10,13 @@ import torch
 
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import load, load_study
+from smallvision.report.study import page as pages
 from smallvision.runs.read import read_run
 from smallvision.study.events import Moved, Place
 from smallvision.study.plan import jobs
 from smallvision.study.plan.cases import expand
 from smallvision.study.plan.jobs import Job
+from smallvision.study.read import read_study
 from smallvision.study.runner import preview, run
 from smallvision.study.workers.process import Desk
 from smallvision.training import run as lab
@@ -228,3 +230,65 @@ def test_a_study_refuses_what_cannot_be_taken_over_before_its_first_run(lent, wr
     with pytest.raises(BadInput, match=r"^model\.encoder: mnist-mlp is for images of 1x28x28, and these are of 1x8x8"):
         list(Desk({"device": "cpu", "root": None, "trust_code": False}).check(task))
     assert not folder.exists()
+
+
+GRID = """
+name = "rates"
+question = "How fast should an encoder that is taken over still learn?"
+base = "base.toml"
+seeds = 1
+[axes]
+"model.rate" = [0.0, 0.5]
+{search}
+"""
+SEARCH = """[search]
+tries = 2
+"recipe.learning_rate" = [0.01, 0.001]
+"""
+
+
+@pytest.mark.parametrize("search", ["", SEARCH], ids=["plain", "searched"])
+def test_runs_that_others_need_are_no_cases_on_the_page(lent, written, finish, tmp_path, search):
+    written()
+    (tmp_path / "rates.toml").write_text(GRID.format(search=search))
+    record, _ = finish(load_study(str(tmp_path / "rates.toml")), tmp_path / "runs", workers=1)
+    text = pages.page(record, {}, {})
+    assert "no finished run" not in text
+    jobs = record.plan["jobs"]
+    assert [row["case"] for row in record.table] == ["rate 0.0", "rate 0.5"]
+    names = {read_run(record.folder / job["path"]).experiment.name for job in jobs if job["needed"]}
+    assert names == {"giver"}
+    assert {job["case"] for job in jobs if not job["needed"] and not job["tried"]} == {"rate 0.0", "rate 0.5"}
+    assert sum(job["tried"] for job in jobs) == (4 if search else 0)
+    assert all(type(job[key]) is bool for job in jobs for key in ("needed", "tried"))
+
+    file = record.path / "plan.json"  # of an earlier version, which did not say it
+    plan_file = json.loads(file.read_text())
+    plan_file["jobs"] = [{key: value for key, value in job.items() if key not in ("needed", "tried")} for job in jobs]
+    file.write_text(json.dumps(plan_file))
+    old = read_study(record.path)
+    assert pages.page(old, {}, {}) == text
+    (record.path / "study.json").unlink()  # and of an unfinished study
+    state = json.loads((record.path / "state.json").read_text())
+    (record.path / "state.json").write_text(json.dumps({**state, "status": "interrupted"}))
+    assert "interrupted, 2 of 2 runs" in pages.page(read_study(record.path), {}, {})
+    assert "no finished run" not in pages.page(read_study(record.path), {}, {})
+    file.write_text(json.dumps({**plan_file, "jobs": [{**jobs[0], "needed": "no"}]}))
+    with pytest.raises(BadInput, match=r"plan\.json: jobs\[0\]\.needed is \'no\', expected true or false"):
+        read_study(record.path)
+
+
+def test_what_a_case_is_called_does_not_make_it_a_need_or_a_try(lent, finish, tmp_path):
+    text = (
+        'name = "called"\nquestion = "Is a name only a name?"\nbase = "digits"\nseeds = 1\n'
+        '[set]\n"recipe.epochs" = 1\n"data.limit" = 200\n'
+        '[[case]]\nname = "cnn, try 3"\n[[case]]\nname = "giver, needed by cnn"\nset = { "recipe.epochs" = 2 }\n'
+    )
+    (tmp_path / "called.toml").write_text(text)
+    record, _ = finish(load_study(str(tmp_path / "called.toml")), tmp_path / "runs", workers=1)
+    (record.path / "study.json").unlink()
+    state = json.loads((record.path / "state.json").read_text())
+    (record.path / "state.json").write_text(json.dumps({**state, "status": "interrupted"}))
+    seen = pages.page(read_study(record.path), {}, {})
+    assert "interrupted, 2 of 2 runs" in seen
+    assert "no finished run" not in seen

@@ -114,16 +114,16 @@ def test_every_run_of_every_case_is_probed_once_after_all_choices(done, record):
     assert list(found) == ["plain", "variational", "small"]
     assert [[one.result["seed"] for one in some] for some in found.values()] == [[0, 1]] * 3
     for case, some in found.items():
-        for run, one in zip(record.runs(case), some, strict=True):
-            assert one.path == probes.place(run.path, SPEC)
+        for member, one in zip(record.runs(case), some, strict=True):
+            assert one.path == probes.place(member.path, SPEC)
             assert (one.result["split"], one.result["looks"], one.result["model_sha256"]) == (
                 "test",
                 1,
-                run.result["model_sha256"],
+                member.result["model_sha256"],
             )
-            assert one.result["command"] == "smallvision run probed.toml"
-            assert run.result["looks"] == (case in record.result["choice"]["met_test"]), (
-                "a probe is no look of the run itself"
+            assert one.result["command"] == "smallvision member probed.toml"
+            assert member.result["looks"] == (case in record.result["choice"]["met_test"]), (
+                "a probe is no look of the member itself"
             )
     entry = record.result["probes"][0]
     assert entry == {

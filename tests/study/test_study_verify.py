@@ -163,3 +163,48 @@ def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baselin
         assert said in text, said
     low, high = record.runs("fresh")[0].result["validation"]["intervals"]["pair_accuracy"]
     assert f"{100 * low:.2f} to {100 * high:.2f}" in text, "one seed alone has the interval that its run found"
+
+
+UNSEEN = """
+name = "kept-out"
+question = "Which loss is better for classes never seen?"
+base = "digits-siamese"
+seeds = 1
+varies = ["task"]
+[set]
+"data.limit" = 400
+"data.unseen_classes" = [7, 8, 9]
+"recipe.classes_per_batch" = 7
+"recipe.batch_size" = 56
+"recipe.epochs" = 1
+[probe]
+kinds = ["knn"]
+train = 70
+test = 70
+maps = []
+[[case]]
+name = "triplet"
+[[case]]
+name = "contrastive"
+set = { "task.loss" = "contrastive" }
+[[case]]
+name = "wide"
+set = { "task.margin" = 2.0 }
+"""
+
+
+def test_a_study_with_classes_kept_out_is_probed_to_its_end(lent, finish, tmp_path):
+    (tmp_path / "kept-out.toml").write_text(UNSEEN)
+    record, _ = finish(load_study(str(tmp_path / "kept-out.toml")), tmp_path / "runs", workers=1)
+    assert record.state["status"] == "finished"
+    met = record.result["choice"]["met_test"]
+    assert len(met) < 3, "there are runs that never met the test split, and are probed all the same"
+    found = record.probes()
+    assert list(found) == ["triplet", "contrastive", "wide"]
+    for case, (one,) in found.items():
+        (run,) = record.runs(case)
+        assert (one.result["split"], one.result["looks"]) == ("test", 1)
+        assert one.result["classes"] == [str(number) for number in range(7)]
+        assert run.result["looks"] == (case in met)
+        assert ("unseen" in run.result) == (case in met)
+    assert record.probe_verdicts

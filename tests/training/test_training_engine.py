@@ -11,7 +11,9 @@ from smallvision.data import load as images
 from smallvision.data.batching.samplers import ORDERS
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import load
+from smallvision.runs.read import read_run
 from smallvision.tasks.classification.learn import ClassificationLearner
+from smallvision.training import run
 from smallvision.training.engine import EpochRecord, Progress, steps, train
 from smallvision.training.state import begin
 
@@ -164,6 +166,35 @@ def test_best_validation_keeps_the_best_epochs_weights():
     assert ClassificationLearner(asked.task).score(state.model, splits.validation).values == pytest.approx(
         best.validation
     )
+
+
+@pytest.mark.parametrize("patience", [0, 5])
+@pytest.mark.parametrize("select", ["last", "best-validation"])
+def test_an_epoch_is_the_best_only_where_the_best_is_selected(select, patience, tmp_path):
+    """Where nothing selects, no epoch is better than another, and metrics.jsonl does not say that one is."""
+    overrides = [
+        f"recipe.select={select}",
+        f"recipe.patience={patience}",
+        "recipe.learning_rate=0.05",
+        "recipe.schedule=constant",
+    ]
+    asked = load("digits", [*SMALL, "recipe.epochs=8", *overrides])
+    list(run.run(asked, run.Place(tmp_path / "run", device="cpu", threads=1)))
+    lines = read_run(tmp_path / "run").metrics
+    if select == "last":
+        assert all("best" not in line for line in lines)
+        return
+    merits = [(line["validation"]["accuracy"], -line["validation"]["loss"]) for line in lines]
+    assert [line["best"] for line in lines] == [
+        merit > max(merits[:number], default=(-1,)) for number, merit in enumerate(merits)
+    ]
+    assert {line["best"] for line in lines} == {True, False}
+
+
+def test_without_validation_images_no_epoch_is_the_best(tmp_path):
+    asked = load("digits", [*SMALL, "data.validation=0"])
+    list(run.run(asked, run.Place(tmp_path / "run", device="cpu", threads=1)))
+    assert all("best" not in line for line in read_run(tmp_path / "run").metrics)
 
 
 def test_patience_stops_after_so_many_epochs_without_a_better_one():

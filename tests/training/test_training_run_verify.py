@@ -11,8 +11,10 @@ from sklearn.neighbors import KNeighborsClassifier
 import smallvision as sv
 from smallvision.data import load as images
 from smallvision.errors import BadInput
-from smallvision.experiment import load
+from smallvision.experiment import ProbeSpec, load
+from smallvision.probing import run as probing
 from smallvision.runs import evidence as checks
+from smallvision.runs import probes
 from smallvision.runs.read import read_run
 from smallvision.training import run as lab
 from smallvision.training.evaluate_on_test import look
@@ -285,6 +287,38 @@ def test_a_look_scores_the_test_split_and_the_unseen_classes_of_a_run_that_never
     kept = checks.read(path / "evidence-validation.npz", 7, "verify")
     assert str(kept["split"]) == "validation"
     assert (path / "model.safetensors").read_bytes() == (never.path / "model.safetensors").read_bytes()
+
+
+CHEAP = ProbeSpec(train=70, test=70, kinds=("knn",), maps=())
+
+
+def probed(path, **options):
+    return probes.read(list(probing.probe(read_run(path), CHEAP, **options))[-1].path).result
+
+
+def test_a_run_with_classes_kept_out_that_never_met_the_test_split_is_probed_on_validation_images(never, tmp_path):
+    path = shutil.copytree(never.path, tmp_path / "run")
+    found = probed(path)
+    assert (found["split"], found["looks"], found["classes"]) == ("validation", 0, [str(number) for number in range(7)])
+    assert found["counts"]["shown"] == 70
+    look(path, device_name="cpu")
+    shutil.rmtree(path / "probes")
+    assert {**probed(path), "sources": []} == {**found, "sources": []}, "the run still must not meet it in a probe"
+
+
+def test_a_run_with_classes_kept_out_that_met_the_test_split_is_probed_on_it(done, tmp_path):
+    assert probed(shutil.copytree(done.path, tmp_path / "run"))["split"] == "test"
+
+
+@pytest.mark.parametrize("change", ["data.seed=9", "data.unseen_classes=[6, 7, 8]", "data.unseen_classes=[]"])
+def test_images_with_other_classes_kept_out_are_refused_by_probe_and_look(never, change, tmp_path):
+    path = shutil.copytree(never.path, tmp_path / "run")
+    other = images.load(asked(*UNSEEN, "recipe.classes_per_batch=5", change).data)
+    with pytest.raises(BadInput, match="not those this run was trained on, so nothing can be said of it"):
+        probed(path, splits=other)
+    with pytest.raises(BadInput, match="not those this run was trained on, so its test score"):
+        look(path, device_name="cpu", splits=other)
+    assert read_run(path).result == never.result
 
 
 COLLAPSE = ["task.mining=hard", "task.margin=1.0", "recipe.learning_rate=0.05"]

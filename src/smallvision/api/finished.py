@@ -247,6 +247,13 @@ class Run:
     def _of(self, method: str) -> "dict[str, np.ndarray]":
         """The evidence that a method of this name shows."""
         self._refuse_unless(method)
+        if self.record.evidence is None and self.result:
+            why = (
+                "a look at its test split began and did not end"
+                if self.record.look_began
+                else "its evidence.npz is missing"
+            )
+            raise BadInput(f"{self.path}: {why}, so there is nothing to draw; run what made it again")
         if self.record.evidence is None:
             raise BadInput(
                 f"{self.path}: the run is not finished, so there is no evidence yet; go on with it by --resume"

@@ -130,6 +130,11 @@ def common(runs: Iterable[RunRecord]) -> str:
 
 
 def _splits(run: RunRecord) -> list[str]:
+    if run.evidence is None and run.look_began:
+        raise BadInput(
+            f"{run.path}: a look at its test split began and did not end, and nothing else is known of single images; "
+            "run the study again that looked at it"
+        )
     if run.evidence is None:
         raise BadInput(f"{run.path / 'evidence.npz'}: missing, so nothing is known of single images; run it again")
     main = str(run.evidence["split"])

@@ -17,7 +17,6 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from smallvision.data import expand, load
 from smallvision.data.load import ImageSet, Splits
-from smallvision.errors import BadInput
 from smallvision.experiment import ProbeSpec
 from smallvision.inference import predict
 from smallvision.metrics import linear_probe, projections
@@ -116,12 +115,8 @@ def _splits(record: RunRecord, root: Path | None, passed: Splits | None) -> Spli
     """The run's own images, on the CPU, without the test split that it must not meet."""
     experiment = record.experiment
     splits = (passed or load.load(experiment.data, root)).to("cpu")
-    recorded, unmet = record.state.get("data"), replace(splits, test=None)
-    if recorded not in (None, prepare.digest(splits), prepare.digest(unmet)):
-        raise BadInput(
-            f"{record.path}: the images or labels are not those this run was trained on, so nothing can be said of it by them"
-        )
-    return unmet if experiment.protocol.test == "never" else splits
+    prepare.refuse_other_data(record.path, splits, record.state.get("data"), "nothing can be said of it by them")
+    return prepare.without_test(splits) if experiment.protocol.test == "never" else splits
 
 
 def _sample(record: RunRecord, splits: Splits, spec: ProbeSpec) -> Sample:

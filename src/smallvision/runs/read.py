@@ -20,7 +20,7 @@ from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, build
 from smallvision.runs import evidence
 from smallvision.runs.schema import shapes
-from smallvision.storage.files import FORMAT_VERSION
+from smallvision.storage.files import FORMAT_VERSION, VALIDATION_EVIDENCE
 from smallvision.storage.schema import check, damaged
 from smallvision.tasks import task_of
 
@@ -44,8 +44,36 @@ class RunRecord:
 
     @cached_property
     def evidence(self) -> dict[str, np.ndarray] | None:
-        """The arrays of evidence.npz, read when first asked for; None when there are none yet. Raises BadInput."""
-        path = self.path / "evidence.npz"
+        """The arrays of evidence.npz, read when first asked for; None when there are none yet. Raises BadInput.
+
+        Where a look at the test split began and did not end, they are those of the validation images, which were kept;
+        None where none were. So nothing is compared or shown by a look whose scores are not in result.json.
+        """
+        if self.look_began and self.written_evidence is not None and str(self.written_evidence["split"]) == "test":
+            return self._arrays(VALIDATION_EVIDENCE)
+        return self.written_evidence
+
+    @cached_property
+    def written_evidence(self) -> dict[str, np.ndarray] | None:
+        """The arrays of evidence.npz whatever split they are of; None when there are none yet. Raises BadInput."""
+        return self._arrays("evidence.npz")
+
+    @cached_property
+    def look_began(self) -> bool:
+        """Whether a look at the test split began, after the run, and did not end: its scores are not in result.json.
+
+        Such a look is counted in `looks`. Earlier versions counted it at its end; evidence of the test split tells it.
+        """
+        if self.result is None or self.result.get("test"):
+            return False
+        if self.result["looks"]:
+            return True
+        if self.result.get("validation") and not _there(self.path / VALIDATION_EVIDENCE):
+            return False  # a look keeps what was known of validation images before all else
+        return self.written_evidence is not None and str(self.written_evidence["split"]) == "test"
+
+    def _arrays(self, name: str) -> dict[str, np.ndarray] | None:
+        path = self.path / name
         if not _there(path):
             return None
         classes = None if self.result is None else len(self.result["classes"])

@@ -12,6 +12,7 @@ from smallvision.experiment.text import short
 
 WHOLE, NUMBER, SHARE, TEXT = "a whole number >= 0", "a number", "a number from 0 to 1", "text"
 AMOUNT = "a number >= 0"
+FLAG = "true or false"
 
 
 def damaged(file: Path, what: str) -> BadInput:
@@ -46,6 +47,8 @@ def check(value: Any, shape: Any, file: Path, at: str = "") -> None:
 def _fits(value: Any, leaf: Any) -> bool:
     if leaf is None or leaf == TEXT:
         return value is None if leaf is None else isinstance(value, str)
+    if leaf == FLAG:
+        return isinstance(value, bool)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**63:  # nor NaN
         return False
     whole = isinstance(value, int) and value >= 0

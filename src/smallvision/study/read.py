@@ -1,6 +1,8 @@
 """A study directory read back: files from outside, so that every one is checked before anything is believed. No torch."""
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,11 @@ from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import LARGEST_TEXT, RunRecord, read_run
 from smallvision.storage import images
 from smallvision.storage.files import FORMAT_VERSION
-from smallvision.storage.schema import NUMBER, SHARE, TEXT, WHOLE, check, damaged
+from smallvision.storage.schema import FLAG, NUMBER, SHARE, TEXT, WHOLE, check, damaged
 
-_JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT}
+_JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT, "needed?": FLAG, "tried?": FLAG}
+# what plans without "needed" and "tried" call a run that is no case's own: "cnn, try 3", "giver, needed by cnn"
+_NO_CASE = re.compile(r", try \d+$|^[A-Za-z0-9][A-Za-z0-9._-]{0,63}, needed by ")
 _SCORES = {"loss": NUMBER, "accuracy?": SHARE, "pair_accuracy?": SHARE, "mse?": NUMBER}
 _VERDICT = {
     "pair": [TEXT],
@@ -104,6 +108,11 @@ class StudyRecord:
         return self.path.parent.parent
 
     @property
+    def own_jobs(self) -> list[dict[str, Any]]:
+        """The planned runs that are a case's own: neither needed by others nor tries of a search."""
+        return [job for job in self.plan["jobs"] if not _no_case(job)]
+
+    @property
     def table(self) -> list[dict[str, Any]]:
         """A dict for each case: its scores over the seeds, its size, its runs."""
         return list(self.result.get("table", []))
@@ -173,6 +182,13 @@ def read_study(path: str | Path) -> StudyRecord:
     study = load_study(str(path / "study.toml"))
     result = _json(path / "study.json") if (path / "study.json").is_file() else {}
     return StudyRecord(path, study, _json(path / "plan.json"), _json(path / "state.json"), result)
+
+
+def _no_case(job: Mapping[str, Any]) -> bool:
+    """Whether a planned run is needed by others or a try of a search; an older plan tells it by the name alone."""
+    if "needed" in job or "tried" in job:
+        return bool(job.get("needed") or job.get("tried"))
+    return _NO_CASE.search(job["case"]) is not None
 
 
 def _json(file: Path) -> dict[str, Any]:

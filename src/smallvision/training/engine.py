@@ -44,6 +44,7 @@ class Progress:
 class EpochRecord:
     """An epoch is over: what `metrics.jsonl` gets. `epoch` counts from 1; `test` only where it is watched.
 
+    `best`: whether it is the best epoch until now by what selects the weights; None where nothing selects.
     `alarm`: what a person should know now, not when training is over.
     """
 
@@ -55,7 +56,7 @@ class EpochRecord:
     train: dict[str, float]
     validation: dict[str, float] | None = None
     test: dict[str, float] | None = None
-    best: bool = False
+    best: bool | None = None
     alarm: str | None = None
 
 
@@ -180,12 +181,13 @@ def _close_epoch(
     scored = learner.score(state.scored, splits.validation, fitted) if splits.validation is not None else None
     validation, alarm = (scored.values, learner.warning(state.scored, scored)) if scored is not None else (None, None)
     test = learner.score(state.scored, splits.test, fitted).values if watched and splits.test is not None else None
-    better = False
+    selects, best = recipe.select == "best-validation", None
     if validation is not None:
         merit = learner.selection_key(validation)
         better = state.best is None or merit > state.best.merit
         state.since_best = 0 if better else state.since_best + 1
-        if better and (recipe.select == "best-validation" or recipe.patience):
+        best = better if selects else None
+        if better and (selects or recipe.patience):
             weights = {name: value.detach().clone() for name, value in state.scored.state_dict().items()}
             state.best = Best(state.epoch + 1, merit, weights)
     train = learner.averages(_read(state.sums), state.count)
@@ -193,7 +195,7 @@ def _close_epoch(
         finite(split, values, state, learning_rate)
     state.epoch, state.batch, state.sums, state.count = state.epoch + 1, 0, {}, 0
     return EpochRecord(
-        state.epoch, state.step, state.examples, learning_rate, state.seconds, train, validation, test, better, alarm
+        state.epoch, state.step, state.examples, learning_rate, state.seconds, train, validation, test, best, alarm
     )
 
 

@@ -1,7 +1,6 @@
 """A look at the test split by a run that was trained without it: later, once it is chosen, and counted."""
 
 import io
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from smallvision.data.load import Splits
 from smallvision.errors import BadInput
 from smallvision.inference import predict
 from smallvision.runs.directory import unlocked
-from smallvision.runs.read import read_run
+from smallvision.runs.read import RunRecord, read_run
 from smallvision.storage.files import VALIDATION_EVIDENCE, write_bytes, write_json
 from smallvision.tasks import task_of
 from smallvision.training import device, prepare, results
@@ -29,8 +28,10 @@ def look(
     """Score the test split by the selected weights of a finished run, and write what was found into the run.
 
     `result.json` gets `test` and one more in `looks`; `evidence.npz` is of the test split from then on, and what it was
-    before is kept as `evidence-validation.npz`. The result comes last: killed before it, a look has told nobody
-    anything, and the next is the first.
+    before is kept as `evidence-validation.npz`. The look is counted before anything of it is written, and the scores
+    come last. Killed in between, a look is counted, `RunRecord.look_began` says so, and whoever reads the run is given
+    the validation images' evidence as before. Looking again completes that look without counting it a second time; of a
+    run that had met the test split already, every look that was begun is counted.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def look(
             where, record.environment.get("threads"), experiment.recipe.precision, experiment.recipe.deterministic
         )
         splits = (splits or load.load(experiment.data, root, where)).to(where)
-        _refuse_other_data(path, splits, record.state.get("data"))
+        prepare.refuse_other_data(path, splits, record.state.get("data"), "its test score would be of something else")
         if splits.test is None:
             raise BadInput(f"{path}: its data have no test split ({experiment.data.source}); nothing was scored")
         loaded = predict.load(record, trust_code=trust_code)
@@ -70,24 +71,27 @@ def look(
             met = {"test": splits.test, "unseen": splits.unseen}
             scores = {name: learner.score(model, split, fitted) for name, split in met.items() if split is not None}
             found = results.evidence(model, splits, experiment, scores)
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **found)  # type: ignore[arg-type]
+        looks = result["looks"] if result["looks"] and record.look_began else result["looks"] + 1
+        counted = {**result, "looks": looks}
         counts = {**result["counts"], **{name: score.count for name, score in scores.items()}}
         if scores["test"].fitted:  # on another device it differs in its last digits, and is what judged
             result = {**result, "verifier": scores["test"].fitted}
-        met_now = {**results.splits_of(experiment, splits, scores), "looks": result["looks"] + 1}
-        result = {**result, "counts": counts, **met_now}
-        before = record.evidence
-        if before is not None and str(before["split"]) == "validation":
-            write_bytes(path / VALIDATION_EVIDENCE, (path / "evidence.npz").read_bytes())
-        packed = io.BytesIO()
-        np.savez_compressed(packed, **found)  # type: ignore[arg-type]
+        result = {**result, "counts": counts, **results.splits_of(experiment, splits, scores), "looks": looks}
+        _keep_validation_evidence(record)
+        _write_result(path, counted)  # before anything of the test split can be seen
         write_bytes(path / "evidence.npz", packed.getvalue())
-        write_json(path / "result.json", {key: value for key, value in result.items() if key != "format_version"})
+        _write_result(path, result)
         return result
 
 
-def _refuse_other_data(path: Path, splits: Splits, recorded: str | None) -> None:
-    """A run that never met the test split was recorded without it; one that did, with it."""
-    if recorded not in (None, prepare.digest(splits), prepare.digest(replace(splits, test=None, unseen=None))):
-        raise BadInput(
-            f"{path}: the images or labels are not those this run was trained on, so its test score would be of something else"
-        )
+def _keep_validation_evidence(record: RunRecord) -> None:
+    """Keep what evidence.npz says of validation images, since the test split takes its place."""
+    written = record.written_evidence
+    if written is not None and str(written["split"]) == "validation":
+        write_bytes(record.path / VALIDATION_EVIDENCE, (record.path / "evidence.npz").read_bytes())
+
+
+def _write_result(path: Path, result: dict[str, Any]) -> None:
+    write_json(path / "result.json", {key: value for key, value in result.items() if key != "format_version"})

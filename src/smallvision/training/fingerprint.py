@@ -17,7 +17,7 @@ from smallvision.experiment.io import load_giver, located
 from smallvision.experiment.model.encoder import EncoderSpec, OnEncoderSpec, protocol_aside
 from smallvision.experiment.model.union import CustomSpec
 from smallvision.experiment.task import ClassifySpec
-from smallvision.experiment.text import expanded, writable
+from smallvision.experiment.text import expanded, short, writable
 from smallvision.runs.read import read_run
 
 if TYPE_CHECKING:
@@ -71,9 +71,29 @@ def _with_digests(
     elif isinstance(asked.model, OnEncoderSpec):
         changes["model"] = _with_encoder(asked.model, needing)
     if loss is not None:
+        _refuse_loss(asked, loss)
         named = {"loss": f"custom:{getattr(loss, '__name__', type(loss).__name__)}", "loss_digest": _digest(loss)}
         changes["task"] = ClassifySpec(**{**asked.task.model_dump(), **named})
     return asked.model_copy(update=changes)
+
+
+def _refuse_loss(asked: Experiment, loss: object) -> None:
+    """Raise BadInput for a loss that is no function, and beside a task that has losses of its own."""
+    if not isinstance(asked.task, ClassifySpec):
+        raise BadInput(
+            f'loss: one passed in is for task.kind = "classify", and that of {asked.name} is "{asked.task.kind}", '
+            "which has losses of its own; leave it out, and choose one by task.loss"
+        )
+    if not callable(loss):
+        raise BadInput(
+            f"loss: got {short(loss)}; expected a function of logits (B, K) and labels (B,) that gives a scalar"
+        )
+    try:
+        inspect.signature(loss).bind(None, None)
+    except TypeError as error:
+        raise BadInput(f"loss: is called with logits (B, K) and labels (B,), and does not take them: {error}") from None
+    except ValueError:  # Python does not know what a compiled function takes
+        pass
 
 
 def _with_encoder(model: OnEncoderSpec, needing: dict[Path, str]) -> OnEncoderSpec:

@@ -153,6 +153,29 @@ def digest(splits: Splits) -> str:
     return hashed.hexdigest()
 
 
+def without_test(splits: Splits) -> Splits:
+    """The splits of a run with protocol.test = "never": no test images, none of classes kept out of training either."""
+    return replace(splits, test=None, unseen=None)
+
+
+def refuse_other_data(path: Path, splits: Splits, recorded: str | None, consequence: str) -> None:
+    """Refuse images or labels that are not those of a finished run.
+
+    Parameters
+    ----------
+    path : the run directory.
+    splits : all splits of the data as they are now.
+    recorded : the digest in the run's `state.json`; None in older runs, which have none and are believed.
+    consequence : what would be wrong, for the message.
+
+    Raises
+    ------
+    BadInput : the digest is neither that of all splits nor that of the splits without the test split.
+    """
+    if recorded not in (None, digest(splits), digest(without_test(splits))):
+        raise BadInput(f"{path}: the images or labels are not those this run was trained on, so {consequence}")
+
+
 def shape(experiment: Experiment, root: Path | None = None) -> tuple[Shape, int]:
     """(C, H, W) of an experiment's images, and its number of classes. The data is read only where that is not known beforehand."""
     known = base.SOURCES.get(experiment.data.source)
@@ -175,7 +198,7 @@ def _splits(experiment: Experiment, root: Path | None, passed: Passed, where: to
     """The data on the device, checked against what the experiment asks of it."""
     splits = passed.splits.to(where) if passed.splits else load.load(experiment.data, root, where)
     if experiment.protocol.test == "never":
-        splits = replace(splits, test=None, unseen=None)
+        splits = without_test(splits)
     sizes = sorted({size for split in splits.named().values() for size in split.sizes})
     own = None if passed.model is not None else experiment.model
     resolution.require(own, splits.train.largest[0], sizes, splits.train.name.rpartition(" ")[0])

@@ -55,6 +55,12 @@ def environment(record: RunRecord) -> list[tuple[str, str]]:
 def looks(record: RunRecord) -> str:
     """How often the test split was scored, in a sentence."""
     watched = record.experiment.protocol.test == "watched"
+    if record.look_began:
+        return (
+            "The run was trained and chosen without the test split. "
+            "A look at the test split began afterwards and did not end: "
+            "the test split counts as looked at, and no figure of it is shown here."
+        )
     if record.experiment.protocol.test == "never" and not (record.result or {}).get("test"):
         return 'The test split was not looked at (protocol "never").'
     if record.result is None:

@@ -116,9 +116,18 @@ class Run:
 
     @property
     def looks(self) -> int | None:
-        """How often the test split was scored by it, until now."""
+        """How often the test split was scored by it, until now; a look that began and did not end counts."""
         found = self.result.get("looks", self.stated.get("looks"))
-        return None if found is None else int(found)
+        if found is None:
+            return None
+        return max(int(found), 1) if self._look_began else int(found)
+
+    @property
+    def _look_began(self) -> bool:
+        try:
+            return self.record is not None and self.record.look_began
+        except BadInput:  # damaged evidence tells nothing
+            return False
 
     @property
     def later(self) -> int:

@@ -1,6 +1,5 @@
 """A study as one HTML page that needs nothing else: the question, the answer, and everything that the answer rests on."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from smallvision.study.read import StudyRecord
 
 THROUGH = "The same images through each"
-NO_CASE = re.compile(r"(, try \d+$)|(^needed by )")  # what the plan calls a run that is no case's own
 
 
 def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictures") -> str:
@@ -44,7 +42,7 @@ def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictu
     told = result.get("answer") or {}
     split = str(told.get("split", "validation"))
     pair = tuple(told["pair"]) if told.get("pair") else None
-    planned = [run for run in _planned(record) if not NO_CASE.search(run.case)]
+    planned = _planned(record)
     values = {
         "title": record.study.name,
         "about": record.study.about,
@@ -136,17 +134,14 @@ def _cases(record: "StudyRecord") -> list[Case]:
             for row in record.table
             if row["runs"]
         ]
-    finished = [run for run in _planned(record) if run.result and not NO_CASE.search(run.case)]
+    finished = [run for run in _planned(record) if run.result]
     names = dict.fromkeys(run.case for run in finished)
     return [Case(name, tuple(run for run in finished if run.case == name)) for name in names]
 
 
 def _planned(record: "StudyRecord") -> list[Run]:
-    return (
-        [_run(record, job["case"], job["seed"], job["path"]) for job in record.plan["jobs"]]
-        if not record.result
-        else []
-    )
+    """The runs of the cases, of a study that has no result yet."""
+    return [_run(record, job["case"], job["seed"], job["path"]) for job in record.own_jobs] if not record.result else []
 
 
 def _run(record: "StudyRecord", case: str, seed: int, path: str, stated: Mapping[str, Any] | None = None) -> Run:
@@ -162,9 +157,7 @@ def _run(record: "StudyRecord", case: str, seed: int, path: str, stated: Mapping
 
 def _missing(record: "StudyRecord", every: Sequence[Case]) -> list[str]:
     """Cases that the study names and of which there is no finished run."""
-    asked = [case.name for case in record.study.case] or [
-        job["case"] for job in record.plan["jobs"] if not NO_CASE.search(job["case"])
-    ]
+    asked = [case.name for case in record.study.case] or [job["case"] for job in record.own_jobs]
     known = {case.name for case in every}
     return [name for name in dict.fromkeys(asked) if name not in known]
 

@@ -28,12 +28,14 @@ class Job:
     """One run of a study. `what`: its case, or which try of its case's search, or what needs it.
 
     `needed`: it is there for others to begin with; it need not have validation images, and when it met the test split is all one.
+    `tried`: it is a try of a case's search.
     """
 
     what: str
     experiment: Experiment
     seed: int
     needed: bool = False
+    tried: bool = False
 
     @cached_property
     def key(self) -> Key:
@@ -182,9 +184,16 @@ def path_of(job: Job, folder: Path, done: Mapping[Key, Path]) -> Path:
 
 
 def entry(job: Job, folder: Path, done: Mapping[Key, Path]) -> dict[str, Any]:
-    """A job as the plan remembers it, its path as seen from the folder of runs."""
+    """A job as the plan remembers it: `needed` and `tried` tell it from a case's own; its path starts from `folder`."""
     path = path_of(job, folder, done).relative_to(folder).as_posix()
-    return {"case": job.what, "seed": job.seed, "hash": job.key[0], "path": path}
+    return {
+        "case": job.what,
+        "seed": job.seed,
+        "hash": job.key[0],
+        "path": path,
+        "needed": job.needed,
+        "tried": job.tried,
+    }
 
 
 def threads_of(path: Path) -> int | None:

@@ -64,7 +64,10 @@ class Agenda:
         out = []
         for name in self.searching:
             left = range(len(self._history[name]), search.budget(self._study))
-            out += [Job(f"{name}, try {number + 1}", self._plain[name], search.seed(self._study)) for number in left]
+            out += [
+                Job(f"{name}, try {number + 1}", self._plain[name], search.seed(self._study), tried=True)
+                for number in left
+            ]
             out += [Job(name, self._plain[name], seed) for seed in self._study.seeds]
         return out
 
@@ -134,4 +137,4 @@ class Agenda:
 
     def _try(self, name: str, number: int, settings: Mapping[str, Any]) -> Job:
         experiment = changed(self._plain[name], settings, f'{self._study.name}: case "{name}"')
-        return Job(f"{name}, try {number + 1}", experiment, search.seed(self._study))
+        return Job(f"{name}, try {number + 1}", experiment, search.seed(self._study), tried=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from smallvision.data.batching.batch import Batch, epoch, in_order
 from smallvision.data.load import ImageSet, Splits
@@ -31,6 +31,13 @@ class ClassificationLearner:
             loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
         else:
             loss = self.loss(logits, batch.labels)
+            if not isinstance(loss, Tensor) or loss.numel() != 1:
+                shape = (
+                    f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+                )
+                raise BadInput(
+                    f"the loss that was passed in gave {shape}; expected a scalar tensor, the mean over the batch"
+                )
         count = len(batch.labels)
         correct = (logits.detach().argmax(1) == batch.labels).sum()
         return Step(loss, {"loss": loss.detach() * count, "correct": correct}, count)
