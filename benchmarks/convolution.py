@@ -160,9 +160,10 @@ def network(root: Path | None) -> dict:
         with torch.no_grad():
             return float((model(x).argmax(1) == held.labels).double().mean())
 
-    shifted = lambda n: torch.roll(torch.nn.functional.pad(pixels, (n,) * 4), (0, n), (2, 3))[
-        :, :, n : n + 28, n : n + 28
-    ]  # noqa: E731
+    def shifted(n: int) -> torch.Tensor:
+        padded = torch.nn.functional.pad(pixels, (n,) * 4)
+        return torch.roll(padded, (0, n), (2, 3))[:, :, n : n + 28, n : n + 28]
+
     return {
         "experiment": "mnist-cnn-fast data.validation=5000 protocol.test=never, seed 0",
         "images": len(pixels),

@@ -306,10 +306,10 @@ print((kilobytes("VmHWM") - before) * 1024 / count)
 def test_residency_stays_below_one_and_a_half_times_the_pixels(tmp_path, small_mnist):
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
-    for split, count in (("train", 60_000), ("t10k", 10_000)):
+    for part, count in (("train", 60_000), ("t10k", 10_000)):
         pixels = np.random.default_rng(0).integers(0, 256, (count, 36, 36), dtype=np.uint8)
-        (folder / f"{split}-images-idx3-ubyte").write_bytes(idx_bytes(pixels))
-        (folder / f"{split}-labels-idx1-ubyte").write_bytes(idx_bytes((np.arange(count) % 10).astype(np.uint8)))
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(pixels))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes((np.arange(count) % 10).astype(np.uint8)))
     done = subprocess.run(
         [sys.executable, "-c", PEAK, small_mnist, tmp_path], capture_output=True, text=True, check=False, timeout=120
     )

@@ -18,10 +18,10 @@ from smallvision.nn.pretrained import take_over
 from smallvision.nn.summary import table
 from smallvision.runs.read import read_run
 from smallvision.training import prepare, run
-from smallvision.training.fingerprint import with_digests
 from smallvision.training.optimizers import set_rate
 from smallvision.training.run import Place
 from smallvision.training.state import begin
+from smallvision.training.user_objects import with_digests
 
 SPEC = TypeAdapter(ModelSpec)
 SHAPE, MEAN, STD = (3, 12, 10), (0.3, 0.5, 0.1), (0.2, 0.3, 0.25)

@@ -23,7 +23,7 @@ from smallvision.experiment.model.encoder import protocol_aside
 from smallvision.experiment.model.union import ModelSpec
 from smallvision.nn import MODELS, build
 from smallvision.study.plan.cases import expand
-from smallvision.training.fingerprint import with_digests
+from smallvision.training.user_objects import with_digests
 
 PINS = Path(__file__).with_name("pins.json")
 SPEC: TypeAdapter[Any] = TypeAdapter(ModelSpec)

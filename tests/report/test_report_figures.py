@@ -19,6 +19,7 @@ from smallvision.errors import BadInput
 from smallvision.rendering import embed, style
 from smallvision.report.run import figures, series
 from smallvision.runs.read import RunRecord, read_run
+from smallvision.tasks.classification import figures as classification_figures
 
 
 def run(path: Path, **changes: Any) -> RunRecord:
@@ -126,7 +127,7 @@ def test_short_and_long_runs_are_drawn_and_stay_small(tmp_path: Path, epochs: in
 def test_confusion_shows_the_matrix(k: int) -> None:
     matrix = np.random.default_rng(k).integers(0, 90, (k, k)) + 500 * np.eye(k, dtype=np.int64)
     matrix[1] = 0
-    figure = figures.confusion(matrix, [f"class {i}" for i in range(k)])
+    figure = classification_figures.confusion(matrix, [f"class {i}" for i in range(k)])
     axes = figure.axes[0]
     expected = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     np.testing.assert_allclose(axes.images[0].get_array(), expected)
@@ -141,14 +142,14 @@ def test_confusion_shows_the_matrix(k: int) -> None:
     assert len(names) <= 40
     assert any("%" in text for text in texts(figure))
     with pytest.raises(BadInput):
-        figures.confusion(matrix, ["a"])
+        classification_figures.confusion(matrix, ["a"])
 
 
 @pytest.mark.parametrize("k", [1, 3, 20, 100])
 def test_per_class_bars_are_the_rows(k: int) -> None:
     rng = np.random.default_rng(k)
     rows = [{"class": f"c{i}", "precision": rng.random(), "recall": rng.random(), "f1": rng.random()} for i in range(k)]
-    axes = figures.per_class(rows).axes[0]
+    axes = classification_figures.per_class(rows).axes[0]
     shown = rows if k <= 20 else sorted(rows, key=lambda row: row["f1"])[:20]
     assert [t.get_text() for t in axes.get_yticklabels()] == [row["class"] for row in shown]
     for bars, score in zip(axes.containers, ("precision", "recall", "f1"), strict=True):
@@ -210,7 +211,7 @@ HOSTILE = [
 def test_hostile_class_names_are_drawn_as_text() -> None:
     matrix = np.eye(len(HOSTILE), dtype=np.int64)
     rows = [{"class": name, "precision": 1.0, "recall": 1.0, "f1": 1.0} for name in HOSTILE]
-    for figure in (figures.confusion(matrix, HOSTILE), figures.per_class(rows)):
+    for figure in (classification_figures.confusion(matrix, HOSTILE), classification_figures.per_class(rows)):
         text = embed.svg(figure, 'alt "quoted" <b>', "p")
         assert "<script" not in text
         assert "&lt;script&gt;" in text
@@ -242,7 +243,7 @@ def test_the_readers_settings_and_pyplot_are_left_alone(tmp_path: Path) -> None:
     figures.curves(run(tmp_path, epochs=2).metrics)
     assert dict(matplotlib.rcParams) == before
     code = (
-        "import sys, numpy as np; from smallvision.report import figures;"
+        "import sys, numpy as np; from smallvision.tasks.classification import figures;"
         "figures.confusion(np.eye(2, dtype=int), ['a', 'b']); print('matplotlib.pyplot' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,11 +17,11 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from smallvision.errors import BadInput, RunFailed
 from smallvision.rendering import format
 from smallvision.report.run import page as pages
-from smallvision.report.run import tables
 from smallvision.report.run.page import page, page_of_many, write
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.storage import files
 from smallvision.tasks import galleries
+from smallvision.tasks.classification import section
 
 SMALL: dict[str, Any] = {"epochs": 2, "steps_per_epoch": 20, "count": 300, "shape": (1, 8, 8)}
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -172,7 +172,7 @@ def test_per_class_and_pairs_are_scikit_learns(record: RunRecord, seen: Page) ->
         ]
         assert int(row[4]) == columns[3][i]
     matrix = confusion_matrix(labels, predictions)
-    pairs = tables.confused(evidence["confusion"], result["classes"])
+    pairs = section.confused(evidence["confusion"], result["classes"])
     assert sum(pair["count"] for pair in pairs) == (labels != predictions).sum()
     position = {name: i for i, name in enumerate(result["classes"])}
     for pair in pairs:

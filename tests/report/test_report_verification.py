@@ -15,7 +15,6 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.metrics import auc, confusion_matrix, roc_auc_score
-from smallvision.report.run.losses import loss_name
 from test_report_page import HOSTILE, Page, check_self_contained
 
 import smallvision as sv
@@ -26,13 +25,13 @@ from smallvision.rendering import format, style
 from smallvision.report.run import figures, series
 from smallvision.report.run.page import page, page_of_many
 from smallvision.runs.read import RunRecord, read_run
-from smallvision.tasks import TASKS
+from smallvision.tasks import TASKS, task_of
 from smallvision.tasks.verification import error_analysis, section, wording
 from smallvision.tasks.verification.pair_galleries import apart, probability
 from smallvision.tasks.verification.rates import Curve, curve, threshold_distance
 from smallvision.training import run as lab
-from smallvision.training.fingerprint import with_digests
 from smallvision.training.run import Place
+from smallvision.training.user_objects import with_digests
 
 DENSE = ("model.head=dense", "task.loss=contrastive", "task.margin=1.0")
 COLLAPSED = "the representation has collapsed: nearly all images lie at one place; a lower rate helps"
@@ -415,7 +414,8 @@ def test_the_loss_is_named(head: str, task: dict[str, Any], name: str) -> None:
     experiment = load("digits-siamese")
     model = experiment.model.model_copy(update={"head": head})
     asked = VerifySpec.model_validate({"kind": "verify", **task})
-    assert loss_name(experiment.model_copy(update={"task": asked, "model": model})) == name
+    changed = experiment.model_copy(update={"task": asked, "model": model})
+    assert task_of(changed).loss_name(changed) == name
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:

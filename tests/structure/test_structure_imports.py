@@ -27,8 +27,9 @@ ALLOWED = {
     "tasks": {"evaluate", "data", "nn"},
     "train": {"tasks", "evaluate", "data", "nn"},
     "outcome": {"train", "tasks", "evaluate", "data", "nn"},
-    "rehearsal": {"train", "tasks", "evaluate", "data", "nn"},
-    "lab": {"rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
+    "fingerprint": set(),  # nothing of ours at all
+    "rehearsal": {"fingerprint", "train", "tasks", "evaluate", "data", "nn"},
+    "lab": {"fingerprint", "rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
     "infer": {"train", "tasks", "evaluate", "data", "nn"},
     "infer_pairs": {"infer", "tasks", "evaluate", "data", "nn"},
     "look": {"infer", "rehearsal", "outcome", "train", "tasks", "evaluate", "data", "nn"},
@@ -50,7 +51,7 @@ ALLOWED = {
     "report": {"answers", "disagreements", "compared", "study"},  # reads run files only
     "display": {"lab", "compared"},
     "display_study": {"study", "display"},
-    "passed": {"data", "nn"},
+    "passed": {"data", "fingerprint", "nn"},
     "probing": {"rehearsal", "infer", "outcome", "train", "tasks", "evaluate", "data", "nn"},
     "display_probe": {"display", "probing", "evaluate"},
     "finished": {"report", "infer", "infer_pairs", "probing", "display", "display_probe", "passed", "data"},

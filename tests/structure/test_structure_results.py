@@ -10,7 +10,7 @@ import pytest
 from smallvision.experiment import catalog, load, load_study, studies
 from smallvision.study.plan.cases import expand
 from smallvision.tasks import metric_in
-from smallvision.training.fingerprint import with_digests
+from smallvision.training.user_objects import with_digests
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))

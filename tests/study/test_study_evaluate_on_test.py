@@ -17,8 +17,8 @@ from smallvision.errors import BadInput
 from smallvision.experiment import load
 from smallvision.report.run import page as pages
 from smallvision.report.study.cases import Run
-from smallvision.runs import files as writing
 from smallvision.runs.read import read_run
+from smallvision.storage import files as writing
 from smallvision.training import run
 from smallvision.training.evaluate_on_test import look
 from smallvision.training.run import Place

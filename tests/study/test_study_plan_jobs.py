@@ -87,7 +87,7 @@ def write(folder, name, **state):
 
 def test_what_is_in_the_place_of_a_run_and_is_none_is_refused(tmp_path):
     job = Job("a", load("digits"), 0)
-    place = tmp_path / f"digits-{job.key[0]}-s0"
+    place = tmp_path / f"digits-{job.experiment.hash()}-s0"
     place.mkdir()
     (place / "thesis.tex").write_text("words")
     with pytest.raises(BadInput, match="no run directory"):
@@ -97,7 +97,7 @@ def test_what_is_in_the_place_of_a_run_and_is_none_is_refused(tmp_path):
 
 def test_a_run_that_only_says_it_is_finished_is_not_believed(tmp_path):
     job = Job("a", load("digits"), 0)
-    write(tmp_path, "elsewhere", experiment=job.key[0], seed=0, status="finished")
+    write(tmp_path, "elsewhere", experiment=job.experiment.hash(), seed=0, status="finished")
     write(tmp_path, "broken", experiment=[], seed="x", status="finished")
     (tmp_path / "torn").mkdir()
     (tmp_path / "torn" / "state.json").write_text('{"experi')

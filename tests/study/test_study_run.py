@@ -152,7 +152,9 @@ def test_a_worker_that_dies_is_replaced_and_its_run_goes_on(lent, tiny, finish, 
     for event in run(study, Place(tmp_path / "runs", device="cpu", workers=1)):
         events.append(event)
         if isinstance(event, Moved) and event.state == "running" and event.epoch >= 3 and killed < 1:
-            state = json.loads(next((tmp_path / "runs").glob(f"*{event.job.key[0]}*/state.json")).read_text())
+            state = json.loads(
+                next((tmp_path / "runs").glob(f"*{event.job.experiment.hash()}*/state.json")).read_text()
+            )
             os.kill(state["pid"], signal.SIGKILL)
             killed += 1
     assert killed == 1

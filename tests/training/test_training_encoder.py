@@ -24,9 +24,9 @@ from smallvision.tasks.classification.learn import ClassificationLearner
 from smallvision.training import prepare
 from smallvision.training import run as lab
 from smallvision.training.engine import train
-from smallvision.training.fingerprint import with_digests
 from smallvision.training.run import Place
 from smallvision.training.state import begin
+from smallvision.training.user_objects import with_digests
 
 GIVER = """
 name = "giver"

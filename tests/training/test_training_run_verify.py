@@ -18,8 +18,8 @@ from smallvision.runs import probes
 from smallvision.runs.read import read_run
 from smallvision.training import run as lab
 from smallvision.training.evaluate_on_test import look
-from smallvision.training.fingerprint import with_digests
 from smallvision.training.run import EpochRecord, Place
+from smallvision.training.user_objects import with_digests
 
 SHORT = ["recipe.epochs=2", "data.limit=600"]
 UNSEEN = ["data.unseen_classes=[7, 8, 9]", "recipe.classes_per_batch=7"]

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
     from rich.console import Console
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from smallvision.inference.pairs import Images
-    from smallvision.training.fingerprint import Arrays
+    from smallvision.training.user_objects import Arrays, Network
 
 
 class Run:
@@ -28,14 +28,14 @@ class Run:
     Parameters
     ----------
     path : the run directory.
-    module : the person's own network, if the run was made with one passed in from Python.
+    module : the person's own network, its class, or the function that makes it, if the run was made with one passed in from Python.
 
     Raises
     ------
     BadInput : `path` holds no run, or a damaged one.
     """
 
-    def __init__(self, path: Path | str, module: "nn.Module | None" = None) -> None:
+    def __init__(self, path: Path | str, module: "Network | None" = None) -> None:
         self.record: RunRecord = read_run(Path(path))
         self._module = module
 
@@ -219,7 +219,7 @@ class Run:
         from smallvision.console import probe, run
         from smallvision.data import load
         from smallvision.probing import run as probing
-        from smallvision.training.fingerprint import arrays_by_name
+        from smallvision.training.user_objects import arrays_by_name
 
         asked = {"train": train, "test": test, "kinds": kinds, "maps": maps, "seed": seed}
         spec = typed(ProbeSpec, asked, "probe")

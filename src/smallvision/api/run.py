@@ -1,7 +1,7 @@
 """The notebook's face: the same words as the command line. Imports happen when a call needs them."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,13 @@ from smallvision.runs.read import list_runs, read_run
 from smallvision.study.plan import jobs
 from smallvision.study.plan.jobs import Job
 from smallvision.study.read import StudyRecord, read_study
-from smallvision.training.fingerprint import Arrays, arrays_by_name, with_digests
+from smallvision.training.user_objects import Arrays, arrays_by_name, with_digests
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from torch import Tensor, nn
 
     from smallvision.data.load import Splits
+    from smallvision.training.user_objects import Loss, Network
 
 __all__ = [
     "Run",
@@ -79,8 +79,8 @@ def run(
     root: Path | str | None = None,
     trust_code: bool = False,
     data: Arrays | None = None,
-    model: "nn.Module | None" = None,
-    loss: "Callable[[Tensor, Tensor], Tensor] | None" = None,
+    model: "Network | None" = None,
+    loss: "Loss | None" = None,
     workers: int | None = None,
     console: "Console | None" = None,
 ) -> Run | StudyRecord:
@@ -100,8 +100,12 @@ def run(
     root : where the data sets are; by default $SMALLVISION_DATA or the user's cache.
     trust_code : allow `kind = "file.py:Net"` to execute that file.
     data : arrays in place of the source: (x_train, y_train, x_test, y_test), or a dict with the names an .npz has.
-    model : a network in place of the spec's; (B, C, H, W) pixels in [0, 1] are standardised before it sees them.
+    model : a network in place of the spec's: an nn.Module class, or a function without arguments that returns an nn.Module, called
+        under the run's seed, so that the same call gives the same bits. An nn.Module itself is taken with its weights, which the seed
+        does not decide; the run says so. (B, C, H, W) pixels in [0, 1] are standardised before it sees them.
     loss : (logits (B, K), labels (B,)) -> scalar, in place of the cross-entropy.
+        The code, settings and weights of `model` and `loss` decide which run is shown as finished. Where a part cannot be told (a
+        compiled function, an open file), the call always runs anew, and the run says so.
     workers : processes of a study at a time; by default as many as were measured to be fastest.
     console : where progress is printed; by default the terminal or notebook.
 
@@ -205,8 +209,19 @@ def open_study(path: Path | str) -> StudyRecord:
     return read_study(path)
 
 
-def open_run(path: Path | str, model: "nn.Module | None" = None) -> Run:
-    """A run that is there already. Raises BadInput."""
+def open_run(path: Path | str, model: "Network | None" = None) -> Run:
+    """A run that is there already.
+
+    Parameters
+    ----------
+    path : the run directory.
+    model : the network, its class, or the function that makes it, if the run was made with one passed in from Python. It gets the run's
+        weights when it is asked for answers, and is refused then if they are not those that the run recorded.
+
+    Raises
+    ------
+    BadInput : `path` holds no run, or a damaged one.
+    """
     return Run(path, model)
 
 

@@ -37,7 +37,7 @@ def assign(
     students = room.read_roster(roster, asked.inputs)
     room.refuse_taken(out)
     tasks = room.assign(asked, students)
-    different = {task.experiment.hash() for task in tasks}
+    different = {task.experiment.identity for task in tasks}
     console = run.Console()
     with console.status(f"building {len(different)} networks"):
         _refuse_unfit(tasks, asked.where)
@@ -72,9 +72,9 @@ def _refuse_unfit(tasks: "Sequence[Task]", where: str) -> None:
     for task in tasks:
         data = task.experiment.data
         known = base.SOURCES.get(data.source)
-        if known is None or hasattr(task.experiment.model, "options") or task.experiment.hash() in done:
+        if known is None or hasattr(task.experiment.model, "options") or task.experiment.identity in done:
             continue
-        done.add(task.experiment.hash())
+        done.add(task.experiment.identity)
         try:
             split.class_indices(known.classes, data.classes or (), data.source)
             run.layers(task.experiment)

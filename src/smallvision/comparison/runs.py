@@ -64,7 +64,7 @@ def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> Compar
     _check(records)
     groups: dict[str, list[RunRecord]] = {}
     for record in records:
-        groups.setdefault(record.experiment.hash(), []).append(record)
+        groups.setdefault(record.experiment.identity, []).append(record)
     if len(groups) < 2:
         raise BadInput(
             f"compare: got runs of one experiment alone ({records[0].experiment.name}); give runs of at least two"
@@ -98,7 +98,7 @@ def _check(records: Sequence[RunRecord]) -> None:
                 f"{record.path}: its task is {record.experiment.task.kind}, that of {records[0].path} "
                 f"{records[0].experiment.task.kind}; compare runs of one task"
             )
-        key = record.experiment.hash(), int(record.state["seed"])
+        key = record.experiment.identity, int(record.state["seed"])
         if key in seen:
             raise BadInput(
                 f"{record.path}: is the same experiment with the same seed as {seen[key]}, and would count twice; give it once"

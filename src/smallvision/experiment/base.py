@@ -1,5 +1,6 @@
 """The ground that every spec stands on: frozen, typed, and helpful about a key it does not know."""
 
+import json
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
@@ -47,6 +48,11 @@ def refuse_unwritable(values: dict[Any, Any]) -> None:
             waiting += [(f"{at}.{key}".lstrip("."), inner) for key, inner in value.items()]
         elif isinstance(value, list | tuple):
             waiting += [(f"{at}.{place}", inner) for place, inner in enumerate(value)]
+
+
+def canonical_text(canonical: dict[str, Any]) -> str:
+    """A canonical form as JSON with sorted keys: equal texts are equal experiments, studies or probes."""
+    return json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def _share(value: Any) -> int | float:

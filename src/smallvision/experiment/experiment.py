@@ -1,14 +1,13 @@
 """An experiment: data, model, task, recipe and protocol, frozen; its canonical form and its hash."""
 
 import hashlib
-import json
 import re
 from typing import Any
 
 from pydantic import field_validator, model_validator
 
 from smallvision.experiment import reconstruction, verification
-from smallvision.experiment.base import NonNegative, Spec, Text
+from smallvision.experiment.base import NonNegative, Spec, Text, canonical_text
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.model.union import ModelSpec
 from smallvision.experiment.recipe import ProtocolSpec, RecipeSpec
@@ -53,7 +52,11 @@ class Experiment(Spec):
         """Only what differs from the defaults, without name, about and minutes, so that a key added later changes no hash."""
         return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "about", "minutes"})
 
+    @property
+    def identity(self) -> str:
+        """The whole canonical form as text: two experiments are one where it is equal. The hash is for names."""
+        return canonical_text(self.canonical())
+
     def hash(self) -> str:
         """The first 8 hexadecimal digits of the sha256 of the canonical form as JSON with sorted keys."""
-        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        return hashlib.sha256(self.identity.encode()).hexdigest()[:8]

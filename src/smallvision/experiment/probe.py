@@ -1,14 +1,13 @@
 """What a probe of a run's representation is: which classifiers, on how many images, which maps; frozen, with a stable hash. No torch."""
 
 import hashlib
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from smallvision.errors import nearest
-from smallvision.experiment.base import Count, Spec, Whole
+from smallvision.experiment.base import Count, Spec, Whole, canonical_text
 
 KINDS = ("knn", "linear")
 MAPS = ("pca", "tsne", "umap")
@@ -85,7 +84,11 @@ class ProbeSpec(Spec):
         """Only what differs from the defaults, so that a key added later changes no hash."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
+    @property
+    def identity(self) -> str:
+        """The whole canonical form as text: two probes are one where it is equal. The hash is for names."""
+        return canonical_text(self.canonical())
+
     def hash(self) -> str:
         """The first 8 hexadecimal digits of the sha256 of the canonical form as JSON with sorted keys."""
-        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        return hashlib.sha256(self.identity.encode()).hexdigest()[:8]

@@ -1,13 +1,12 @@
 """What a study is: a base experiment, what varies, seeds, and the question; frozen, with a stable hash. No torch."""
 
 import hashlib
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, Strict, ValidationError, field_validator, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
-from smallvision.experiment.base import Bool, Count, Float, Fraction, NonNegative, Spec, Text
+from smallvision.experiment.base import Bool, Count, Float, Fraction, NonNegative, Spec, Text, canonical_text
 from smallvision.experiment.experiment import Experiment
 from smallvision.experiment.overrides import SECTIONS, Settings, flat
 from smallvision.experiment.probe import ProbeSpec
@@ -246,7 +245,11 @@ class Study(Spec):
         words = {"name", "about", "question", "minutes", "base"}
         return {**self.model_dump(mode="json", exclude_defaults=True, exclude=words), "base": self.base.canonical()}
 
+    @property
+    def identity(self) -> str:
+        """The whole canonical form as text: two studies are one where it is equal. The hash is for names."""
+        return canonical_text(self.canonical())
+
     def hash(self) -> str:
         """The first 8 hexadecimal digits of the sha256 of the canonical form as JSON with sorted keys."""
-        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        return hashlib.sha256(self.identity.encode()).hexdigest()[:8]

@@ -1,8 +1,7 @@
 """A finished run's model, loaded again and asked about new images."""
 
-import copy
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +17,12 @@ from smallvision.data import readers
 from smallvision.errors import BadInput
 from smallvision.experiment.model.union import CustomSpec
 from smallvision.experiment.task import ReconstructSpec, TaskSpec
+from smallvision.nn import made
 from smallvision.runs.read import RunRecord
 from smallvision.tasks.reconstruction.learn import ReconstructionLearner
 
 BATCH = 256
+ALIKE = 0.02  # probabilities by the same network on another device differ by less
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,21 @@ class Loaded:
     any_size: bool = False
 
 
-def load(record: RunRecord, module: nn.Module | None = None, trust_code: bool = False) -> Loaded:
+def load(
+    record: RunRecord, module: nn.Module | Callable[[], nn.Module] | None = None, trust_code: bool = False
+) -> Loaded:
     """The selected weights of a finished run, in its network.
 
     Parameters
     ----------
     record : of a finished run.
-    module : the person's own network again, if it was passed in from Python.
+    module : the person's own network again, if it was passed in from Python; or the class or function that makes it.
     trust_code : whether the file of `kind = "file.py:Net"` may be executed.
 
     Raises
     ------
-    BadInput : the run is unfinished, its weights are missing, damaged or swapped, or do not fit its network.
+    BadInput : the run is unfinished, its weights are missing, damaged or swapped, or do not fit its network; the network that was
+        passed in, with these weights, does not give the probabilities that the run recorded.
     """
     if record.result is None or record.layers is None:
         raise BadInput(f"{record.path}: the run is not finished, so it has no model; go on with it by --resume")
@@ -67,7 +71,7 @@ def load(record: RunRecord, module: nn.Module | None = None, trust_code: bool = 
     if isinstance(spec, CustomSpec) and spec.kind == "custom":
         if module is None:
             raise BadInput(f"{record.path}: its network was passed in from Python; pass it again as model=")
-        own = copy.deepcopy(module).cpu()  # its owner keeps it as it is
+        own = made.network(module, int(record.state["seed"]))  # a copy: its owner keeps it as it is
         model: nn.Module = networks.adopt(own, shape, len(classes), result["mean"], result["std"])
     else:
         model = networks.build(
@@ -78,7 +82,31 @@ def load(record: RunRecord, module: nn.Module | None = None, trust_code: bool = 
     except (RuntimeError, safetensors.SafetensorError) as error:
         first = str(error).splitlines()[0]
         raise BadInput(f"{path}: does not fit the network in experiment.toml: {first}") from None
-    return Loaded(model.eval(), classes, shape, result.get("sizes", 1) > 1)
+    loaded = Loaded(model.eval(), classes, shape, result.get("sizes", 1) > 1)
+    if module is not None and isinstance(spec, CustomSpec) and spec.kind == "custom":
+        _refuse_other_network(record, loaded)
+    return loaded
+
+
+def _refuse_other_network(record: RunRecord, loaded: Loaded) -> None:
+    """Raise BadInput where a network that was passed in again does not answer as the run did: its code or settings are others.
+
+    The run's first images and its probabilities for them are compared; a network whose answers vary from call to call is believed.
+    """
+    evidence = record.evidence or {}
+    if loaded.any_size or not {"first_pixels", "probabilities"} <= set(evidence):
+        return
+    first = torch.as_tensor(evidence["first_pixels"])
+    expected = np.asarray(evidence["probabilities"])[: len(first)]
+    found, again = predict(loaded, first), predict(loaded, first)
+    if found.shape != expected.shape or not np.array_equal(found, again, equal_nan=True):
+        return
+    worst = float(np.abs(found - expected).max(initial=0.0))
+    if not worst <= ALIKE:
+        raise BadInput(
+            f"{record.path}: the network that was passed in is not the one of this run: its probabilities for the run's first "
+            f"images differ from those recorded by up to {worst:.2g}; pass the network as it was when it was trained"
+        )
 
 
 @torch.inference_mode()

@@ -4,9 +4,7 @@ Its source is executed only when the person says so, and its digest is recorded,
 """
 
 import hashlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.model.union import CustomSpec
+from smallvision.nn import neighbours
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.layers import Standardize
 from smallvision.nn.shapes import Shape
@@ -137,14 +136,20 @@ def _softmaxed(output: Tensor) -> list[str]:
 
 
 def source_digest(path: str | Path) -> str:
-    """The sha256 of a source file's bytes, in hexadecimal.
+    """The sha256 of a source file and of the files that it imports beside it, in hexadecimal; nothing is executed.
+
+    Of a file that imports none of its neighbours it is the sha256 of its bytes.
 
     Raises
     ------
     BadInput : when the file cannot be read.
     """
+    return neighbours.digest(_sources(path))
+
+
+def _sources(path: str | Path) -> dict[str, bytes]:
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return neighbours.sources(Path(path))
     except OSError as error:
         raise BadInput(
             f"model.kind: cannot read {path}: {error.strerror}; the path is taken from the current folder"
@@ -152,7 +157,9 @@ def source_digest(path: str | Path) -> str:
 
 
 def load_class(spec: CustomSpec) -> type[nn.Module]:
-    """The class that `kind = "file.py:Net"` names. This executes the file: ask for trust before.
+    """The class that `kind = "file.py:Net"` names. This executes the file and what it imports: ask for trust before.
+
+    Modules and packages beside the file are its own: another folder's of the same name are never taken for them.
 
     Raises
     ------
@@ -160,27 +167,21 @@ def load_class(spec: CustomSpec) -> type[nn.Module]:
         has no such class.
     """
     file, _, name = spec.kind.rpartition(":")
-    digest = source_digest(file)
-    if spec.digest not in (None, digest):
+    files = _sources(file)
+    digest, alone = neighbours.digest(files), hashlib.sha256(next(iter(files.values()))).hexdigest()
+    if spec.digest not in (None, digest, alone):  # of older runs the file's alone was recorded
+        others = f", or one of the files that it imports ({', '.join(list(files)[1:])})," if len(files) > 1 else ""
         raise BadInput(
-            f"model.digest: {file} has changed since the experiment was written (sha256 {digest[:12]}…, "
+            f"model.digest: {file}{others} has changed since the experiment was written (sha256 {digest[:12]}…, "
             f"expected {str(spec.digest)[:12]}…); bring the old file back, or leave model.digest out"
         )
     path = Path(file).resolve()
-    module_name = f"smallvision_custom_{digest[:16]}"
-    source = importlib.util.spec_from_file_location(module_name, path)
-    assert source is not None
-    assert source.loader is not None
-    module = importlib.util.module_from_spec(source)
-    sys.modules[module_name] = module  # dataclasses and the like look their module up there
-    sys.path.insert(0, str(path.parent))  # so that it finds its neighbours, as when it is run itself
+    place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    space = neighbours.Space(path, files, f"smallvision_custom_{digest[:16]}_{place}")
     try:
-        source.loader.exec_module(module)
+        module = space.main()
     except Exception as error:
-        del sys.modules[module_name]
-        raise BadInput(f"model.kind: {file} fails while it is imported: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(path.parent))
+        raise BadInput(f"model.kind: {file} fails while it is imported: {space.told(error)}") from error
     known = [n for n, value in vars(module).items() if inspect.isclass(value) and issubclass(value, nn.Module)]
     if name not in known:
         raise BadInput(
@@ -211,7 +212,8 @@ def load(
     try:
         net = chosen(**spec.options)
     except Exception as error:
+        first = next(iter(str(error).strip().splitlines()), "")
         raise BadInput(
-            f"model.options: {spec.kind} cannot be made with {spec.options}: {type(error).__name__}: {error}"
+            f"model.options: {spec.kind} cannot be made with {spec.options}: {type(error).__name__}: {first}"
         ) from error
     return adopt(net, shape, classes, mean, std, spec.kind)

@@ -64,7 +64,7 @@ def probe(
     record: RunRecord,
     spec: ProbeSpec,
     root: Path | None = None,
-    module: nn.Module | None = None,
+    module: nn.Module | Callable[[], nn.Module] | None = None,
     trust_code: bool = False,
     command: Sequence[str] = (),
     splits: Splits | None = None,
@@ -146,7 +146,7 @@ def _source(name: str, given: sources.Given, found: Found) -> Iterator[Event]:
         if given.splits.train.pixels not in _KEPT:
             _KEPT[given.splits.train.pixels] = kept
         kept = _KEPT[given.splits.train.pixels]
-    key = (name, given.size * (name == "pca"), found.spec.hash(), drawn.split)
+    key = (name, given.size * (name == "pca"), found.spec.identity, drawn.split)
     if key not in kept:
         kept[key] = yield from _answered(name, given, found)
     one = kept[key]

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from smallvision.errors import BadInput
-from smallvision.experiment import Experiment, to_toml
+from smallvision.experiment import Experiment, ProbeSpec, Study, build, to_toml
 from smallvision.experiment.text import expanded
+
+WORDS = ("name", "about", "minutes", "question")  # for people; they decide nothing
 
 
 def folder() -> Path:
@@ -48,27 +50,46 @@ def standing(path: Path, experiment: Experiment, seed: int) -> Literal["nothing"
         raise BadInput(
             f"{path}: there is something here that is no run directory; nothing is overwritten, choose another --out"
         ) from None
-    if found != (experiment.hash(), seed):
+    there = _experiment(path)
+    if found != (experiment.hash(), seed) or not same(there, experiment):
         other = "; ".join(
-            _differences(path, experiment)[:3] + ([f"seed: {found[1]} there, {seed} asked"] if found[1] != seed else [])
+            differences(there, experiment)[:3] + ([f"seed: {found[1]} there, {seed} asked"] if found[1] != seed else [])
         )
         raise BadInput(f"{path}: holds another run ({other or found[0]}); nothing is overwritten, choose another --out")
     return "finished" if status == "finished" else "unfinished"
 
 
-def _differences(path: Path, experiment: Experiment) -> list[str]:
-    """The keys in which the experiment at `path` is another one, as "recipe.epochs: 3 there, 2 asked" each."""
+def _experiment(path: Path) -> Experiment:
+    """The experiment of the run at `path`. Raises BadInput where there is none that can be read."""
+    file = path / "experiment.toml"
     try:
-        there = flat(tomllib.loads((path / "experiment.toml").read_text(encoding="utf-8")))
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return []
-    asked = flat(tomllib.loads(to_toml(experiment)))
+        raise BadInput(
+            f"{path}: holds a run whose experiment.toml cannot be read; nothing is overwritten, choose another --out"
+        ) from None
+    return build(table, str(file))
+
+
+def same(one: Experiment, other: Experiment) -> bool:
+    """Whether two experiments are one, by their whole canonical forms; empty tables, which no file holds, count for nothing."""
+    return one.identity == other.identity or _written(one).identity == _written(other).identity
+
+
+def _written(experiment: Experiment) -> Experiment:
+    """An experiment as it comes back from its file."""
+    return build(tomllib.loads(to_toml(experiment)), experiment.name)
+
+
+def differences(there: Experiment | Study | ProbeSpec, asked: Experiment | Study | ProbeSpec) -> list[str]:
+    """The keys in which what stands somewhere is not what is asked for, as "recipe.epochs: 3 there, 2 asked" each."""
+    one, other = (flat(spec.model_dump(mode="json", exclude_none=True)) for spec in (there, asked))
     keys = [
         key
-        for key in sorted({*there, *asked})
-        if key not in ("name", "about", "minutes") and there.get(key) != asked.get(key)
+        for key in sorted({*one, *other})
+        if key.removeprefix("base.") not in WORDS and one.get(key) != other.get(key)
     ]
-    return [f"{key}: {there.get(key, 'nothing')} there, {asked.get(key, 'nothing')} asked" for key in keys]
+    return [f"{key}: {one.get(key, 'nothing')} there, {other.get(key, 'nothing')} asked" for key in keys]
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 from smallvision.errors import BadInput
 from smallvision.experiment.io import typed
 from smallvision.experiment.probe import ProbeSpec
-from smallvision.runs import probe_arrays
+from smallvision.runs import paths, probe_arrays
 from smallvision.runs.read import LARGEST_TEXT
 from smallvision.storage.files import FORMAT_VERSION, failed, write_bytes, write_json
 from smallvision.storage.schema import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, check, damaged
@@ -184,18 +184,23 @@ def find(run_path: Path | str, spec: ProbeSpec) -> ProbeRecord | None:
 
     Raises
     ------
-    BadInput : as `read`; the run's result.json cannot be read.
+    BadInput : as `read`; the run's result.json cannot be read; another probe stands where this one would.
     """
     path = place(Path(run_path), spec)
     if not path.is_dir():
         return None
     found = read(path)
+    if found.spec != spec:
+        other = "; ".join(paths.differences(found.spec, spec)[:3])
+        raise BadInput(
+            f"{path}: holds another probe ({other}); nothing is overwritten, remove it to probe the run anew"
+        )
     file = Path(run_path) / "result.json"
     try:
         weights = json.loads(file.read_bytes())["model_sha256"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise damaged(file, "has no model_sha256") from None
-    return found if found.result["model_sha256"] == weights and found.spec == spec else None
+    return found if found.result["model_sha256"] == weights else None
 
 
 def _read(path: Path) -> ProbeRecord:

@@ -11,6 +11,7 @@ from smallvision.data.datasets import base
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec, Study
 from smallvision.experiment.probe import DEFAULT_TEST, DEFAULT_TRAIN
+from smallvision.runs import paths
 from smallvision.runs.probes import JSON
 from smallvision.runs.read import read_run
 from smallvision.study import directory
@@ -42,7 +43,7 @@ class Start:
     path : the study's directory. before : what stands there already.
     baseline, pairs : as `expand` gives them.
     agenda : the runs known so far. done : those that stand, and where. pending : the others.
-    sizes : of the pending experiments at least, by hash, as workers found them.
+    sizes : of the pending experiments at least, by the first part of their key, as workers found them.
 
     Raises
     ------
@@ -56,12 +57,18 @@ class Start:
         self.study, self.place, self.pool = study, place, pool
         self.path = directory.place(study, place.folder)
         self.before: StudyRecord | None = read_study(self.path) if self.path.exists() else None
+        if self.before is not None and self.before.study.identity != study.identity:
+            other = "; ".join(paths.differences(self.before.study, study)[:3])
+            raise BadInput(
+                f"{self.path}: holds another study ({other}); nothing is overwritten, give this one another name"
+            )
         found = expand.expand(study)
         self.baseline, self.pairs = found.baseline, found.pairs
         self.solved: list[dict[str, Any]] = []
         cases = self._matched(found.cases) if study.match else found.cases
         recorded: Mapping[str, Any] = self.before.plan["search"] if self.before else {"tries": [], "sampler": None}
         self.agenda = Agenda(study, cases, recorded["tries"], recorded["sampler"])
+        jobs.refuse_one_place(self.agenda.jobs, place.folder)
         self.done = self._known()
         self.pending = [job for job in self.agenda.jobs if job.key not in self.done]
         self.sizes = self._checked() if self.pending else {}
@@ -221,9 +228,9 @@ class Start:
         )
         probe = self.study.probe.model_dump(mode="json") if self.study.probe else None
         asked = [
-            benchmark.task("check", job, hash=key, needed=job.needed, probe=probe) for key, job in distinct.items()
+            benchmark.task("check", job, identity=key, needed=job.needed, probe=probe) for key, job in distinct.items()
         ]
-        return {task["hash"]: answer for task, answer in self.pool.ask(asked)}
+        return {task["identity"]: answer for task, answer in self.pool.ask(asked)}
 
     def _fetch(self, experiments: Iterable[Experiment]) -> None:
         """Get public data that is missing, once and with its progress shown, before several workers want it."""

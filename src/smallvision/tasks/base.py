@@ -16,7 +16,6 @@ from smallvision.experiment import Experiment
 from smallvision.experiment.base import Spec
 from smallvision.metrics.metric import Metric
 from smallvision.storage.arrays import ArraySchema
-from smallvision.storage.schema import NUMBER
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from smallvision.data.load import ImageSet, Splits
 
 SPLITS = ("train", "validation", "test")
+PLAIN_SECTION = Path(__file__).with_name("plain_section.html")  # of tasks without a template of their own
 
 Loss = Callable[
     ["Tensor", "Tensor"], "Tensor"
@@ -282,9 +282,7 @@ class Task(ABC):
         prefix : keeps ids apart where several runs are on one page.
         split : the split whose images are shown: "train", "validation" or "test"; "" where there is none yet.
         """
-        from smallvision.tasks import plain_section
-
-        return plain_section.section(self, run, split)
+        return Section(PLAIN_SECTION, {"metric": self.metric, "several_training": False})
 
     def score_table(self, result: Mapping[str, Any]) -> ScoreTable:
         """The scores of a finished run for a console: by default the metric of each split."""
@@ -302,7 +300,3 @@ class Task(ABC):
                 f'loss: the task "{self.kind}" has losses of its own, set by task.loss; '
                 'a loss passed in from Python is for task.kind = "classify"'
             )
-
-
-DIMENSIONS = {"dead": "a whole number >= 0", "duplicates": "a whole number >= 0", "effective_rank": "a number >= 0"}
-LOSS = {"loss": NUMBER}

@@ -1,9 +1,8 @@
 """Before a run: its data, network and task, and one step on a copy, so that what cannot be trained is said with nothing written."""
 
-import copy
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,14 @@ from smallvision.experiment import Experiment
 from smallvision.experiment.model.encoder import OnEncoderSpec
 from smallvision.experiment.recipe import RecipeSpec
 from smallvision.experiment.text import expanded
-from smallvision.nn import resolution, summary
+from smallvision.nn import made, resolution, summary
 from smallvision.nn.pretrained import take_over
 from smallvision.nn.shapes import Shape
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.tasks import task_of
 from smallvision.tasks.base import Learner
 from smallvision.training import engine
+from smallvision.training.fingerprint import UNKNOWN, fingerprint
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ class Passed:
     """What a person passes in from Python in place of a source, a network or a loss."""
 
     splits: Splits | None = None
-    model: nn.Module | None = None
+    model: nn.Module | Callable[[], nn.Module] | None = (
+        None  # or a class or function that makes it, called under the run's seed
+    )
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
@@ -87,7 +89,28 @@ def ready(
     table = summary.table(model, splits.train.largest)
     model = placed(model, where)
     _rehearse(model, learner, splits, experiment, where)
-    return Ready(splits, model, learner, table, notes)
+    return Ready(splits, model, learner, table, (*notes, *_told_of(experiment, passed)))
+
+
+def digests(experiment: Experiment) -> tuple[str | None, str | None]:
+    """The digests of a network and of a loss passed in; None for each that was not."""
+    return getattr(experiment.model, "digest", None), getattr(experiment.task, "loss_digest", None)
+
+
+def _told_of(experiment: Experiment, passed: Passed) -> Iterator[str]:
+    """Notes on what a person passed in: weights that the seed does not decide, and what no fingerprint can tell."""
+    if isinstance(passed.model, nn.Module):
+        yield (
+            "the network was passed in with its weights, so the seed does not decide them; "
+            "pass its class, or a function that makes it, to have them drawn under the run's seed"
+        )
+    for name, thing, digest in zip(("network", "loss"), (passed.model, passed.loss), digests(experiment), strict=True):
+        if thing is not None and str(digest).startswith(UNKNOWN):
+            why = fingerprint(thing).unknown or "it changed while the run was prepared"
+            yield (
+                f"the {name} holds something that no fingerprint can tell ({why}), so this run is never taken for an earlier one: "
+                "the same call runs again, and an interrupted run is not resumed"
+            )
 
 
 def giver(experiment: Experiment, seed: int, encoder: Path | None) -> RunRecord | None:
@@ -216,7 +239,7 @@ def _model(experiment: Experiment, seed: int, trust_code: bool, passed: Passed, 
     train = splits.train
     try:
         if passed.model is not None:
-            module = copy.deepcopy(passed.model).cpu()
+            module = made.network(passed.model, seed)
             return networks.adopt(module, train.largest, len(train.classes), splits.mean, splits.std)
         return networks.build(
             experiment.model, train.largest, len(train.classes), splits.mean, splits.std, seed, trust_code
@@ -237,7 +260,7 @@ def _rehearse(model: nn.Module, learner: Learner, splits: Splits, experiment: Ex
     recipe = experiment.recipe
     vary, generator = transforms.build(experiment.data.augment), torch.Generator(where)
     for rows, count in _rehearsals(splits, recipe):
-        actor = copy.deepcopy(model).train()
+        actor = made.copied(model).train()
         with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
             batch = vary(next(batches.epoch(splits.train, [rows])), generator.manual_seed(0))
             try:

@@ -27,6 +27,7 @@ from smallvision.tasks.base import Learner, Scores
 from smallvision.training import checkpoint, device, engine, prepare, results
 from smallvision.training.engine import EpochRecord as EpochRecord
 from smallvision.training.engine import Progress as Progress
+from smallvision.training.fingerprint import UNKNOWN
 from smallvision.training.prepare import Passed as Passed
 from smallvision.training.signals import Signals
 from smallvision.training.state import TrainState, begin
@@ -217,7 +218,7 @@ def _train(
         yield event
         if signals.caught:
             _save(state, experiment, place, directory)
-            _stop(signals.caught, place)
+            _stop(signals.caught, place, experiment)
 
 
 def _save(state: TrainState, experiment: Experiment, place: Place, directory: RunDirectory) -> None:
@@ -225,7 +226,10 @@ def _save(state: TrainState, experiment: Experiment, place: Place, directory: Ru
     checkpoint.save(state, place.path / CHECKPOINT, belongs)
 
 
-def _stop(signal_number: int, place: Place) -> NoReturn:
+def _stop(signal_number: int, place: Place, experiment: Experiment) -> NoReturn:
+    if any(str(digest).startswith(UNKNOWN) for digest in prepare.digests(experiment)):
+        why = "no fingerprint can tell what was passed in, so it is not resumed; start anew"
+        raise Interrupted(f"stopped in {place.path}; {why}", signal_number)
     again = shlex.join([*place.command, "--resume"]) if place.command else "the same call with resume=True"
     raise Interrupted(f"stopped and saved in {place.path}; go on with: {again}", signal_number)
 
@@ -253,7 +257,7 @@ def _score(
         scores[name] = learner.score(model, split, fitted)
         engine.finite(name, scores[name].values, state, experiment.recipe.learning_rate)
         if signals.caught:
-            _stop(signals.caught, place)
+            _stop(signals.caught, place, experiment)
     tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in model.state_dict().items()}
     weights = safetensors.torch.save(tensors, {"format_version": str(FORMAT_VERSION)})
     selected = {"epoch": state.best.epoch if chosen and state.best else state.epoch, "by": experiment.recipe.select}

@@ -1,6 +1,5 @@
 """TrainState: everything that changes while training, and exactly what a checkpoint holds."""
 
-import copy
 from dataclasses import dataclass, field
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from smallvision.experiment.recipe import RecipeSpec
+from smallvision.nn.made import copied
 from smallvision.training import optimizers
 
 
@@ -76,5 +76,5 @@ class TrainState:
 
 def begin(model: nn.Module, recipe: RecipeSpec) -> TrainState:
     """The state before the first step. The model is already on its device and in its memory format."""
-    average = copy.deepcopy(model).requires_grad_(False) if recipe.average else None
+    average = copied(model).requires_grad_(False) if recipe.average else None
     return TrainState(model, optimizers.build(recipe, model), average)

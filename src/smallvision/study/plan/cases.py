@@ -13,7 +13,7 @@ from smallvision.experiment.model.encoder import OnEncoderSpec
 from smallvision.experiment.model.union import CustomSpec
 from smallvision.experiment.study import LONGEST_NAME, Range
 from smallvision.experiment.text import short
-from smallvision.training.fingerprint import with_digests
+from smallvision.training.user_objects import with_digests
 
 MOST_CASES = 1000
 BRING_VALIDATION = ("folder", "npz")  # sources that may have validation images of their own: known when they are read
@@ -53,7 +53,7 @@ def refuse_alike(name: str, cases: Mapping[str, Experiment]) -> None:
     """Raise BadInput when two cases of the study `name` are the same experiment."""
     first: dict[str, str] = {}
     for case, experiment in cases.items():
-        other = first.setdefault(experiment.hash(), case)
+        other = first.setdefault(experiment.identity, case)
         if other != case:
             raise BadInput(f'{name}: the cases "{other}" and "{case}" are alike, key for key; leave one out')
 

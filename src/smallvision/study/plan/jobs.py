@@ -17,9 +17,9 @@ from smallvision.experiment.model.encoder import OnEncoderSpec, protocol_aside
 from smallvision.experiment.recipe import ProtocolSpec
 from smallvision.runs import paths
 from smallvision.runs.read import read_run
-from smallvision.training.fingerprint import with_digests
+from smallvision.training.user_objects import with_digests
 
-Key = tuple[str, int]  # an experiment's hash and a seed: equal keys are one run
+Key = tuple[str, int]  # an experiment's whole canonical form and a seed: equal keys are one run
 PROTOCOLS: tuple[Literal["never", "once", "watched"], ...] = ("never", "once", "watched")
 
 
@@ -40,15 +40,17 @@ class Job:
     @cached_property
     def key(self) -> Key:
         """Equal experiments with equal seeds are one run."""
-        return self.experiment.hash(), self.seed
+        return self.experiment.identity, self.seed
 
     @cached_property
-    def keys(self) -> tuple[Key, ...]:
-        """Of the runs that will do, the best first: of one that is needed, also those that met the test split at other times."""
+    def will_do(self) -> tuple[Experiment, ...]:
+        """The experiments whose runs will do, the best first: where it is needed, also those that met the test split at other times."""
         if not self.needed:
-            return (self.key,)
-        others = [self.experiment.model_copy(update={"protocol": ProtocolSpec(test=test)}).hash() for test in PROTOCOLS]
-        return tuple(dict.fromkeys([self.key, *((other, self.seed) for other in others)]))
+            return (self.experiment,)
+        return (
+            self.experiment,
+            *(self.experiment.model_copy(update={"protocol": ProtocolSpec(test=test)}) for test in PROTOCOLS),
+        )
 
     @cached_property
     def needs(self) -> tuple["Job", ...]:
@@ -189,7 +191,7 @@ def entry(job: Job, folder: Path, done: Mapping[Key, Path]) -> dict[str, Any]:
     return {
         "case": job.what,
         "seed": job.seed,
-        "hash": job.key[0],
+        "hash": job.experiment.hash(),
         "path": path,
         "needed": job.needed,
         "tried": job.tried,
@@ -221,20 +223,41 @@ def finished(folder: Path, wanted: Iterable[Job]) -> dict[Key, Path]:
         else:
             missing[job.key] = job
     if missing and folder.is_dir():
-        sought = {key for job in missing.values() for key in job.keys}
+        sought: dict[Key, list[Experiment]] = {}  # by the digits of the hash and the seed, which are quick to read
+        for job in missing.values():
+            for other in job.will_do:
+                sought.setdefault((other.hash(), job.seed), []).append(other)
         there: dict[Key, Path] = {}
         for state in sorted(folder.glob("[!.]*/state.json")):
-            key = _finished_key(state)
-            if key in sought and key not in there and _readable(state.parent):
-                there[key] = state.parent
+            found = _finished_hash(state)
+            standing = _finished_experiment(state.parent) if found in sought else None
+            if found is None or standing is None:
+                continue
+            for other in sought[found]:
+                if paths.same(standing, other):
+                    there.setdefault((other.identity, found[1]), state.parent)
         for job in missing.values():
-            will_do = [there[key] for key in job.keys if key in there]
+            will_do = [there[key] for other in job.will_do if (key := (other.identity, job.seed)) in there]
             if will_do:
                 out[job.key] = will_do[0]
     return out
 
 
-def _finished_key(file: Path) -> Key | None:
+def refuse_one_place(wanted: Iterable[Job], folder: Path) -> None:
+    """Raise BadInput where the runs of two different experiments would stand at one place, as the digits in its name are alike."""
+    places: dict[Path, Job] = {}
+    for job in wanted:
+        path = paths.place(job.experiment, job.seed, runs=folder)
+        other = places.setdefault(path, job)
+        if other.key != job.key:
+            differ = "; ".join(paths.differences(other.experiment, job.experiment)[:3])
+            raise BadInput(
+                f"{path}: {other.title} and {job.title} would both stand here, and are different runs ({differ}); "
+                "give one of them another name"
+            )
+
+
+def _finished_hash(file: Path) -> tuple[str, int] | None:
     try:
         state = json.loads(file.read_text(encoding="utf-8"))
         return (str(state["experiment"]), int(state["seed"])) if state["status"] == "finished" else None
@@ -242,11 +265,13 @@ def _finished_key(file: Path) -> Key | None:
         return None  # no run that could be taken over
 
 
-def _readable(path: Path) -> bool:
+def _finished_experiment(path: Path) -> Experiment | None:
+    """The experiment of a finished run; None where the run cannot be read."""
     try:
-        return read_run(path).result is not None
+        record = read_run(path)
     except BadInput:
-        return False
+        return None
+    return record.experiment if record.result is not None else None
 
 
 def splits(cores: int, count: int) -> list[Split]:
@@ -266,6 +291,6 @@ def fastest(timings: Sequence[Timing]) -> Timing:
 
 
 def size(job: Job, sizes: Mapping[str, Mapping[str, Any]]) -> int:
-    """How much a job has to compute: multiply-adds of all its epochs. `sizes`: by the experiment's hash, as workers found them."""
-    found = sizes.get(job.experiment.hash())
+    """How much a job has to compute: multiply-adds of all its epochs. `sizes`: by the first part of the key, as workers found them."""
+    found = sizes.get(job.key[0])
     return job.experiment.recipe.epochs * found["counts"]["train"] * found["multiply_adds"] if found else 0

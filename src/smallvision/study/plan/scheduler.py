@@ -95,7 +95,7 @@ class Agenda:
             tried = self._history[name][number]
             if tried.done:
                 found = {"settings": dict(tried.settings), "validation": dict(tried.scores) if tried.scores else None}
-                out.append({"case": name, "try": number, "seed": job.seed, "hash": job.key[0], **found})
+                out.append({"case": name, "try": number, "seed": job.seed, "hash": job.experiment.hash(), **found})
         return out
 
     def settings(self, name: str) -> dict[str, Any]:

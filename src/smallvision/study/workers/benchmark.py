@@ -76,7 +76,7 @@ def _in_turn(pool: Pool, team: Sequence[Worker], ways: Sequence[Split], count: i
 
 
 def estimates(pool: Pool, wanted: Sequence[Job], split: Split) -> dict[str, float]:
-    """Seconds that a run of each experiment takes with all workers busy, by the experiment's hash; equal work is timed once."""
+    """Seconds that a run of each experiment takes with all workers busy, by the first part of their key; equal work is timed once."""
     alike: dict[str, list[Job]] = {}
     for job in wanted:
         alike.setdefault(_cost(job), []).append(job)
@@ -85,7 +85,7 @@ def estimates(pool: Pool, wanted: Sequence[Job], split: Split) -> dict[str, floa
     asked = [task("estimate", job, threads=split.threads, seconds=SECONDS, cost=cost) for cost, job in firsts.items()]
     out: dict[str, float] = {}
     for request, answer in pool.ask(asked):
-        out.update(dict.fromkeys((job.experiment.hash() for job in alike[request["cost"]]), answer["seconds"]))
+        out.update(dict.fromkeys((job.key[0] for job in alike[request["cost"]]), answer["seconds"]))
     return out
 
 

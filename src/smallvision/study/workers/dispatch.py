@@ -37,7 +37,7 @@ class Work:
     agenda : the runs known so far.
     split : workers at a time, and threads of each.
     done : where the runs stand that are finished already.
-    sizes : of experiments, by hash; the largest runs go first, so that none is left over at the end.
+    sizes : of experiments, by the first part of their jobs' keys; the largest runs go first, so that none is left over at the end.
     signals : whether one came.
     """
 
@@ -105,9 +105,11 @@ class Work:
             failed = [other for other in job.needs if other.key in self.failed]
             if failed:
                 yield from self._not_taken(job, f"needs {failed[0].experiment.name}, which failed")
-            elif paths.standing(path, job.experiment, job.seed) == "finished":
+            elif (standing := _standing(path, job)) == "finished":
                 yield from self._taken(job)
-            elif busy(path):
+            elif standing not in ("nothing", "unfinished"):
+                yield from self._not_taken(job, standing)
+            elif str(path) in self._doing or busy(path):
                 self._aside.append(job)
                 yield Moved(job, "elsewhere")
             else:
@@ -154,7 +156,7 @@ class Work:
                     yield Moved(job, "again", message=answer["message"])
             case "failed":
                 del self._doing[task["path"]]
-                if paths.standing(path, job.experiment, job.seed) == "finished":
+                if _standing(path, job) == "finished":
                     yield from self._taken(job)  # by another process, at the same time
                 elif answer["kind"] == "Interrupted" or (answer["kind"] == "BadInput" and busy(path)):
                     self._aside.append(job)
@@ -219,6 +221,14 @@ class Work:
         words += ["--threads", str(self.split.threads)] if self.split.threads else []
         words += ["--root", str(self.place.root)] if self.place.root else []
         return [*words, "--trust-code"] if self.place.trust_code else words
+
+
+def _standing(path: Path, job: Job) -> str:
+    """What is where a job's run goes: "nothing", "finished", "unfinished"; or in a sentence, what is there and is not its run."""
+    try:
+        return paths.standing(path, job.experiment, job.seed)
+    except BadInput as error:
+        return str(error)
 
 
 def busy(path: Path) -> bool:

@@ -1,0 +1,226 @@
+"""What an experiment has beside its own words: what a person passes in from Python, or whose encoder it takes over.
+
+Its content goes into the experiment's hash, so that two never share a run.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smallvision.errors import BadInput
+from smallvision.experiment import Experiment
+from smallvision.experiment.data import DataSpec
+from smallvision.experiment.io import load_giver, located
+from smallvision.experiment.model.encoder import EncoderSpec, OnEncoderSpec, protocol_aside
+from smallvision.experiment.model.union import CustomSpec
+from smallvision.experiment.task import ClassifySpec
+from smallvision.experiment.text import expanded, short, writable
+from smallvision.runs.read import read_run
+from smallvision.training.fingerprint import fingerprint
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    Network = nn.Module | Callable[[], nn.Module]  # a network, or a class or function that makes one without arguments
+    Loss = Callable[[Tensor, Tensor], Tensor]
+
+Arrays = Mapping[str, Any] | Sequence[Any]
+ACCEPTED = "expected an nn.Module, a class of one, or a function without arguments that makes one"
+
+
+def arrays_by_name(data: Arrays) -> dict[str, Any]:
+    """(x_train, y_train[, x_test, y_test]) or a mapping, as a dict with the names an .npz has. Raises BadInput."""
+    if isinstance(data, Mapping):
+        return dict(data)
+    if len(data) not in (2, 4):
+        raise BadInput(
+            f"data: got {len(data)} arrays; expected (x_train, y_train) or (x_train, y_train, x_test, y_test), or a dict"
+        )
+    return dict(zip(("x_train", "y_train", "x_test", "y_test"), data, strict=False))
+
+
+def with_digests(asked: Experiment, data: Arrays | None, model: "Network | None", loss: "Loss | None") -> Experiment:
+    """The experiment as it is with what was passed in, and with the network and digest of the encoder that it takes over.
+
+    Parameters
+    ----------
+    data : arrays in place of the source.
+    model : a network in place of the spec's, which counts with its weights; or a class or function that makes one, which counts by
+        its code.
+    loss : (logits (B, K), labels (B,)) -> scalar.
+
+    Raises
+    ------
+    BadInput : what was passed in is no network or no loss; a file that cannot be read; an encoder of something that is not there,
+        cannot give one, or needs itself.
+    """
+    return _with_digests(asked, data, model, loss, {})
+
+
+def _with_digests(
+    asked: Experiment,
+    data: Arrays | None,
+    model: "Network | None",
+    loss: "Loss | None",
+    needing: dict[Path, str],
+) -> Experiment:
+    """`needing`: the files, and the names, of the experiments that need this one, the outermost first."""
+    changes: dict[str, Any] = {}
+    if data is not None:
+        keep = asked.data.model_dump(exclude={"source", "path", "digest", "size", "color", "skip_bad"})
+        changes["data"] = DataSpec(source="arrays", digest=_digest_of_arrays(arrays_by_name(data)), **keep)
+    if model is not None:
+        changes["model"] = CustomSpec(kind="custom", digest=_digest_of_model(model))
+    elif isinstance(asked.model, CustomSpec) and ":" in asked.model.kind:
+        from smallvision.nn import user_model
+
+        file = asked.model.kind.rpartition(":")[0]
+        changes["model"] = asked.model.model_copy(update={"digest": user_model.source_digest(Path(file))})
+    elif isinstance(asked.model, OnEncoderSpec):
+        changes["model"] = _with_encoder(asked.model, needing)
+    if loss is not None:
+        _refuse_loss(asked, loss)
+        named = {
+            "loss": f"custom:{getattr(loss, '__name__', type(loss).__name__)}",
+            "loss_digest": _digest_of_loss(loss),
+        }
+        changes["task"] = ClassifySpec(**{**asked.task.model_dump(), **named})
+    return asked.model_copy(update=changes)
+
+
+def _refuse_loss(asked: Experiment, loss: object) -> None:
+    """Raise BadInput for a loss that is no function, and beside a task that has losses of its own."""
+    if not isinstance(asked.task, ClassifySpec):
+        raise BadInput(
+            f'loss: one passed in is for task.kind = "classify", and that of {asked.name} is "{asked.task.kind}", '
+            "which has losses of its own; leave it out, and choose one by task.loss"
+        )
+    if not callable(loss):
+        raise BadInput(
+            f"loss: got {short(loss)}; expected a function of logits (B, K) and labels (B,) that gives a scalar"
+        )
+    try:
+        inspect.signature(loss).bind(None, None)
+    except TypeError as error:
+        raise BadInput(f"loss: is called with logits (B, K) and labels (B,), and does not take them: {error}") from None
+    except ValueError:  # Python does not know what a compiled function takes
+        pass
+
+
+def _with_encoder(model: OnEncoderSpec, needing: dict[Path, str]) -> OnEncoderSpec:
+    """The spec with the network and the digest of the encoder filled in, as they are now.
+
+    Where these are known already (from a run's experiment.toml), what they were taken from need not be there any more.
+    """
+    encoder = model.encoder
+    try:
+        found = _of_run(encoder.run) if encoder.run is not None else _of_experiment(encoder, needing)
+    except FileNotFoundError as error:
+        if encoder.digest is None or encoder.model is None:
+            raise BadInput(str(error)) from None
+        return model
+    if model.weights == "fresh":  # its layers are all that matters then
+        found = {**found, "digest": None}
+    return model.model_copy(update={"encoder": encoder.model_copy(update=found)})
+
+
+def _of_experiment(encoder: EncoderSpec, needing: dict[Path, str]) -> dict[str, Any]:
+    """Network and digest of an experiment. Raises FileNotFoundError where there is no such experiment, BadInput."""
+    name = str(encoder.experiment)
+    where = f"model.encoder.experiment: {writable(name)}"
+    try:
+        file = located(name).resolve()
+    except BadInput as error:
+        raise FileNotFoundError(f"model.encoder.experiment: {error}") from None
+    if file in needing:
+        names = list(needing.values())[list(needing).index(file) :]
+        raise BadInput(f"model.encoder: needs go in a circle: {' needs '.join([*names, name])}; break it")
+    if not file.exists():
+        raise FileNotFoundError(f"{where}: no such file")
+    try:
+        other = load_giver(encoder)
+    except BadInput as error:
+        raise BadInput(f"model.encoder.experiment: {error}") from None
+    other = _with_digests(other, None, None, None, {**needing, file: name})
+    return {"digest": protocol_aside(other), "model": other.model}
+
+
+def _of_run(folder: str) -> dict[str, Any]:
+    """Network and digest of a finished run. Raises FileNotFoundError where there is none, BadInput."""
+    path = expanded(folder)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"model.encoder.run: {path}: no such run; make one with smallvision run, or name an experiment instead"
+        )
+    try:
+        record = read_run(path)
+    except BadInput as error:
+        raise BadInput(f"model.encoder.run: {error}") from None
+    if record.result is None:
+        from smallvision.nn.pretrained import resuming
+
+        raise BadInput(
+            f"model.encoder.run: {path}: is not finished, so it has no encoder to take over; finish it: {resuming(record)}"
+        )
+    other = record.experiment.model
+    if isinstance(other, CustomSpec) and other.kind == "custom":
+        raise BadInput(
+            f"model.encoder.run: {path}: its network was passed in from Python, so its encoder cannot be built again; "
+            'make it a file (model.kind = "file.py:Net")'
+        )
+    return {"digest": record.result["model_sha256"], "model": other}
+
+
+def _digest_of_arrays(arrays: dict[str, Any]) -> str:
+    import numpy as np
+
+    from smallvision.data.datasets.arrays import in_memory
+
+    hashed = hashlib.sha256()
+    unnamed = [name for name in arrays if not isinstance(name, str)]
+    if unnamed:
+        raise BadInput(f"data: got the name {short(unnamed[0])}; expected names as in an .npz, such as x_train")
+    for name in sorted(arrays):
+        if name == "classes" or arrays[name] is None:
+            hashed.update(f"{name} {[str(one) for one in (() if arrays[name] is None else arrays[name])]}".encode())
+            continue
+        try:
+            member = in_memory(name, arrays[name])
+        except (TypeError, RuntimeError) as error:  # of a tensor that no array can hold
+            raise BadInput(
+                f"{name}: cannot be read as an array ({_line(error)}); give a numpy array of uint8"
+            ) from None
+        value = np.ascontiguousarray(
+            np.concatenate([*member.parts(max(1, member.shape[0]))] or [np.empty(member.shape, member.dtype)])
+        )
+        hashed.update(f"{name} {value.dtype} {value.shape}".encode())
+        hashed.update(value.reshape(-1).view(np.uint8).data)
+    return hashed.hexdigest()
+
+
+def _digest_of_model(model: Any) -> str:
+    """Of a network with its weights, or of the class or function that makes it. Raises BadInput for anything else."""
+    import torch
+
+    if isinstance(model, type) and not issubclass(model, torch.nn.Module):
+        raise BadInput(f"model: got the class {model.__name__}, which is no nn.Module; {ACCEPTED}")
+    if not isinstance(model, torch.nn.Module) and not callable(model):
+        raise BadInput(f"model: got {short(model)} ({type(model).__name__}); {ACCEPTED}")
+    return fingerprint(model).digest
+
+
+def _digest_of_loss(loss: Any) -> str:
+    """Of a function or a module that is a loss. Raises BadInput for anything else."""
+    if isinstance(loss, type):
+        raise BadInput(f"loss: got the class {loss.__name__}; pass what it makes, as in loss={loss.__name__}()")
+    if not callable(loss):
+        raise BadInput(
+            f"loss: got {short(loss)} ({type(loss).__name__}); expected a function of (logits, labels), or an nn.Module"
+        )
+    return fingerprint(loss).digest
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
