@@ -136,11 +136,11 @@ def test_out_is_new_or_an_empty_folder():
     (Path("full") / "mine.txt").write_text("mine")
     Path("empty").mkdir()
     for out, message in {
-        "full": "there is something here already",
-        "roster.csv": "there is something here already",
+        "full": "is there already and not empty",
+        "roster.csv": "is there already and not empty",
         "roster.csv/tasks": "is a file, so no folder can be in it",
-        "empty/../full": "there is something here already",
-        "a\0b": "no folder can be here",
+        "empty/../full": "is there already and not empty",
+        "a\0b": "a folder cannot be made here",
         "~nobody-is-called-so/x": "no home folder of that name",
     }.items():
         with pytest.raises(BadInput, match=message):
@@ -154,7 +154,7 @@ def test_out_is_new_or_an_empty_folder():
 def test_the_folder_one_stands_in_is_not_replaced(monkeypatch):
     Path("here").mkdir()
     monkeypatch.chdir("here")
-    with pytest.raises(BadInput, match="is the folder you are in"):
+    with pytest.raises(BadInput, match="is the current folder"):
         command("r2", "../roster.csv", Path("."))
 
 

@@ -71,9 +71,9 @@ BADLY = {
     HEAD + ADA.replace("s1", ".hidden"): "line 2: id: got '.hidden'",
     HEAD + ADA.replace("s1", "é"): "line 2: id: got 'é'",
     HEAD + ADA.replace("s1", "a" * 33): "line 2: id: got ",
-    HEAD + ADA.replace("s1", "nul"): "Windows can have none of that name",
-    HEAD + ADA.replace("s1", "Com1.x"): "Windows can have none of that name",
-    HEAD + ADA.replace("s1", "a."): "Windows can have none of that name",
+    HEAD + ADA.replace("s1", "nul"): "Windows reserves this name",
+    HEAD + ADA.replace("s1", "Com1.x"): "Windows reserves this name",
+    HEAD + ADA.replace("s1", "a."): "Windows reserves this name",
     HEAD
     + ADA.replace(
         "052", "52"
@@ -89,7 +89,7 @@ BADLY = {
     HEAD + ADA.replace("03", "0"): "student s1: mm: got 0; expected 1 to 12",
     HEAD + ADA.replace("Ada", '"Ada'): "line 2: not valid CSV",
     HEAD + ADA.replace("Ada", '"Ada"x'): "line 2: not valid CSV",
-    HEAD + ADA.replace("Ada", "A\x00da"): "line 2: 'A\\x00da' has characters that are none",
+    HEAD + ADA.replace("Ada", "A\x00da"): "line 2: 'A\\x00da' has control characters",
     HEAD + ADA.replace("Ada", "x" * 200_000): "line 2: not valid CSV: field larger than field limit",
     (HEAD + ADA).replace("Ada", "José").encode("latin-1"): 'line 2: not UTF-8 text; save it as "CSV UTF-8"',
     (HEAD + ADA).encode("utf-16"): "line 1: not UTF-8 text",

@@ -51,7 +51,7 @@ def test_each_student_gets_what_the_rules_say(made):
 
 
 IN_FILE = {
-    "a = {}|A = {}": "inputs.A: an input's name is made of small letters",
+    "a = {}|A = {}": "inputs.A: an input's name has small letters",
     "a = {}|name = {}": "inputs.name: ",
     "a = {}|digit_sum = {}": "inputs.digit_sum: ",
     "a = {}|lambda = {}": "inputs.lambda: ",
@@ -60,7 +60,7 @@ IN_FILE = {
     "a = {}|a = { low = true }": "inputs.a: low: got True; expected a whole number",
     "a = {}|a = { low = 5, high = 1 }": "inputs.a: low 5 and high 1",
     "a = {}|a = { digits = 19 }": "inputs.a: digits: got 19; expected 1 to 18",
-    "a = {}\nb = { digits = 2, low = 1, high = 31 }|": "needs an input in [inputs]",
+    "a = {}\nb = { digits = 2, low = 1, high = 31 }|": "needs at least one input in [inputs]",
     "[inputs]|[input]": 'unknown key input; did you mean "inputs"?',
     'name = "mine"|': "name: missing",
     'name = "mine"|name = "my task"': "name: got 'my task'; expected 1 to 31 letters",
@@ -77,7 +77,7 @@ IN_FILE = {
     f"{SET_ODD}|set = {{ model.blocks = [{{ chanels = 3 }}] }}": 'unknown key model.blocks.0.chanels; did you mean "channels"?',
     f'{SET_ODD}|set = {{ "data.classes.0" = 3 }}': "data.classes has nothing inside; set it as a whole",
     f'{SET_ODD}|set = {{ "recipe.epochs.x" = 3 }}': "recipe.epochs has nothing inside",
-    f'{SET_ODD}|set = {{ name = "x" }}': '"name" of an experiment is made for each student',
+    f'{SET_ODD}|set = {{ name = "x" }}': '"name" of an experiment is generated for each student',
     f'{SET_ODD}|set = {{ sheet = "x" }}': "expected sheet.NAME",
     f'{SET_ODD}|set = {{ "sheet." = "x" }}': "expected sheet.NAME",
     f'{SET_ODD}|set = {{ recipe.epochs = 3, "recipe.epochs" = 4 }}': 'rule "odd": recipe.epochs is set twice',
@@ -98,7 +98,7 @@ FOR_A_STUDENT = {
     "a % 2 == 1|a % (b - 7) == 1": 'rule "odd", when: 2 % (07 - 7) == 1: divides by 0 (student x, line 2)',
     f"{SET_ODD}|set = {{ recipe.epochs = 0 }}": "student y (line 3): recipe.epochs: got 0; input should be greater",
     f'{SET_ODD}|set = {{ recipe.epochs = "3" }}': "student y (line 3): recipe.epochs: got '3'",
-    'data.source = "digits"|data.source = "digit"': "student x (line 2): data.source: got 'digit'",
+    'data.source = "digits"|data.source = "digit"': 'student x (line 2): data.source: unknown source "digit"',
     'data.source = "digits"|': "student x (line 2): data: missing",
     f'{SET_ODD}|set = {{ recipe.epochs = 3, "data.augment.1.kind" = "flip" }}\n[[rule]]\nname = "none"\nwhen = "a == 2"\n'
     "set = { data.augment = [] }": "student y (line 3): data.augment.1 is set, and data.augment.0 is not",

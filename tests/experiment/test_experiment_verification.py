@@ -131,7 +131,7 @@ CONTRADICTIONS = {
     ),
     "nothing to learn": (
         {"model.rate": 0.0},
-        'rate 0 freezes the encoder, and beside it there is nothing to learn; set head = "dense"',
+        'rate 0 freezes the encoder, and nothing else in this network can learn; set head = "dense"',
     ),
     "options of our own loss": ({"task.loss_options": {"margin": 1}}, 'loss_options has no effect with loss "triplet"'),
     "options of our own mining": (

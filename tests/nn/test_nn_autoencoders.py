@@ -383,7 +383,10 @@ def test_a_layer_that_enlarges_is_named(values, message):
             {"kind": "mlp-autoencoder", "widths": [5], "depth": 3},
             "widths has 1 numbers, which with the representation makes depth 2,",
         ),
-        ({"kind": "mlp-autoencoder", "variational": True, "representation_activation": "relu"}, "would bend the mean"),
+        (
+            {"kind": "mlp-autoencoder", "variational": True, "representation_activation": "relu"},
+            "would restrict the mean",
+        ),
         ({"kind": "conv-autoencoder", "tied": True}, "tied"),
         ({"kind": "conv-autoencoder", "depth": 101}, "less than or equal to 100"),
     ],

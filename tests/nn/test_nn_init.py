@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from smallvision.experiment.model.union import MlpSpec
+from smallvision.experiment.model.classifiers import MlpSpec
 from smallvision.nn import build
 from smallvision.nn.init import GAINS, initialized
 from smallvision.nn.layers import ACTIVATIONS

@@ -8,7 +8,8 @@ from pydantic import TypeAdapter
 from torch import nn
 from torch.nn import functional as F
 
-from smallvision.experiment.model.union import CnnSpec, ModelSpec
+from smallvision.experiment.model.classifiers import CnnSpec
+from smallvision.experiment.model.union import ModelSpec
 from smallvision.nn import MODELS, build, masks
 from smallvision.nn.layers import ACTIVATIONS, POOLS
 

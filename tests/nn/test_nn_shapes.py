@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from smallvision.errors import BadInput
-from smallvision.experiment.model.union import Block, ModelSpec
+from smallvision.experiment.model.classifiers import Block
+from smallvision.experiment.model.union import ModelSpec
 from smallvision.nn import build
 from smallvision.nn.shapes import block_shapes, groups
 

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from smallvision.experiment.model.union import Block, CnnSpec, MlpSpec
+from smallvision.experiment.model.classifiers import Block, CnnSpec, MlpSpec
 from smallvision.nn import build
 from smallvision.nn.summary import table
 

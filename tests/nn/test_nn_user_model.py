@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from smallvision.errors import BadInput
-from smallvision.experiment.model.union import CustomSpec
+from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.nn import adopt, build
 from smallvision.nn.user_model import source_digest
 

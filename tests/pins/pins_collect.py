@@ -19,7 +19,6 @@ from pydantic import TypeAdapter
 import smallvision as sv
 from smallvision.cli import app
 from smallvision.experiment import Experiment, ProbeSpec, Study, load, load_any
-from smallvision.experiment.model.encoder import protocol_aside
 from smallvision.experiment.model.union import ModelSpec
 from smallvision.nn import MODELS, build
 from smallvision.study.plan.cases import expand
@@ -282,7 +281,7 @@ def hashes(experiment: Experiment) -> dict[str, str]:
     return {
         "hash": experiment.hash(),
         "as run": as_run.hash(),
-        "protocol aside": protocol_aside(as_run),
+        "protocol aside": as_run.training_hash(),
         "sha256": digest(as_run.canonical()),
     }
 

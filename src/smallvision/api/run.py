@@ -9,6 +9,7 @@ from smallvision import experiment as experiments
 from smallvision.api import study
 from smallvision.api.compare import compare, compare_published
 from smallvision.api.data import data_get, data_info, data_sets
+from smallvision.api.experiments import read
 from smallvision.api.finished import Run
 from smallvision.api.study import preview
 from smallvision.errors import BadInput
@@ -65,7 +66,7 @@ def catalog() -> list[dict[str, Any]]:
 
 def show(name: str, *overrides: str) -> Experiment | Study:
     """The experiment or study of a catalog name or TOML file, changed by "key.sub=value" overrides. Raises BadInput."""
-    return experiments.load_any(name, overrides)
+    return read(name, overrides)
 
 
 def run(
@@ -117,7 +118,7 @@ def run(
     ------
     BadInput, RunFailed, Interrupted : see lab.run and study.run.
     """
-    asked = experiments.load_any(what, overrides) if isinstance(what, str) else _changed(what, overrides)
+    asked = read(what, overrides)
     if isinstance(asked, Study):
         options = {
             "seed": seed,
@@ -278,15 +279,6 @@ def cases(study: Study) -> list[dict[str, Any]]:
         {"case": name, "experiment": experiment.hash(), "sets": own.get(name, "")}
         for name, experiment in expand(study).cases.items()
     ]
-
-
-def _changed(asked: Experiment | Study, overrides: Sequence[str]) -> Experiment | Study:
-    if isinstance(asked, Study):
-        return experiments.changed_study(asked, overrides)
-    table = asked.model_dump(mode="json", exclude_none=True)
-    for override in overrides:
-        experiments.io.apply(table, override)
-    return experiments.build(table, asked.name)
 
 
 def _command(words: Sequence[str], options: dict[str, Any]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smallvision import experiment as experiments
+from smallvision.api import experiments
 from smallvision.errors import BadInput
 from smallvision.experiment import Study
 from smallvision.runs import paths
@@ -71,9 +71,7 @@ def preview(
     """
     from smallvision.study import runner as running
 
-    study = (
-        experiments.load_study(what, overrides) if isinstance(what, str) else experiments.changed_study(what, overrides)
-    )
+    study = experiments.read_study(what, overrides)
     return running.preview(
         study, Place(paths.folder(), device, Path(root) if root is not None else None, trust_code, workers)
     )

@@ -1,4 +1,4 @@
-"""Assignments: rules over a student's numbers give each student an experiment and a task sheet. No torch."""
+"""Assignments: rules about a student's numbers give each student an experiment and a task sheet. No torch."""
 
 from smallvision.assign.folder import refuse_taken, write
 from smallvision.assign.roster import Student, read_roster

@@ -1,8 +1,8 @@
-"""Conditions over whole numbers, such as ``last_digit(abc) < 6 and abc % 2 == 0``: read, worked out, and explained.
+"""Conditions over whole numbers, such as ``last_digit(abc) < 6 and abc % 2 == 0``: parsed, evaluated, and explained.
 
-Python's `ast` parses the text, which is all that is asked of Python: nothing is compiled or run. What a tree may hold is
-listed below, everything else is refused when it is read; then the functions here walk the tree. Text, depth and every
-number on the way are bounded, so that no condition takes long. Results are Python's (tests compare them with eval).
+Python's `ast` parses the text, and nothing is compiled or run by Python. The parts that a condition may have are listed
+below, and all others are refused when it is parsed; the functions here then evaluate the tree. Text, depth and every
+intermediate number are bounded, so that no condition takes long. Results equal Python's (tests compare them with eval).
 """
 
 import ast
@@ -19,7 +19,7 @@ from smallvision.experiment.text import short
 
 LONGEST = 500  # characters of a condition
 DEEPEST = 50  # nested operations
-LARGEST = 10**18  # of any number: given, written or computed on the way
+LARGEST = 10**18  # the largest input, literal and intermediate result
 
 ARITHMETIC: dict[type[ast.operator], Callable[[int, int], int]] = {
     ast.Add: operator.add,
@@ -40,12 +40,15 @@ FUNCTIONS: dict[str, Callable[[int], int]] = {
     "digit_sum": lambda number: sum(map(int, str(abs(number)))),
     "last_digit": lambda number: abs(number) % 10,
 }
-DIGITS = "digits"  # of an input as it is written: 3 for 052
+DIGITS = "digits"  # the function that counts the digits of an input as written: 3 for 052
 RESERVED = {*FUNCTIONS, DIGITS, *keyword.kwlist}
 
 CHARACTERS = re.compile(r"[A-Za-z0-9_ +*/%()<>=!,-]*")
 INSTEAD = {"&": '"and"', "|": '"or"', "≤": '"<="', "≥": '">="', "≠": '"!="', "^": "a product", "×": '"*"'}
-ALLOWED = "expected names, whole numbers, + - * // %, comparisons, and, or, not, parentheses, digit_sum(x), last_digit(x), digits(x)"
+ALLOWED = (
+    "expected names, whole numbers, + - * // %, comparisons, and, or, not, parentheses, "
+    "digit_sum(x), last_digit(x), digits(x)"
+)
 MISTAKES = {
     r"(?<![=<>!])=(?!=)": '"=" does not compare; write "=="',
     r"\b0[0-9]": "write numbers without leading zeros",
@@ -53,23 +56,23 @@ MISTAKES = {
 
 
 class _Impossible(Exception):
-    """A value that there is not: a division by 0, or a number that is too large."""
+    """An operation without a value: a division by 0, or a result that is too large."""
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A condition that was found in order. `given`, below, has each name's digits as written ("052")."""
+    """A parsed condition. The argument `given` of its methods has each input's digits as written ("052")."""
 
     text: str
     where: str
     tree: ast.expr = field(repr=False, compare=False)
 
     def holds(self, given: Mapping[str, str]) -> bool:
-        """Whether the condition is true, "and" and "or" stopping early as in Python.
+        """Whether the condition is true; "and" and "or" stop early as in Python.
 
         Raises
         ------
-        BadInput : a division by 0, or a number beyond 10**18 on the way.
+        BadInput : a division by 0, or an intermediate result beyond 10**18.
         """
         try:
             return _truth(self.tree, given)
@@ -78,30 +81,32 @@ class Expression:
 
     def filled(self, given: Mapping[str, str]) -> str:
         """The condition with the numbers in place of their names: ``last_digit(052) < 6 and 052 % 2 == 0``."""
-        return re.sub(r"\b[A-Za-z_]\w*", lambda found: given.get(found[0], found[0]), self.text)
+        return re.sub(r"\b[A-Za-z_]\w*", lambda name: given.get(name[0], name[0]), self.text)
 
     def compared(self, given: Mapping[str, str]) -> str:
-        """The condition with both sides of each comparison worked out: ``2 < 6 and 0 == 0``; "?" where there is no value."""
+        """The condition with each side of a comparison evaluated: ``2 < 6 and 0 == 0``; "?" for no value."""
         comparisons = (node for node in ast.walk(self.tree) if isinstance(node, ast.Compare))
         sides = [side for node in comparisons for side in (node.left, *node.comparators)]
         text = self.text
-        for side in sorted(sides, key=lambda side: side.col_offset, reverse=True):  # from the end, so that places stay
+        for side in sorted(
+            sides, key=lambda side: side.col_offset, reverse=True
+        ):  # from the end, so that earlier offsets stay valid
             text = f"{text[: side.col_offset]}{_shown(side, given)}{text[side.end_col_offset :]}"
         return text
 
 
 def parse(text: str, names: Collection[str], where: str) -> Expression:
-    """Read a condition.
+    """Parse a condition.
 
     Parameters
     ----------
     text : at most 500 characters.
-    names : of the inputs it may use.
-    where : what an error begins with: the file, the rule and the key.
+    names : the inputs it may use.
+    where : the file, the rule and the key, with which an error begins.
 
     Raises
     ------
-    BadInput : anything but the conditions that this module's docstring allows; the place is named by its character.
+    BadInput : the text is not such a condition; the message names the character.
     """
     if len(text) > LONGEST:
         raise BadInput(f"{where}: {len(text):,} characters; expected at most {LONGEST}")
@@ -122,22 +127,22 @@ def parse(text: str, names: Collection[str], where: str) -> Expression:
 
 
 def _tree(text: str) -> ast.expr:
-    with warnings.catch_warnings():  # Python warns of "1and"; it is refused or read as it stands
+    with warnings.catch_warnings():  # Python warns of "1and", which is refused or parsed as it is
         warnings.simplefilter("ignore")
         return ast.parse(text, mode="eval").body
 
 
 def _unreadable(text: str, error: Exception) -> str:
     for pattern, hint in MISTAKES.items():
-        found = re.search(pattern, text)
-        if found:
-            return f"{hint} (character {found.start() + 1} of {short(text)})"
+        match = re.search(pattern, text)
+        if match:
+            return f"{hint} (character {match.start() + 1} of {short(text)})"
     place = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
     return f"{short(text)} cannot be read{place}; expected such as (dd + mm) % 2 == 0 and abc > 9"
 
 
 def _depth(tree: ast.expr) -> int:
-    """Of the tree, counted without recursion."""
+    """The depth of the tree, counted without recursion."""
     deepest, level = 0, list[ast.AST]([tree])
     while level:
         deepest += 1

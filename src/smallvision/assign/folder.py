@@ -1,4 +1,4 @@
-"""The folder that is handed out: an index, and for each student a sheet and an experiment. All of it, or nothing."""
+"""The folder of an assignment: an index, and for each student a sheet and an experiment. It is written whole or not."""
 
 import csv
 import io
@@ -18,21 +18,21 @@ INDEX = "index.csv"
 
 
 def refuse_taken(out: str | Path) -> Path:
-    """The folder that `out` names, links followed. Raises BadInput unless nothing is there, or an empty folder."""
+    """The folder that `out` names, with links resolved. Raises BadInput unless it is missing or empty."""
     try:
         path = expanded(out).resolve()
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise BadInput(f"{out}: there is something here already, and nothing is overwritten; choose another --out")
+            raise BadInput(f"{out}: is there already and not empty, and nothing is overwritten; choose another --out")
         above = next(parent for parent in path.parents if parent.exists())
         if not above.is_dir():
             raise BadInput(f"{out}: {above} is a file, so no folder can be in it; choose another --out")
         if path == Path.cwd():
-            raise BadInput(f"{out}: is the folder you are in; name a new one")
+            raise BadInput(f"{out}: is the current folder; name a new one")
     except BadInput:
         raise
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name with a zero byte
         reason = getattr(error, "strerror", None) or str(error)
-        raise BadInput(f"{out}: no folder can be here: {reason}; choose another --out") from None
+        raise BadInput(f"{out}: a folder cannot be made here: {reason}; choose another --out") from None
     return path
 
 
@@ -41,12 +41,12 @@ def write(out: str | Path, rules: Rules, tasks: Sequence[Task]) -> Path:
 
     Returns
     -------
-    Path : of index.csv.
+    Path : the index.csv.
 
     Raises
     ------
-    BadInput : something is at `out` already.
-    RunFailed : the disk is full or refuses. Nothing is left behind then.
+    BadInput : `out` is there already and not empty.
+    RunFailed : the folder cannot be written, for example since the disk is full. Nothing is left behind.
     """
     path = refuse_taken(out)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -56,18 +56,18 @@ def write(out: str | Path, rules: Rules, tasks: Sequence[Task]) -> Path:
             (part / f"{task.student.id}.toml").write_text(to_toml(task.experiment), encoding="utf-8", newline="\n")
             (part / f"{task.student.id}.md").write_text(sheet(rules, task), encoding="utf-8", newline="\n")
         (part / INDEX).write_text(index(rules, tasks), encoding="utf-8", newline="\n")
-        if path.exists():  # Windows renames onto no folder, not even an empty one
+        if path.exists():  # Windows does not rename onto an existing folder, even an empty one
             path.rmdir()
         part.rename(path)
     except OSError as error:
-        raise RunFailed(f"{out}: cannot be written: {error.strerror or error}; nothing was") from None
+        raise RunFailed(f"{out}: cannot be written: {error.strerror or error}; nothing was kept") from None
     finally:
-        shutil.rmtree(part, ignore_errors=True)  # gone already when all went well
+        shutil.rmtree(part, ignore_errors=True)  # it is renamed already when all went well
     return Path(out) / INDEX
 
 
 def index(rules: Rules, tasks: Sequence[Task]) -> str:
-    """The index as CSV text, a row per student, inputs as written."""
+    """The index as CSV text, with a row for each student and inputs as written in the roster."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["id", "name", *rules.inputs, "experiment", "rules"])

@@ -1,21 +1,23 @@
-"""The keys that rules set: dotted as in an override, checked against the specs, put together to an experiment's table."""
+"""The keys that rules set: dotted as in an override, checked against the specs, assembled to an experiment's table."""
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, get_args, get_origin
 
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Experiment
 from smallvision.experiment.base import Spec
+from smallvision.experiment.task import TaskSpec, added_kinds, added_task
 from smallvision.experiment.text import writable
 
-SHEET = "sheet"  # sheet.anything = text or number: stands in the task sheet, and is in no experiment
-OURS = ("name", "about")  # of the experiment; they are made for each student
-DEEPEST = 20  # parts of a key
+SHEET = "sheet"  # sheet.NAME = text or number stands in the task sheet only, not in the experiment
+GENERATED = ("name", "about")  # keys of the experiment that are generated for each student
+DEEPEST = 20  # the largest number of parts of a key
 
 
 def dotted(table: Mapping[str, Any], where: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """``{"recipe": {"epochs": 2}}`` -> ("recipe.epochs", 2); lists and empty tables stay as they are. Raises BadInput."""
+    """``{"recipe": {"epochs": 2}}`` -> ("recipe.epochs", 2); lists and empty tables are kept. Raises BadInput."""
     for key, value in table.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict) and value and name.count(".") < DEEPEST:
@@ -25,7 +27,12 @@ def dotted(table: Mapping[str, Any], where: str, prefix: str = "") -> Iterator[t
 
 
 def leaves(key: str, value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """The single values of a key, lists of tables opened: ("model.blocks.0.kernel", 5), so that rules may share a list."""
+    """The single values inside a key's value, ("model.blocks.0.kernel", 5), so that rules may set parts of a list.
+
+    Raises
+    ------
+    BadInput : a key of too many parts; `where` begins the message.
+    """
     if key.count(".") >= DEEPEST:
         raise BadInput(f"{where}: {writable(key[:60])}...: a key of more than {DEEPEST} parts")
     tables = isinstance(value, list) and value and all(isinstance(inner, dict) for inner in value)
@@ -45,22 +52,28 @@ def stem(key: str) -> str:
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether two keys are the same, or one is inside the other."""
+    """Whether two keys are equal, or one is inside the other."""
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 class Claims:
-    """Who set which key."""
+    """Records who set which key."""
 
     def __init__(self) -> None:
         self._owners: dict[str, str] = {}
         self._inside: dict[str, str] = {}  # a key that something was set inside of -> one such key
 
     def claim(self, key: str, who: str) -> tuple[str, str] | None:
-        """Note that `who` sets the key; or tell the key that stands in the way (itself, above it, inside it) and whose it is."""
+        """Record that `who` sets the key.
+
+        Returns
+        -------
+        None, or, where the key, one above it or one inside it is set already, that key and who set it. Then nothing is
+        recorded.
+        """
         parts = key.split(".")
         above = [".".join(parts[:n]) for n in range(1, len(parts))]
-        other = next((one for one in (key, *above) if one in self._owners), self._inside.get(key))
+        other = next((name for name in (key, *above) if name in self._owners), self._inside.get(key))
         if other is not None:
             return other, self._owners[other]
         self._owners[key] = who
@@ -69,14 +82,19 @@ class Claims:
 
 
 def refuse_unknown(key: str, where: str) -> None:
-    """Refuse a key that no experiment has, the nearest one named; values are checked when a student's experiment is built."""
+    """Refuse a key that no experiment has. Values are checked later, when a student's experiment is built.
+
+    Raises
+    ------
+    BadInput : names the nearest known key; `where` begins the message.
+    """
     parts = key.split(".")
     if parts[0] == SHEET:
         if len(parts) == 1 or not all(parts):
             raise BadInput(f"{where}: {writable(key)}: expected sheet.NAME, such as sheet.encoder_layers")
         return
-    if key in OURS:
-        raise BadInput(f'{where}: "{key}" of an experiment is made for each student; leave it out')
+    if key in GENERATED:
+        raise BadInput(f'{where}: "{key}" of an experiment is generated for each student; leave it out')
     known: list[Any] = [Experiment]
     for place, part in enumerate(parts):
         specs = [spec for annotation in known for spec in _specs(annotation)]
@@ -84,8 +102,11 @@ def refuse_unknown(key: str, where: str) -> None:
             known = specs  # an item of a list of tables
             continue
         fields = {name for spec in specs for name in spec.model_fields}
+        if part not in fields and TaskSpec in specs:  # perhaps a key of a task that an installed package adds
+            specs += _added_specs()
+            fields |= {name for spec in specs for name in spec.model_fields}
         if part not in fields and any(_holds(annotation, dict) for annotation in known):
-            return  # model.options: whatever a person's own network takes
+            return  # model.options: any arguments of a person's own network
         if part not in fields:
             hint = (
                 nearest(part, fields) if fields else f"{'.'.join(parts[:place])} has nothing inside; set it as a whole"
@@ -95,20 +116,29 @@ def refuse_unknown(key: str, where: str) -> None:
 
 
 def _specs(annotation: Any) -> Iterator[type[Spec]]:
-    """Every Spec in a type such as ``tuple[Block, ...]`` or ``MlpSpec | CnnSpec``."""
+    """All Specs in a type such as ``tuple[Block, ...]`` or ``MlpSpec | CnnSpec``."""
     if isinstance(annotation, type) and issubclass(annotation, Spec):
         yield annotation
     for inner in get_args(annotation):
         yield from _specs(inner)
 
 
+def _added_specs() -> Iterator[type[Spec]]:
+    """The specs of the tasks that installed packages add, without those that fail to load, which `build` refuses."""
+    for kind in added_kinds():
+        with suppress(ValueError):
+            task = added_task(kind)
+            if task is not None:
+                yield task.spec
+
+
 def _holds(annotation: Any, kind: type) -> bool:
-    """Whether a type is, or may be, a list or table of other things: ``tuple[Block, ...]``, ``dict[str, Any] | None``."""
+    """Whether `kind` (tuple, dict) is in a type such as ``tuple[Block, ...]`` or ``dict[str, Any] | None``."""
     return get_origin(annotation) is kind or any(_holds(inner, kind) for inner in get_args(annotation))
 
 
 def table(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Single values by key, none inside another, as nested tables and lists. Raises BadInput for a list with a gap."""
+    """Single values by their full keys as nested tables and lists. Raises BadInput for a list with a gap."""
     whole: dict[str, Any] = {}
     for key, value in values.items():
         *parents, last = key.split(".")
@@ -122,7 +152,7 @@ def table(values: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _with_lists(value: Any, where: str, at: str) -> Any:
     if not isinstance(value, dict):
         return value
-    inner = {key: _with_lists(one, where, f"{at}.{key}") for key, one in value.items()}
+    inner = {key: _with_lists(item, where, f"{at}.{key}") for key, item in value.items()}
     if not inner or not all(key.isdecimal() for key in inner):
         return inner
     missing = next((n for n in range(len(inner)) if str(n) not in inner), None)
@@ -132,12 +162,12 @@ def _with_lists(value: Any, where: str, at: str) -> Any:
 
 
 def shown(value: Any) -> str:
-    """A value as TOML has it, in one line."""
+    """A value as TOML, in one line."""
     match value:
         case bool():
             return "true" if value else "false"
         case str():
-            return json.dumps(value, ensure_ascii=False)  # whose escapes are TOML's, too
+            return json.dumps(value, ensure_ascii=False)  # JSON and TOML have the same escapes
         case dict():
             return "{ " + ", ".join(f"{key} = {shown(inner)}" for key, inner in value.items()) + " }" if value else "{}"
         case list():

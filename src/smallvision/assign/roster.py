@@ -1,4 +1,4 @@
-"""A class as a CSV file: one row for each student, with an id, the inputs that the rules use, and a name if you like."""
+"""A class of students as a CSV file: each row has an id, the inputs that the rules use, and optionally a name."""
 
 import csv
 import io
@@ -11,14 +11,14 @@ from smallvision.errors import BadInput, nearest
 from smallvision.experiment.text import expanded, short, writable
 
 LARGEST_FILE = 10_000_000  # bytes
-# The id names two files, on every system: Windows knows these, with any ending, as devices (Microsoft, Naming Files).
+# The id names two files on any system. On Windows, DEVICES with any extension are no files (Microsoft, Naming Files).
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 
 
 @dataclass(frozen=True)
 class Student:
-    """A row. `given` has each input's digits as written ("052"); `line` is the row's last line in the file."""
+    """A row of the roster. `given` has each input's digits as written ("052"); `line` is the last line of the row."""
 
     id: str
     name: str
@@ -27,17 +27,17 @@ class Student:
 
 
 def read_roster(path: str, inputs: Mapping[str, Input]) -> list[Student]:
-    """The students of a CSV file: UTF-8, with or without a byte order mark, columns parted by commas, semicolons or tabs.
+    """The students of a CSV file in UTF-8, with or without a byte order mark; separated by comma, semicolon or tab.
 
     Parameters
     ----------
-    path : the file. Its first row names the columns: id, each input, and name if there are names; in any order and case.
-    inputs : by name, from the rules.
+    path : the file. Its first row names the columns, in any order and case: id, each input, and optionally name.
+    inputs : the inputs of the rules, by name.
 
     Raises
     ------
-    BadInput : not such a file, columns missing or unknown, no students, a value that is no whole number in its range,
-        an id that cannot name a file, two students with one id. The line is named.
+    BadInput : names the line. The file is not such a CSV file, columns are missing or unknown, there are no students, a
+        value is not a whole number in its range, an id cannot name a file, or two students have the same id.
     """
     where = writable(path)
     rows = _rows(_text(path, where), where)
@@ -55,7 +55,7 @@ def read_roster(path: str, inputs: Mapping[str, Input]) -> list[Student]:
             alike = (
                 ""
                 if other.id == student.id
-                else f" (as {other.id}: some systems keep no small and capital letters apart)"
+                else f" (as {other.id}: some systems do not distinguish small from capital letters)"
             )
             raise BadInput(f"{at}: id {student.id} is on line {other.line} already{alike}; each student needs an id")
         students.append(student)
@@ -68,13 +68,13 @@ def _text(path: str, where: str) -> str:
     file = expanded(path)
     try:
         if file.stat().st_size > LARGEST_FILE:
-            raise BadInput(f"{where}: larger than {LARGEST_FILE:,} bytes; this is no roster")
+            raise BadInput(f"{where}: larger than {LARGEST_FILE:,} bytes; expected a roster")
         return file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise BadInput(f"{where}: no such file") from None
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        cure = 'save it as "CSV UTF-8" (spreadsheets offer that beside CSV)'
+        cure = 'save it as "CSV UTF-8" (spreadsheets offer this in addition to CSV)'
         raise BadInput(f"{where}: line {line}: not UTF-8 text; {cure}") from None
     except OSError as error:
         raise BadInput(f"{where}: {error.strerror or error}") from None
@@ -83,10 +83,10 @@ def _text(path: str, where: str) -> str:
 
 
 def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers and rows, blanks around values taken off, rows without any value left out."""
+    """Line numbers and rows, with blanks around values removed and without empty rows."""
     first = text.lstrip("\r\n").partition("\n")[0]
-    parting = max(",;\t", key=first.count)  # spreadsheets take the semicolon where commas part decimals
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=parting, strict=True)
+    separator = max(",;\t", key=first.count)  # spreadsheets use semicolons where the comma is the decimal mark
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     while True:
         try:
             row = [" ".join(value.split()) for value in next(reader)]
@@ -98,7 +98,7 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
         odd = next((value for value in row if re.search(r"[\x00-\x1f\x7f-\x9f]", value)), None)
         if odd is not None:
             raise BadInput(
-                f"{where}: line {reader.line_num}: {short(odd)} has characters that are none; save it as CSV UTF-8"
+                f"{where}: line {reader.line_num}: {short(odd)} has control characters; save it as CSV UTF-8"
             )
         if any(row):
             yield reader.line_num, row
@@ -118,27 +118,28 @@ def _columns(header: list[str], inputs: Mapping[str, Input], where: str) -> list
             raise BadInput(f"{where}: two columns are named {name}; keep one")
     for name in ("id", *inputs):
         if name not in columns:
-            raise BadInput(f"{where}: column {name} is missing; expected id, {', '.join(inputs)}, and name if you like")
+            raise BadInput(f"{where}: column {name} is missing; expected id, {', '.join(inputs)}, and optionally name")
     return columns
 
 
 def _student(row: Mapping[str, str], line: int, inputs: Mapping[str, Input], at: str) -> Student:
-    found = row["id"]
-    if not ID.fullmatch(found):
+    identifier = row["id"]
+    if not ID.fullmatch(identifier):
         cure = "it names files, so expected 1 to 32 letters, digits, dots, dashes or underscores"
-        raise BadInput(f"{at}: id: got {short(found)}; {cure}")
-    if found.endswith(".") or found.split(".")[0].lower() in DEVICES:
-        raise BadInput(f"{at}: id: got {short(found)}; it names files, and Windows can have none of that name")
-    for name, asked in inputs.items():
-        _refuse_other(row[name], asked, f"{at}: student {found}: {name}")
-    return Student(found, row.get("name", ""), {name: row[name] for name in inputs}, line)
+        raise BadInput(f"{at}: id: got {short(identifier)}; {cure}")
+    if identifier.endswith(".") or identifier.split(".")[0].lower() in DEVICES:
+        raise BadInput(f"{at}: id: got {short(identifier)}; it names files, and Windows reserves this name")
+    for name, spec in inputs.items():
+        _refuse_unfit(row[name], spec, f"{at}: student {identifier}: {name}")
+    return Student(identifier, row.get("name", ""), {name: row[name] for name in inputs}, line)
 
 
-def _refuse_other(text: str, asked: Input, at: str) -> None:
+def _refuse_unfit(text: str, spec: Input, at: str) -> None:
+    """Refuse the text of a value that is not a whole number as the input specifies it."""
     if not re.fullmatch(rf"[0-9]{{1,{MOST_DIGITS}}}", text):
         raise BadInput(f"{at}: got {short(text)}; expected a whole number of at most {MOST_DIGITS} digits")
-    if asked.digits and len(text) != asked.digits:
-        hint = f'; spreadsheets drop leading zeros: is it "{text.zfill(asked.digits)}"?'
-        raise BadInput(f'{at}: got "{text}"; expected {asked.digits} digits{hint if len(text) < asked.digits else ""}')
-    if not asked.low <= int(text) <= asked.high:
-        raise BadInput(f"{at}: got {text}; expected {asked.low} to {asked.high}")
+    if spec.digits and len(text) != spec.digits:
+        hint = f'; spreadsheets drop leading zeros: is it "{text.zfill(spec.digits)}"?'
+        raise BadInput(f'{at}: got "{text}"; expected {spec.digits} digits{hint if len(text) < spec.digits else ""}')
+    if not spec.low <= int(text) <= spec.high:
+        raise BadInput(f"{at}: got {text}; expected {spec.low} to {spec.high}")

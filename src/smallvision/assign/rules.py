@@ -1,4 +1,4 @@
-"""A file of rules: named inputs, what is the same for everybody, and rules that set keys when a condition holds."""
+"""A file of rules: named inputs, settings for everybody, and rules that set keys when a condition holds."""
 
 import re
 from collections import Counter
@@ -19,13 +19,13 @@ INPUT = {"about": str, "low": int, "high": int, "digits": int}
 RULE = {"name": str, "when": str, "say": str, "set": dict}
 WORDS = {str: "text", dict: "a table", list: "a list", int: "a whole number"}
 NAME, NAMES = r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}", "1 to 31 letters, digits, dots, dashes or underscores"
-COLUMNS = ("id", "name")  # of every roster, so no input is called so
+COLUMNS = ("id", "name")  # columns of every roster, so no input may have these names
 MOST_DIGITS = 18
 
 
 @dataclass(frozen=True)
 class Input:
-    """A number that every student has: `low` <= number <= `high`, written with exactly `digits` digits unless that is 0."""
+    """A number that every student has: low <= number <= high, written with exactly `digits` digits unless that is 0."""
 
     name: str
     about: str = ""
@@ -36,7 +36,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Rule:
-    """Sets keys for the students for whom its condition holds. `sets` keeps lists as written; `say` is for the sheet."""
+    """A rule sets keys for the students for whom its condition holds. `sets` keeps lists; `say` stands in the sheet."""
 
     name: str
     when: Expression
@@ -46,7 +46,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """A whole file. `common` is set for everybody; keys in `optional` may stay unset for some. `where` names the file."""
+    """A file of rules. `common` is set for everybody; some may have no key in `optional`; `where` names the file."""
 
     name: str
     about: str
@@ -59,7 +59,7 @@ class Rules:
 
 
 def assignments() -> dict[str, Path]:
-    """Every built-in assignment's name and file, in alphabetical order."""
+    """The built-in assignments, name -> file, in alphabetical order."""
     folder = Path(str(files("smallvision") / "assignments"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -73,8 +73,8 @@ def read_rules(name: str) -> Rules:
 
     Raises
     ------
-    BadInput : no such file or name, no TOML, a key that rules or experiments do not have, a condition that is refused
-        (see expressions.parse), two rules of one name, a rule that sets a key twice.
+    BadInput : there is no such file or name, it is not TOML, it has a key that rules or experiments do not have or a
+        condition that `expressions.parse` refuses, two rules have the same name, or a rule sets a key twice.
     """
     if "/" in name or "\\" in name or name.endswith(".toml"):
         return _rules(read_table(name), writable(name))
@@ -91,14 +91,16 @@ def _rules(table: dict[str, Any], where: str) -> Rules:
     if not re.fullmatch(NAME, table["name"]):
         raise BadInput(f"{where}: name: got {short(table['name'])}; expected {NAMES}")
     if not table["inputs"] or not table["rule"]:
-        raise BadInput(f"{where}: needs an input in [inputs] and a [[rule]] at least")
-    inputs = {name: _input(name, found, f"{where}: inputs.{writable(name)}") for name, found in table["inputs"].items()}
+        raise BadInput(f"{where}: needs at least one input in [inputs] and one [[rule]]")
+    inputs = {name: _input(name, spec, f"{where}: inputs.{writable(name)}") for name, spec in table["inputs"].items()}
     common = _sets(table.get("set", {}), f"{where}: [set]")
-    rules = tuple(_rule(found, number, inputs, where) for number, found in enumerate(table["rule"], 1))
+    rules = tuple(_rule(rule, number, inputs, where) for number, rule in enumerate(table["rule"], 1))
     names = Counter(rule.name for rule in rules)
     for name, count in names.items():
         if count > 1:
-            raise BadInput(f'{where}: {count} rules are named "{name}"; a sheet names them, so give each its own')
+            raise BadInput(
+                f'{where}: {count} rules are named "{name}"; task sheets name rules, so give each a name of its own'
+            )
     optional = table.get("optional", [])
     set_by_rules = {keys.stem(key) for rule in rules for key in rule.sets}
     for key in optional:
@@ -111,7 +113,7 @@ def _rules(table: dict[str, Any], where: str) -> Rules:
 def _input(name: str, table: Any, where: str) -> Input:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) or name in (*COLUMNS, *expressions.RESERVED):
         raise BadInput(
-            f"{where}: an input's name is made of small letters, digits and underscores, and none of the words taken: "
+            f"{where}: an input's name has small letters, digits and underscores, and is none of the reserved words: "
             f"{', '.join((*COLUMNS, *expressions.FUNCTIONS, expressions.DIGITS))}, and, or, not, ..."
         )
     if not isinstance(table, dict):
@@ -119,13 +121,13 @@ def _input(name: str, table: Any, where: str) -> Input:
             f'{where}: got {short(table)}; expected such as {{ about = "day of birth", low = 1, high = 31 }}'
         )
     _typed(table, INPUT, where)
-    found = Input(name, **table)
-    if not 0 <= found.low <= found.high < 10**MOST_DIGITS:
-        asked = f"low {short(found.low)} and high {short(found.high)}"
-        raise BadInput(f"{where}: {asked}; expected 0 <= low <= high < 10**{MOST_DIGITS}")
-    if not 0 <= found.digits <= MOST_DIGITS:
-        raise BadInput(f"{where}: digits: got {short(found.digits)}; expected 1 to {MOST_DIGITS}, or 0 for any number")
-    return found
+    spec = Input(name, **table)
+    if not 0 <= spec.low <= spec.high < 10**MOST_DIGITS:
+        bounds = f"low {short(spec.low)} and high {short(spec.high)}"
+        raise BadInput(f"{where}: {bounds}; expected 0 <= low <= high < 10**{MOST_DIGITS}")
+    if not 0 <= spec.digits <= MOST_DIGITS:
+        raise BadInput(f"{where}: digits: got {short(spec.digits)}; expected 1 to {MOST_DIGITS}, or 0 for any number")
+    return spec
 
 
 def _rule(table: Any, number: int, inputs: Mapping[str, Input], file: str) -> Rule:
@@ -145,7 +147,7 @@ def _rule(table: Any, number: int, inputs: Mapping[str, Input], file: str) -> Ru
 
 
 def _sets(table: dict[str, Any], where: str) -> dict[str, Any]:
-    """Keys and values, lists as written. Raises BadInput for an unknown key and one that is set twice."""
+    """Keys and values, with lists kept. Raises BadInput for an unknown key and for one that is set twice."""
     sets: dict[str, Any] = {}
     claims = keys.Claims()
     for key, value in keys.dotted(table, where):
@@ -160,7 +162,7 @@ def _sets(table: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _typed(table: Mapping[str, Any], kinds: Mapping[str, type], where: str, needed: tuple[str, ...] = ()) -> None:
-    """Refuse unknown keys, missing ones, and values of another kind."""
+    """Refuse unknown keys, missing keys, and values of another type."""
     for key, value in table.items():
         if key not in kinds:
             raise BadInput(f"{where}: unknown key {writable(key)}; {nearest(key, kinds)}")

@@ -1,4 +1,4 @@
-"""A student's task sheet, as Markdown: what is to be done, and which rules made it so, the numbers filled in."""
+"""A student's task sheet as Markdown: the experiment, and the rules that led to it with the student's numbers."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from smallvision.assign.tasks import Task
 
 
 def sheet(rules: Rules, task: Task) -> str:
-    """The whole sheet of one student, ending in a line break."""
+    """The task sheet of one student, as Markdown that ends in a line break."""
     student, others = task.student, [rule for rule in rules.rules if rule not in task.rules]
     given = ", ".join(f"{rules.inputs[name].about or name} {text}" for name, text in student.given.items())
     who = f"{_plain(student.name)} ({student.id})" if student.name else student.id
@@ -73,5 +73,5 @@ def _cell(value: Any) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is."""
+    """The text with Markdown's special characters escaped."""
     return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Rules and students put together: which rules apply to whom, and the experiment that comes out."""
+"""Which rules apply to which student, and the experiment that follows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,16 @@ from typing import Any
 from smallvision.assign import keys
 from smallvision.assign.roster import Student
 from smallvision.assign.rules import Rule, Rules
+from smallvision.data.datasets import check_source
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, build
 
-EVERYBODY = "[set]"  # how messages call what is set for everybody
+EVERYBODY = "[set]"  # the name in messages for what is set for everybody
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a student is to do: the rules that apply, the experiment, and what stands in the sheet alone (name -> value)."""
+    """A student's task: the rules that apply, the experiment, and values for the sheet only (name -> value)."""
 
     student: Student
     rules: tuple[Rule, ...]
@@ -28,8 +29,8 @@ def assign(rules: Rules, students: Sequence[Student]) -> list[Task]:
 
     Raises
     ------
-    BadInput : for some student, who is named, a key is set twice, or never though rules set it for others (and it is not
-        optional); a condition has no value; what is set makes no experiment.
+    BadInput : names the student. A key is set twice, or it is never set although rules set it for others and it is not
+        optional; a condition has no value; the settings are no valid experiment.
     """
     return [_task(rules, student) for student in students]
 
@@ -53,11 +54,16 @@ def _task(rules: Rules, student: Student) -> Task:
     }
     table = keys.table({key: value for key, value in values.items() if not key.startswith(f"{keys.SHEET}.")}, where)
     table |= {"name": f"{rules.name}-{student.id}", "about": f"{rules.about}; for {student.id}"}
-    return Task(student, applied, build(table, where), sheet)
+    experiment = build(table, where)
+    try:
+        check_source(experiment.data)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from None
+    return Task(student, applied, experiment, sheet)
 
 
 def _values(rules: Rules, applied: Sequence[Rule], where: str) -> dict[str, Any]:
-    """Every single value by its key. Raises BadInput for a key that is set twice."""
+    """All single values by their full keys. Raises BadInput for a key that is set twice."""
     values: dict[str, Any] = {}
     claims = keys.Claims()
     for name, sets in ((EVERYBODY, rules.common), *((f'rule "{rule.name}"', rule.sets) for rule in applied)):
@@ -75,8 +81,8 @@ def _refuse_unset(rules: Rules, values: Mapping[str, Any], where: str) -> None:
     done = {keys.stem(key) for key in values}
     for rule in rules.rules:
         for key in map(keys.stem, rule.sets):
-            free = any(key == one or key.startswith(f"{one}.") for one in rules.optional)
-            if not free and key not in done and not any(keys.overlap(key, one) for one in done):
+            optional = any(key == name or key.startswith(f"{name}.") for name in rules.optional)
+            if not optional and key not in done and not any(keys.overlap(key, name) for name in done):
                 raise BadInput(
                     f'{where}: {key} is never set; rule "{rule.name}" sets it for others. '
                     f'Add a rule for the rest, or optional = ["{key}"] if it may stay unset'

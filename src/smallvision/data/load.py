@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from smallvision.data import memory, split
+from smallvision.data.datasets import check_source
 from smallvision.data.datasets.arrays import from_mapping
 from smallvision.data.datasets.folder import read_folder
 from smallvision.data.datasets.npz import read_npz
@@ -139,6 +140,7 @@ def load(spec: DataSpec, root: Path | None = None, device: str | torch.device = 
     ------
     BadInput : a file that is missing or damaged, an unknown class, a class without images, more data than memory.
     """
+    check_source(spec)
     if spec.source not in READ:
         raise BadInput(f'data.source "{spec.source}" has no files to load; pass the arrays themselves in Python')
     return prepare(READ[spec.source](spec, root), spec, device)

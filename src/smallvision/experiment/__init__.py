@@ -1,5 +1,4 @@
-"""What an experiment is: frozen typed specs of data, model, task, recipe; TOML in and out; a stable hash. And what a study and a probe
-are. No torch."""
+"""Specs of experiments, studies and probes: frozen, typed, in TOML, with a stable hash. No torch."""
 
 from smallvision.experiment.experiment import Experiment
 from smallvision.experiment.io import build, catalog, load, to_toml

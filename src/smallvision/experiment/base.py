@@ -1,4 +1,4 @@
-"""The ground that every spec stands on: frozen, typed, and helpful about a key it does not know."""
+"""The base class of all specs, and the types of their values."""
 
 import json
 from typing import Annotated, Any
@@ -9,11 +9,11 @@ from pydantic_core import PydanticCustomError
 from smallvision.errors import nearest
 from smallvision.experiment.text import writable
 
-LARGEST = 2**63 - 1  # of a whole number, as TOML has them
+LARGEST = 2**63 - 1  # the largest whole number in TOML
 
 
 class Spec(BaseModel):
-    """A frozen record of what was asked for. Unknown keys are refused, the nearest known one named."""
+    """A frozen table of settings. Unknown keys are refused with the nearest known key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -30,10 +30,10 @@ class Spec(BaseModel):
 
 
 def refuse_unwritable(values: dict[Any, Any]) -> None:
-    """Refuse, at any depth, what TOML cannot hold: text that is not Unicode, whole numbers of more than 64 bits."""
-    waiting: list[tuple[str, Any]] = [("", values)]
-    while waiting:
-        at, value = waiting.pop()
+    """Refuse, at any depth, values that TOML cannot hold: text that is not Unicode, integers of more than 64 bits."""
+    pending: list[tuple[str, Any]] = [("", values)]
+    while pending:
+        at, value = pending.pop()
         if isinstance(value, str) and value != writable(value):
             raise PydanticCustomError("unwritable", "{at}: has bytes that are not UTF-8 text", {"at": at})
         if isinstance(value, int) and not -LARGEST - 1 <= value <= LARGEST:
@@ -45,9 +45,9 @@ def refuse_unwritable(values: dict[Any, Any]) -> None:
                     raise PydanticCustomError(
                         "unwritable", "{at}: this key has bytes that are not UTF-8 text", {"at": name}
                     )
-            waiting += [(f"{at}.{key}".lstrip("."), inner) for key, inner in value.items()]
+            pending += [(f"{at}.{key}".lstrip("."), inner) for key, inner in value.items()]
         elif isinstance(value, list | tuple):
-            waiting += [(f"{at}.{place}", inner) for place, inner in enumerate(value)]
+            pending += [(f"{at}.{index}", inner) for index, inner in enumerate(value)]
 
 
 def canonical_text(canonical: dict[str, Any]) -> str:
@@ -56,7 +56,7 @@ def canonical_text(canonical: dict[str, Any]) -> str:
 
 
 def _share(value: Any) -> int | float:
-    """An integer counts images, a float is a fraction of them."""
+    """An integer is a number of images, a float is a fraction of all images."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PydanticCustomError("share", "expected a count (an integer) or a fraction (0.0 to 1.0)")
     if value < 0 or (isinstance(value, float) and value >= 1.0):
@@ -65,7 +65,7 @@ def _share(value: Any) -> int | float:
 
 
 def _index_or_name(value: Any) -> int | str:
-    """Neither a bool nor a float is an index, whatever Python says."""
+    """An integer or text. Python takes a bool for an integer, and here it is refused."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise PydanticCustomError("index_or_name", "expected a class's number (an integer) or its name (text)")
     return value

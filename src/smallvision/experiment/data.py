@@ -1,10 +1,13 @@
-"""What is asked of the data: where it comes from, which part of it, how it is varied while training."""
+"""The [data] table: where images come from, which of them are used, and how they are varied while training."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from smallvision.errors import BadInput, nearest
 from smallvision.experiment.base import Bool, Class, Count, Fraction, NonNegative, Positive, Share, Spec, Text, Whole
+from smallvision.experiment.text import writable
 
 
 class Flip(Spec):
@@ -15,7 +18,7 @@ class Flip(Spec):
 
 
 class Crop(Spec):
-    """Pad every side by `padding` pixels, then cut the original size out at a random place (He et al. 2015, 4.2)."""
+    """Pad every side by `padding` pixels, then crop to the original size at a random place (He et al. 2015, 4.2)."""
 
     kind: Literal["crop"]
     padding: Count = 4
@@ -23,7 +26,7 @@ class Crop(Spec):
 
 
 class ResizedCrop(Spec):
-    """A random part of the image, area `scale` and aspect `ratio`, resized back (Szegedy et al. 2014, section 6)."""
+    """Crop a random share `scale` of the area at aspect `ratio`, and resize (Szegedy et al. 2014, section 6)."""
 
     kind: Literal["resized-crop"]
     scale: tuple[Positive, Positive] = (0.08, 1.0)
@@ -54,7 +57,7 @@ class Noise(Spec):
 
 
 class Cutout(Spec):
-    """Blank a square of `size` pixels at a random centre (DeVries & Taylor 2017); parts outside are cut off."""
+    """Blank a square of `size` pixels around a random centre (DeVries & Taylor 2017). It may reach over the border."""
 
     kind: Literal["cutout"]
     size: Count = 8
@@ -65,7 +68,7 @@ Augment = Annotated[Flip | Crop | ResizedCrop | Rotate | Noise | Cutout, Field(d
 
 
 class Expand(Spec):
-    """Build a larger training set once, before training: the images, mirrored, and noise on all of those (R2.1)."""
+    """Enlarge the training set once, before training, by mirrored images and by noisy copies of all of them (R2.1)."""
 
     flip: Bool = True
     noise: Annotated[NonNegative, Field(le=1)] = 0.1
@@ -78,7 +81,7 @@ class Expand(Spec):
 
 
 class Numbers(Spec):
-    """Given numbers for standardisation, one per channel, for pixels in [0, 1]."""
+    """Mean and standard deviation to standardise by, one number per channel each, for pixels in [0, 1]."""
 
     mean: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     std: tuple[Positive, ...]
@@ -91,20 +94,26 @@ class Numbers(Spec):
 
 
 class DataSpec(Spec):
-    """Where images come from and how they are prepared. `augment` and `expand` touch the training split only."""
+    """Where images come from and how they are prepared. `augment` and `expand` change the training split only.
 
-    source: Literal["digits", "mnist", "fashion-mnist", "cifar10", "folder", "npz", "arrays"]
+    `source` is the name of a data set, "folder", "npz" or "arrays". Which names there are is known to the data package,
+    which checks them by `refuse_unknown_source`.
+    """
+
+    source: Text
     path: Text | None = None  # folder: the directory; npz: the file
-    digest: Text | None = None  # arrays: what was passed in, filled in by smallvision
+    digest: Text | None = None  # arrays: the sha256 of what was passed in, filled in by smallvision
     size: tuple[Count, Count] | None = None  # folder: (H, W) to resize to
     color: Literal["auto", "gray", "rgb"] = "auto"  # folder: auto is gray when every image is
-    skip_bad: Bool = False  # folder: leave out files that are no readable image
+    skip_bad: Bool = False  # folder: leave out files that cannot be read as an image
     classes: tuple[Class, ...] | None = None  # a subset, by index or by name, in the order given
-    unseen_classes: tuple[Class, ...] = ()  # of those: kept out of training; a verifier is also scored on them alone
+    unseen_classes: tuple[
+        Class, ...
+    ] = ()  # of `classes`; kept out of training, and a verifier is also scored on them alone
     limit: Share | None = None  # training images kept, seeded, classes in proportion
     limit_per_class: Count | None = None  # training images kept of each class
     validation: Share = 0  # taken from the training images, stratified
-    seed: Whole = 0  # decides subset, split and expansion noise, for every run alike
+    seed: Whole = 0  # decides subset, split and expansion noise, whatever the seed of the run
     normalize: Literal["none", "standardize"] | Numbers = "standardize"
     expand: Expand | None = None
     augment: tuple[Augment, ...] = ()
@@ -128,6 +137,11 @@ class DataSpec(Spec):
             raise ValueError("a limit of 0 keeps no image")
         return limit
 
+    @property
+    def may_bring_validation(self) -> bool:
+        """Whether the source can have a validation split of its own, which is known when it is read."""
+        return self.source in ("folder", "npz", "arrays")
+
     @model_validator(mode="after")
     def _keys_that_belong_together(self) -> "DataSpec":
         if self.source in ("folder", "npz") and not self.path:
@@ -143,3 +157,20 @@ class DataSpec(Spec):
         if self.unseen_classes and len(set(self.unseen_classes)) < max(len(self.unseen_classes), 2):
             raise ValueError("unseen_classes needs at least two different classes, which make pairs of both kinds")
         return self
+
+
+def refuse_unknown_source(source: str, known: Iterable[str]) -> None:
+    """Refuse a word for `data.source` that is not among the known ones.
+
+    Parameters
+    ----------
+    source : the word of the [data] table.
+    known : the words that the data package can load.
+
+    Raises
+    ------
+    BadInput : names the nearest known word, or all of them.
+    """
+    names = tuple(known)
+    if source not in names:
+        raise BadInput(f'data.source: unknown source "{writable(source)}"; {nearest(source, names)}')

@@ -15,19 +15,20 @@ from smallvision.experiment.base import Spec
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.experiment import Experiment
 from smallvision.experiment.model.encoder import EncoderSpec
+from smallvision.experiment.task import SPECS as TASK_SPECS
 from smallvision.experiment.text import expanded, short, writable
 
 Kind = TypeVar("Kind", bound=Spec)
-LARGEST_FILE = 1_000_000  # bytes; an experiment is a page of text
+LARGEST_FILE = 1_000_000  # bytes; far more than any experiment needs
 
 
 def catalog() -> dict[str, Path]:
-    """Every experiment of the catalog: name and file, in alphabetical order. Its studies are in `named.studies()`."""
+    """The experiments of the catalog, name -> file, in alphabetical order; for its studies see `lookup.studies`."""
     return {name: path for name, path in entries().items() if "base" not in parsed(path)}
 
 
 def entries() -> dict[str, Path]:
-    """Every file of the catalog by its name, experiments and studies, in alphabetical order."""
+    """The experiments and studies of the catalog, name -> file, in alphabetical order."""
     folder = Path(str(files("smallvision") / "catalog"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
@@ -38,36 +39,36 @@ def load(name: str, overrides: Iterable[str] = ()) -> Experiment:
     Parameters
     ----------
     name : a catalog name, or a file when it contains "/" or ends in ".toml".
-    overrides : "key.sub=value" each; a value is TOML (``2``, ``0.1``, ``true``, ``[1, 3]``), else taken as text.
+    overrides : "key.sub=value" each; a value is TOML (``2``, ``0.1``, ``true``, ``[1, 3]``), else it is text.
 
     Raises
     ------
-    BadInput : unknown name or key, a file that is missing or no TOML, a value of wrong type or range.
+    BadInput : the name or a key is unknown, the file is missing or not TOML, a value has the wrong type or range.
     """
     return _load(name, map(key_and_value, overrides))
 
 
-def load_giver(encoder: EncoderSpec) -> Experiment:
-    """The experiment whose encoder is taken over, with the settings that `encoder.set` changes. Raises BadInput as `load` does."""
+def load_encoder_experiment(encoder: EncoderSpec) -> Experiment:
+    """The experiment whose encoder is taken over, changed by `encoder.set`. Raises BadInput; see `load`."""
     return _load(str(encoder.experiment), sorted(encoder.set.items()))
 
 
 def _load(name: str, settings: Iterable[tuple[str, Any]]) -> Experiment:
     table = read_table(name)
     if "base" in table:
-        raise BadInput(f"{writable(name)}: is a study (it has a base), and an experiment is wanted here")
+        raise BadInput(f"{writable(name)}: is a study (it has a base), and an experiment is needed here")
     for key, value in settings:
         assign(table, key, value)
     return build(table, name)
 
 
 def read_table(name: str) -> dict[str, Any]:
-    """The raw table behind a catalog name or file. Raises BadInput."""
+    """The raw table of a catalog name or of a file. Raises BadInput."""
     return parsed(located(name))
 
 
 def located(name: str) -> Path:
-    """The file behind a catalog name, or behind the name of a file. Raises BadInput."""
+    """The file of a catalog name, or the file that `name` is. Raises BadInput."""
     if "/" in name or "\\" in name or name.endswith(".toml"):
         return expanded(name)
     known = entries()
@@ -81,7 +82,7 @@ def parsed(path: Path) -> dict[str, Any]:
     """The raw table in a TOML file. Raises BadInput."""
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise BadInput(f"{path}: larger than {LARGEST_FILE:,} bytes; this is no experiment")
+            raise BadInput(f"{path}: larger than {LARGEST_FILE:,} bytes; expected the TOML file of an experiment")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except BadInput:
         raise
@@ -95,14 +96,14 @@ def parsed(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: not valid TOML: {error}") from None
     except RecursionError:
         raise BadInput(f"{path}: nested too deeply to be an experiment") from None
-    except ValueError:  # Python reads no number of more than 4 300 digits, and no name with a zero byte
+    except ValueError:  # Python refuses numbers of more than 4 300 digits, and file names with a zero byte
         raise BadInput(
-            f"{path}: has a number of thousands of digits, or is no name of a file; this is no experiment"
+            f"{path}: has a number of thousands of digits, or is not a possible file name; expected an experiment"
         ) from None
 
 
 def apply(table: dict[str, Any], override: str) -> None:
-    """Set one "key.sub=value" in a raw table, in place; a number in the key indexes a list. Raises BadInput."""
+    """Change a raw table by one "key.sub=value"; a number in the key is an index of a list. Raises BadInput."""
     assign(table, *key_and_value(override))
 
 
@@ -115,7 +116,7 @@ def key_and_value(override: str) -> tuple[str, Any]:
 
 
 def assign(table: dict[str, Any], key: str, value: Any) -> None:
-    """Set the value at one "key.sub" in a raw table, in place; a number in the key indexes a list. Raises BadInput."""
+    """Change the value at "key.sub" of a raw table; a number in the key is an index of a list. Raises BadInput."""
     *parents, last = key.split(".")
     place: Any = table
     for done, part in enumerate(parents):
@@ -148,22 +149,22 @@ def _index(place: list[Any], part: str, where: str) -> int:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):  # no TOML, or a number of more digits than Python reads
+    except (ValueError, RecursionError):  # not TOML, or a number of more digits than Python reads
         return text.strip()
 
 
 def build(table: dict[str, Any], where: str) -> Experiment:
-    """A typed experiment from a raw table. Raises BadInput with the first error, located."""
+    """A typed experiment from a raw table. Raises BadInput that names the key of the first error."""
     return typed(Experiment, table, where)
 
 
 def build_data(table: dict[str, Any], where: str) -> DataSpec:
-    """A typed [data] table alone. Raises BadInput as `build` does."""
+    """A typed [data] table without an experiment. Raises BadInput as `build` does."""
     return typed(DataSpec, table, where)
 
 
 def typed(kind: type[Kind], table: dict[str, Any], where: str) -> Kind:
-    """A typed spec from a raw table. Raises BadInput with the first error, located."""
+    """A typed spec from a raw table. Raises BadInput that names the key of the first error."""
     try:
         return kind.model_validate(table)
     except ValidationError as error:
@@ -171,7 +172,7 @@ def typed(kind: type[Kind], table: dict[str, Any], where: str) -> Kind:
 
 
 def _first(error: ValidationError) -> str:
-    """The first error as one line: the key, what was found, what would work."""
+    """The first error as one line: the key, the value that was found, and what would work."""
     first = error.errors(include_url=False)[0]
     kind, context = first["type"], first.get("ctx", {})
     key = ".".join(str(part) for part in _without_tags(first["loc"]))
@@ -187,20 +188,24 @@ def _first(error: ValidationError) -> str:
     if kind == "missing":
         return f"{key}: missing"
     text = str(first["msg"]).removeprefix("Value error, ")
-    found = first["input"]
-    if kind == "value_error" and not isinstance(found, str | int | float):
+    value = first["input"]
+    if kind == "value_error" and not isinstance(value, str | int | float):
         return f"{key}: {text}" if key else text
-    return f"{key}: got {short(found)}; {text[0].lower()}{text[1:]}"
+    return f"{key}: got {short(value)}; {text[0].lower()}{text[1:]}"
 
 
 def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:
-    """pydantic puts a union's tag into the location (model, cnn, blocks): take the tags out again."""
-    unions = {"model", "task", "schedule"}
+    """An error's location without the tags that pydantic adds for unions: (model, cnn, blocks) -> [model, blocks].
+
+    A task that an installed package adds is not a member of the union, so its locations have no tag.
+    """
+    unions = {"model", "schedule"}
     out: list[int | str] = []
     for position, part in enumerate(location):
         previous = location[position - 1] if position else None
         after_list_item = position >= 2 and isinstance(previous, int) and location[position - 2] == "augment"
-        if (previous in unions and position <= 2) or after_list_item:
+        after_task = previous == "task" and part in TASK_SPECS
+        if ((previous in unions or after_task) and position <= 2) or after_list_item:
             continue
         out.append(part)
     return out
@@ -217,6 +222,6 @@ def _filled(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def toml(table: dict[str, Any]) -> str:
-    """A raw table as TOML, short lists in a line; tables with nothing in them are left out."""
+    """A raw table as TOML, with lists of numbers in one line; empty tables are left out."""
     text = tomli_w.dumps(_filled(table))
-    return re.sub(r"\[\n((?:    [^\[\]{}\n]+,\n)+)\]", lambda found: f"[{' '.join(found[1].split())[:-1]}]", text)
+    return re.sub(r"\[\n((?:    [^\[\]{}\n]+,\n)+)\]", lambda match: f"[{' '.join(match[1].split())[:-1]}]", text)

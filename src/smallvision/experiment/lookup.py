@@ -1,4 +1,4 @@
-"""What a name stands for: an experiment or a study. Studies from TOML files and catalog names, and back to TOML."""
+"""Experiments or studies from catalog names and TOML files, and studies as TOML."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,16 +13,16 @@ from smallvision.experiment.overrides import SECTIONS, flat
 from smallvision.experiment.study import Study
 from smallvision.experiment.text import short, writable
 
-BY_FULL_KEY = ("set", "axes", "search")  # tables of a study whose keys are keys of an experiment
+BY_FULL_KEY = ("set", "axes", "search")  # tables of a study whose keys are full keys of an experiment
 
 
 def studies() -> dict[str, Path]:
-    """Every study of the catalog: name and file, in alphabetical order."""
+    """The studies of the catalog, name -> file, in alphabetical order."""
     return {name: path for name, path in entries().items() if "base" in parsed(path)}
 
 
 def load_any(name: str, overrides: Iterable[str] = ()) -> Experiment | Study:
-    """The experiment or study of a catalog name or a TOML file, changed by overrides; a file with the key `base` is a study.
+    """The experiment or study of a catalog name or a TOML file, changed by overrides. A study has the key `base`.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def load_any(name: str, overrides: Iterable[str] = ()) -> Experiment | Study:
 
     Raises
     ------
-    BadInput : unknown name or key, a file that is missing or no TOML, a value of wrong type or range.
+    BadInput : the name or a key is unknown, the file is missing or not TOML, a value has the wrong type or range.
     """
     file = located(name)
     table = parsed(file)
@@ -43,20 +43,20 @@ def load_any(name: str, overrides: Iterable[str] = ()) -> Experiment | Study:
 
 
 def load_study(name: str, overrides: Iterable[str] = ()) -> Study:
-    """As `load_any`, where an experiment is refused. Raises BadInput."""
-    found = load_any(name, overrides)
-    if not isinstance(found, Study):
-        raise BadInput(f"{writable(name)}: is an experiment (it has no base), and a study is wanted here")
-    return found
+    """The study of a catalog name or a TOML file; see `load_any`. Raises BadInput, for an experiment too."""
+    study = load_any(name, overrides)
+    if not isinstance(study, Study):
+        raise BadInput(f"{writable(name)}: is an experiment (it has no base), and a study is needed here")
+    return study
 
 
 def changed_study(study: Study, overrides: Iterable[str]) -> Study:
-    """A study changed by overrides, as `load_any` changes one that it reads. Raises BadInput."""
+    """A copy of a study, changed by overrides as in `load_any`. Raises BadInput."""
     return _study(study.model_dump(mode="json", exclude_none=True), study.name, Path(), overrides)
 
 
 def study_to_toml(study: Study) -> str:
-    """The whole study as TOML, its base experiment in it with defaults filled in; it reads back to an equal study."""
+    """The study as TOML, with its base experiment and all defaults; `load_any` reads it back to an equal study."""
     table = study.model_dump(mode="json", exclude_none=True)
     return toml({key: value for key, value in table.items() if value not in ({}, [])})
 
@@ -85,7 +85,7 @@ def _study(table: dict[str, Any], name: str, folder: Path, overrides: Iterable[s
 
 
 def _apply(table: dict[str, Any], override: str, where: str) -> None:
-    """Set one "key=value" of a study; below `set`, `axes` and `search` a key is one of an experiment, whole."""
+    """Change one "key=value" of a study; what follows "set.", "axes." or "search." is a full key of an experiment."""
     key, value = key_and_value(override)
     first, _, rest = key.partition(".")
     if first in SECTIONS:

@@ -1,4 +1,4 @@
-"""Settings that change an experiment: values by full key, as a study's cases and an encoder's `set` have them."""
+"""Settings that change an experiment, full key -> value, in a study's cases and in an encoder's `set`."""
 
 from typing import Annotated, Any
 
@@ -11,8 +11,8 @@ SECTIONS = ("data", "model", "task", "recipe", "protocol")
 def flat(values: Any) -> Any:
     """The settings of a case by full key: {"recipe": {"epochs": 3}} -> {"recipe.epochs": 3}.
 
-    A value replaces what its key names. A whole section changes the keys it names, unless it says its `kind`: then it
-    replaces what was there, as in ``model = { kind = "mlp" }``.
+    A setting replaces the value of its key. A section changes only the keys in it, unless `kind` is one of them: then
+    it replaces the whole section, as in ``model = { kind = "mlp" }``.
     """
     if not isinstance(values, dict):
         raise PydanticCustomError(

@@ -1,4 +1,4 @@
-"""What a probe of a run's representation is: which classifiers, on how many images, which maps; frozen, with a stable hash. No torch."""
+"""The spec of a probe of a run's representation: classifiers, numbers of images, two-dimensional maps. No torch."""
 
 import hashlib
 from typing import Annotated, Any, Literal
@@ -14,20 +14,20 @@ MAPS = ("pca", "tsne", "umap")
 PROBES = {
     "knn": ("knn-cosine", "knn-euclidean"),
     "linear": ("linear",),
-}  # what each kind stands for, in the order of results
+}  # the classifiers of each kind, in the order of results
 DEFAULT_TRAIN, DEFAULT_TEST = 10_000, 1_000
 MOST_ON_MAPS = 100_000
 
 
 def _images(value: Any) -> Any:
-    """A count is strict, "all" takes every image, None the default or as many as there are."""
+    """A count, "all" for every image, or None for the default, which is lowered where there are fewer images."""
     if value is None or value == "all" or (type(value) is int and value >= 1):
         return value
     raise PydanticCustomError("images", 'expected a number of images from 1 on, or "all"')
 
 
 def _each_once(known: tuple[str, ...], value: Any) -> Any:
-    """Words in their own order, so that the same ones asked for in another order are the same probe."""
+    """The words in the order of `known`, so that the order in which they are given changes no hash."""
     if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
         raise PydanticCustomError("words", "expected a list of {known}", {"known": ", ".join(known)})
     words = tuple(value)
@@ -45,14 +45,14 @@ Images = Annotated[int | Literal["all"] | None, BeforeValidator(_images)]
 
 
 class ProbeSpec(Spec):
-    """A probe of a finished run's representation, and of the baselines beside it.
+    """A probe of a finished run's representation and of the baselines that it is compared with.
 
-    kinds : classifiers: "knn" (nearest neighbours, by cosine and by Euclidean distance), "linear" (logistic regression).
-    train, test : images that classifiers are fitted on and judged on, equally many of every class, exactly as many as are said;
-        "all" takes every image; None 10,000 and 1,000, or as many as can be equally many of every class where there are fewer.
-    maps : two-dimensional maps of the judged images.
-    map_images : that are on the maps, at most.
-    seed : which images are drawn, and what is random in a map.
+    kinds : classifiers: "knn" (nearest neighbours, by cosine and Euclidean distance), "linear" (logistic regression).
+    train, test : numbers of images that classifiers are fitted on and scored on, with equally many of every class.
+        "all" takes every image. None takes 10,000 and 1,000, or the largest possible number where there are fewer.
+    maps : two-dimensional maps of the test images.
+    map_images : the largest number of images on a map.
+    seed : decides which images are drawn, and the random part of a map.
     """
 
     kinds: tuple[Literal["knn", "linear"], ...] = ("knn", "linear")
@@ -65,10 +65,10 @@ class ProbeSpec(Spec):
     @field_validator("kinds", mode="before")
     @classmethod
     def _some_kinds(cls, kinds: Any) -> Any:
-        found = _each_once(KINDS, kinds)
-        if not found:
+        words = _each_once(KINDS, kinds)
+        if not words:
             raise PydanticCustomError("words", "expected at least one of {known}", {"known": ", ".join(KINDS)})
-        return found
+        return words
 
     @field_validator("maps", mode="before")
     @classmethod
@@ -77,11 +77,11 @@ class ProbeSpec(Spec):
 
     @property
     def probes(self) -> tuple[str, ...]:
-        """The probes of every source of features, in the order of results: "knn-cosine", "knn-euclidean", "linear"."""
+        """The classifiers fitted on every source of features, in the order of results."""
         return tuple(probe for kind in self.kinds for probe in PROBES[kind])
 
     def canonical(self) -> dict[str, Any]:
-        """Only what differs from the defaults, so that a key added later changes no hash."""
+        """All values that differ from their defaults, so that a new key changes no hash."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     @property

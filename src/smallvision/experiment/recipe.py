@@ -1,4 +1,4 @@
-"""How it is learned: optimiser, rate and its schedule, batches, precision, which weights are kept."""
+"""The [recipe] table (optimiser, learning rate, batches, precision, weights kept) and the [protocol] table."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,20 +8,20 @@ from smallvision.experiment.base import BelowOne, Bool, Count, NonNegative, Posi
 
 
 class Constant(Spec):
-    """The rate stays as it is."""
+    """The learning rate is constant."""
 
     kind: Literal["constant"]
 
 
 class Exponential(Spec):
-    """The rate is multiplied by `gamma` after every epoch."""
+    """The learning rate is multiplied by `gamma` after every epoch."""
 
     kind: Literal["exponential"]
     gamma: Annotated[Positive, Field(le=1)] = 0.95
 
 
 class StepDecay(Spec):
-    """The rate is multiplied by `gamma` after every `epochs` epochs."""
+    """The learning rate is multiplied by `gamma` after every `epochs` epochs."""
 
     kind: Literal["step"]
     epochs: Count = 10
@@ -29,14 +29,14 @@ class StepDecay(Spec):
 
 
 class Cosine(Spec):
-    """From the rate down to `final` times the rate along half a cosine, step by step (Loshchilov & Hutter 2016)."""
+    """Half a cosine from the learning rate down to `final` times it, step by step (Loshchilov & Hutter 2016)."""
 
     kind: Literal["cosine"]
     final: BelowOne = 0.0
 
 
 class OneCycle(Spec):
-    """Up from rate / `start` to the rate in the first `warmup` of all steps, down to rate / `finish` (Smith 2018)."""
+    """Up from rate / `start` in the first share `warmup` of all steps, then down to rate / `finish` (Smith 2018)."""
 
     kind: Literal["one-cycle"]
     warmup: Annotated[Positive, Field(lt=1)] = 0.3
@@ -49,23 +49,23 @@ Schedule = Annotated[Constant | Exponential | StepDecay | Cosine | OneCycle, Fie
 
 
 class RecipeSpec(Spec):
-    """The recipe. Keys that would do nothing beside the others (a momentum for Adam) are refused."""
+    """How a network is trained. Keys that have no effect with the others, such as a momentum for Adam, are refused."""
 
     epochs: Count = 10
     batch_size: Count = 64
     order: Literal["shuffled", "sequential", "classes"] = "shuffled"
-    classes_per_batch: Whole = 0  # order "classes": so many different classes in every batch,
-    images_per_class: Whole = 0  # and so many different images of each
+    classes_per_batch: Whole = 0  # order "classes": number of different classes in every batch
+    images_per_class: Whole = 0  # order "classes": number of different images of each of them
     drop_last: Bool = False  # leave out a last batch that is smaller than the others
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     learning_rate: Positive = 0.01
     momentum: BelowOne = 0.0  # sgd
     nesterov: Bool = False  # sgd
     betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)  # adam, adamw
-    weight_decay: NonNegative = 0.0  # not on norms and biases
+    weight_decay: NonNegative = 0.0  # not of norms and biases
     schedule: Schedule = Constant(kind="constant")
-    clip: NonNegative = 0.0  # largest norm of the whole gradient; 0: no clipping
-    average: BelowOne = 0.0  # decay of the weights' moving average; 0: none
+    clip: NonNegative = 0.0  # the largest norm of the gradient of all parameters; 0: no clipping
+    average: BelowOne = 0.0  # decay of the weights' moving average; 0: no average
     select: Literal["last", "best-validation"] = "last"
     patience: Whole = 0  # epochs without a better validation score (accuracy, then loss); 0: never stop
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -79,7 +79,7 @@ class RecipeSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _batch_of_classes(cls, values: Any) -> Any:
-        """Where a batch is so many images of so many classes, it need not be said how many images that are."""
+        """With order "classes", batch_size defaults to classes_per_batch * images_per_class."""
         if isinstance(values, dict) and values.get("order") == "classes" and "batch_size" not in values:
             classes, images = values.get("classes_per_batch"), values.get("images_per_class")
             if type(classes) is int and type(images) is int and min(classes, images) > 0:
@@ -92,7 +92,8 @@ class RecipeSpec(Spec):
         if self.order != "classes":
             if any(counts.values()):
                 raise ValueError(
-                    f'classes_per_batch and images_per_class have no effect with order "{self.order}"; use order = "classes"'
+                    f'classes_per_batch and images_per_class have no effect with order "{self.order}"; '
+                    'use order = "classes"'
                 )
             return self
         for key, count in counts.items():
@@ -103,8 +104,8 @@ class RecipeSpec(Spec):
         product = self.classes_per_batch * self.images_per_class
         if self.batch_size != product:
             raise ValueError(
-                f"batch_size is {self.batch_size}, and {self.classes_per_batch} classes with {self.images_per_class} images "
-                f"each are {product}; leave batch_size out, or set it to {product}"
+                f"batch_size is {self.batch_size}, and {self.classes_per_batch} classes with {self.images_per_class} "
+                f"images each are {product}; leave batch_size out, or set it to {product}"
             )
         if self.drop_last:
             raise ValueError('drop_last has no effect with order "classes", whose batches are all whole; leave it out')
@@ -122,6 +123,6 @@ class RecipeSpec(Spec):
 
 
 class ProtocolSpec(Spec):
-    """When the test split is looked at: once, at the end; watched, a labelled curve that nothing can select by; or never."""
+    """When the test split is scored: once, after training; watched, after every epoch, for a curve only; or never."""
 
     test: Literal["once", "watched", "never"] = "once"  # never: while a recipe is being tuned on validation

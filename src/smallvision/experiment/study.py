@@ -1,4 +1,4 @@
-"""What a study is: a base experiment, what varies, seeds, and the question; frozen, with a stable hash. No torch."""
+"""The spec of a study: a base experiment, what varies, seeds, and the question. No torch."""
 
 import hashlib
 from typing import Annotated, Any, Literal
@@ -13,7 +13,7 @@ from smallvision.experiment.probe import ProbeSpec
 from smallvision.experiment.text import short
 
 MOST_SEEDS = 1000
-LONGEST_NAME = 60  # characters of a case's name: it stands in tables
+LONGEST_NAME = 60  # characters of a case's name, which stands in tables
 QUOTE = 'a longer key is written in quotes, as in "model.blocks.0.channels" = ...'
 
 
@@ -51,14 +51,14 @@ CaseName = Annotated[str, BeforeValidator(_name)]
 
 
 class Case(Spec):
-    """One thing compared: a name and what it sets, beside what `Study.set` sets for all."""
+    """A case of a study: its name, and its settings in addition to `Study.set`, which all cases have."""
 
     name: CaseName
     set: Settings = Field(default_factory=dict)
 
 
 class Range(Spec):
-    """Numbers from `low` to `high`, both possible; evenly over their logarithms with `log`. Two integers give integers."""
+    """Numbers from `low` to `high`, both included; `log` makes their logarithm uniform. Two integers give integers."""
 
     low: Number
     high: Number
@@ -83,9 +83,10 @@ def _range(key: str, value: Any) -> Range:
 
 
 class Search(Spec):
-    """`tries` settings drawn for every case, each scored on validation images; a case goes on with its best.
+    """A random search: `tries` settings are drawn for every case and scored on validation images, and the best is used.
 
-    In TOML the keys stand beside `tries`: ``"recipe.learning_rate" = { low = 1e-4, high = 0.1, log = true }``, or a list.
+    In TOML the keys stand in the same table, with a range or a list:
+    ``"recipe.learning_rate" = { low = 1e-4, high = 0.1, log = true }``.
     """
 
     tries: Annotated[Count, Field(le=1000)]
@@ -128,11 +129,11 @@ class Search(Spec):
 
 
 class Match(Spec):
-    """Networks made comparable in size: the integer at `vary` is solved for every case.
+    """Networks of equal size: for every case, the integer at the key `vary` is chosen to make its network of this size.
 
-    parameters, multiply_adds : what every case shall have, one of the two; multiply-adds are those of one image.
-    vary : the key solved, or several: each case takes the first of them that its network has.
-    within : how far from the wanted size the nearest integer may be, as a share of it.
+    parameters, multiply_adds : the size of every case, one of the two; multiply-adds are those of one image.
+    vary : the key whose integer is chosen, or several keys: each case takes the first of them that its network has.
+    within : the largest difference from this size that is accepted, as a share of it.
     """
 
     parameters: Count | None = None
@@ -162,17 +163,17 @@ class Match(Spec):
 class Study(Spec):
     """A base experiment, what varies, seeds, and a question.
 
-    base : the experiment that all cases start from; in TOML its catalog name, its file (as seen from the study's) or itself.
-    seeds : of every case; a count n stands for 0..n-1.
-    set : settings of all cases. A value replaces what its key names.
+    base : the experiment that all cases start from. In TOML: catalog name, file (relative to the study's) or table.
+    seeds : the seeds of every case; a count n stands for 0..n-1.
+    set : settings of all cases. A setting replaces the value of its key.
     case, axes : exactly one of the two: named sets of settings, or a grid of values for each key.
     baseline : the case that the others are compared with; the first unless given.
     compare : the comparisons declared beforehand: all cases with the baseline, "all" pairs, or a list of pairs.
-    varies : keys, or tables of keys, in which cases are meant to differ; what else differs confounds them. By default whatever
-        differs between two cases is meant, if it is of one table (data, model, task, recipe).
-    search : a search per case on validation images, the same budget for every case.
-    match : networks made equal in size.
-    probe : what every run's representation is probed with in the end, on the test split where there is one.
+    varies : keys, or tables of keys, in which cases are meant to differ; any other difference is a confounder. By
+        default, differences within a single table (data, model, task, recipe) are meant.
+    search : a random search for each case on validation images, with the same budget for every case.
+    match : makes the networks of all cases equal in size.
+    probe : the probe of every run's representation after training, on the test split where there is one.
     """
 
     name: Text
@@ -241,7 +242,7 @@ class Study(Spec):
         return self
 
     def canonical(self) -> dict[str, Any]:
-        """What decides the study's figures, without names for people; the base experiment in its own canonical form."""
+        """All values that decide the study's results, with the base experiment in its own canonical form."""
         words = {"name", "about", "question", "minutes", "base"}
         return {**self.model_dump(mode="json", exclude_defaults=True, exclude=words), "base": self.base.canonical()}
 

@@ -1,14 +1,61 @@
-"""What is to be learned."""
+"""Specs of tasks, the [task] table of an experiment: the three built-in ones, and those that installed packages add.
 
-from typing import Annotated, Any, Literal
+A package adds a task by an entry point of the group "smallvision.tasks", whose name is the task's kind. In its
+pyproject.toml::
 
-from pydantic import Field, model_validator
+    [project.entry-points."smallvision.tasks"]
+    tag = "my_package.tagging:TASK"
+
+The entry point's object has `kind` ("tag") and `spec` (a subclass of TaskSpec with `kind: Literal["tag"]`).
+"""
+
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter, model_validator
+from pydantic_core import PydanticKnownError
 
 from smallvision.experiment.base import BelowOne, Count, NonNegative, Positive, Spec, Text
+from smallvision.experiment.data import Numbers
+from smallvision.experiment.model.autoencoders import AutoencoderSpec
+from smallvision.experiment.model.base import Purpose
+from smallvision.experiment.model.siamese import SiameseSpec
+
+if TYPE_CHECKING:
+    from smallvision.experiment.experiment import Experiment
+
+GROUP = "smallvision.tasks"  # of entry points
+RANGES = {"sigmoid": (0.0, 1.0), "relu": (0.0, float("inf")), "tanh": (-1.0, 1.0)}  # of values; "linear" has no bounds
 
 
-class ClassifySpec(Spec):
-    """One of K classes for each image. The loss is the cross-entropy of logits unless a function is passed in."""
+class TaskSpec(Spec):
+    """The [task] table of an experiment. Every task has a subclass, which narrows `kind` to its own word."""
+
+    network: ClassVar[Purpose] = "scores classes"  # only networks of this purpose can learn the task
+
+    kind: Text
+
+    def check(self, experiment: "Experiment") -> None:
+        """Refuse keys of an experiment that contradict this task. The network's purpose has been checked before.
+
+        A subclass that can be scored on classes that training never saw overrides this method without calling it.
+
+        Parameters
+        ----------
+        experiment : the experiment whose task this is; all its tables are valid on their own.
+
+        Raises
+        ------
+        ValueError : names the keys, what does not go together, and the ways out.
+        """
+        if experiment.data.unseen_classes:
+            raise ValueError(
+                'data.unseen_classes: only a verifier can be asked about classes it never saw; set task.kind = "verify"'
+            )
+
+
+class ClassifySpec(TaskSpec):
+    """Each image is of one of K classes. The loss is the cross-entropy of the logits unless a function is passed in."""
 
     kind: Literal["classify"]
     label_smoothing: BelowOne = 0.0  # Szegedy et al. 2015, section 7; training loss only
@@ -17,19 +64,21 @@ class ClassifySpec(Spec):
 
 
 class Corruption(Spec):
-    """What is done to the input of a denoising autoencoder (Vincent et al. 2008): as the augmentation "noise", clamped to [0, 1]."""
+    """Noise on a denoising autoencoder's input (Vincent et al. 2008), as the augmentation "noise" adds it."""
 
     distribution: Literal["uniform", "gaussian"] = "gaussian"
     amount: Annotated[Positive, Field(le=1)] = 0.1  # uniform in +-amount, or a standard deviation
 
 
-class ReconstructSpec(Spec):
-    """The image itself, from its representation."""
+class ReconstructSpec(TaskSpec):
+    """The network gives the image back from its representation."""
+
+    network: ClassVar[Purpose] = "makes images"
 
     kind: Literal["reconstruct"]
-    loss: Literal["mse", "bce"] = "mse"  # squared error, or cross-entropy of each pixel; means over the pixels
+    loss: Literal["mse", "bce"] = "mse"  # squared error or cross-entropy of each pixel, averaged over the pixels
     target: Literal["pixels", "normalized"] = (
-        "pixels"  # where the loss is taken: in [0, 1], or as data.normalize has them
+        "pixels"  # the loss is of pixels in [0, 1], or as data.normalize gives them
     )
     denoise: Corruption | None = None  # noise on the input, drawn anew in every step; the target stays clean
     beta: Positive | None = None  # variational only: weight of the divergence (Higgins et al. 2017); None is 1
@@ -38,13 +87,59 @@ class ReconstructSpec(Spec):
     def _possible(self) -> "ReconstructSpec":
         if self.loss == "bce" and self.target == "normalized":
             raise ValueError(
-                'loss "bce" needs targets in [0, 1], and normalized ones are not; use target = "pixels", or loss = "mse"'
+                'loss "bce" needs targets in [0, 1], and normalized ones are not; '
+                'use target = "pixels", or loss = "mse"'
             )
         return self
 
+    def check(self, experiment: "Experiment") -> None:
+        """Refuse an autoencoder whose output cannot reach the targets, and keys without effect; see TaskSpec.check.
 
-class VerifySpec(Spec):
-    """Whether two images are of one class. The verifier's threshold and calibration are fitted on validation pairs."""
+        A ReLU or a sigmoid never goes below 0 and standardised pixels do, so the loss could not fall to 0, which looks
+        like a network that learns badly.
+        """
+        model, normalize = experiment.model, experiment.data.normalize
+        assert isinstance(model, AutoencoderSpec)
+        if self.beta is not None and not model.variational:
+            raise ValueError(f"task.beta: {self.beta:g} has no effect without model.variational = true")
+        if self.loss == "bce" and model.output != "sigmoid":
+            raise ValueError(
+                f'model.output: "{model.output}" can leave the range from 0 to 1, which task.loss = "bce" needs; '
+                'use model.output = "sigmoid", or task.loss = "mse"'
+            )
+        if self.target == "normalized":
+            if normalize == "none":
+                raise ValueError(
+                    'task.target: "normalized" has no effect with data.normalize = "none"; use target = "pixels"'
+                )
+            _refuse_unreachable_targets(model.output, normalize)
+        super().check(experiment)
+
+
+def _refuse_unreachable_targets(output: str, normalize: str | Numbers) -> None:
+    """Refuse an output activation whose range does not include the darkest and the brightest normalised pixel."""
+    if output not in RANGES:
+        return
+    if isinstance(normalize, Numbers):
+        low = min(-mean / std for mean, std in zip(normalize.mean, normalize.std, strict=True))
+        high = max((1 - mean) / std for mean, std in zip(normalize.mean, normalize.std, strict=True))
+        span = f"from {low:.3g} to {high:.3g}"
+    else:  # mean and deviation are measured later; the deviation of values from 0 to 1 is at most 1/2
+        low, high = -float("inf"), float("inf")
+        span = "below 0, and beyond 1 or -1"
+    least, most = RANGES[output]
+    if low < least or high > most:
+        reaches = f"from {least:g} to {most:g}" if most < float("inf") else f"from {least:g} upwards"
+        raise ValueError(
+            f'model.output: "{output}" reaches {reaches} and the targets, pixels as data.normalize makes them, '
+            f'go {span}: the loss cannot fall to 0; use model.output = "linear", or task.target = "pixels"'
+        )
+
+
+class VerifySpec(TaskSpec):
+    """The network decides whether two images are of one class, by a threshold fitted on validation pairs."""
+
+    network: ClassVar[Purpose] = "judges pairs of images"
 
     kind: Literal["verify"]
     loss: Annotated[str, Field(pattern=r"^(triplet|contrastive|cross-entropy|metric\.[A-Za-z]+)$")] = "triplet"
@@ -52,15 +147,13 @@ class VerifySpec(Spec):
     mining: Annotated[str, Field(pattern=r"^(all|semi-hard|hard|metric\.[A-Za-z]+)$")] | None = (
         None  # triplet; None is "semi-hard"
     )
-    loss_options: dict[str, Any] = Field(
-        default_factory=dict
-    )  # metric.<Name>: what the library's loss is made with, { margin = 0.1 }
-    mining_options: dict[str, Any] = Field(default_factory=dict)  # and its miner
+    loss_options: dict[str, Any] = Field(default_factory=dict)  # metric.<Name>: its arguments, as in { margin = 0.1 }
+    mining_options: dict[str, Any] = Field(default_factory=dict)  # the same for the miner
     representation_penalty: NonNegative = 0.0  # cross-entropy: times the mean squared length of representations
-    weight_penalty: NonNegative = 0.0  # cross-entropy: times the sum of squared weights, biases and norms apart
-    head_weight: Positive | None = None  # a dense head beside another loss learns by its own cross-entropy; None is 1
-    false_accept: BelowOne = 0.0  # share of pairs of two classes that may be taken for one; 0: at equal error rates
-    pairs: Annotated[Count, Field(ge=2, multiple_of=2)] = 20000  # that a split is scored on, or as many as it has
+    weight_penalty: NonNegative = 0.0  # cross-entropy: times the sum of squared weights, without biases and norms
+    head_weight: Positive | None = None  # of a dense head's cross-entropy, added to another loss; None is 1
+    false_accept: BelowOne = 0.0  # share of different-class pairs that may be accepted; 0: the equal error rate decides
+    pairs: Annotated[Count, Field(ge=2, multiple_of=2)] = 20000  # that a split is scored on, or all that it has
     pairs_per_image: Count = 10  # at most
 
     @model_validator(mode="after")
@@ -71,13 +164,13 @@ class VerifySpec(Spec):
             raise ValueError(f'mining has no effect with loss "{self.loss}" (it has with "triplet")')
         if (self.mining or "").startswith("metric.") and not self.loss.startswith("metric."):
             raise ValueError(
-                f'mining "{self.mining}" is for losses of pytorch-metric-learning; with "{self.loss}" use "all", "semi-hard" '
-                'or "hard"'
+                f'mining "{self.mining}" is for losses of pytorch-metric-learning; with "{self.loss}" use "all", '
+                '"semi-hard" or "hard"'
             )
-        for key, named in (("loss", self.loss), ("mining", self.mining)):
-            if getattr(self, f"{key}_options") and not (named or "").startswith("metric."):
+        for key, word in (("loss", self.loss), ("mining", self.mining)):
+            if getattr(self, f"{key}_options") and not (word or "").startswith("metric."):
                 raise ValueError(
-                    f'{key}_options has no effect with {key} "{named or "semi-hard"}" (it has with "metric.<Name>")'
+                    f'{key}_options has no effect with {key} "{word or "semi-hard"}" (it has with "metric.<Name>")'
                 )
         if self.loss != "cross-entropy" and (self.representation_penalty or self.weight_penalty):
             raise ValueError(
@@ -93,5 +186,88 @@ class VerifySpec(Spec):
             )
         return self
 
+    def check(self, experiment: "Experiment") -> None:
+        """Refuse a loss without its head, batches without pairs, data without validation images; see TaskSpec.check."""
+        model, data = experiment.model, experiment.data
+        assert isinstance(model, SiameseSpec)
+        if self.loss == "cross-entropy" and model.head != "dense":
+            raise ValueError(
+                'task.loss: "cross-entropy" is that of a dense head; set model.head = "dense", '
+                'or use "triplet" or "contrastive"'
+            )
+        if self.head_weight is not None and model.head != "dense":
+            raise ValueError(
+                'task.head_weight: has no effect with model.head = "distance", which learns nothing; leave it out'
+            )
+        if experiment.recipe.order != "classes":
+            raise ValueError(
+                'recipe.order: a batch needs several images of each class; set recipe.order = "classes", with '
+                "recipe.classes_per_batch and recipe.images_per_class"
+            )
+        if data.validation == 0 and not data.may_bring_validation:
+            raise ValueError(
+                "data.validation: a verifier's threshold and calibration are fitted on validation pairs; "
+                "set it, say to 0.1"
+            )
 
-TaskSpec = Annotated[ClassifySpec | ReconstructSpec | VerifySpec, Field(discriminator="kind")]
+
+SPECS: dict[str, type[TaskSpec]] = {"classify": ClassifySpec, "reconstruct": ReconstructSpec, "verify": VerifySpec}
+
+_BUILT_IN: TypeAdapter[TaskSpec] = TypeAdapter(
+    Annotated[ClassifySpec | ReconstructSpec | VerifySpec, Field(discriminator="kind")]
+)
+
+
+def added_task(kind: str) -> Any | None:
+    """The object of the entry point that adds a task of this kind, or None where no installed package adds one.
+
+    Raises
+    ------
+    ValueError : the entry point cannot be loaded, or its object has another `kind` or no `spec` of this kind.
+    """
+    entry = next(iter(entry_points(group=GROUP, name=kind)), None)
+    if entry is None:
+        return None
+    owner = _owner(entry)
+    try:
+        task = entry.load()
+    except Exception as error:  # code of another package: anything can go wrong in it
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(
+            f'kind "{kind}" is of {owner}, and {entry.value} cannot be loaded ({what}); repair or remove that package'
+        ) from None
+    spec = getattr(task, "spec", None)
+    if getattr(task, "kind", None) != kind or not (isinstance(spec, type) and issubclass(spec, TaskSpec)):
+        raise ValueError(
+            f'kind "{kind}" is of {owner}, and {entry.value} is no task: expected an object with kind = "{kind}" and '
+            "spec, a subclass of smallvision.experiment.task.TaskSpec"
+        )
+    return task
+
+
+def added_kinds() -> list[str]:
+    """The kinds of task that installed packages add, in alphabetical order; none of these packages is imported."""
+    return sorted(entry_points(group=GROUP).names)
+
+
+def _owner(entry: EntryPoint) -> str:
+    return f"the package {entry.dist.name}" if entry.dist is not None else "an installed package"
+
+
+def _validated(value: Any) -> TaskSpec:
+    """A task's spec from a raw table or a spec. A kind that is not built in is looked up among the entry points."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    if not isinstance(kind, str) or kind in SPECS:
+        return _BUILT_IN.validate_python(value)
+    task = added_task(kind)
+    if task is None:
+        known = [*SPECS, *added_kinds()]
+        tags = ", ".join(f"'{name}'" for name in known)
+        raise PydanticKnownError("union_tag_invalid", {"discriminator": "'kind'", "tag": kind, "expected_tags": tags})
+    spec: type[TaskSpec] = task.spec
+    return spec.model_validate(value)
+
+
+AnyTaskSpec = Annotated[  # TaskSpec itself stands for the kinds that packages add
+    ClassifySpec | ReconstructSpec | VerifySpec | TaskSpec, PlainValidator(_validated), SerializeAsAny()
+]

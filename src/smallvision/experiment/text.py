@@ -1,4 +1,4 @@
-"""Text that goes in and out: a value as a message shows it, and as TOML has it; a path as a person writes it."""
+"""Values as text for messages and for TOML, and paths with a leading "~"."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from smallvision.errors import BadInput
 
 
 def short(value: Any) -> str:
-    """A value as a message shows it: its repr, at most 60 characters."""
+    """A value as text for a message: its repr, cut to at most 60 characters."""
     try:
         text = repr(value)
     except ValueError:  # Python writes no whole number of more than 4 300 digits
@@ -17,7 +17,7 @@ def short(value: Any) -> str:
 
 
 def inline(value: Any) -> str:
-    """A value as TOML writes it in one line, as on the right of an override."""
+    """A value as TOML in one line, as it stands on the right of an override."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{json.dumps(key)} = {inline(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list | tuple):
@@ -26,7 +26,7 @@ def inline(value: Any) -> str:
 
 
 def writable(text: str) -> str:
-    """The text with what is no character (a surrogate, as a name that is not UTF-8 has) escaped: it can be printed."""
+    """The text with surrogates escaped, which file names that are not UTF-8 have, so that it can be printed."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -35,7 +35,7 @@ def expanded(path: str | Path) -> Path:
 
     Raises
     ------
-    BadInput : "~name" of nobody here; a name that is not UTF-8, which no experiment can record.
+    BadInput : "~name" names no user of this machine, or the path is not UTF-8, so that no experiment can record it.
     """
     if str(path) != writable(str(path)):
         raise BadInput(f"{writable(str(path))}: not UTF-8, so it cannot be recorded; rename it")

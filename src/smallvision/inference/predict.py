@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from smallvision import nn as networks
 from smallvision.data import readers
 from smallvision.errors import BadInput
-from smallvision.experiment.model.union import CustomSpec
+from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.experiment.task import ReconstructSpec, TaskSpec
 from smallvision.nn import made
 from smallvision.runs.read import RunRecord

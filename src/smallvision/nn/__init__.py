@@ -5,8 +5,11 @@ from collections.abc import Callable, Sequence
 import torch
 
 from smallvision.errors import BadInput, nearest
-from smallvision.experiment.model.encoder import EncoderClassifierSpec, OnEncoderSpec, SiameseSpec
-from smallvision.experiment.model.union import CustomSpec, ModelSpec
+from smallvision.experiment.model.classifiers import CustomSpec
+from smallvision.experiment.model.encoder import OnEncoderSpec
+from smallvision.experiment.model.encoder_classifier import EncoderClassifierSpec
+from smallvision.experiment.model.siamese import SiameseSpec
+from smallvision.experiment.model.union import ModelSpec
 from smallvision.nn import user_model
 from smallvision.nn.autoencoders.base import Autoencoder
 from smallvision.nn.autoencoders.combo import ComboAutoencoder

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from smallvision.experiment.model.union import Block, CnnSpec, Convolution, Initialization
+from smallvision.experiment.model.base import Convolution, Initialization
+from smallvision.experiment.model.classifiers import Block, CnnSpec
 from smallvision.nn import masks
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.init import initialized

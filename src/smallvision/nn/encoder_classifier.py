@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from smallvision.experiment.model.encoder import EncoderClassifierSpec
+from smallvision.experiment.model.encoder_classifier import EncoderClassifierSpec
 from smallvision.nn.autoencoders.base import Autoencoder
 from smallvision.nn.classifier import Classifier, parameter_groups
 from smallvision.nn.init import initialized

@@ -6,7 +6,7 @@ from typing import TypeVar
 from torch import nn
 from torch.nn import init
 
-from smallvision.experiment.model.union import Activation, Initialization
+from smallvision.experiment.model.base import Activation, Initialization
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 

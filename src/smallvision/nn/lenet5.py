@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from smallvision.errors import BadInput
-from smallvision.experiment.model.union import Lenet5Spec
+from smallvision.experiment.model.classifiers import Lenet5Spec
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.init import initialized
 from smallvision.nn.layers import ACTIVATIONS, CONVOLUTIONS, POOLS, PadTo, Standardize

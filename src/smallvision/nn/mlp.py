@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from smallvision.experiment.model.union import Activation, Initialization, MlpSpec
+from smallvision.experiment.model.base import Activation, Initialization
+from smallvision.experiment.model.classifiers import MlpSpec
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.init import initialized
 from smallvision.nn.layers import ACTIVATIONS, Standardize

@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from smallvision.errors import BadInput
 from smallvision.experiment.model.autoencoders import AutoencoderSpec
-from smallvision.experiment.model.encoder import EncoderClassifierSpec, EncoderSpec, SiameseSpec, protocol_aside
-from smallvision.experiment.model.union import CnnSpec, Lenet5Spec, MlpSpec, ModelSpec
-from smallvision.experiment.model.words import Activation
+from smallvision.experiment.model.base import Activation
+from smallvision.experiment.model.classifiers import CnnSpec, Lenet5Spec, MlpSpec
+from smallvision.experiment.model.encoder import EncoderSpec
+from smallvision.experiment.model.encoder_classifier import EncoderClassifierSpec
+from smallvision.experiment.model.siamese import SiameseSpec
+from smallvision.experiment.model.union import ModelSpec
 from smallvision.nn.autoencoders.base import Autoencoder
 from smallvision.nn.shapes import Shape
 from smallvision.nn.user_model import Adopted
@@ -118,7 +121,7 @@ def take_over(encoder: nn.Module, asked: EncoderSpec, record: RunRecord, shape: 
         raise BadInput(
             f"model.encoder: {path}: is not the file this run wrote (its sha256 differs from result.json's); run it again"
         )
-    if asked.digest not in (None, protocol_aside(record.experiment), sha256) or record.experiment.model != asked.model:
+    if asked.digest not in (None, record.experiment.training_hash(), sha256) or record.experiment.model != asked.model:
         raise BadInput(
             f"{where}: is not the run this experiment was written for (model.encoder.digest is {str(asked.digest)[:12]}); "
             "leave model.encoder.digest and .model out to take over what is there now"

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from smallvision.errors import BadInput
-from smallvision.experiment.model.union import CnnSpec, ModelSpec
+from smallvision.experiment.model.classifiers import CnnSpec
+from smallvision.experiment.model.union import ModelSpec
 from smallvision.nn.shapes import block_shapes
 
 

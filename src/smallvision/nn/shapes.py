@@ -5,7 +5,7 @@ from typing import Literal
 
 from smallvision.conv import conv_size
 from smallvision.errors import BadInput
-from smallvision.experiment.model.union import Block
+from smallvision.experiment.model.classifiers import Block
 
 Shape = tuple[int, int, int]  # (C, H, W)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from smallvision.experiment.model.encoder import SiameseSpec
+from smallvision.experiment.model.siamese import SiameseSpec
 from smallvision.nn.autoencoders.base import Autoencoder
 from smallvision.nn.classifier import Classifier, parameter_groups
 from smallvision.nn.init import initialized

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from smallvision.errors import BadInput, nearest
-from smallvision.experiment.model.union import CustomSpec
+from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.nn import neighbours
 from smallvision.nn.classifier import Classifier
 from smallvision.nn.layers import Standardize

@@ -12,7 +12,7 @@ from torch import nn
 
 from smallvision import nn as networks
 from smallvision.data.load import ImageSet, Splits
-from smallvision.experiment.model.union import CustomSpec
+from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.inference.predict import Loaded
 from smallvision.metrics.features import features
 from smallvision.nn.user_model import Adopted

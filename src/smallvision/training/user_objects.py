@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smallvision.data.datasets import check_source
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
 from smallvision.experiment.data import DataSpec
-from smallvision.experiment.io import load_giver, located
-from smallvision.experiment.model.encoder import EncoderSpec, OnEncoderSpec, protocol_aside
-from smallvision.experiment.model.union import CustomSpec
+from smallvision.experiment.io import load_encoder_experiment, located
+from smallvision.experiment.model.classifiers import CustomSpec
+from smallvision.experiment.model.encoder import EncoderSpec, OnEncoderSpec
 from smallvision.experiment.task import ClassifySpec
 from smallvision.experiment.text import expanded, short, writable
 from smallvision.runs.read import read_run
@@ -140,11 +141,12 @@ def _of_experiment(encoder: EncoderSpec, needing: dict[Path, str]) -> dict[str, 
     if not file.exists():
         raise FileNotFoundError(f"{where}: no such file")
     try:
-        other = load_giver(encoder)
+        other = load_encoder_experiment(encoder)
+        check_source(other.data)
     except BadInput as error:
         raise BadInput(f"model.encoder.experiment: {error}") from None
     other = _with_digests(other, None, None, None, {**needing, file: name})
-    return {"digest": protocol_aside(other), "model": other.model}
+    return {"digest": other.training_hash(), "model": other.model}
 
 
 def _of_run(folder: str) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The specs of networks, and their union."""
+"""Specs of networks, the [model] table of an experiment."""

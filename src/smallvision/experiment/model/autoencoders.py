@@ -1,30 +1,33 @@
-"""What is asked of an autoencoder: an encoder of `depth` layers down to a flat representation, and a decoder that mirrors it.
+"""Specs of autoencoders: an encoder of `depth` layers down to a flat representation, and a decoder that mirrors it.
 
-A layer is a dense layer or a convolution with what belongs to it: normalisation, activation, and pooling or upsampling. No layer of the
-encoder may make more values than it takes, and none of the decoder fewer, unless the network may be `overcomplete`.
+A layer is a dense layer or a convolution, together with its normalisation, activation, and pooling or upsampling.
+Unless the network is `overcomplete`, no layer of the encoder may have more outputs than inputs, and no layer of the
+decoder fewer.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Strict, field_validator, model_validator
 
-from smallvision.experiment.base import Bool, Spec, Text, Width
-from smallvision.experiment.model.words import Activation, Initialization
+from smallvision.experiment.base import Bool, Text, Width
+from smallvision.experiment.model.base import Activation, Initialization, NetworkSpec, Purpose
 
 Depth = Annotated[int, Strict(), Field(ge=1, le=100)]
 Output = Literal["linear", "sigmoid", "relu", "tanh"]
 
 
-class _Autoencoder(Spec):
-    """What every autoencoder has. At depth 1 there is nothing between layers, where `activation` and `normalization` would stand."""
+class _Autoencoder(NetworkSpec):
+    """The keys of every autoencoder. `activation` and `normalization` stand between layers, so depth 1 has none."""
+
+    purpose: ClassVar[Purpose] = "makes images"
 
     kind: Text
-    representation: Width = 32  # values that an image is described by
+    representation: Width = 32  # number of values that the encoder makes of an image
     depth: Depth = 3  # layers of the encoder, and of the decoder
     activation: Activation = "relu"  # after every layer but the encoder's last and the decoder's last
     representation_activation: Activation = "none"  # after the encoder's last
     output: Output = "sigmoid"  # after the decoder's last; it must be able to reach the task's targets
-    normalization: Literal["none", "batch"] = "none"  # where `activation` stands, before it
+    normalization: Literal["none", "batch"] = "none"  # before every `activation`
     init: Initialization = "default"
     variational: Bool = False  # the representation is drawn from a normal distribution (Kingma & Welling 2013)
     overcomplete: Bool = False  # layers of the encoder may make more values than they take
@@ -33,18 +36,18 @@ class _Autoencoder(Spec):
     def _free_mean(self) -> "_Autoencoder":
         if self.variational and self.representation_activation != "none":
             raise ValueError(
-                "representation_activation would bend the mean of a distribution that is to be any normal one; "
-                'with variational = true it is "none"'
+                "representation_activation would restrict the mean of the normal distribution that the representation "
+                'is drawn from; with variational = true use "none"'
             )
         return self
 
 
 class MlpAutoencoderSpec(_Autoencoder):
-    """Dense layers only. Hidden layers of `widths`; without them, of widths in geometric progression from pixels to representation."""
+    """Dense layers only. Default widths fall in geometric progression from the pixels to the representation."""
 
     kind: Literal["mlp-autoencoder"]
-    widths: tuple[Width, ...] = ()  # of the encoder's layers before the representation: depth - 1 of them
-    tied: Bool = False  # the decoder's weights are the encoder's, transposed; biases are its own
+    widths: tuple[Width, ...] = ()  # the encoder's depth - 1 layers before the representation
+    tied: Bool = False  # the decoder uses the encoder's weights, transposed, and biases of its own
 
     @model_validator(mode="before")
     @classmethod
@@ -54,40 +57,42 @@ class MlpAutoencoderSpec(_Autoencoder):
         return values
 
     @model_validator(mode="after")
-    def _as_many_as_there_are(self) -> "MlpAutoencoderSpec":
+    def _widths_fit_depth(self) -> "MlpAutoencoderSpec":
         if self.widths and len(self.widths) != self.depth - 1:
             raise ValueError(
-                f"widths has {len(self.widths)} numbers, which with the representation makes depth {len(self.widths) + 1}, "
-                f"and depth is {self.depth}; leave one of the two out"
+                f"widths has {len(self.widths)} numbers, which with the representation makes depth "
+                f"{len(self.widths) + 1}, and depth is {self.depth}; leave one of the two out"
             )
         return self
 
 
 def _odd(kernel: int) -> int:
     if kernel % 2 == 0:
-        raise ValueError("expected an odd number, 3 or more: a kernel with a middle, which halves every size alike")
+        raise ValueError(
+            "expected an odd number, 3 or more, so that the kernel has a middle and halves even and odd sizes alike"
+        )
     return kernel
 
 
 def _halvings_fit(channels: tuple[int, ...], convolutions: int, depth: int) -> None:
     if len(channels) > convolutions:
-        shown = f"{convolutions} convolution{'s' if convolutions != 1 else ''}" if convolutions else "no convolution"
+        available = (
+            f"{convolutions} convolution{'s' if convolutions != 1 else ''}" if convolutions else "no convolution"
+        )
         raise ValueError(
-            f"channels has {len(channels)} numbers, one for each halving, and depth {depth} has {shown} that can halve "
-            f"the image; use fewer, or depth >= {depth + len(channels) - convolutions}"
+            f"channels has {len(channels)} numbers, one for each halving, and depth {depth} has {available} "
+            f"that can halve the image; use fewer, or depth >= {depth + len(channels) - convolutions}"
         )
 
 
 class ConvAutoencoderSpec(_Autoencoder):
-    """Convolutions only: some halve height and width, the last spans what is left of the image, and its channels are the representation."""
+    """Convolutions only. Some halve the map; the last covers all of it, and its channels are the representation."""
 
     kind: Literal["conv-autoencoder"]
-    channels: tuple[Width, ...] = ()  # after each halving; (): as many as the layer may have, at most 256
+    channels: tuple[Width, ...] = ()  # after each halving; (): the largest number allowed, at most 256
     kernel: Annotated[int, Strict(), Field(ge=3, le=99)] = 3
-    down: Literal["stride", "pool"] = "stride"  # how a layer halves: by its stride, or by a 2x2 maximum after it
-    up: Literal["transpose", "upsample"] = (
-        "transpose"  # and its mirror: transposed, or a convolution on repeated pixels
-    )
+    down: Literal["stride", "pool"] = "stride"  # a layer halves by stride 2, or by 2x2 max pooling after it
+    up: Literal["transpose", "upsample"] = "transpose"  # transposed convolution, or repeated pixels and a convolution
 
     _kernel = field_validator("kernel")(_odd)
 
@@ -98,18 +103,16 @@ class ConvAutoencoderSpec(_Autoencoder):
 
     @property
     def convolutions(self) -> int:
-        """How many of the layers are convolutions over a map: all but the one that makes the representation."""
+        """Number of convolutions before the layer that makes the representation."""
         return self.depth - 1
 
 
 class ComboAutoencoderSpec(_Autoencoder):
-    """Convolutions, then dense layers down to the representation; mirrored, dense layers and then convolutions."""
+    """An encoder of convolutions and then dense layers; the decoder has dense layers and then convolutions."""
 
     kind: Literal["combo-autoencoder"]
-    dense: tuple[Width, ...] | None = (
-        None  # hidden dense layers; None: from depth 3 on one, halfway in geometric progression
-    )
-    channels: tuple[Width, ...] = ()  # as of "conv-autoencoder", and so the next three
+    dense: tuple[Width, ...] | None = None  # hidden layers; None: from depth 3 on a single one, the geometric mean
+    channels: tuple[Width, ...] = ()  # this and the next three keys are those of "conv-autoencoder"
     kernel: Annotated[int, Strict(), Field(ge=3, le=99)] = 3
     down: Literal["stride", "pool"] = "stride"
     up: Literal["transpose", "upsample"] = "transpose"
@@ -120,20 +123,20 @@ class ComboAutoencoderSpec(_Autoencoder):
     def _layers_to_halve(self) -> "ComboAutoencoderSpec":
         if self.dense and self.convolutions < 1:
             raise ValueError(
-                f"dense has {len(self.dense)} numbers, and with the layer of the representation depth {self.depth} leaves no "
-                f'convolution; use depth >= {len(self.dense) + 2}, or kind = "mlp-autoencoder"'
+                f"dense has {len(self.dense)} numbers, and with the layer of the representation depth {self.depth} "
+                f'leaves no convolution; use depth >= {len(self.dense) + 2}, or kind = "mlp-autoencoder"'
             )
         _halvings_fit(self.channels, self.convolutions, self.depth)
         return self
 
     @property
     def hidden(self) -> int:
-        """How many dense layers stand before the one that makes the representation."""
+        """Number of dense layers before the one that makes the representation."""
         return int(self.depth >= 3) if self.dense is None else len(self.dense)
 
     @property
     def convolutions(self) -> int:
-        """How many of the layers are convolutions; at depth 1 none is."""
+        """Number of convolutions in the encoder; 0 at depth 1."""
         return self.depth - 1 - self.hidden
 
 

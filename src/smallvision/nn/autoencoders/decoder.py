@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from smallvision.conv.mirror import mirror
 from smallvision.conv.stack import Conv, Dense, Flat, Layer, Step, Transposed, Unflatten, trace
 from smallvision.experiment.model.autoencoders import AutoencoderSpec, MlpAutoencoderSpec, Output
-from smallvision.experiment.model.words import Activation
+from smallvision.experiment.model.base import Activation
 from smallvision.nn.init import GAINS, initialized
 from smallvision.nn.layers import ACTIVATIONS, INCREASING
 from smallvision.nn.shapes import Shape

@@ -86,7 +86,7 @@ def without_command(record: RunRecord) -> str:
         for what, there in (
             ("data", asked.data.source == "arrays"),
             ("network", asked.model.kind == "custom"),
-            ("loss", asked.task.loss.startswith("custom:")),
+            ("loss", str(getattr(asked.task, "loss", "")).startswith("custom:")),
         )
         if there
     ]

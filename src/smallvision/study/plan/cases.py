@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from smallvision.data.datasets import check_source
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Experiment, Study, build
 from smallvision.experiment.io import assign
+from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.experiment.model.encoder import OnEncoderSpec
-from smallvision.experiment.model.union import CustomSpec
 from smallvision.experiment.study import LONGEST_NAME, Range
 from smallvision.experiment.text import short
 from smallvision.training.user_objects import with_digests
@@ -99,6 +100,10 @@ def _experiment(study: Study, case: str, own: dict[str, Any]) -> Experiment:
     names = {"about": f'case "{case}" of the study {study.name}', "minutes": 0.0, "protocol": {"test": "never"}}
     experiment = changed(study.base, {**names, **study.set, **own}, where)
     data = experiment.data
+    try:
+        check_source(data)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from None
     if data.source == "arrays" or (isinstance(experiment.model, CustomSpec) and experiment.model.kind == "custom"):
         raise BadInput(
             f"{where}: was passed in from Python, which the processes of a study cannot be; "

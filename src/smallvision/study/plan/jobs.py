@@ -12,8 +12,8 @@ from typing import Any, Literal
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
 from smallvision.experiment.data import DataSpec
-from smallvision.experiment.io import load_giver
-from smallvision.experiment.model.encoder import OnEncoderSpec, protocol_aside
+from smallvision.experiment.io import load_encoder_experiment
+from smallvision.experiment.model.encoder import OnEncoderSpec
 from smallvision.experiment.recipe import ProtocolSpec
 from smallvision.runs import paths
 from smallvision.runs.read import read_run
@@ -109,9 +109,9 @@ def needs(experiment: Experiment) -> list[Experiment]:
     if not isinstance(model, OnEncoderSpec) or model.weights == "fresh" or model.encoder.experiment is None:
         return []
     name = model.encoder.experiment
-    other = with_digests(load_giver(model.encoder), None, None, None)
-    if model.encoder.digest not in (None, protocol_aside(other)):
-        found = f"hash {protocol_aside(other)}, expected {model.encoder.digest}"
+    other = with_digests(load_encoder_experiment(model.encoder), None, None, None)
+    if model.encoder.digest not in (None, other.training_hash()):
+        found = f"hash {other.training_hash()}, expected {model.encoder.digest}"
         raise BadInput(
             f"model.encoder.experiment: {name} has changed since {experiment.name} was written ({found}); "
             "bring the old one back, or leave model.encoder.digest and .model out"

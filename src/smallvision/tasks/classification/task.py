@@ -54,6 +54,7 @@ class Classification(Task):
 
     def loss_name(self, experiment: Experiment) -> str:
         """Cross-entropy, or the name of the loss that was passed in."""
+        assert isinstance(experiment.task, ClassifySpec)
         loss = experiment.task.loss
         return "cross-entropy (nats)" if loss == "cross-entropy" else f"loss ({loss.removeprefix('custom:')})"
 

@@ -74,6 +74,7 @@ class Reconstruction(Task):
 
     def study_loss_name(self, experiment: Experiment) -> str:
         """The loss, by a name that plain and variational networks share."""
+        assert isinstance(experiment.task, ReconstructSpec)
         return "loss" if experiment.task.loss == "mse" else "loss (cross-entropy of pixels)"
 
     def loss_is_metric(self, experiment: Experiment) -> bool:

@@ -9,7 +9,7 @@ from torch import nn
 from smallvision.data import pairs as drawn
 from smallvision.data.load import ImageSet, Splits
 from smallvision.experiment import Experiment
-from smallvision.experiment.model.encoder import SiameseSpec
+from smallvision.experiment.model.siamese import SiameseSpec
 from smallvision.metrics import bootstrap, calibration, dimensions, neighbours, retrieval, verification
 from smallvision.nn.siamese import Siamese
 from smallvision.tasks import sample_images as chosen

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.experiment.model.encoder import SiameseSpec
+from smallvision.experiment.model.siamese import SiameseSpec
 from smallvision.experiment.task import VerifySpec
 from smallvision.metrics.metric import Metric
 from smallvision.rendering import format, style
