@@ -1,16 +1,17 @@
 """What the committed studies say, as Markdown: their tables in docs/results.md, the examples of docs/comparing.md."""
 
-import json
 import statistics
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
+from layout import machine, not_measured, table
+from results import read as result
+
+from smallvision.experiment import studies as entries
 from smallvision.stats.verdict import compare_published, judge
 from smallvision.stats.wording import points
 from smallvision.tasks import metric_in
 
-HERE = Path(__file__).parent
 STUDIES = (
     "digits-smoke",
     "mnist-mlp-vs-cnn",
@@ -73,8 +74,7 @@ PUBLISHED = (
 
 
 def read(name: str) -> dict[str, Any] | None:
-    file = HERE / "results" / "studies" / f"{name}.json"
-    return json.loads(file.read_text()) if file.exists() else None
+    return result(f"studies/{name}")
 
 
 def percent(scores: dict[str, Any] | None, key: str = "accuracy") -> str:
@@ -242,11 +242,8 @@ def sizes(found: dict[str, Any]) -> str:
     return "".join(lines)
 
 
-def studies(table: Any, machine: Any) -> str:
+def studies() -> str:
     """The section of docs/results.md."""
-    every = [found for name in STUDIES if (found := read(name))]
-    if not every:
-        return ""
     text = (
         "\n## Studies: the references' claims put to the test\n\n`python benchmarks/studies.py NAME` (`smallvision run NAME`, then what is "
         "below). Every case trains with the seeds given and chooses nothing by the test split: all comparisons that a study declares are "
@@ -255,7 +252,11 @@ def studies(table: Any, machine: Any) -> str:
         "largest. Seconds are of runs that shared the machine. docs/comparing.md says how to read a verdict.\n\n"
     )
     text += table(["claim", "reported", "our verdict"], list(claims()))
-    for found in every:
+    for name in [*STUDIES, *(name for name in entries() if name not in STUDIES)]:
+        found = read(name)
+        if found is None:
+            text += f"\n### `{name}`\n\n" + not_measured(f"studies/{name}")
+            continue
         plan = found["plan"]
         made = f"{plan['workers']} workers of {plan['threads']} thread(s)"
         split = made if plan["workers"] else "The runs stood already, one thread each"
@@ -267,24 +268,24 @@ def studies(table: Any, machine: Any) -> str:
             + "\n"
         )
         text += PCA if "pca" in found["table"][0].get("beside", {}).get("validation", {}) else ""
-        text += verdicts(found) + sizes(found) + (probes(table, found) if "probes" in found else "")
+        text += verdicts(found) + sizes(found) + (probes(found) if "probes" in found else "")
         text += f"\n{split}; the test split was met {looks} by a run that met it. " + machine(found["environment"])
-    return text + resolution(table, machine) + speed(table)
+    return text + resolution() + speed()
 
 
-def in_short(name: str, table: Any) -> str:
+def in_short(name: str) -> str:
     """A study's table and its verdicts, for a page about something."""
     found = read(name)
-    return "" if found is None else table(*rows(found)) + "\n" + verdicts(found)
+    return not_measured(f"studies/{name}") if found is None else table(*rows(found)) + "\n" + verdicts(found)
 
 
-def probed(name: str, table: Any) -> str:
+def probed(name: str) -> str:
     """What the representations of a study's cases are good for, for a page about something."""
     found = read(name)
-    return "" if found is None or "probes" not in found else probes(table, found).lstrip("\n")
+    return not_measured(f"studies/{name}") if found is None or "probes" not in found else probes(found).lstrip("\n")
 
 
-def probes(table: Any, found: dict[str, Any]) -> str:
+def probes(found: dict[str, Any]) -> str:
     """What the representations of a study's cases are good for."""
     every = found["probes"]
     first = next(iter(every.values()))
@@ -326,12 +327,11 @@ def probes(table: Any, found: dict[str, Any]) -> str:
     )
 
 
-def speed(table: Any) -> str:
+def speed() -> str:
     """What a study costs beside its runs one by one, in docs/results.md."""
-    file = HERE / "results" / "study.json"
-    if not file.exists():
-        return ""
-    found = json.loads(file.read_text())
+    found = result("study")
+    if found is None:
+        return "\n### What a study costs\n\n" + not_measured("study")
     ways = {
         "study": "the study, its split measured",
         "one at a time": "the study, one worker, all threads",
@@ -357,6 +357,7 @@ def claims() -> Any:
     for claim, reported, name, pair in CLAIMS:
         found = read(name)
         if found is None:
+            yield [claim, reported, "not measured"]
             continue
         about = [one for one in found["verdicts"] if set(one["pair"]) == set(pair)]
         best = next((one for one in about if one["split"] == "test"), about[0])
@@ -369,13 +370,13 @@ def claims() -> Any:
         yield [claim, reported, f"{said}: {a} {points(x, n)} %, {b} {points(y, n)} %, {gap}, {best['split']} images"]
 
 
-def resolution(table: Any, machine: Any) -> str:
+def resolution() -> str:
     """R4.13 and R4.14, from the study and from what the sizes cost."""
-    file = HERE / "results" / "resolution.json"
-    found = read("mnist-resolution")
-    if not file.exists() or found is None:
-        return ""
-    cost = json.loads(file.read_text())
+    cost, found = result("resolution"), read("mnist-resolution")
+    if cost is None or found is None:
+        return "\n### What several sizes cost\n\n" + not_measured(
+            "resolution" if cost is None else "studies/mnist-resolution"
+        )
     by = {one["arm"]: one for one in cost["arms"]}
     small, large = by["all at 28"], by["all at 64"]
     boxes, largest, alone = (
@@ -431,7 +432,7 @@ def singles() -> str:
     """What one run a side would have said, seed by seed, where five seeds say something else."""
     found = read("mnist-augmentation")
     if not found:
-        return ""
+        return not_measured("studies/mnist-augmentation")
     pair = ["rotation", "none"]
     whole_study = next(one for one in found["verdicts"] if one["pair"] == pair and one["split"] == "validation")
     lines = "| seed | rotation % | none % | difference | p (McNemar) | verdict on these two networks |\n"
@@ -452,7 +453,7 @@ def quoted(name: str, pair: tuple[str, str], split: str) -> str:
     """One verdict of a study, as a quotation."""
     found = read(name)
     if not found:
-        return ""
+        return not_measured(f"studies/{name}")
     one = next(one for one in found["verdicts"] if one["pair"] == list(pair) and one["split"] == split)
     kinds = next(one for one in found["disagreements"] if one["pair"] == list(pair) and one["split"] == split)
     text = f"> `{name}`, {split} images. {one['sentence']}\n"

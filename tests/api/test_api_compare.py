@@ -12,6 +12,8 @@ import smallvision as sv
 from smallvision.cli import main
 from smallvision.errors import BadInput
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("recipe.epochs=1", "data.limit=300")
 
 

@@ -45,6 +45,7 @@ def test_the_same_call_shows_the_finished_run(run):
     assert (run.path / "result.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_arrays_passed_in(arrays, tmp_path, monkeypatch):
     monkeypatch.setenv("SMALLVISION_RUNS", str(tmp_path))
     done = sv.run("digits", "recipe.epochs=4", data=arrays)
@@ -199,6 +200,7 @@ def test_a_module_in_a_file_needs_trust(tmp_path, monkeypatch):
     assert done.experiment.model.digest, "the source's hash is recorded"
 
 
+@pytest.mark.slow
 def test_a_loss_passed_in_is_what_is_learned(tmp_path):
     plain = sv.run("digits", *SHORT, out=tmp_path / "plain")
     same = sv.run("digits", *SHORT, loss=nn.functional.cross_entropy, out=tmp_path / "same")

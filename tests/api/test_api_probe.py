@@ -20,6 +20,8 @@ from smallvision.experiment.probe import PROBES
 from smallvision.probing import run as probing
 from smallvision.runs.probes import SOURCES
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--train", "200", "--test", "50", "--maps", "pca")
 
 

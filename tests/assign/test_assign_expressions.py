@@ -51,6 +51,7 @@ condition = joined(denied, st.sampled_from(["and", "or"]))
 written = st.fixed_dictionaries({name: st.text("0123456789", min_size=1, max_size=2) for name in NAMES})
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None, derandomize=True)
 @given(condition, written)
 def test_conditions_are_what_python_makes_of_them(text, numbers):

@@ -91,6 +91,7 @@ def test_the_page_shows_rules_that_work_and_the_errors_they_give():
     assert not Path("no").exists()
 
 
+@pytest.mark.slow
 def test_what_is_written_runs(monkeypatch):
     monkeypatch.setenv("SMALLVISION_RUNS", "runs")
     rules = 'name = "quick"\n[inputs]\nn = {}\n[set]\ndata = { source = "digits", limit = 200 }\nmodel.kind = "mlp"\n'

@@ -62,6 +62,7 @@ def test_show_prints_toml_that_reads_back_then_the_layers(type_in):
     assert "506,240" in table
 
 
+@pytest.mark.slow
 def test_run_report_runs_and_showing_again(type_in, tmp_path):
     status, out, err = type_in("run", "digits", *SHORT)
     assert status == 0, err

@@ -56,6 +56,7 @@ def test_values_and_gradients_are_torchs(call, biased, seed):
         close(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", SETTINGS, ids=str)
 def test_gradients_of_gradients_by_finite_differences(how):
     x, weight, bias = leaves((2, 4, 6, 5), (2, 4 // how.get("groups", 1), 2, 2), (2,))
@@ -64,6 +65,7 @@ def test_gradients_of_gradients_by_finite_differences(how):
     assert torch.autograd.gradgradcheck(function, (x, weight, bias))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RUNGS if name != "torch"])
 def test_every_rung_has_gradients_to_the_second_order(name):
     g = Geometry(2, 2, 4, (4, 5), (3, 3), padding=(1, 1), groups=2)

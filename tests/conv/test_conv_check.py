@@ -31,6 +31,7 @@ def test_torch_agrees_with_itself_and_with_its_own_differences():
     assert 0 < row.worst["differences"] < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", conv_rungs.BROKEN)
 def test_a_broken_implementation_is_found_and_the_configuration_shows_it_again(name):
     rung, words = conv_rungs.BROKEN[name]

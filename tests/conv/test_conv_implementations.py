@@ -3,15 +3,13 @@
 import math
 import subprocess
 import sys
-import weakref
 
 import numpy as np
 import pytest
 import torch
+from allocations import Fresh
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from smallvision.conv import compiled, einsum, fourier, im2col, loops, shifted
@@ -204,6 +202,7 @@ def test_what_is_compiled_is_what_python_runs():
         assert compiled.compiled(function).py_func is function
 
 
+@pytest.mark.slow
 def test_without_numba_the_extra_is_named():
     said = subprocess.run(
         [
@@ -277,26 +276,6 @@ def test_the_loops_multiply_as_often_as_the_definition():
         function(*arrays, *g.stride, *g.dilation)
         assert counted == g.multiply_adds == loops.RUNG.costs(g, 4)[0].multiply_adds
         assert arrays[2].sum() == counted  # each product was added once
-
-
-class Fresh(TorchDispatchMode):
-    """The most bytes that were alive at once, of all that torch's operations made meanwhile."""
-
-    def __init__(self, *given):
-        super().__init__()
-        self.known, self.alive, self.most = {one.untyped_storage()._cdata for one in given}, {}, 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        for one in tree_leaves(out):
-            if (
-                isinstance(one, torch.Tensor)
-                and (key := one.untyped_storage()._cdata) not in self.known | self.alive.keys()
-            ):
-                self.alive[key] = one.untyped_storage().nbytes()
-                weakref.finalize(one.untyped_storage(), self.alive.pop, key, None)
-        self.most = max(self.most, sum(self.alive.values()))
-        return out
 
 
 @pytest.mark.parametrize("g", GEOMETRIES, ids=str)

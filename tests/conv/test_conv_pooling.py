@@ -78,6 +78,7 @@ def compare(ours, theirs, x):
 KINDS = st.sampled_from(["normal", "ties", "strange"])
 
 
+@pytest.mark.slow
 @MANY
 @given(cases(dilated=True), KINDS, st.integers(0, 99))
 def test_maximum_and_its_gradient_are_torchs(case, kind, seed):
@@ -152,6 +153,7 @@ def distinct(*shape):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pool",
     [

@@ -38,6 +38,7 @@ def spans(one):
     return one.dilation * (one.kernel - 1) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", ["conv", "pool", "transposed"])
 @pytest.mark.parametrize("size", range(1, 13))
 def test_all_that_torch_can_do_and_nothing_else(op, size):
@@ -182,6 +183,7 @@ def test_no_pooling_enlarges_by_more_than_one():
     assert found.both == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "bounds"),
     [

@@ -144,6 +144,7 @@ def inner(span, size=81):
     return 27 < span[0] <= span[1] < size - 27
 
 
+@pytest.mark.slow
 @given(st.lists(field_layers, min_size=1, max_size=4))
 @settings(deadline=None, derandomize=True, max_examples=300)
 def test_what_positions_see_is_what_has_a_gradient(layers):
@@ -485,6 +486,7 @@ def test_what_is_no_text(text):
 alphabet = st.text(st.sampled_from(list("3x8×(),=. \n-_kspdcovrelu0" + "٣é\ud800\x00\u2028")), max_size=40)
 
 
+@pytest.mark.slow
 @given(
     st.one_of(
         st.text(max_size=40), alphabet, alphabet.map("3x8x8 conv".__add__), alphabet.map("3x8x8 conv(4, k=".__add__)
@@ -536,6 +538,7 @@ def test_hostile_stacks_are_refused_in_one_short_line(text):
     assert len(str(refused.value)) < 600
 
 
+@pytest.mark.slow
 def test_ten_thousand_layers_are_followed():
     steps = trace(*parse("3x8x8" + " conv(3, k=3, p=1) relu" * 5000))
     assert steps[-1].after == (3, 8, 8)

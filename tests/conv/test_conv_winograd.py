@@ -39,6 +39,7 @@ def test_the_matrices_make_a_convolution_of_one_dimension():
             np.testing.assert_array_equal(at @ ((g @ kernel) * (bt @ d)), [i == k, i == k + 1])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(geometries(), st.integers(0, 2**32))
 def test_against_torch_within_the_bound_of_its_transforms(g, seed):

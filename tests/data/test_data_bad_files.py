@@ -50,6 +50,7 @@ SPOILT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 @pytest.mark.parametrize("options", [{}, {"size": 3}])
 def test_one_among_many_is_named_and_counted(many, spoil, options):

@@ -75,6 +75,7 @@ def test_real_mnist(real_data):
     assert found["splits"]["test"]["count"] == 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fashion-mnist", "cifar10"])
 def test_real_data_against_numpy(real_data, name):
     splits = load(DataSpec(source=name), real_data)
@@ -90,6 +91,7 @@ def test_real_data_against_numpy(real_data, name):
     assert found["duplicates"]["train_test"] == sum(image.tobytes() in distinct for image in splits.test.pixels.numpy())
 
 
+@pytest.mark.slow
 def test_the_real_cifar10_is_the_same_in_both_layouts(real_data, tmp_path):
     (tmp_path / "cifar-10-batches-py").symlink_to(real_data / "cifar-10-batches-py")
     one, two = (load(DataSpec(source="cifar10", limit=1000, normalize="none"), root) for root in (real_data, tmp_path))

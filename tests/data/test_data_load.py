@@ -1,14 +1,13 @@
 """From a spec to splits: which images, which labels, which numbers, how much memory."""
 
 import hashlib
-import subprocess
-import sys
 from collections import Counter
 from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
+from allocations import peak_bytes
 from data_files import idx_bytes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -261,7 +260,7 @@ def test_more_than_memory_is_refused_before_it_is_read(small_mnist, monkeypatch)
 
 
 def test_available_memory_is_a_sensible_number(monkeypatch):
-    assert 10_000_000 < memory.available_bytes() < 1 << 62
+    assert 0 < memory.available_bytes() < 1 << 62
     monkeypatch.setattr(memory, "_system", lambda: 1000)
     assert memory.available_bytes() <= 1000
 
@@ -285,33 +284,14 @@ def test_arrays_are_no_source_to_load():
     assert set(images.READ) == {"digits", "mnist", "fashion-mnist", "cifar10", "folder", "npz"}
 
 
-PEAK = """
-import sys
-from pathlib import Path
-from smallvision.data.load import load
-from smallvision.experiment.data import DataSpec
-def kilobytes(key):
-    return int(next(line for line in open("/proc/self/status") if line.startswith(key)).split()[1])
-def loaded(root):
-    splits = load(DataSpec(source="mnist", validation=0.3, limit=0.9), Path(root))
-    return splits, sum(part.pixels.numel() for part in (splits.train, splits.validation, splits.test))
-loaded(sys.argv[1])
-before = kilobytes("VmRSS")
-kept, count = loaded(sys.argv[2])
-print((kilobytes("VmHWM") - before) * 1024 / count)
-"""
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_residency_stays_below_one_and_a_half_times_the_pixels(tmp_path, small_mnist):
+@pytest.mark.slow
+def test_loading_takes_less_than_one_and_a_half_times_the_pixels(tmp_path):
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
-    for part, count in (("train", 60_000), ("t10k", 10_000)):
+    for split, count in (("train", 60_000), ("t10k", 10_000)):
         pixels = np.random.default_rng(0).integers(0, 256, (count, 36, 36), dtype=np.uint8)
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(pixels))
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes((np.arange(count) % 10).astype(np.uint8)))
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK, small_mnist, tmp_path], capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert 0.9 < float(done.stdout) < 1.5
+        (folder / f"{split}-images-idx3-ubyte").write_bytes(idx_bytes(pixels))
+        (folder / f"{split}-labels-idx1-ubyte").write_bytes(idx_bytes((np.arange(count) % 10).astype(np.uint8)))
+    splits, most = peak_bytes(lambda: load(DataSpec(source="mnist", validation=0.3, limit=0.9), tmp_path))
+    count = sum(part.pixels.numel() for part in (splits.train, splits.validation, splits.test))
+    assert 1 <= most / count < 1.5

@@ -4,12 +4,11 @@ import gzip
 import io
 import pickle
 import struct
-import subprocess
-import sys
 import zlib
 
 import numpy as np
 import pytest
+from allocations import peak_bytes
 from data_files import idx_bytes, read_or_refused
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -379,44 +378,42 @@ def test_a_picture_read_in_strips_is_the_same(tmp_path, monkeypatch, mode, orien
     assert all(np.array_equal(one, other) for one, other in zip(whole, strips, strict=True))
 
 
-PEAK = """
-import sys
-from pathlib import Path
-import numpy, PIL.Image, PIL.ImageOps
-from smallvision.data.readers.image_file import read_image
-def megabytes():
-    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1024
-before = megabytes()
-assert read_image(Path(sys.argv[1])).shape == (1, 8000, 8000)
-print(megabytes() - before)
-"""
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_the_largest_picture_of_16_bits_takes_a_few_hundred_megabytes(tmp_path):
-    side, path = 8000, tmp_path / "a.tif"
-    tags = [
-        (256, side),
-        (257, side),
-        (258, 16),
-        (259, 1),
-        (262, 1),
-        (273, 8),
-        (277, 1),
-        (278, side),
-        (279, 2 * side * side),
-    ]
-    with path.open("wb") as file:  # zeros that take no room on the disk
-        file.write(struct.pack("<2sHI", b"II", 42, 8 + 2 * side * side))
-        file.seek(8 + 2 * side * side)
+def zeros_of_16_bits(path, height, width):
+    """A TIFF picture of zeros that takes no room on the disk."""
+    size = 2 * height * width
+    tags = [(256, width), (257, height), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, height), (279, size)]
+    with path.open("wb") as file:
+        file.write(struct.pack("<2sHI", b"II", 42, 8 + size))
+        file.seek(8 + size)
         file.write(
             struct.pack("<H", len(tags))
             + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
             + bytes(4)
         )
-    done = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert 100 < float(done.stdout) < 500
+    return path
+
+
+def test_a_picture_of_16_bits_is_converted_in_strips(tmp_path, monkeypatch):
+    height, width, strip = 1000, 800, 20_000
+    converted, strips = image_file._converted, []
+    monkeypatch.setattr(image_file, "_STRIP", strip)
+    monkeypatch.setattr(
+        image_file, "_converted", lambda image, *rest: (strips.append(image.size), converted(image, *rest))[1]
+    )
+    path = zeros_of_16_bits(tmp_path / "a.tif", height, width)
+    read_image(path)  # what is imported or built once is not the picture's
+    strips.clear()
+    pixels, most = peak_bytes(lambda: read_image(path))
+    assert pixels.shape == (1, height, width)
+    assert strips == [(width, strip // width)] * (height * width // strip)
+    assert (
+        pixels.nbytes <= most < pixels.nbytes + 16 * strip
+    )  # a strip as integers of 32 bits, thrice at most, and small change
+
+
+@pytest.mark.slow
+def test_a_picture_of_64_million_pixels_is_read(tmp_path):
+    assert read_image(zeros_of_16_bits(tmp_path / "a.tif", 8000, 8000)).shape == (1, 8000, 8000)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -205,13 +205,14 @@ def test_the_command_writes_and_says_what(small_mnist, tmp_path):
     assert isinstance(again.exception, BadInput)
 
 
+@pytest.mark.slow
 def test_a_signal_stops_it_and_nothing_is_left(small_mnist, tmp_path):
     script = (
         "import sys, time, smallvision.data.synthetic as varres\n"
         "from smallvision.cli.synthetic import make_app\n"
         "from smallvision.errors import SmallvisionError\n"
         "varres.EVERY, save = 1, varres._save\n"
-        "varres._save = lambda *words: (time.sleep(0.01), save(*words))\n"
+        "varres._save = lambda *words: (save(*words), time.sleep(0.5))\n"  # 350 images: it is never done before the signal
         "try: make_app(sys.argv[1:], standalone_mode=False)\n"
         "except SmallvisionError as error: print(error, file=sys.stderr); sys.exit(error.exit_status)\n"
     )

@@ -66,6 +66,7 @@ def test_each_image_has_its_own_draw(spec):
     assert len({image.numpy().tobytes() for image in varied}) > (1 if spec.kind == "flip" else 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", EVERY, ids=NAMES)
 def test_nothing_is_read_back_to_the_host(spec):
     """On the "meta" device there are no values, so any read of one would fail; neither may draws depend on values."""

@@ -25,6 +25,7 @@ def test_pca_is_the_first_two_singular_vectors(kind):
     assert found.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_tsne_keeps_neighbours_and_says_the_same_again():
     found = projections.project("tsne", PIXELS, seed=1)
     flat = projections.project("pca", PIXELS)

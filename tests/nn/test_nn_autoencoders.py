@@ -48,6 +48,7 @@ def sizes(model, shape):
     return found["encoder"], found["decoder"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("depth", [1, 3, 5, 10])
 @pytest.mark.parametrize("representation", [10, 32, 100, 1000])

@@ -66,6 +66,7 @@ def apart(one, other):
     return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
 
 
+@pytest.mark.slow
 def test_r3s_network_trains_to_the_same_weights():
     """In doubles to 1e-12 after 60 steps. Training magnifies the roundings of floats, torch's own too and more on some processors than
     on others, so in floats it is the training in doubles that both are held against, and torch is the measure of what is near."""

@@ -12,6 +12,7 @@ from smallvision.stats.corrections import holm, holm_factors
 p_lists = st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0, 0.01, 0.05])), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=25)  # statsmodels collects garbage every time
 @given(p_lists)
 def test_equals_statsmodels(p_values):

@@ -12,6 +12,8 @@ from smallvision.stats.paired import paired_interval
 from smallvision.stats.published import score_interval
 from smallvision.stats.seeds import recipes
 
+pytestmark = pytest.mark.slow
+
 STUDIES = 2000
 
 # MNIST as it is: 99 %, a few hard images, accuracy of one run on 10 000 images with a standard deviation of 0.1 points.

@@ -76,6 +76,7 @@ def test_paired_images_against_connor():
     assert mcnemar_power((s + d) / 2, (s - d) / 2, round(connor)) == pytest.approx(0.8, abs=0.002)
 
 
+@pytest.mark.slow
 def test_paired_images_by_simulation():
     b, c = 0.012, 0.006
     n = paired_images(b, c)
@@ -98,6 +99,7 @@ def test_mean_images_by_simulation():
     assert found / 2000 == pytest.approx(0.8, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("population", "s_a", "s_b", "images"),
     [

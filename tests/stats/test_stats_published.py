@@ -25,6 +25,7 @@ def test_p_equals_statsmodels(a, b):
         assert score_test(*a, *b) == 1
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(side, side, st.sampled_from([0.5, 0.9, 0.95, 0.99, 0.9999]))
 def test_interval_never_contradicts_the_test(a, b, confidence):

@@ -41,6 +41,7 @@ member = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=250)
 @given(st.lists(member, min_size=1, max_size=6), st.sampled_from([0.01, 0.05, 0.2]))
 def test_the_rule(family, level):

@@ -13,6 +13,8 @@ from smallvision import cli
 from smallvision.errors import BadInput
 from smallvision.experiment import load_study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def type_in(monkeypatch, capsys, tmp_path):

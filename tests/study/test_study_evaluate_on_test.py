@@ -23,6 +23,8 @@ from smallvision.training import run
 from smallvision.training.evaluate_on_test import look
 from smallvision.training.run import Place
 
+pytestmark = pytest.mark.slow
+
 CONV = [
     "recipe.epochs=2",
     "data.limit=500",

@@ -15,7 +15,10 @@ from smallvision.runs.read import read_run, status
 from smallvision.study import directory
 from smallvision.study.read import read_study
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers of a study in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers of a study in /proc"),
+]
 
 EPOCHS = 10
 
@@ -48,7 +51,7 @@ def begin(file, folder, workers=2):
 
 def await_end(workers):
     """Wait for processes to end, which they do of their own accord when their study has: the limit is for a broken one."""
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + 600
     while left := [worker for worker in workers if Path(f"/proc/{worker}").exists()]:
         assert time.monotonic() < limit, f"{len(left)} workers outlive their study"
         time.sleep(0.01)

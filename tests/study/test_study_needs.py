@@ -21,6 +21,8 @@ from smallvision.study.runner import preview, run
 from smallvision.study.workers.process import Desk
 from smallvision.training import run as lab
 
+pytestmark = pytest.mark.slow
+
 GIVER = """
 name = "giver"
 [data]

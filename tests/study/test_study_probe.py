@@ -42,6 +42,8 @@ import studies as benchmark
 import study_tables
 import tables
 
+pytestmark = pytest.mark.slow
+
 TEXT = """
 name = "probed"
 question = "What is each good for?"
@@ -114,16 +116,16 @@ def test_every_run_of_every_case_is_probed_once_after_all_choices(done, record):
     assert list(found) == ["plain", "variational", "small"]
     assert [[one.result["seed"] for one in some] for some in found.values()] == [[0, 1]] * 3
     for case, some in found.items():
-        for member, one in zip(record.runs(case), some, strict=True):
-            assert one.path == probes.place(member.path, SPEC)
+        for run, one in zip(record.runs(case), some, strict=True):
+            assert one.path == probes.place(run.path, SPEC)
             assert (one.result["split"], one.result["looks"], one.result["model_sha256"]) == (
                 "test",
                 1,
-                member.result["model_sha256"],
+                run.result["model_sha256"],
             )
-            assert one.result["command"] == "smallvision member probed.toml"
-            assert member.result["looks"] == (case in record.result["choice"]["met_test"]), (
-                "a probe is no look of the member itself"
+            assert one.result["command"] == "smallvision run probed.toml"
+            assert run.result["looks"] == (case in record.result["choice"]["met_test"]), (
+                "a probe is no look of the run itself"
             )
     entry = record.result["probes"][0]
     assert entry == {

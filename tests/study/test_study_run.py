@@ -23,6 +23,8 @@ from smallvision.study.workers.pool import Pool
 from smallvision.training import run as lab
 from smallvision.training.run import Place as RunPlace
 
+pytestmark = pytest.mark.slow
+
 
 def alone(experiment, seed, path):
     """One run without a study."""
@@ -350,6 +352,7 @@ def test_without_workers_given_the_faster_split_is_measured_once_and_kept(tiny, 
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "2")
     monkeypatch.setattr(benchmark, "SECONDS", 0.1)
+    monkeypatch.setattr(benchmark, "SHORT", 1e9)
     lend(Place(tmp_path, device="cpu").setting)
     quick, events = finish(tiny(seeds=1, epochs=1), tmp_path / "quick")
     assert str(events[0].split) == "2 workers of 1 thread"

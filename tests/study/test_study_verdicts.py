@@ -16,6 +16,8 @@ from smallvision.experiment import load_study
 from smallvision.study.read import read_study
 from smallvision.study.verdicts import answer, verdicts
 
+pytestmark = pytest.mark.slow
+
 THREE = '[[case]]\nname = "wide"\nset = { "model.blocks.0.channels" = 8, "recipe.learning_rate" = 0.004 }\n'
 
 

@@ -15,6 +15,8 @@ from smallvision.study import selection
 from smallvision.study.events import Place
 from smallvision.study.runner import preview
 
+pytestmark = pytest.mark.slow
+
 GIVER = """
 name = "giver"
 data = { source = "digits", limit = 150 }

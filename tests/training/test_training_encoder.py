@@ -28,6 +28,8 @@ from smallvision.training.run import Place
 from smallvision.training.state import begin
 from smallvision.training.user_objects import with_digests
 
+pytestmark = pytest.mark.slow
+
 GIVER = """
 name = "giver"
 [data]

@@ -250,6 +250,6 @@ def test_scores_against_scikit_learn():
     asked, splits, model = prepared()
     scores = ClassificationLearner(asked.task).score(model, splits.test)
     found = scores.evidence
-    assert scores.values["accuracy"] == pytest.approx(accuracy_score(splits.test.labels, found["predictions"]))
+    assert scores.values["accuracy"] == pytest.approx(accuracy_score(splits.test.labels.numpy(), found["predictions"]))
     expected = log_loss(splits.test.labels.numpy(), found["probabilities"].astype("float64"), labels=range(10))
     assert scores.values["loss"] == pytest.approx(expected, rel=1e-5)

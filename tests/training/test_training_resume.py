@@ -15,6 +15,8 @@ from smallvision.experiment import load
 from smallvision.training import run
 from smallvision.training.run import Place
 
+pytestmark = pytest.mark.slow
+
 # Everything that could be forgotten in a checkpoint at once: momentum, dropout, augmentation, an average, the best epoch.
 EVERYTHING = [
     "recipe.epochs=3",

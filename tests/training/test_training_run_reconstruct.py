@@ -26,6 +26,8 @@ from smallvision.training.evaluate_on_test import look
 from smallvision.training.prepare import layers, shape
 from smallvision.training.run import Place
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["recipe.epochs=3", "data.limit=500"]
 KINDS = {
     "plain": ["data.expand.noise=0.1"],

@@ -21,6 +21,8 @@ from smallvision.training.evaluate_on_test import look
 from smallvision.training.run import EpochRecord, Place
 from smallvision.training.user_objects import with_digests
 
+pytestmark = pytest.mark.slow
+
 SHORT = ["recipe.epochs=2", "data.limit=600"]
 UNSEEN = ["data.unseen_classes=[7, 8, 9]", "recipe.classes_per_batch=7"]
 

@@ -154,6 +154,7 @@ def finish(asked, path, resume=False, events=None):
             return
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["few", "many"])
 def test_resumed_it_ends_with_the_same_bits(which, request, tmp_path, monkeypatch):
     asked = experiment(request.getfixturevalue(which), **EVERYTHING)
