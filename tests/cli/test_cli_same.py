@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from page_reading import says, wording
 from PIL import Image
 
 import smallvision as sv
@@ -124,12 +125,15 @@ def test_files_on_the_command_line(runs, shown, type_in, tmp_path):
     assert (status, err) == (0, "")
     expected = run.same(*other[0])
     threshold = run.result["verifier"]["threshold"]
-    assert out == (f"not the same class: {cli_same.sentence(expected, threshold).partition(': ')[2]}\n")
-    assert f"(same from {threshold:.2f}), distance {expected['distance']:.3g}" in out
+    assert out == f"{cli_same.sentence(expected, threshold)}\n"
+    says(out, f"{threshold:.2f}", f"{expected['distance']:.3g}")
     status, out, err = type_in("same", run.path, *names)
     first, second = out.splitlines()
-    assert first.startswith(f"{names[0]}, {names[1]}: the same class: probability")
-    assert second.startswith(f"{names[2]}, {names[3]}: not the same class: probability")
+    begin = len(f"{names[0]}, {names[1]}: ")
+    assert first.startswith(f"{names[0]}, {names[1]}: ")
+    assert second == f"{names[2]}, {names[3]}: {cli_same.sentence(expected, threshold)}"
+    assert first[begin:] == cli_same.sentence(run.same(*names[:2]), threshold)
+    assert wording(first[begin:]) != wording(second[begin:]), "one pair is said to be of one class, the other not"
     assert {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in run.path.iterdir()} == before
 
 
@@ -142,8 +146,10 @@ def test_files_of_another_size_and_mode_are_brought_to_the_models_and_it_says_so
     status, out, err = type_in("same", run.path, "a.png", "b.png")
     assert (status, err) == (0, "")
     note, answer = out.splitlines()
-    assert note == "note: b.png is 64x80 in colour, and was brought to 8x8 in gray"
-    assert "the same class: probability" in answer
+    says(note, "b.png", "64x80", "8x8", "gray")
+    assert answer == cli_same.sentence(
+        run.same(tmp_path / "a.png", tmp_path / "b.png"), run.result["verifier"]["threshold"]
+    )
     found = run.same(tmp_path / "a.png", tmp_path / "b.png")
     assert len(found["notes"]) == 1
     assert "notes" not in run.same(str(tmp_path / "a.png"), str(tmp_path / "a.png"))

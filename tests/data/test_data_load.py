@@ -288,10 +288,10 @@ def test_arrays_are_no_source_to_load():
 def test_loading_takes_less_than_one_and_a_half_times_the_pixels(tmp_path):
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
-    for split, count in (("train", 60_000), ("t10k", 10_000)):
+    for part, count in (("train", 60_000), ("t10k", 10_000)):
         pixels = np.random.default_rng(0).integers(0, 256, (count, 36, 36), dtype=np.uint8)
-        (folder / f"{split}-images-idx3-ubyte").write_bytes(idx_bytes(pixels))
-        (folder / f"{split}-labels-idx1-ubyte").write_bytes(idx_bytes((np.arange(count) % 10).astype(np.uint8)))
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(pixels))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes((np.arange(count) % 10).astype(np.uint8)))
     splits, most = peak_bytes(lambda: load(DataSpec(source="mnist", validation=0.3, limit=0.9), tmp_path))
     count = sum(part.pixels.numel() for part in (splits.train, splits.validation, splits.test))
     assert 1 <= most / count < 1.5

@@ -1,9 +1,9 @@
-"""A study of autoencoders made up after the contract, without training: its networks are scikit-learn's PCA of the digits, worsened.
+"""A study of autoencoders, without training, its files written by the product: its networks are scikit-learn's PCA of the digits, worsened.
 
 So their errors are truly those of their reconstructions, and PCA's error with as many components is scikit-learn's.
 """
 
-import json
+import io
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import Any
 
 import fake_run
 import numpy as np
-from fake_study import Made
+from fake_study import Made, jobs, write
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from smallvision.comparison.predictions import Answers
-from smallvision.experiment import Study, build, study_to_toml
+from smallvision.experiment import Study, build
 from smallvision.runs.read import read_run
-from smallvision.storage.files import VALIDATION_EVIDENCE
+from smallvision.storage.files import VALIDATION_EVIDENCE, write_bytes
 from smallvision.study import selection, verdicts
 from smallvision.study.read import read_study
 from smallvision.tasks import TASKS
@@ -105,16 +105,13 @@ def make(
     for name, sets in cases.items():
         own = {"kind": "mlp-autoencoder", "representation": 8, "depth": 3, **sets}
         taught = variational and name != "plain"
+        also = {
+            split: _pictured(one, own["representation"], len(name)) if pictured else {} for split, one in known.items()
+        }
         paths = [
-            _run(folder / f"{name.replace(' ', '-')}-s{seed}", own, seed, known, denoise, taught, name in met)
+            _run(folder / f"{name.replace(' ', '-')}-s{seed}", own, seed, known, denoise, taught, name in met, also)
             for seed in range(seeds)
         ]
-        if pictured:
-            for file in (file for path in paths for file in path.glob("evidence*.npz")):
-                arrays = dict(np.load(file))
-                np.savez_compressed(
-                    file, **arrays, **_pictured(known[str(arrays["split"])], own["representation"], len(name))
-                )
         runs[name] = [read_run(path) for path in paths]
     base = runs[names[0]][0].experiment
     study = Study.model_validate(
@@ -138,44 +135,23 @@ def make(
     pairs = [(name, names[0]) for name in names[1:]]
     found = verdicts.verdicts(study, runs, pairs, "validation")
     found += verdicts.verdicts(study, runs, [(met[0], met[1])], "test") if met[1:] else []
-    path = folder / "studies" / "ae-00000000"
-    path.mkdir(parents=True)
-    (path / "study.toml").write_text(study_to_toml(study), encoding="utf-8")
-    jobs = [
-        {"case": row["case"], "hash": row["hash"], "seed": run["seed"], "path": run["path"]}
-        for row in table
-        for run in row["runs"]
-    ]
-    _write(
-        path / "plan.json",
-        {
-            "workers": 1,
-            "threads": 1,
-            "why": "asked for",
-            "match": [],
-            "timings": [],
-            "jobs": jobs,
-            "search": {"sampler": None, "tries": []},
-        },
-    )
-    _write(
-        path / "state.json",
-        {
-            "status": "finished",
-            "pid": 2**22 + 1,
-            "heartbeat": 1.7e9,
-            "started": 1.7e9,
-            "finished": 1.7e9 + 60,
-            "study": "00000000",
-            "command": "smallvision run ae",
-            "message": "",
-        },
-    )
-    _write(
-        path / "study.json",
+    planned = {
+        "workers": 1,
+        "threads": 1,
+        "why": "asked for",
+        "match": [],
+        "timings": [],
+        "jobs": jobs(folder, runs),
+        "search": {"sampler": None, "tries": []},
+    }
+    path = write(
+        folder,
+        study,
+        planned,
+        "smallvision run ae",
         {
             "name": "ae",
-            "hash": "00000000",
+            "hash": study.hash(),
             "question": "How small?",
             "baseline": names[0],
             "pairs": [list(pair) for pair in pairs],
@@ -219,44 +195,44 @@ def _run(
     denoise: bool,
     variational: bool,
     met: bool,
+    also: Mapping[str, Mapping[str, np.ndarray]],
 ) -> Path:
-    """A run directory: what fake_run writes, with the files that a reconstruction has otherwise."""
+    """A run directory; `also` are further arrays of each split's evidence."""
     size, depth = int(model["representation"]), int(model["depth"])
-    fake_run.make(
-        path,
-        epochs=3,
-        steps_per_epoch=20,
-        count=20,
-        shape=(1, 8, 8),
-        validation=True,
-        test=False,
-        seed=seed,
-        classes=CLASSES,
-    )
     noise = "[task.denoise]\namount = 0.2" if denoise else ""
     toml = TOML.format(
         kind=model["kind"], representation=size, depth=depth, variational=str(variational).lower(), noise=noise
     )
-    (path / "experiment.toml").write_text(toml)
-    identity = build(tomllib.loads(toml), "fake").hash()
-    state = json.loads((path / "state.json").read_text())
-    _write(path / "state.json", {**state, "experiment": identity})
     rng = np.random.default_rng(1000 * size + 10 * depth + seed)
     scored, evidence = {}, {}
     for name, split in known.items():
         share = 1 / depth if name == "train" else KEPT.get(depth, 0.3)
         made = split.pca(size) + rng.normal(0, np.sqrt(0.01 * share), split.images.shape)
         scored[name], evidence[name] = _scored(split, made, size, denoise)
+        evidence[name] |= also[name]
     shown = ("validation", "test") if met else ("validation",)
-    result = json.loads((path / "result.json").read_text())
-    sizes = {"parameters": 1000 * size, "multiply_adds": 900 * size, "bytes": 4000 * size}
-    _write(
-        path / "result.json",
-        {
-            **result,
-            **sizes,
-            "experiment": identity,
-            "seed": seed,
+
+    def measured(record: dict[str, Any]) -> dict[str, Any]:
+        both = {
+            name: dict.fromkeys(("loss", "mse"), scored[name]["mse"] * 9 / record["epoch"] ** 2)
+            for name in ("train", "validation")
+        }
+        return {**record, **both}
+
+    fake_run.make(
+        path,
+        epochs=3,
+        steps_per_epoch=20,
+        count=20,
+        shape=(1, 8, 8),
+        test=False,
+        seed=seed,
+        classes=CLASSES,
+        experiment=build(tomllib.loads(toml), "fake"),
+        measured=measured,
+        evidence=evidence[shown[-1]],
+        totals={"parameters": 1000 * size, "multiply_adds": 900 * size, "parameter_bytes": 4000 * size},
+        result={
             "seconds": 6.0 + seed,
             "seconds_per_epoch": 2.0 + seed / 3,
             "looks": int(met),
@@ -264,24 +240,10 @@ def _run(
             **{name: scored[name] for name in shown},
         },
     )
-    file = {name: "evidence.npz" if name == shown[-1] else VALIDATION_EVIDENCE for name in shown}
-    for name in shown:
-        np.savez_compressed(path / file[name], **evidence[name])
-    with open(path / "metrics.jsonl", "w") as metrics:
-        for epoch in (1, 2, 3):
-            both = {
-                name: {"loss": scored[name]["mse"] * 9 / epoch**2, "mse": scored[name]["mse"] * 9 / epoch**2}
-                for name in ("train", "validation")
-            }
-            record = {
-                "epoch": epoch,
-                "step": 20 * epoch,
-                "examples": 600 * epoch,
-                "learning_rate": 0.01,
-                "seconds": 2.0 * epoch,
-                **both,
-            }
-            metrics.write(json.dumps(record) + "\n")
+    if met:  # as a later look at the test split leaves it
+        packed = io.BytesIO()
+        np.savez_compressed(packed, **evidence["validation"])
+        write_bytes(path / VALIDATION_EVIDENCE, packed.getvalue())
     return path
 
 
@@ -340,7 +302,3 @@ def _bytes(images: np.ndarray) -> np.ndarray:
     """(N, 64) in [0, 1] as uint8 (N, 1, 8, 8)."""
     pixels: np.ndarray = (255 * images.clip(0, 1)).round().astype(np.uint8).reshape(-1, 1, 8, 8)
     return pixels
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps({"format_version": 1, **value}, indent=1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A probe of a run made up after the contract, without a network: its classifiers, scores and maps are scikit-learn's.
+"""A probe of a run, without a network, its files written by the product: its classifiers, scores and maps are scikit-learn's.
 
 The representation is PCA of noisy images, so that its figures are truly those of its features and are neither the best nor the worst.
 """
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import fake_run
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -139,20 +140,7 @@ def make(
         "comparisons": _comparisons(np.array(predictions) == known["shown"], list(features), spec.probes),
         "maps": drawn,
         "notes": list(notes),
-        "environment": {
-            "format_version": 1,
-            "smallvision": "0.1.0",
-            "python": "3.11.7",
-            "platform": "Linux",
-            "processor": "A processor",
-            "cores": 2,
-            "packages": {},
-            "device": "cpu",
-            "device_name": "A processor",
-            "threads": 1,
-            "precision": "fp32",
-            "deterministic": True,
-        },
+        "environment": {"format_version": 1, **fake_run.ENVIRONMENT},
     }
     return probes.write(run_path, spec, result, arrays)
 

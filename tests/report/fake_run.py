@@ -1,15 +1,24 @@
-"""A run directory made up after the contract in docs/architecture.md, of any size, in any state, without training."""
+"""A run directory of any size, in any state, without training: its numbers are made up here, its files are written by the product."""
 
-import json
-import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
-from smallvision.experiment import build
+from smallvision.data.load import ImageSet, Splits
+from smallvision.experiment import Experiment, build
+from smallvision.runs import environment
+from smallvision.runs.directory import RunDirectory
+from smallvision.tasks import Scores
+from smallvision.training import results
+
+BATCH = 64
+DEAD = 2**22 + 1  # a process number that no process has
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TOML = """name = "{name}"
@@ -19,7 +28,7 @@ about = "{about}"
 source = "npz"
 path = "images.npz"
 validation = {validation}
-
+{expand}
 [model]
 kind = "cnn"
 blocks = [{{ channels = 10, kernel = 5, pool = 2 }}, {{ channels = 20, kernel = 5, pool = 2 }}]
@@ -33,6 +42,16 @@ learning_rate = 0.01
 [protocol]
 test = "{protocol}"
 """
+
+ENVIRONMENT = {
+    **environment.describe("cpu", "A processor", 2, "fp32", True),
+    "smallvision": "0.1.0",
+    "python": "3.11.7",
+    "platform": "Linux x86_64",
+    "processor": "A processor",
+    "cores": 2,
+    "packages": {"torch": "2.9.0", "numpy": "2.4.6"},
+}
 
 
 def make(
@@ -56,50 +75,44 @@ def make(
     filters: tuple[int, ...] | None = None,
     seed: int = 1,
     images: tuple[np.ndarray, np.ndarray] | None = None,
+    draw: int | None = None,
+    totals: Mapping[str, int] | None = None,
+    experiment: Experiment | None = None,
+    measured: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    result: Mapping[str, Any] | None = None,
+    evidence: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
-    """Write the directory; `images` are pixels uint8 (N, C, H, W) and labels, else noise with a bright square."""
-    rng = np.random.default_rng(seed)
-    path.mkdir(parents=True)
+    """Write the directory.
+
+    Parameters
+    ----------
+    seed : of the run; the numbers are drawn by `draw`, by default the same.
+    images : pixels uint8 (N, C, H, W) and labels, else noise with a bright square.
+    totals : what the layer table says of the whole network, in the place of the sums over its layers.
+    experiment : what was run, in the place of a classification.
+    measured : a record of metrics.jsonl -> that which is written in its place.
+    result : what result.json says in the place of, or beside, what a classification has there.
+    evidence : the arrays of evidence.npz, in the place of those of a classification.
+    """
+    rng = np.random.default_rng(seed if draw is None else draw)
     toml = TOML.format(
         name=name,
         about=about,
         validation=0.1 if validation else 0,
+        expand="[data.expand]\nflip = true\nnoise = 0.1\n" if panel else "",
         epochs=planned or max(epochs, 1),
         protocol=protocol or ("watched" if watched else "once"),
     )
-    (path / "experiment.toml").write_text(toml)
-    identity = build(tomllib.loads(toml), "fake").hash()
-    batch = 64
-    _write(
-        path / "state.json",
-        {
-            "status": status,
-            "pid": 2**22 + 1,
-            "heartbeat": time.time(),
-            "started": 1.7e9,
-            "finished": 1.7e9 + 260,
-            "experiment": identity,
-            "seed": seed,
-            "command": f"smallvision run {name} --seed {seed}",
-            "message": "",
-        },
-    )
-    _write(
-        path / "environment.json",
-        {
-            "smallvision": "0.1.0",
-            "python": "3.11.7",
-            "platform": "Linux x86_64",
-            "processor": "A processor",
-            "cores": 2,
-            "packages": {"torch": "2.9.0", "numpy": "2.4.6"},
-            "device": "cpu",
-            "device_name": "A processor",
-            "threads": 2,
-            "precision": "fp32",
-            "deterministic": True,
-        },
-    )
+    classified = build(tomllib.loads(toml), "fake")
+    experiment = experiment or classified
+    layers = _layers(shape, len(classes), totals)
+    begun = {
+        "experiment": experiment.hash(),
+        "seed": seed,
+        "command": f"smallvision run {name} --seed {seed}",
+        "message": "",
+    }
+    directory = RunDirectory.create(path, experiment, begun, ENVIRONMENT, layers)
     total = epochs * steps_per_epoch
     losses = (
         2.3 * np.exp(-np.linspace(0, 3.5, total))
@@ -107,103 +120,98 @@ def make(
         + rng.normal(0, 0.08, total) * np.exp(-np.linspace(0, 1, total))
     )
     losses = np.abs(losses).round(5)
-    with open(path / "steps.jsonl", "w") as steps, open(path / "metrics.jsonl", "w") as metrics:
-        for epoch in range(1, epochs + 1):
-            for first in range((epoch - 1) * steps_per_epoch, epoch * steps_per_epoch, 20):
-                last = min(first + 20, epoch * steps_per_epoch)
-                _line(
-                    steps,
-                    {
-                        "epoch": epoch,
-                        "step": last,
-                        "examples": last * batch,
-                        "loss": losses[first:last].tolist(),
-                        "seconds": last * 0.02,
-                    },
-                )
-            mean = float(losses[(epoch - 1) * steps_per_epoch : epoch * steps_per_epoch].mean())
-            record: dict[str, Any] = {
+    also = (*([("validation", 0.03)] if validation else []), *([("test", 0.05)] if test and watched else []))
+    for epoch in range(1, epochs + 1):
+        ends = range((epoch - 1) * steps_per_epoch, epoch * steps_per_epoch)
+        for first in ends[::20]:
+            last = min(first + 20, ends.stop)
+            line = {
                 "epoch": epoch,
-                "step": epoch * steps_per_epoch,
-                "examples": epoch * steps_per_epoch * batch,
-                "learning_rate": 0.01,
-                "seconds": epoch * 2.0,
-                "train": {"loss": mean, "accuracy": float(np.exp(-mean / 2))},
+                "step": last,
+                "examples": last * BATCH,
+                "loss": losses[first:last].tolist(),
+                "seconds": last * 0.02,
             }
-            for split, there, more in (("validation", validation, 0.03), ("test", test and watched, 0.05)):
-                if there:
-                    record[split] = {
-                        "loss": mean + more * (1 + epoch / 20),
-                        "accuracy": float(np.exp(-(mean + more) / 2)),
-                    }
-            _line(metrics, record)
+            directory.append("steps.jsonl", line)
+        mean = float(losses[ends.start : ends.stop].mean())
+        record = {
+            "epoch": epoch,
+            "step": ends.stop,
+            "examples": ends.stop * BATCH,
+            "learning_rate": 0.01,
+            "seconds": epoch * 2.0,
+            "train": {"loss": mean, "accuracy": float(np.exp(-mean / 2))},
+            **{
+                split: {"loss": mean + more * (1 + epoch / 20), "accuracy": float(np.exp(-(mean + more) / 2))}
+                for split, more in also
+            },
+        }
+        directory.append("metrics.jsonl", measured(record) if measured else record)
+    if status == "finished":
+        split = "test" if test else "validation"
+        splits, score, model = _scored(
+            rng, tuple(classes), shape, count, accuracy, split, images, panel, filters or (10, shape[0], 5, 5)
+        )
+        scores = {"train": Scores({"loss": 0.0321, "accuracy": 0.99}, 60000), split: score}
+        if validation and test:
+            scores["validation"] = Scores({"loss": 0.048, "accuracy": 0.9855}, 6000)
+        state: Any = SimpleNamespace(epoch=epochs, seconds=62.4, examples=613_766)
+        found = results.result(classified, splits, layers, state, scores, {"epoch": epochs, "by": "last"})
+        found |= {
+            "name": experiment.name,
+            "experiment": experiment.hash(),
+            "seed": seed,
+            "model_sha256": "0" * 64,
+            "notes": ["mean and standard deviation are measured over the 60 000 training images"],
+        }
+        arrays = results.evidence(model, splits, classified, scores) if evidence is None else dict(evidence)
+        kept = {key: value for key, value in found.items() if result is None or key not in scores}
+        directory.finish({**kept, **(result or {})}, arrays, b"no weights")
+    directory.note(status=status, pid=DEAD, started=1.7e9, finished=1.7e9 + 260)
+    directory.close()
+    return path
+
+
+def _layers(shape: Sequence[int], classes: int, totals: Mapping[str, int] | None) -> dict[str, Any]:
     rows = [
         ("blocks.0.conv", "Conv2d", [10, 24, 24], 260, 144000, 5),
         ("blocks.0.relu", "ReLU", [10, 24, 24], 0, 0, 5),
         ("blocks.0.pool", "MaxPool2d", [10, 12, 12], 0, 0, 6),
         ("dense.0", "Linear", [128], 41088, 40960, None),
-        ("output", "Linear", [len(classes)], 129 * len(classes), 128 * len(classes), None),
+        ("output", "Linear", [classes], 129 * classes, 128 * classes, None),
     ]
     table = [
         {
-            "name": n,
-            "type": t,
-            "output": o,
-            "parameters": p,
-            "multiply_adds": m,
-            "receptive_field": r,
-            "parameter_bytes": 4 * p,
-            "output_bytes": 4 * int(np.prod(o)),
+            "name": name,
+            "type": kind,
+            "output": out,
+            "parameters": weights,
+            "multiply_adds": products,
+            "receptive_field": field,
+            "parameter_bytes": 4 * weights,
+            "output_bytes": 4 * int(np.prod(out)),
         }
-        for n, t, o, p, m, r in rows
+        for name, kind, out, weights, products, field in rows
     ]
-    totals = {
+    sums = {
         key: sum(int(row[key]) for row in table)
         for key in ("parameters", "multiply_adds", "parameter_bytes", "output_bytes")
     }
-    _write(path / "layers.json", {"input": list(shape), "rows": table, "totals": totals})
-    if status == "finished":
-        _finish(
-            path,
-            rng,
-            list(classes),
-            shape,
-            count,
-            accuracy,
-            "test" if test else "validation",
-            validation or not test,
-            images,
-            panel,
-            filters or (min(32, 10), shape[0], 5, 5),
-            totals,
-            epochs,
-            watched,
-            name,
-            seed,
-            identity,
-        )
-    return path
+    return {"input": list(shape), "rows": table, "totals": {**sums, **(totals or {})}}
 
 
-def _finish(
-    path: Path,
+def _scored(
     rng: np.random.Generator,
-    classes: list[str],
+    classes: tuple[str, ...],
     shape: tuple[int, int, int],
     count: int,
     accuracy: float,
     split: str,
-    validation: bool,
     images: tuple[np.ndarray, np.ndarray] | None,
     panel: bool,
     filters: tuple[int, ...],
-    totals: dict[str, int],
-    epochs: int,
-    watched: bool,
-    name: str,
-    seed: int,
-    identity: str,
-) -> None:
+) -> tuple[Splits, Scores, nn.Module]:
+    """A split with what a network answered, of which about a share `accuracy` is right; and a layer with random weights."""
     k = len(classes)
     if images is None:
         labels = rng.integers(0, k, count)
@@ -219,84 +227,28 @@ def _finish(
     logits[np.arange(count), favourite] += rng.gamma(6, 1.2, count)
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     predictions = probabilities.argmax(1)
-    confusion = np.zeros((k, k), np.int64)
-    np.add.at(confusion, (labels, predictions), 1)
-    wrong = np.flatnonzero(predictions != labels)
-    confident = wrong[np.argsort(-probabilities[wrong, predictions[wrong]], kind="stable")]
-    arrays: dict[str, np.ndarray] = {
-        "split": np.array(split),
-        "labels": labels,
-        "predictions": predictions,
-        "probabilities": probabilities.astype(np.float32),
-        "ids": np.stack([rng.integers(0, 2**62, count), np.zeros(count, np.int64)], 1),
-        "confusion": confusion,
-        "train_pixels": pixels[-20:][::-1],
-        "train_labels": labels[-20:][::-1],
-    }
-    for prefix, index in (("first", np.arange(min(20, count))), ("mistake", wrong[:20]), ("confident", confident[:20])):
-        arrays[f"{prefix}_index"], arrays[f"{prefix}_pixels"] = index.astype(np.int64), pixels[index]
-    arrays["filters"] = rng.normal(0, 0.2, filters).astype(np.float32)
+    ids = np.stack([rng.integers(0, 2**62, count), np.zeros(count, np.int64)], 1)
+    known, owners = pixels[-20:][::-1], labels[-20:][::-1]
     if panel:
         some = pixels[-10:]
         noisy = np.clip(some.astype(int) + rng.integers(-25, 25, some.shape), 0, 255).astype(np.uint8)
-        arrays["panel_pixels"] = np.stack([some, some[..., ::-1], noisy, noisy[..., ::-1]])
-        arrays["panel_kinds"] = np.array(["original", "flipped", "noisy", "flipped and noisy"])
-    np.savez_compressed(path / "evidence.npz", **arrays)
-    right = int((predictions == labels).sum())
-    z = 1.959963984540054
-    p, middle = right / count, 1 + z * z / count
-    half = z * np.sqrt(p * (1 - p) / count + z * z / (4 * count * count)) / middle
-    centre = (p + z * z / (2 * count)) / middle
-    recall = np.diag(confusion) / np.maximum(confusion.sum(1), 1)
-    precision = np.diag(confusion) / np.maximum(confusion.sum(0), 1)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    scored = {
-        "loss": 0.0512,
-        "accuracy": p,
-        "count": count,
-        "accuracy_interval": [max(centre - half, 0.0), min(centre + half, 1.0)],
-        "per_class": [
-            {
-                "class": c,
-                "precision": float(precision[i]),
-                "recall": float(recall[i]),
-                "f1": float(f1[i]),
-                "support": int(confusion[i].sum()),
-            }
-            for i, c in enumerate(classes)
-        ],
+        known, owners = np.concatenate([some, some[..., ::-1], noisy, noisy[..., ::-1]]), np.tile(labels[-10:], 4)
+    train = _images(known, owners, np.zeros((len(owners), 2), np.int64), classes, "train")
+    shown = _images(pixels, labels, ids, classes, split)
+    model = nn.Conv2d(filters[1], filters[0], filters[2:])
+    model.weight = nn.Parameter(torch.from_numpy(rng.normal(0, 0.2, filters).astype(np.float32)))
+    wrong = int((predictions != labels).sum())
+    answers = {
+        "labels": labels,
+        "predictions": predictions,
+        "probabilities": probabilities.astype(np.float32),
+        "ids": ids,
     }
-    result = {
-        "name": name,
-        "experiment": identity,
-        "seed": seed,
-        "parameters": totals["parameters"],
-        "bytes": totals["parameter_bytes"],
-        "multiply_adds": totals["multiply_adds"],
-        "epochs": epochs,
-        "seconds": 62.4,
-        "seconds_per_epoch": 6.1,
-        "images_per_second": 9836.0,
-        "precision": "fp32",
-        "selected": {"epoch": epochs, "by": "last"},
-        "classes": classes,
-        "counts": {"train": 60000, split: count},
-        "mean": [0.1307],
-        "std": [0.3081],
-        "notes": ["mean and standard deviation are measured over the 60 000 training images"],
-        "looks": 0 if split == "validation" else (epochs + 1 if watched else 1),
-        "model_sha256": "0" * 64,
-        "train": {"loss": 0.0321, "accuracy": 0.99, "count": 60000},
-    }
-    if validation and split == "test":
-        result["validation"] = {"loss": 0.048, "accuracy": 0.9855, "count": 6000}
-        result["counts"]["validation"] = 6000
-    _write(path / "result.json", {**result, split: scored})
+    none: dict[str, Any] = {"validation": None, "test": None, split: shown}
+    splits = Splits(train=train, **none, mean=(0.1307,), std=(0.3081,), notes=())
+    return splits, Scores({"loss": 0.0512, "accuracy": (count - wrong) / count}, count, answers), model
 
 
-def _write(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps({"format_version": 1, **value}, indent=1))
-
-
-def _line(file: Any, record: dict[str, Any]) -> None:
-    file.write(json.dumps(record) + "\n")
+def _images(pixels: np.ndarray, labels: np.ndarray, ids: np.ndarray, classes: tuple[str, ...], name: str) -> ImageSet:
+    kept = [torch.from_numpy(np.ascontiguousarray(array)) for array in (pixels, labels, ids)]
+    return ImageSet((kept[0],), kept[1], kept[2], classes, name)

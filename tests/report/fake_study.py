@@ -1,7 +1,6 @@
-"""A study directory made up after the contract, of any size, in any state, without training; with its answers and pictures."""
+"""A study directory of any size, in any state, without training: its numbers are made up here, its files are written by the product."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,8 +9,13 @@ import fake_run
 import numpy as np
 
 from smallvision.comparison.predictions import Answers
-from smallvision.experiment import Study, load, study_to_toml
+from smallvision.experiment import Study, load
+from smallvision.runs.read import RunRecord, read_run
 from smallvision.stats.verdict import compare_runs, judge
+from smallvision.study import directory, selection
+from smallvision.study.directory import StudyDirectory
+from smallvision.study.plan import jobs as plan
+from smallvision.study.plan.jobs import Job
 from smallvision.study.read import StudyRecord, read_study
 
 CLASSES = ("zero", "one", "two", "three")
@@ -61,81 +65,52 @@ def make(
         split: _answers(rng, split, names, cases, seeds, images)
         for split, names in (("validation", cases), ("test", met))
     }
-    rows = [_case(folder, answers, name, place, seeds, epochs, images) for place, name in enumerate(cases)]
-    path = folder / "studies" / "fake-00000000"
-    path.mkdir(parents=True)
-    (path / "study.toml").write_text(study_to_toml(study), encoding="utf-8")
-    jobs = [
-        {"case": row["case"], "hash": row["hash"], "seed": run["seed"], "path": run["path"]}
-        for row in rows
-        for run in row["runs"]
-    ]
+    runs = {name: _runs(folder, answers, name, place, seeds, epochs, images) for place, name in enumerate(cases)}
+    settings = {"recipe.learning_rate": 0.01} if search else {}
+    rows = [selection.row(name, records, folder, settings) for name, records in runs.items()]
     tries = [
         {
-            "case": row["case"],
+            "case": name,
             "try": number,
             "seed": 0,
             "hash": "0" * 8,
             "settings": {"recipe.learning_rate": rate},
             "validation": None if number == 2 else {"accuracy": 0.8 + number / 100, "loss": 0.5},
         }
-        for row in rows
+        for name in cases
         for number, rate in enumerate((0.1, 0.01, 0.001))
     ]
-    if search:
-        for row in rows:
-            row["settings"] = {"recipe.learning_rate": 0.01}
     solved = [{"case": name, "key": "model.blocks.0.channels", "width": 81, "size": 29029} for name in cases]
-    _write(
-        path / "plan.json",
-        {
-            "workers": 2,
-            "threads": 1,
-            "why": "measured: 300 images/s by 2 workers of 1 thread",
-            "match": solved if match else [],
-            "timings": [{"workers": 2, "threads": 1, "images_per_second": 300.4, "rounds": 3}],
-            "search": {"sampler": "latin hypercube" if search else None, "tries": tries if search else []},
-            "jobs": jobs,
-        },
-    )
-    _write(
-        path / "state.json",
-        {
-            "status": "finished" if finished else "interrupted",
-            "pid": 2**22 + 1,
-            "heartbeat": 1.7e9,
-            "started": 1.7e9,
-            "finished": 1.7e9 + 60,
-            "study": "00000000",
-            "command": command,
-            "message": "",
-        },
-    )
+    planned = {
+        "workers": 2,
+        "threads": 1,
+        "why": "measured: 300 images/s by 2 workers of 1 thread",
+        "match": solved if match else [],
+        "timings": [{"workers": 2, "threads": 1, "images_per_second": 300.4, "rounds": 3}],
+        "search": {"sampler": "latin hypercube" if search else None, "tries": tries if search else []},
+        "jobs": jobs(folder, runs),
+    }
+    found: dict[str, Any] | None = None
     if finished:
         chosen = list(
             pairs if pairs is not None else [(name, cases[baseline]) for name in cases if name != cases[baseline]]
         )
-        found = _verdicts(answers["validation"], chosen, confound)
+        judged_ = _verdicts(answers["validation"], chosen, confound)
         if winner != baseline:
-            found += _verdicts(answers["test"], [(cases[winner], cases[baseline])], confound)
-        told = {
-            "answer": {"sentence": found[-1]["sentence"], "pair": found[-1]["pair"], "split": found[-1]["split"]},
-            "verdicts": found,
+            judged_ += _verdicts(answers["test"], [(cases[winner], cases[baseline])], confound)
+        answer = {key: judged_[-1][key] for key in ("sentence", "pair", "split")}
+        found = {
+            "name": "fake",
+            "hash": study.hash(),
+            "question": question,
+            "baseline": cases[baseline],
+            "pairs": [list(pair) for pair in chosen],
+            "choice": {"winner": cases[winner], "by": "highest mean validation accuracy", "met_test": met},
+            "table": rows,
+            "commands": {"study": command, "runs": []},
+            **({"answer": answer, "verdicts": judged_} if judged else {}),
         }
-        _write(
-            path / "study.json",
-            {
-                "name": "fake",
-                "hash": "00000000",
-                "question": question,
-                "baseline": cases[baseline],
-                "pairs": [list(pair) for pair in chosen],
-                "choice": {"winner": cases[winner], "by": "highest mean validation accuracy", "met_test": met},
-                "table": rows,
-                "commands": {"study": command, "runs": []},
-                **(told if judged else {}),
-            },
-        )
+    path = write(folder, study, planned, command, found)
     every = [tuple(one) for found in answers.values() for one in found.ids.tolist()]
     pictures = {(a, b): rng.integers(0, 256, (1, 8, 8), dtype=np.uint8) for a, b in every}
     return Made(read_study(path), answers if finished else {}, pictures)
@@ -154,44 +129,66 @@ def _answers(
     return Answers(split, ids, labels, CLASSES, said)
 
 
-def _case(
+def jobs(folder: Path, runs: Mapping[str, Sequence[RunRecord]]) -> list[dict[str, Any]]:
+    """What plan.json says of these runs of each case."""
+    every = [
+        (Job(name, record.experiment, record.state["seed"]), record.path)
+        for name, records in runs.items()
+        for record in records
+    ]
+    return [plan.entry(job, folder, {job.key: path}) for job, path in every]
+
+
+def write(folder: Path, study: Study, planned: dict[str, Any], command: str, found: dict[str, Any] | None) -> Path:
+    """A study directory in `folder`, which is finished if something was found."""
+    book = StudyDirectory.create(directory.place(study, folder), study, planned, command)
+    if found is None:
+        book.note(status="interrupted", started=1.7e9)
+    else:
+        book.finish(found, status="finished", message="", started=1.7e9, finished=1.7e9 + 60)
+    book.close()
+    return book.path
+
+
+def _runs(
     folder: Path, answers: dict[str, Answers], name: str, place: int, seeds: int, epochs: int, images: int
-) -> dict[str, Any]:
+) -> list[RunRecord]:
+    """The runs of a case, their scores those of the answers."""
     sizes = {
         "parameters": 10_000 * (place + 1),
         "multiply_adds": 3 ** (place % 9) * 50_000,
-        "bytes": 40_000 * (place + 1),
+        "parameter_bytes": 40_000 * (place + 1),
     }
-    runs = []
+    out = []
     for seed in range(seeds):
+        scored = {
+            split: {"accuracy": float(found.right(name)[seed].mean()), "loss": 0.3 + place / 100, "count": images}
+            for split, found in answers.items()
+            if name in found.predictions
+        }
+        says = {
+            "train": {"loss": 0.0321, "accuracy": 0.99, "count": 60000},
+            **scored,
+            "seconds": 3.0 + place + seed,
+            "looks": int("test" in scored),
+        }
         path = fake_run.make(
             folder / f"run{place}-s{seed}",
             epochs=epochs,
+            planned=epochs + place,
             steps_per_epoch=20,
             count=20,
             shape=(1, 8, 8),
             validation=True,
             test=False,
-            seed=seed + 100 * place,
+            seed=seed,
+            draw=seed + 100 * place,
             classes=CLASSES,
+            totals=sizes,
+            result=says,
         )
-        result = json.loads((path / "result.json").read_text())
-        run: dict[str, Any] = {"seed": seed, "path": path.name, "looks": 0}
-        for split, found in answers.items():
-            if name in found.predictions:
-                run[split] = {"accuracy": float(found.right(name)[seed].mean()), "loss": 0.3 + place / 100}
-                result[split] = {**run[split], "count": images}
-                run["looks"] += split == "test"
-        _write(path / "result.json", {**result, **sizes, "seconds": 3.0 + place + seed, "looks": run["looks"]})
-        runs.append(run)
-    return {
-        "case": name,
-        "hash": f"{place:08x}",
-        "settings": {},
-        **sizes,
-        "seconds": 3.0 + place + (seeds - 1) / 2,
-        "runs": runs,
-    }
+        out.append(read_run(path))
+    return out
 
 
 def _verdicts(answers: Answers, pairs: Sequence[tuple[str, str]], confound: str) -> list[dict[str, Any]]:
@@ -207,7 +204,3 @@ def _verdicts(answers: Answers, pairs: Sequence[tuple[str, str]], confound: str)
         }
         for pair, one in zip(pairs, judged, strict=True)
     ]
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps({"format_version": 1, **value}, indent=1), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A verifier's run directory made up after the contract in docs/architecture.md, its figures from scikit-learn and loops, untrained."""
+"""A verifier's run directory, untrained and written by the product: its figures are from scikit-learn and loops."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,20 @@ from scipy.spatial.distance import cdist
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from smallvision.experiment import load, to_toml
+from smallvision.experiment import load
 
 NAMES = ("cat", "dog", "owl")
 THRESHOLD, SLOPE, INTERCEPT = 0.6, 3.0, 7.0  # a probability; of the head's score, which is minus the distance
 SHAPE = (3, 8, 8)
 Arrays = dict[str, np.ndarray]
+SHORT = (
+    "pair_accuracy",
+    "auc",
+    "equal_error",
+    "calibration_error",
+    "effective_rank",
+    "distance",
+)  # of a split that is not shown
 INTERVALS = {"pair_accuracy": [0.7, 0.95], "auc": [0.8, 0.99], "equal_error": [0.05, 0.3]}
 
 
@@ -40,71 +48,54 @@ def make(
     split : whose pairs are shown, "test" or "validation".
     spread : of the images of a class around its centre; the centres of two are 3 apart or more. 0: nothing is answered wrongly.
     """
-    path.mkdir(parents=True)
     experiment = load("digits-siamese", [f"recipe.epochs={epochs}", "name=fake-siamese", *overrides])
-    (path / "experiment.toml").write_text(to_toml(experiment))
-    donor = fake_run.make(path / "donor", epochs=epochs, steps_per_epoch=20, count=20, shape=(1, 8, 8), status=status)
-    for name in ("state.json", "environment.json", "steps.jsonl", "layers.json"):
-        (path / name).write_text((donor / name).read_text())
-    change(path / "state.json", experiment=experiment.hash())
-    with open(path / "metrics.jsonl", "w") as lines:
-        for line in (donor / "metrics.jsonl").read_text().splitlines():
-            record = json.loads(line)
-            epoch = record["epoch"]
-            scores = {
-                "loss": 0.69 / epoch,
-                "pair_accuracy": 0.5 + 0.1 * epoch,
-                "auc": 0.55 + 0.1 * epoch,
-                "equal_error": 0.5 / epoch,
-                "calibration_error": 0.02,
-                "effective_rank": 1.9,
-                "distance": 3.0,
-            }
-            record = {
-                **{key: record[key] for key in ("epoch", "step", "examples", "learning_rate", "seconds")},
-                "train": {"loss": record["train"]["loss"]},
-                "validation": scores,
-            }
-            lines.write(json.dumps(record | ({"alarm": alarms[epoch]} if alarms and epoch in alarms else {})) + "\n")
-    result = json.loads((donor / "result.json").read_text()) if status == "finished" else None
-    for file in donor.iterdir():
-        file.unlink()
-    donor.rmdir()
-    if result:
-        rng = np.random.default_rng(0)
-        dense = "model.head=dense" in overrides
-        every = _pairs(rng, len(classes), spread, 4.0)
-        arrays = {"split": np.array(split), **every, **_galleries(rng, every, dense), "reliability": reliability(every)}
-        scored = {split: {**_scored(every, classes), "count": len(every["labels"])}}
-        short = {key: value for key, value in scored[split].items() if key in scores and key != "loss"} | {
-            "loss": 0.1,
-            "count": 60,
+
+    def measured(record: dict[str, Any]) -> dict[str, Any]:
+        epoch = record["epoch"]
+        scores = {
+            "loss": 0.69 / epoch,
+            "pair_accuracy": 0.5 + 0.1 * epoch,
+            "auc": 0.55 + 0.1 * epoch,
+            "equal_error": 0.5 / epoch,
+            "calibration_error": 0.02,
+            "effective_rank": 1.9,
+            "distance": 3.0,
         }
-        scored |= {name: short for name in ("train", "validation") if name != split}
-        if unseen:
-            new = _pairs(rng, len(unseen), 1.0, 1.5)
-            arrays |= {
-                f"unseen_{name}": new[name] for name in ("labels", "pairs", "same", "distances", "probabilities")
-            }
-            arrays["unseen_classes"] = np.array(unseen)
-            scored["unseen"] = {**_scored(new, unseen), "count": len(new["labels"])}
-        arrays["train_pixels"], arrays["train_labels"] = (
-            _pixels(rng, np.arange(20) % len(classes)),
-            np.arange(20) % len(classes),
-        )
-        fitted = {"slope": SLOPE, "intercept": INTERCEPT, "threshold": THRESHOLD, "false_accept": 0.0812, "pairs": 500}
-        table = {key: value for key, value in result.items() if key not in ("test", "train", "format_version")}
-        table |= {
-            "classes": list(classes),
-            "counts": {"train": 100},
-            "verifier": fitted,
-            "experiment": experiment.hash(),
-            **scored,
-            "looks": int(split == "test"),
-        }
-        (path / "result.json").write_text(json.dumps({"format_version": 1, **table}))
-        np.savez_compressed(path / "evidence.npz", **arrays)
-    return path
+        said = {"alarm": alarms[epoch]} if alarms and epoch in alarms else {}
+        kept = {key: record[key] for key in ("epoch", "step", "examples", "learning_rate", "seconds")}
+        return {**kept, "train": {"loss": record["train"]["loss"]}, "validation": scores, **said}
+
+    rng = np.random.default_rng(0)
+    dense = "model.head=dense" in overrides
+    every = _pairs(rng, len(classes), spread, 4.0)
+    arrays = {"split": np.array(split), **every, **_galleries(rng, every, dense), "reliability": reliability(every)}
+    scored = {split: {**_scored(every, classes), "count": len(every["labels"])}}
+    short = {key: scored[split][key] for key in SHORT} | {"loss": 0.1, "count": 60}
+    scored |= {name: short for name in ("train", "validation") if name != split}
+    if unseen:
+        new = _pairs(rng, len(unseen), 1.0, 1.5)
+        arrays |= {f"unseen_{name}": new[name] for name in ("labels", "pairs", "same", "distances", "probabilities")}
+        arrays["unseen_classes"] = np.array(unseen)
+        scored["unseen"] = {**_scored(new, unseen), "count": len(new["labels"])}
+    arrays["train_pixels"], arrays["train_labels"] = (
+        _pixels(rng, np.arange(20) % len(classes)),
+        np.arange(20) % len(classes),
+    )
+    fitted = {"slope": SLOPE, "intercept": INTERCEPT, "threshold": THRESHOLD, "false_accept": 0.0812, "pairs": 500}
+    says = {"counts": {"train": 100}, "verifier": fitted, **scored, "looks": int(split == "test")}
+    return fake_run.make(
+        path,
+        classes=classes,
+        epochs=epochs,
+        steps_per_epoch=20,
+        count=20,
+        shape=(1, 8, 8),
+        status=status,
+        experiment=experiment,
+        measured=measured,
+        result=says,
+        evidence=arrays,
+    )
 
 
 def change(file: Path, **values: object) -> None:

@@ -15,14 +15,15 @@ import fake_probe
 import fake_run
 import numpy as np
 import pytest
+from page_reading import Page, check_self_contained, denies, numbers, plain, says, wording
 from PIL import Image
 from sklearn.metrics import precision_recall_fscore_support
 from statsmodels.stats.proportion import proportion_confint
-from test_report_page import Page, check_self_contained
 
 from smallvision.errors import BadInput
 from smallvision.rendering import embed, format
-from smallvision.report.probe import figures, results, section, wording
+from smallvision.report.probe import figures, results, section
+from smallvision.report.probe import wording as probe_words
 from smallvision.report.run.page import page, page_of_many
 from smallvision.runs import probes
 from smallvision.runs.probes import ProbeRecord
@@ -83,18 +84,16 @@ def test_the_page_is_whole_and_the_same_each_time(run: RunRecord, seen: Page, te
     assert page(run) == text
     assert "#probe" in [one["href"] for one in seen.find("a")]
     assert len(text) < 1.5e6
-    for expected in (
-        "What its representation is good for",
-        "Is it better?",
-        "Maps",
-        "t-SNE keeps neighbours",
-        "kept as it is",
-        "smallvision probe digits-autoencoder --seed 0",
-        "150 validation images",
-        "effective rank is 4.2",
-        "1 says what another",
-    ):
-        assert expected in seen.text, expected
+    section = seen.one("section#probe")
+    assert section.has("[data-about=comparisons]")
+    assert len(section.all("[data-about=map]")) == 2
+    assert section.has(".retrieval")
+    says(section.one("[data-about=dimensions]").text, "6", "1", "4.2")
+    says(section.one("[data-about=protocol]").text, "150", "300", "test", "validation", "k", "C")
+    says(section.all("ul li")[-1].text, "kept as it is")
+    assert section.one("pre.command").text == "smallvision probe digits-autoencoder --seed 0"
+    says(section.one("p.verdict").text, "150", "test", "6", "95 %")
+    says(section.one("p.beside").text, "PCA")
 
 
 def rows_of(seen: Page, titles: Sequence[str], width: int) -> list[list[str]]:
@@ -149,57 +148,78 @@ def test_the_headline_is_of_the_probe_that_was_best_where_it_was_chosen(record: 
     )
     found = results.results(better_shown)
     assert results.best(found).kind == "linear"
-    said = wording.headline(better_shown)
+    said = probe_words.headline(better_shown)
     assert said["share"] == format.percent(own[2]["accuracy"])
-    assert "6 values of the representation alone, by a linear probe (C = " in said["of"]
+    says(said["of"], "150", "test", "6", "linear", f"C = {own[2]['value']:g}")
     assert said["range"] == format.interval(own[2]["interval"])
-    assert "below: the representation with k nearest neighbours by cosine (k = " in wording.highest(better_shown)
-    assert wording.beside(better_shown).startswith(
-        f"The same probe is right for {format.percent(found[5].accuracy)} from raw pixels"
+    says(probe_words.highest(better_shown), "cosine", f"k = {own[0]['value']:g}", "100.00 %")
+    highest = changed(
+        record, sources__0__probes__2__accuracy=1.0, sources__0__probes__2__tried=[[own[2]["value"], 0.999]]
     )
+    assert probe_words.highest(highest) == ""
+    same_probe = [
+        format.percent(one.accuracy) for one in found if one.kind == "linear" and one.source != "representation"
+    ]
+    beside = probe_words.beside(better_shown)
+    says(beside, *same_probe)
+    assert numbers(beside)[0] == numbers(same_probe[0])[0]
 
 
-@pytest.mark.parametrize(
-    ("differences", "sentence", "follows"),
-    [
-        ((0.1, 0.1, 0.1), "better than raw pixels, PCA with 6 components and the untrained encoder.", ""),
-        (
-            (-0.1, -0.1, -0.1),
-            "worse than raw pixels, PCA with 6 components and the untrained encoder.",
-            "the images as they are serve better. PCA is linear and needs no network: this one has kept less",
-        ),
-        (
-            (-0.1, 0.0, 0.1),
-            "better than the untrained encoder, worse than raw pixels and not distinguishable from PCA with 6 components.",
-            "is not shown",
-        ),
-        (
-            (0.1, 0.1, 0.0),
-            "better than raw pixels and PCA with 6 components and not distinguishable from the untrained encoder.",
-            "That training helped with the classes is not shown",
-        ),
-    ],
-)
-def test_verdicts_in_words(record: ProbeRecord, differences: Sequence[float], sentence: str, follows: str) -> None:
+BASELINES = {"pixels": "raw pixels", "pca": "PCA with 6 components", "untrained": "the untrained encoder"}
+
+
+def compared(record: ProbeRecord, *signs: int) -> ProbeRecord:
+    """The record with the representation better (1), worse (-1) or not distinguishable (0) from each baseline, by the headline's probe."""
     kind = results.best(results.results(record)).kind
     tests = [
         {
             "probe": kind,
             "against": name,
-            "difference": gap,
-            "interval": [gap, gap],
+            "difference": sign / 10,
+            "interval": [sign / 10, sign / 10],
             "p": 0.5,
             "adjusted_p": 0.5,
             "sentence": "",
-            "verdict": {1: "A is better", -1: "B is better", 0: "not distinguishable"}[int(np.sign(gap))],
+            "verdict": {1: "A is better", -1: "B is better", 0: "not distinguishable"}[sign],
         }
-        for name, gap in zip(("pixels", "pca", "untrained"), differences, strict=True)
+        for name, sign in zip(BASELINES, signs, strict=True)
     ]
-    told = changed(record, comparisons=tests)
-    assert wording.judged(told) == f"Image by image, the representation is {sentence}"
-    assert follows in wording.follows(told)
-    assert bool(follows) == bool(wording.follows(told))
-    assert wording.judged(changed(record, comparisons=[])) == ""
+    return changed(record, comparisons=tests)
+
+
+def test_verdicts_in_words(record: ProbeRecord) -> None:
+    """Baselines stand together that came out alike, and each outcome has words of its own."""
+    better, worse, same = (probe_words.judged(compared(record, sign, sign, sign)) for sign in (1, -1, 0))
+    for text in (better, worse, same):
+        says(text, *BASELINES.values())
+    assert len({wording(text) for text in (better, worse, same)}) == 3
+    head = better[: next(i for i, (a, b) in enumerate(zip(better, worse, strict=False)) if a != b)]
+    side = {
+        sign: text[len(head) :].partition(BASELINES["pixels"])[0]
+        for sign, text in ((1, better), (-1, worse), (0, same))
+    }
+    for signs in ((-1, 0, 1), (1, 1, 0), (1, -1, -1), (0, -1, 0)):
+        text = probe_words.judged(compared(record, *signs))
+        places = sorted((text.index(side[sign]), sign) for sign in set(signs))
+        ends = [place for place, _ in places[1:]] + [len(text)]
+        for (start, sign), end in zip(places, ends, strict=True):
+            said = [name for name, one in zip(BASELINES, signs, strict=True) if one == sign]
+            says(text[start:end], *(BASELINES[name] for name in said))
+            denies(text[start:end], *(BASELINES[name] for name in BASELINES if name not in said))
+    assert probe_words.judged(changed(record, comparisons=[])) == ""
+
+
+def test_what_follows_is_said_of_outcomes_that_are_no_success(record: ProbeRecord) -> None:
+    parts = {
+        (place, sign): probe_words.follows(compared(record, *(sign if i == place else 1 for i in range(3))))
+        for place in range(3)
+        for sign in (1, 0, -1)
+    }
+    silent = {key for key, text in parts.items() if not text}
+    assert silent == {(0, 1), (1, 1), (2, 1), (0, 0)}
+    assert len(set(parts.values())) == 6
+    every = probe_words.follows(compared(record, -1, 0, -1))
+    assert every.split() == " ".join((parts[0, -1], parts[1, 0], parts[2, -1])).split()
 
 
 def test_the_dots_are_the_accuracies_with_their_intervals(record: ProbeRecord) -> None:
@@ -248,46 +268,67 @@ def test_neighbours_are_the_evidences_and_wrong_ones_are_framed(record: ProbeRec
     section = Page("".join(re.findall(r'<div class="near">.*?</div>', text, re.S)))
     assert [one["class"] == "tile wrong" for one in section.find("figure")] == wrong.reshape(-1).tolist()
     assert section.text.count("✗") == wrong.sum()
-    assert [int(n) for n in re.findall(r"(\d) of 8 right", section.text)] == (~wrong).sum(2).reshape(-1).tolist()
+    counts = [numbers(one.text)[0] for one in section.all(".near p .under")]
+    assert counts == [str(n) for n in (~wrong).sum(2).reshape(-1)]
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize(
-    ("changes", "there", "not_there"),
-    [
-        (
-            {"classes": HOSTILE, "color": True, "size": 2, "counts": {"train": 60, "chosen_on": 40, "shown": 40}},
-            ("2 values", "equally many of every class", "Maps"),
-            ("<script",),
-        ),
-        (
-            {"size": 1, "kinds": ("knn",), "maps": ("pca",), "without": ("pixels",)},
-            ("1 value of the representation", "one direction alone", "1 component", "k was chosen on"),
-            ("raw pixels", "t-SNE"),
-        ),
-        (
-            {
-                "maps": (),
-                "without": ("pixels", "pca", "untrained"),
-                "split": "validation",
-                "chosen_on": "training images held out",
-            },
-            ("validation images are classified", "training images held out", "held-out training"),
-            ("Maps", "Is it better?", "one look at", "The same probe"),
-        ),
-    ],
-)
-def test_other_probes(tmp_path: Path, changes: dict[str, Any], there: Sequence[str], not_there: Sequence[str]) -> None:
-    run = run_with(tmp_path, changes, classes=changes.get("classes", fake_run.NAMES))
+def test_a_probe_with_hostile_names_in_two_dimensions(tmp_path: Path) -> None:
+    changes = {"classes": HOSTILE, "color": True, "size": 2, "counts": {"train": 60, "chosen_on": 40, "shown": 40}}
+    run = run_with(tmp_path, changes, classes=HOSTILE)
     text = page(run)
     seen = Page(text)
     check_self_contained(seen, text)
-    section = Page(re.findall(r'<section id="probe">.*?</section>', text, re.S)[0])
-    for words_ in there:
-        assert words_ in section.text, words_
-    for words_ in not_there:
-        assert words_ not in section.text.replace(HOSTILE[0], "")
-        assert words_ not in text or words_ != "<script"
+    assert "<script" not in text
+    says(seen.one("#probe p.verdict").text, "2", "40")
+    says(seen.one("#probe [data-about=dimensions]").text, "2")
+    assert len(seen.all("#probe [data-about=map]")) == 2
+    assert {one["alt"].rpartition(": ")[2] for one in seen.all("#probe .asked img")} == set(HOSTILE)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_probe_of_one_value_without_pixels(tmp_path: Path) -> None:
+    run = run_with(tmp_path, {"size": 1, "kinds": ("knn",), "maps": ("pca",), "without": ("pixels",)})
+    seen = Page(page(run))
+    check_self_contained(seen, page(run))
+    section = seen.one("#probe")
+    says(section.one("p.verdict").text, "1")
+    (record,) = probes.standing(run.path)
+    says(probe_words.protocol(record), "k")
+    denies(probe_words.protocol(record), "C")
+    assert plain(probe_words.protocol(record)) in section.one("[data-about=protocol]").text
+    assert [row.one("th").text for row in section.all("table.probes tbody tr")] == [
+        "representation, 1 values",
+        "PCA, 1 components",
+        "untrained encoder",
+    ]
+    says(section.one("p.beside").text, "1 component")
+    denies(section.text, "raw pixels", "t-SNE")
+    assert probe_words.in_two(record).strip() in section.one("[data-about=map]").text
+    assert not numbers(probe_words.in_two(record))
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_probe_without_baselines_maps_or_test_split(tmp_path: Path) -> None:
+    run = run_with(
+        tmp_path,
+        {
+            "maps": (),
+            "without": ("pixels", "pca", "untrained"),
+            "split": "validation",
+            "chosen_on": "training images held out",
+        },
+    )
+    seen = Page(page(run))
+    check_self_contained(seen, page(run))
+    section = seen.one("#probe")
+    says(section.one("p.verdict").text, "validation", "150")
+    protocol = section.one("[data-about=protocol]").text
+    says(protocol, "training images held out")
+    denies(protocol, "test")
+    for absent in ("[data-about=map]", "[data-about=comparisons]", "ol.verdicts"):
+        assert not section.has(absent)
+    assert len(numbers(section.one("p.beside").text)) == 1  # what the most frequent class would be right for
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -300,8 +341,13 @@ def test_several_probes_of_several_runs_stand_on_one_page(tmp_path: Path) -> Non
     check_self_contained(seen, text)
     anchors = [one["id"] for one in seen.find("section") if "probe" in one["id"]]
     assert anchors == ["r1-probe1", "r1-probe2", "r2-probe"]
-    assert seen.text.count("What its representation is good for: 60 training and 30 test images, linear, seed") == 2
-    assert seen.text.count("of other weights than the run has now") == 1
+    titles = [seen.one(f"#r1-probe{number} h3").text for number in (1, 2)]
+    assert sorted(numbers(title) for title in titles) == [["60", "30", "1"], ["60", "30", "2"]]
+    old = [
+        one["id"] for one in seen.all("section[id]") if one.has("[data-about=other-weights]") and "probe" in one["id"]
+    ]
+    assert len(old) == 1
+    assert seen.one(f"#{old[0]} h3").text == next(title for title in titles if numbers(title)[-1] == "2")
     assert [one["anchor"] for one in section.parts(probes.standing(first.path), "")] == ["probe1", "probe2"]
     assert "#probe2" in [one["href"] for one in Page(page(first)).find("a")]
 

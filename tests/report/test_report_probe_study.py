@@ -7,9 +7,9 @@ from typing import Any
 import fake_probe
 import numpy as np
 import pytest
+from page_reading import Page, check_self_contained, numbers, says
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
-from test_report_page import Page, check_self_contained
 
 from smallvision.rendering import format
 from smallvision.rendering.html import _environment
@@ -87,7 +87,8 @@ def test_the_page_is_whole_and_shows_each_cases_first_run_and_pixels_once(rows: 
     assert "size &lt;2&gt;" in text
     assert "never probed" not in text
     assert len(seen.find("details")) == 3
-    assert seen.text.count("of its first run (seed 0)") == 2
+    for (name, _), one in zip(rows, seen.all("details summary")[:2], strict=False):
+        says(one.text, name, "0")
     near = [one["alt"] for one in seen.find("img") if one["alt"].startswith("training image")]
     assert len(near) == 3 * 10 * 8
     maps = [one["aria-label"] for one in seen.find("svg") if "as points by class" in one["aria-label"]]
@@ -114,16 +115,19 @@ def test_the_sentence_names_the_case_that_was_best_where_it_was_chosen(rows: Row
     values = accuracies(dict(rows)[name], 0, probe)
     spread = f" ± {100 * values.std(ddof=1):.2f}" if len(values) > 1 else ""
     share = f"{100 * values.mean():.2f}{spread} %"
-    assert re.search(
-        rf"the classes are best told from {name} by .*; on the images shown that is right for {share}, against", said
+    assert "± " in share or len(values) == 1
+    says(
+        said, name, share, *(f"{100 * accuracies(dict(rows)[name], source, probe).mean():.2f}" for source in (1, 2, 3))
     )
-    for source, baseline in ((1, "raw pixels"), (2, "PCA of their own size")):
-        above = sum(
-            accuracies(records, 0, probe).mean() > accuracies(records, source, probe).mean() for _, records in rows[:2]
-        )
-        assert f"{above or 'none'} of 2 cases {'are' if above > 1 else 'is'} above {baseline}" in said
-    assert said.endswith("means alone do not tell.")
-    assert said in seen.text
+    for other, _ in rows[:2]:
+        assert (other in said) == (other == name)
+    counts = re.findall(r"(\w+) of 2 cases", said)
+    above = [
+        sum(accuracies(records, 0, probe).mean() > accuracies(records, source, probe).mean() for _, records in rows[:2])
+        for source in (1, 2)
+    ]
+    assert counts == [str(count or "none") for count in above]
+    assert seen.one("#probes p.beside").text == said
 
 
 def test_the_marks_are_the_means_of_each_source(rows: Rows) -> None:
@@ -153,6 +157,7 @@ def test_without_probes_there_is_no_section_and_without_baselines_a_smaller_one(
     page = shown(study.section([("alone", probes.standing(run))]))
     seen = Page(page)
     check_self_contained(seen, page)
-    assert "The classes are told from alone by a linear probe; on the images shown that is right for" in seen.text
-    assert "above" not in seen.text
+    beside = seen.one("#probes p.beside").text
+    says(beside, "alone", "linear")
+    assert len(numbers(beside)) == 1  # its own accuracy, and nothing to hold it against
     assert len(seen.find("details")) == 1

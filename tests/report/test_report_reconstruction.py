@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 from matplotlib import colormaps
+from page_reading import Page, check_self_contained, denies, says, wording
 from PIL import Image
-from test_report_page import Page, check_self_contained
 
 import smallvision as sv
 from smallvision.errors import BadInput
@@ -67,42 +67,54 @@ def test_the_page_is_whole_and_says_what_was_measured(records: dict[str, RunReco
     check_self_contained(seen, text)
     if kind == "plain":
         assert page(read_run(record.path)) == text
-    low, high = test["mse_interval"]
-    expected = [
-        f"{test['mse']:.5f} is the mean squared error of 360",
-        f"(95 % interval {low:.5f} to {high:.5f})",
-        f"SSIM {test['ssim']:.3f}",
-        f"The error is {against_pca(test)}",
-        "learned less than that",
-        "First test images",
-        "Worst reconstructions",
-        "Representation",
-        f"effective rank is {test['dimensions']['effective_rank']:.1f}",
-        "encoder",
-        "decoder",
-        "PCA, 8 components (test)",
-        "Student's t",
+    low, high = (f"{end:.5f}" for end in test["mse_interval"])
+    verdict = seen.one("p.verdict").text
+    says(verdict, f"{test['mse']:.5f}", "360", "test", low, high, f"{test['psnr']:.2f}", f"{test['ssim']:.3f}")
+    beside, pca = seen.one("p.beside"), test["pca"]
+    share = test["mse"] / pca["mse"] - 1
+    says(beside.text, "8", f"{pca['mse']:.5f}", f"{share + 1:.1f}" if share > 1 else f"{100 * abs(share):.1f} %")
+    assert beside.has("[data-about=worse-than-pca]") == (share > 0)
+    assert beside.has("[data-about=noisy]") == (kind == "denoise")
+    says(
+        seen.one("#latent [data-about=dimensions]").text,
+        "8",
+        str(test["dimensions"]["dead"]),
+        str(test["dimensions"]["duplicates"]),
+        f"{test['dimensions']['effective_rank']:.1f}",
+    )
+    assert seen.sections == [
+        "asked",
+        "training",
+        "scores",
+        "pca",
+        "images",
+        "worst",
+        "classes",
+        "latent",
+        "samples",
+        "between",
+        "data",
+        "layers",
+        *(["filters"] if "filters" in seen.sections else []),
+        "notes",
+        "environment",
+        "repeat",
     ]
+    says(seen.one("#scores [data-about=looks]").text, "Student's")
+    splits = [one["data-split"] for one in seen.all("#scores tr[data-split]")]
+    assert splits == (["train", "test"] if kind == "denoise" else ["train", "validation", "test"])
+    cells = [cell.text for cell in seen.one("tr[data-split=test]").all("td")]
+    assert cells[1] == f"{low} to {high}"
     if kind == "denoise":
-        expected += [
-            f"left as they are have an MSE of {test['noisy_mse']:.5f}",
-            "noisy MSE",
-            "test (watched)",
-            "PCA is given the clean",
-        ]
+        says(beside.one("[data-about=noisy]").text, f"{test['noisy_mse']:.5f}")
+        assert f"{test['noisy_mse']:.5f}" in cells
     if kind == "variational":
-        expected += [
-            "Samples",
-            "Between two images",
-            "ELBO (nats)",
-            f"{test['kl']:.2f}",
-            "cross-entropy + β KL per pixel (nats)",
-        ]
-    if kind == "plain":
-        expected += ["flipped and noisy, reconstructed"]
-    for words in expected:
-        assert words in seen.text, words
-    assert "accuracy" not in seen.text.replace("(accuracy", "")
+        assert f"{test['kl']:.2f}" in cells
+        says(seen.one("#training").text, "β")
+    assert len(seen.all("#data .panel")) == (8 if kind == "plain" else 0)
+    assert "accuracy" not in " ".join(
+        one.text for one in (seen.one("header"), seen.one("#scores"), seen.one("#classes"))
+    )
     rows = {row[0]: row for row in seen.rows if row}
     for one in test["per_class"]:
         assert rows[one["class"]][1:3] == [f"{one['mse']:.5f}", f"{one['psnr']:.2f}"]
@@ -126,7 +138,7 @@ def test_each_picture_is_the_image_it_is_said_to_be(records: dict[str, RunRecord
     np.testing.assert_array_equal(
         pictures(text, r"test image \d+, \d: error"), colormaps["magma"](off / off.max(), bytes=True)[..., :3]
     )
-    assert f"from 0 (black) to {off.max():.2f}" in text
+    says(Page(text).one("#worst figure.key svg")["aria-label"], "0", f"{off.max():.2f}")
     np.testing.assert_array_equal(pictures(text, "traversal, .*"), evidence["traversals"].reshape(-1, 8, 8))
 
 
@@ -137,8 +149,10 @@ def test_random_codes_are_said_to_be_taught_or_not(records: dict[str, RunRecord]
     np.testing.assert_array_equal(pictures(text, r"sample \d+"), evidence["samples"][:, 0])
     np.testing.assert_array_equal(pictures(text, r"sample of PCA \d+"), evidence["pca_samples"][:, 0])
     np.testing.assert_array_equal(pictures(text, "interpolation, .*"), evidence["interpolations"].reshape(-1, 8, 8))
-    for words in ("It was never taught such codes", "Nothing taught this network what lies between"):
-        assert (words in Page(text).text) == (kind != "variational")
+    said = [
+        one["data-codes"] for one in Page(text).all("#samples [data-codes]") + Page(text).all("#between [data-codes]")
+    ]
+    assert said == ["taught" if kind == "variational" else "guessed"] * 2
 
 
 def test_the_network_stands_among_pcas_errors() -> None:
@@ -166,21 +180,27 @@ def test_how_many_components_an_error_is_worth(mse: float, worth: str) -> None:
     assert section._beside(evidence, {"mse": mse}, "")["same_as_pca"] == worth
 
 
-@pytest.mark.parametrize(
-    ("mse", "pca", "words"),
-    [
-        (0.0135, 0.02, "32.5 % below exact PCA with 8 components (0.02000)"),
-        (0.021, 0.02, "5.0 % above exact PCA"),
-        (0.05, 0.02, "2.5 times that of exact PCA"),
-        (0.020001, 0.02, "equal to that of exact PCA"),
-        (0.01, 0.0, "above exact PCA with 8 components (0.00000), which loses nothing"),
-        (0.0, 0.0, "equal to that of exact PCA"),
-    ],
-)
-def test_pca_in_words(mse: float, pca: float, words: str) -> None:
-    assert against_pca({"mse": mse, "pca": {"components": 8, "mse": pca}}).startswith(words)
-    assert against_pca({"mse": mse}) == ""
-    assert "1 component (" in against_pca({"mse": mse, "pca": {"components": 1, "mse": pca}})
+SIDES = {  # of the error: errors of a network and of PCA, and what says how far apart they are
+    "below": [(0.0135, 0.02, "32.5 %"), (0.01, 0.0125, "20.0 %")],
+    "above": [(0.021, 0.02, "5.0 %"), (0.03, 0.02, "50.0 %")],
+    "far above": [(0.05, 0.02, "2.5"), (0.11, 0.01, "11.0")],
+    "equal": [(0.020001, 0.02, ""), (0.0, 0.0, "")],
+    "above nothing": [(0.01, 0.0, ""), (0.2, 0.0, "")],
+}
+
+
+def test_pca_in_words() -> None:
+    said = {
+        side: [against_pca({"mse": mse, "pca": {"components": 8, "mse": pca}}) for mse, pca, _ in some]
+        for side, some in SIDES.items()
+    }
+    for side, some in SIDES.items():
+        assert len({wording(text) for text in said[side]}) == 1, side
+        for text, (_, pca, far) in zip(said[side], some, strict=True):
+            says(text, "8", f"{pca:.5f}", *([far] if far else []))
+    assert len({wording(texts[0]) for texts in said.values()}) == len(SIDES)
+    assert against_pca({"mse": 0.01}) == ""
+    denies(against_pca({"mse": 0.01, "pca": {"components": 1, "mse": 0.02}}), "components")
 
 
 def test_curves_have_one_panel_where_loss_and_score_are_the_same(records: dict[str, RunRecord]) -> None:
@@ -213,16 +233,16 @@ def test_an_unfinished_run_and_runs_of_two_tasks_side_by_side(
     text = page(unfinished)
     check_self_contained(Page(text), text)
     last = unfinished.metrics[-1]["validation"]["mse"]
-    assert f"validation MSE of pixels in [0, 1] {last:.5f}" in Page(text).text
+    says(Page(text).one("[data-about=progress]").text, "validation", f"{last:.5f}", TASKS["reconstruct"].metric.name)
     other = read_run(fake_run.make(tmp_path / "other", epochs=2, steps_per_epoch=20, count=100, shape=(1, 8, 8)))
     both = page_of_many([unfinished, other])
     seen = Page(both)
     check_self_contained(seen, both)
-    assert seen.rows[0][5] == "score"
+    assert seen.rows[0][5] not in (TASKS["reconstruct"].metric.name, TASKS["classify"].metric.name)
     assert seen.rows[1][5] == ""
     assert seen.rows[2][5].startswith(f"{100 * scored(other)['accuracy']:.2f}")
     alike = Page(page_of_many([records["plain"], unfinished]))
-    assert alike.rows[0][5] == "MSE of pixels in [0, 1]"
+    assert alike.rows[0][5] == TASKS["reconstruct"].metric.name
     assert alike.rows[1][5] == f"{scored(records['plain'])['mse']:.5f}"
 
 
@@ -235,7 +255,7 @@ def test_the_notebook_draws_reconstructions_and_curves(records: dict[str, RunRec
     np.testing.assert_array_equal(drawn.axes[12].images[0].get_array(), evidence["first_reconstructions"][2, 0])
     assert len(done.reconstructions(worst=True).axes) == 30
     assert done.curves().axes[0].get_ylabel() == "MSE of pixels in [0, 1]"
-    assert f"test MSE of pixels in [0, 1] {scored(done.record)['mse']:.5f}" in repr(done)
+    says(repr(done), "test", f"{scored(done.record)['mse']:.5f}")
 
 
 def test_runs_are_listed_by_their_own_score(records: dict[str, RunRecord]) -> None:

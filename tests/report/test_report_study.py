@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
+from page_reading import Page, check_self_contained, denies, numbers, plain, says
 from PIL import ImageColor
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
-from test_report_page import Page, check_self_contained
 
 from smallvision.comparison.runs import Compared, Side
 from smallvision.errors import BadInput
@@ -71,41 +70,8 @@ def test_the_page_is_whole_and_self_contained(made: fake_study.Made, seen: Page)
     assert study.page(*made) == text
     assert html.GENERATOR in text.encode()[:10_000]
     assert len(seen.find("svg")) == 3
-    assert "not finished" not in seen.text
-    verdict = made.record.result["verdicts"][-1]
-    low, high = (f"{100 * end:.2f}".replace("-", "−") for end in verdict["interval"])
-    expected = [
-        "Which is better?",
-        made.record.result["answer"]["sentence"],
-        f"{100 * verdict['difference']:+.2f} points",
-        f"{low} to {high}",
-        "judged on test, 400 images",
-        "met the test split cnn, mlp",
-        "looks at the test split 10, of 10 runs",
-        "the best is cnn . Only it and the baseline, mlp , met the test split, each of their runs once",
-        "2 comparisons were declared",
-        "Holm's method",
-        "one comparison by itself",
-        "They differ in recipe.epochs: 2 against 3.",
-        "2 workers of 1 thread",
-        "measured: 300 images/s",
-        "latin hypercube",
-        "recipe.learning_rate = 0.01",
-        "as near as possible to 29 066 parameters",
-        "29 029",
-        "smallvision run fake",
-        "run2-s4",
-        "torch 2.9.0",
-        "2023-11-14 22:13 UTC",
-        '"recipe.epochs" = 4',
-    ]
-    for words_ in expected:
-        assert words_ in seen.text, words_
-    for one in made.record.result["verdicts"]:
-        assert one["sentence"] in seen.text
-    anchors = [one["href"][1:] for one in seen.find("a")]
-    assert anchors == [
-        "top",
+    assert not seen.has(".banner")
+    assert seen.sections == [
         "cases",
         "verdicts",
         "curves",
@@ -119,6 +85,44 @@ def test_the_page_is_whole_and_self_contained(made: fake_study.Made, seen: Page)
         "environment",
         "repeat",
     ]
+    assert [one["href"][1:] for one in seen.find("a")] == ["top", *seen.sections]
+    assert seen.one("p.question").text == "Which is better?"
+    assert seen.one("p.answer").text == made.record.result["answer"]["sentence"]
+    judged = made.record.result["verdicts"]
+    low, high = (f"{100 * end:.2f}".replace("-", "−") for end in judged[-1]["interval"])
+    says(seen.one(".facts [data-about=difference]").text, "cnn", "mlp", f"{100 * judged[-1]['difference']:+.2f}")
+    says(seen.one(".facts [data-about=interval]").text, "95 %", low, high)
+    says(seen.one(".facts [data-about=judged]").text, "test", "400")
+    assert seen.one(".facts [data-about=met] dd").text == "cnn, mlp"
+    assert numbers(seen.one(".facts [data-about=looks]").text) == ["10", "10"]
+    says(seen.one("[data-about=choice]").text, "cnn", "mlp", "validation", "test")
+    assert [one.text for one in seen.all("[data-about=choice] b")] == ["cnn", "mlp"]
+    assert not seen.has("[data-about=later-looks]")
+    assert not seen.has("[data-about=confound]")
+    says(seen.one("[data-about=together]").text, "2", "Holm's", "97.5 %", "5 %")
+    listed = seen.all("ol.verdicts li")
+    assert [[one.text for one in entry.all(".pair b")] for entry in listed] == [
+        ["cnn", "mlp"],
+        ["mlp, wide", "mlp"],
+        ["cnn", "mlp"],
+    ]
+    for entry, one in zip(listed, judged, strict=True):
+        says(entry.one(".pair").text, one["split"])
+        assert entry.one("[data-about=sentence]").text == plain(one["sentence"])
+        says(entry.one("[data-about=differing]").text, "recipe.epochs: 2 against 3")
+        assert (" told" in f" {entry.one('.tag')['class']}") == (one["verdict"] != "not distinguishable")
+    says(seen.one("[data-about=search]").text, "3", "latin hypercube", "recipe.learning_rate")
+    assert [one.text for one in seen.all("#search tr.strong td")][:2] == ["2", "recipe.learning_rate = 0.01"]
+    assert len(seen.all("#search tr.strong")) == 3
+    says(seen.one("[data-about=match]").text, "29 066", "parameters")
+    solved = [[cell.text for cell in row.all("td")] for row in seen.all("#match tbody tr")]
+    assert solved == [["model.blocks.0.channels", "81", "29 029"]] * 3
+    says(seen.one("[data-about=machine]").text, "2", "1", "measured: 300 images/s by 2 workers of 1 thread")
+    assert [cell.text for cell in seen.one("#machine tbody").all("td")] == ["2", "1", "300", "3"]
+    says(seen.one("#asked pre").text, '"recipe.epochs" = 4')
+    says(seen.one("#environment").text, "torch 2.9.0")
+    assert seen.one("#repeat pre").text == "smallvision run fake"
+    says(seen.one("[data-about=study]").text, made.record.study.hash(), "2023-11-14 22:13 UTC", "2023-11-14 22:14 UTC")
 
 
 def test_the_table_holds_scipys_means_and_intervals(made: fake_study.Made, seen: Page) -> None:
@@ -134,11 +138,16 @@ def test_the_table_holds_scipys_means_and_intervals(made: fake_study.Made, seen:
             f"{40 * (place + 1)} kB",
             f"{5 + place} s",
         ]
-    assert "best on validation" in cells(seen, "cnn", "case,seeds")[0]
-    runs = [row for row in seen.rows if row and row[0] == "mlp, wide" and row[2].startswith("run")]
-    assert [row[1] for row in runs] == list("01234")
-    assert [row[6:8] for row in runs] == [["0", "3"]] * 5
-    assert seen.text.count("smallvision run mnist-cnn --seed") == 15
+    assert [len(row.all("th .tag")) for row in seen.all("#cases tbody tr")] == [1, 1, 0]  # the best, the baseline
+    runs = [
+        [cell.text for cell in row.all("td")]
+        for row in seen.all("table.runs tbody tr")
+        if row.one("th").text == "mlp, wide"
+    ]
+    assert [row[:2] for row in runs] == [[str(seed), f"run2-s{seed}"] for seed in range(5)]
+    assert [row[5:7] for row in runs] == [["0", "3"]] * 5
+    commands = seen.one("#runs pre").text.split("smallvision run ")[1:]
+    assert [one.strip() for one in commands] == [f"mnist-cnn --seed {seed}" for seed in range(5)] * 3
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -148,9 +157,9 @@ def test_one_seed_has_wilsons_interval_and_says_so(tmp_path: Path) -> None:
     right = int(made.answers["validation"].right("cnn").sum())
     low, high = proportion_confint(right, 150, method="wilson")
     assert cells(seen, "cnn", "case,seeds")[2] == f"{100 * right / 150:.2f}{100 * low:.2f} to {100 * high:.2f}*"
-    assert "(Wilson) of that one network" in seen.text
-    assert "Student's t" not in seen.text
-    assert "changes with the seed:" not in seen.text
+    says(seen.one("#cases [data-about=intervals]").text, "Wilson")
+    denies(seen.one("#cases [data-about=intervals]").text, "Student's")
+    assert len(seen.all("h3[data-about=disagreement]")) == 3  # none on what changes with the seed
     assert cases.score([0.5]).interval is None
     assert cases.score([0.9, 1.0, 1.0]).interval[1] == 1.0
     assert cases.score([0.9, 0.9]).interval == (0.9, 0.9)
@@ -168,20 +177,20 @@ def test_galleries_count_what_brute_force_counts(made: fake_study.Made, seen: Pa
         counts["mlp right, cnn wrong"] += b > 2.5 > a
         counts["changes with the seed"] += a not in (0, 5) or b not in (0, 5)
         counts["wrong in every run"] += a == b == 0
-    for title, count in counts.items():
-        assert f"{title}: {count} of 400 images" in seen.text
-    tiles = [one for one in seen.find("img") if one["alt"].startswith("test image:")]
+    titles = [one.text for one in seen.all("#images h3[data-about=disagreement]")]
+    assert [numbers(one) for one in titles] == [[str(count), "400"] for count in counts.values()]
+    assert titles[0].index("cnn") < titles[0].index("mlp")
+    assert titles[1].index("mlp") < titles[1].index("cnn")
+    tiles = [one.attributes for one in seen.all("#images img") if one["alt"].startswith("test image")]
     assert len(tiles) == sum(min(count, 20) for count in counts.values())
     shown = verdicts.gallery(found, ("cnn", "mlp"), made.pictures)
     assert shown is not None
-    said = re.compile(r"test image: (\w+); cnn (\d) of 5(?:, (\w+))?; mlp (\d) of 5(?:, (\w+))?")
     for tile, image in zip(tiles, [image for kind in shown.kinds for image in kind.images], strict=True):
-        match = said.fullmatch(tile["alt"])
-        assert match is not None, tile["alt"]
-        assert match[1] == image.label
-        assert [(int(match[2]), match[3] or ""), (int(match[4]), match[5] or "")] == [
-            (one.right, one.wrong) for one in image.said
-        ]
+        label, *sides = tile["alt"].split(";")
+        says(label, "test", image.label)
+        for name, side, one in zip(("cnn", "mlp"), sides, image.said, strict=True):
+            says(side, name, str(one.right), "5", *([one.wrong] if one.wrong else []))
+            denies(side, *(set(fake_study.CLASSES) - {one.wrong}))
     first = next(key for key, pixels in made.pictures.items() if pixels is shown.kinds[0].images[0].pixels)
     column = [tuple(one) for one in found.ids.tolist()].index(first)
     wrong = [
@@ -193,27 +202,32 @@ def test_galleries_count_what_brute_force_counts(made: fake_study.Made, seen: Pa
 @pytest.mark.usefixtures("undrawn")
 def test_what_is_missing_is_said(made: fake_study.Made, tmp_path: Path) -> None:
     bare = Page(study.page(made.record, made.answers, {}))
-    assert "were not kept" in bare.text
+    kept = Page(study.page(*made))
     assert not bare.find("img")
+    assert len(bare.all("#images [data-about=no-picture]")) == len(kept.all("#images img"))
+    several = len(kept.all("#images img")) - len(kept.all("#images details img"))
+    assert numbers(bare.all("[data-about=not-kept]")[0].text)[0] == str(several)
+    assert not kept.has("[data-about=not-kept]")
     right = made.answers["test"].labels[None].repeat(5, 0)
     alike = dataclasses.replace(made.answers["test"], predictions={"cnn": right, "mlp": right})
-    assert Page(study.page(made.record, {"test": alike}, {})).text.count("There is no such image.") == 4
+    assert len(Page(study.page(made.record, {"test": alike}, {})).all("#images [data-about=no-image]")) == 4
     untested = changed(made.record, answer={**made.record.result["answer"], "split": "test"})
-    assert "Where they disagree" not in Page(study.page(untested, {}, {})).text
+    assert "images" not in Page(study.page(untested, {}, {})).sections
     old = Page(study.page(changed(made.record, answer=None, verdicts=None), made.answers, made.pictures))
-    assert "did not compare yet" in old.text
-    assert "Verdicts" not in old.text
+    assert old.has(".banner[data-about=not-compared]")
+    assert "verdicts" not in old.sections
     two = Page(study.page(changed(made.record, table=made.record.table[:2]), made.answers, made.pictures))
-    assert "1 case has no finished run: mlp, wide." in two.text
+    says(two.one("[data-about=missing]").text, "1", "mlp, wide")
     copy = tmp_path / "copy"
     shutil.copytree(made.record.folder, copy)
     shutil.rmtree(copy / "run0-s0")
     (copy / "run1-s1" / "metrics.jsonl").write_text("no json\n\n")
     gone = Page(study.page(read_study(copy / "studies" / made.record.path.name), made.answers, made.pictures))
-    assert "its directory is gone" in gone.text
-    assert "metrics.jsonl" in gone.text
-    assert "2 of the runs cannot be read any more" in gone.text
-    assert cells(gone, "cnn", "case,seeds") == cells(Page(study.page(*made)), "cnn", "case,seeds")
+    status = {row.one("td.path").text: row.all("td")[2].text for row in gone.all("table.runs tbody tr")}
+    assert {path for path, text in status.items() if text != "finished"} == {"run0-s0", "run1-s1"}
+    says(status["run1-s1"], "metrics.jsonl")
+    assert numbers(gone.one("[data-about=unreadable]").text) == ["2"]
+    assert cells(gone, "cnn", "case,seeds") == cells(kept, "cnn", "case,seeds")
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -224,8 +238,10 @@ def test_a_later_look_at_the_test_split_is_shown(made: fake_study.Made, tmp_path
         file = copy / name / "result.json"
         file.write_text(json.dumps({**json.loads(file.read_text()), "looks": looks}))
     seen = Page(study.page(read_study(copy / "studies" / made.record.path.name), made.answers, made.pictures))
-    assert "more often than the study did: cnn, seed 0 (3 looks); mlp, wide, seed 3 (1 look)" in seen.text
-    assert "looks at the test split 13, of 11 runs" in seen.text
+    first, second = seen.one("[data-about=later-looks]").text.split(";")
+    says(first, "cnn", "0", "3")
+    says(second, "mlp, wide", "3", "1")
+    assert numbers(seen.one(".facts [data-about=looks]").text) == ["13", "11"]
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -235,14 +251,19 @@ def test_an_unfinished_study_shows_what_there_is(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "run2-s1")
     shutil.rmtree(tmp_path / "run1-s1")
     seen = Page(study.page(*made))
-    assert "This study is not finished: interrupted, 3 of 6 runs." in seen.text
-    assert "1 case has no finished run: mlp, wide." in seen.text
-    assert "mlp, seed 1: not begun" in seen.text
+    says(seen.one("[data-about=unfinished]").text, "interrupted", "3", "6")
+    says(seen.one("[data-about=missing]").text, "1", "mlp, wide")
+    denies(seen.one("[data-about=missing]").text, "cnn")
+    waiting = [one.text for one in seen.all("[data-about=waiting] li")]
+    assert sorted(("mlp, wide" in one, *numbers(one)) for one in waiting) == [(False, "1"), (True, "0"), (True, "1")]
     assert cells(seen, "mlp", "case,seeds")[1] == "1"
-    assert "Verdicts" not in seen.text
+    assert "verdicts" not in seen.sections
+    assert not seen.has("p.answer")
     for path in tmp_path.glob("run*"):
         shutil.rmtree(path)
-    assert "No run is finished yet." in Page(study.page(*made)).text
+    none = Page(study.page(*made))
+    assert none.has("[data-about=no-run]")
+    assert "cases" not in none.sections
 
 
 def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
@@ -256,8 +277,12 @@ def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
     for name in HOSTILE:
         assert name in seen.text
     assert "<b>Is</b> it?\N{REPLACEMENT CHARACTER}" in seen.text
-    assert "Confounded. <i>all</i> differs." in seen.text
-    assert f"A is {HOSTILE[0]}, B is {HOSTILE[1]}." in seen.text
+    assert len(seen.all("ol.verdicts [data-about=confound]")) == 2 + 1
+    for one in seen.all("[data-about=confound]"):
+        says(one.text, "<i>all</i> differs")
+    key = seen.all("#images p.key")[0]
+    assert [one.text for one in key.all("b")] == ["A", "B"]
+    says(key.text, HOSTILE[0], HOSTILE[1])
 
 
 def test_the_better_side_comes_first_in_words() -> None:
@@ -290,7 +315,9 @@ def test_thirty_cases_are_one_page(tmp_path: Path) -> None:
     text = study.page(*made)
     check_self_contained(Page(text), text)
     assert len({tuple(sorted(figures.look(number).items())) for number in range(30)}) == 30
-    assert "29 comparisons were declared" in Page(text).text
+    assert numbers(Page(text).one("[data-about=together]").text)[0] == "29"
+    assert len(Page(text).all("ol.verdicts li")) == 30
+    assert len(Page(text).all("#cases tbody tr")) == 30
 
 
 def test_the_forest_is_drawn_where_the_numbers_are() -> None:
@@ -433,16 +460,17 @@ def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None
     assert text == page.page(compared, found, made.pictures)
     seen = Page(text)
     check_self_contained(seen, text)
-    for one in judged:
-        assert one.sentence in seen.text
-    for words_ in (
-        "3 experiments compared",
-        "Confounded. cnn and mlp differ in <more>.",
-        "They differ in model.kind: cnn against mlp.",
-        "2 comparisons were asked for at once",
-        "Their experiments do not differ in a key.",
-    ):
-        assert words_ in seen.text, words_
+    assert [one.text for one in seen.all("ol.verdicts [data-about=sentence]")] == [
+        plain(one.sentence) for one in judged
+    ]
+    says(seen.one("h1").text, "3")
+    assert not seen.has("p.answer")
+    first, second = seen.all("ol.verdicts li")
+    says(first.one("[data-about=confound]").text, "cnn and mlp differ in <more>")
+    says(first.one("[data-about=differing]").text, "model.kind: cnn against mlp")
+    assert not second.has("[data-about=confound]")
+    denies(second.one("[data-about=differing]").text, "model.kind")
+    says(seen.one("[data-about=together]").text, "2", "Holm's")
     low, high = stats.t.interval(0.95, 4, found.right("cnn").mean(), stats.sem(found.right("cnn").mean(1)))
     assert f"{100 * low:.2f} to {100 * high:.2f}" in cells(seen, "cnn", "case,seeds")[2]
     pair = dataclasses.replace(
@@ -453,5 +481,6 @@ def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None
         verdicts=judge([compare_runs(found.right("cnn"), found.right("mlp"), ("cnn", "mlp"))]),
     )
     alone = Page(page.page(pair, found, made.pictures))
-    assert "cnn against mlp" in alone.text
-    assert "Holm" not in alone.text
+    says(alone.one("h1").text, "cnn", "mlp")
+    assert alone.one("p.answer").text == plain(pair.verdicts[0].sentence)
+    assert not alone.has("[data-about=together]")

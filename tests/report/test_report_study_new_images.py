@@ -9,8 +9,8 @@ import fake_autoencoders
 import numpy as np
 import pytest
 from fake_study import Made
+from page_reading import Page, check_self_contained, says
 from PIL import Image
-from test_report_page import Page, check_self_contained
 
 from smallvision.rendering import embed
 from smallvision.report.study import costs, figures, page, samples
@@ -49,7 +49,7 @@ def test_each_row_is_what_it_is_said_to_be(made: Made) -> None:
     text = page.page(*made)
     seen = Page(text)
     check_self_contained(seen, text)
-    assert "The same images through each" in seen.text
+    assert seen.has("#reconstructions [data-about=new-images]")
     for case in CASES:
         own = arrays(made, case, "validation")
         np.testing.assert_array_equal(shown(text, rf"sample of {case}, \d+"), own["samples"][:10, 0])
@@ -65,9 +65,14 @@ def test_each_row_is_what_it_is_said_to_be(made: Made) -> None:
             shown(text, rf"sample of {name}, \d+"), own["pca_samples"][:10, 0]
         )  # once for two networks
     labels, ends = arrays(made, "plain", "validation")["labels"], [[3, 7], [20, 2]]
-    for a, b in ends:
-        assert f"Between two images: {labels[a]} to {labels[b]} (no. {a} and {b})" in seen.text
-    assert seen.text.count("standard normal codes, as taught") == 2
+    for title, (a, b) in zip(seen.all("#reconstructions [data-about=between]"), ends, strict=True):
+        says(title.text, *(str(one) for one in (labels[a], labels[b], a, b)))
+    drawn = [
+        panel for panel in seen.all("#reconstructions .panel") if panel.all("img")[0]["alt"].startswith("sample of")
+    ]
+    codes = {panel.one(".key b").text: panel.one(".key .under").text for panel in drawn}
+    assert codes["variational"] == codes["small"] != codes["plain"]
+    assert codes["PCA, 2 components"] == codes["PCA, 8 components"] != codes["variational"]
 
 
 def test_pcas_reconstructions_stand_between_originals_and_networks(made: Made) -> None:
@@ -91,14 +96,10 @@ def test_pcas_reconstructions_stand_between_originals_and_networks(made: Made) -
 def test_old_runs_are_shown_without(tmp_path: Path) -> None:
     old = fake_autoencoders.make(tmp_path, CASES, seeds=1, variational=True)
     seen = Page(page.page(*old))
-    assert "The same images through each" in seen.text
-    for words in (
-        "New images",
-        "Between two images",
-        "PCA, 8 components",
-        "exact PCA with as many components as the network",
-    ):
-        assert words not in seen.text, words
+    assert "reconstructions" in seen.sections
+    for absent in ("[data-about=new-images]", "[data-about=between]"):
+        assert not seen.has(absent)
+    assert not [one["alt"] for one in seen.all("#reconstructions img") if "PCA" in one["alt"]]
 
 
 def test_a_case_that_goes_between_other_images_is_left_out_of_that(tmp_path: Path) -> None:
@@ -127,6 +128,6 @@ def test_without_a_variational_or_a_plain_network_there_is_no_such_section(tmp_p
             variational=variational,
             pictured=True,
         )
-        text = Page(page.page(*alike)).text
-        assert "The same images through each" not in text
-        assert "PCA, 8 components" in text
+        seen = Page(page.page(*alike))
+        assert not seen.has("[data-about=new-images]")
+        says(seen.one("#reconstructions").text, "PCA, 8 components")

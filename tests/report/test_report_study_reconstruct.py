@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from fake_study import Made
 from matplotlib.colors import to_hex
+from page_reading import Page, check_self_contained, denies, numbers, plain, says, wording
 from PIL import Image
 from scipy import stats
-from test_report_page import Page, check_self_contained
 from test_report_study import cells
 
 from smallvision.comparison.runs import Compared, Side
@@ -97,16 +97,16 @@ def test_the_page_is_whole_and_speaks_of_no_accuracy(made: Made, seen: Page, tex
     ]
     judged = made.record.result["verdicts"][-1]
     low, high = (f"{end:.5f}".replace("-", "−") for end in judged["interval"])
-    for words_ in (
-        made.record.result["answer"]["sentence"],
-        f"representation=32 minus representation=2 −{-judged['difference']:.5f} 95",
-        f"{low} to {high}",
-        "lowest mean validation MSE of pixels in [0, 1]",
-        "MSE and cost",
-        "Down and to the left is better",
-        "representation=32 is better",
-    ):
-        assert words_ in seen.text, words_
+    assert seen.one("p.answer").text == plain(made.record.result["answer"]["sentence"])
+    difference = seen.one(".facts [data-about=difference]").text
+    says(difference, f"−{-judged['difference']:.5f}")
+    assert difference.index("representation=32") < difference.index("representation=2 ")
+    says(seen.one(".facts [data-about=interval]").text, low, high)
+    says(seen.one("[data-about=choice]").text, MSE.name, "representation=32")
+    says(seen.one("#cost h2").text, "MSE")
+    tag = seen.all("ol.verdicts li .tag")[-1]
+    assert "told" in tag["class"]
+    says(tag.text, "representation=32")
 
 
 def test_the_table_holds_scikit_learns_pca_and_scipys_intervals(made: Made, seen: Page) -> None:
@@ -157,11 +157,16 @@ def test_one_seed_has_students_interval_over_images(deep: Made, deep_seen: Page)
     errors = deep.answers["validation"].values["depth 5"][0]
     low, high = stats.t.interval(0.95, len(errors) - 1, errors.mean(), stats.sem(errors))
     assert cells(deep_seen, "depth 5", "case,images")[2] == f"{errors.mean():.5f}{low:.5f} to {high:.5f}*"
-    assert "(Student’s t) of that one network" in deep_seen.text
-    assert "Wilson" not in deep_seen.text
+    says(deep_seen.one("#cases [data-about=intervals]").text, "Student’s")
+    denies(deep_seen.text, "Wilson")
     assert cases.score([0.01], 100, MSE).interval is None
     assert cases.score([0.001, 0.1], one=MSE).interval == pytest.approx((0, 0.0505 + stats.t.isf(0.025, 1) * 0.0495))
     assert cases.score([1.5, 1.6], one=MSE).interval[1] > 1.6
+
+
+def facts_of(text: str) -> list[str]:
+    """The words of a text that hold a digit."""
+    return [word.strip(",;:") for word in text.split() if any(letter.isdigit() for letter in word)]
 
 
 def test_originals_stand_above_every_cases_reconstructions(made: Made, seen: Page) -> None:
@@ -176,18 +181,17 @@ def test_originals_stand_above_every_cases_reconstructions(made: Made, seen: Pag
             expected += list(arrays["first_reconstructions" if size else "first_pixels"][:10])
             errors = [f"{error:.5f}" for error in arrays["mse"][:10]]
             alts += (
-                [
-                    f"{label} as representation={size} makes it, MSE {error}"
-                    for label, error in zip(labels[split], errors, strict=True)
-                ]
+                [f"{label} representation={size} {error}" for label, error in zip(labels[split], errors, strict=True)]
                 if size
                 else labels[split]
             )
-    assert [one["alt"] for one in found] == alts
+    assert [facts_of(one["alt"]) for one in found] == [facts_of(alt) for alt in alts]
     for one, pixels in zip(found, expected, strict=True):
         shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(one["src"].partition(",")[2]))))
         np.testing.assert_array_equal(shown, pixels[0])
-    assert seen.text.index("The first 10 test images") < seen.text.index("The first 10 validation images")
+    sheets = seen.all("#reconstructions h3[data-sheet]")
+    assert [one["data-sheet"] for one in sheets] == ["test", "validation"]
+    assert [numbers(one.text) for one in sheets] == [["10"], ["10"]]
 
 
 def test_what_a_denoising_network_was_given_is_shown_once(deep: Made, deep_seen: Page) -> None:
@@ -196,8 +200,8 @@ def test_what_a_denoising_network_was_given_is_shown_once(deep: Made, deep_seen:
     assert (beside.split, len(beside.strips)) == ("validation", 4)
     arrays = np.load(deep.record.folder / "depth-3-s0" / "evidence.npz")
     np.testing.assert_array_equal(beside.noisy, arrays["first_noisy"][:10])
-    text = deep_seen.text
-    assert text.count("given with noise") == 2
+    text = deep_seen.one("#cases").text
+    assert len(deep_seen.all("#reconstructions [data-about=noisy]")) == 2
     assert (
         f"{json.loads((deep.record.folder / 'depth-3-s0' / 'result.json').read_text())['validation']['noisy_mse']:.5f}"
         in text
@@ -208,7 +212,7 @@ def test_what_a_denoising_network_was_given_is_shown_once(deep: Made, deep_seen:
 def test_all_met_the_test_split_so_it_is_shown_alone(tmp_path: Path) -> None:
     both = fake_autoencoders.make(tmp_path, {"small": {"representation": 2}, "large": {"representation": 8}}, seeds=1)
     assert [sheet.split for sheet in study.study_reconstructions.sheets(every(both))] == ["test"]
-    assert "Representation size" in Page(study.page(*both)).text
+    assert "size" in Page(study.page(*both)).sections
     assert trends.returns(trends.lines(every(both), "representation")[0]) == ""
 
 
@@ -246,8 +250,9 @@ def test_galleries_count_whose_error_is_lower(made: Made, seen: Page) -> None:
     values = {name: rows.mean(0) for name, rows in made.answers["test"].values.items()}
     a, b = "representation=32", "representation=2"
     better = {a: int((values[a] < values[b]).sum()), b: int((values[b] < values[a]).sum())}
-    for name, count in better.items():
-        assert f"{name} better: {count} of 120 images" in seen.text
+    titles = [one.text for one in seen.all("#images h3[data-about=disagreement]")]
+    for title, (name, count) in zip(titles, better.items(), strict=True):
+        says(title, name, str(count), "120")
     shown = verdicts.gallery(made.answers["test"], (a, b), made.pictures)
     assert shown is not None
     assert shown.measure == MSE
@@ -258,10 +263,13 @@ def test_galleries_count_whose_error_is_lower(made: Made, seen: Page) -> None:
         ("A", f"{values[a][row]:.5f}", True),
         ("B", f"{values[b][row]:.5f}", False),
     ]
-    assert f"test image: {made.answers['test'].labels[row]}; A {values[a][row]:.5f}; B {values[b][row]:.5f}" in [
-        one["alt"] for one in seen.find("img")
-    ]
-    assert "changes with the seed" not in seen.text
+    says(
+        seen.all("#images img")[0]["alt"],
+        "test",
+        str(made.answers["test"].labels[row]),
+        f"A {values[a][row]:.5f}",
+        f"B {values[b][row]:.5f}",
+    )
     assert verdicts.gallery(made.answers["test"], (a, "representation=8"), made.pictures) is None
 
 
@@ -276,7 +284,7 @@ def test_curves_show_the_measure_and_a_loss_that_is_another(made: Made, text: st
     assert len([one for one in figure.axes[0].get_yticklabels() if one.get_text()]) >= 2
     titles = [axes.get_title() for axes in figures.curves(trained, "loss", MSE).axes]
     assert titles == ["training loss", "validation loss", "validation MSE"]
-    assert "Training and validation MSE per epoch of 3 cases" in text
+    says(Page(text).one("#curves svg")["aria-label"], "MSE", "3")
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -284,7 +292,11 @@ def test_a_variational_network_has_a_loss_of_its_own(tmp_path: Path) -> None:
     variational = fake_autoencoders.make(
         tmp_path, {"a": {"representation": 2}, "b": {"representation": 8}}, seeds=1, variational=True
     )
-    assert "Training loss, validation loss and validation MSE" in study.page(*variational)
+    plain_ = fake_autoencoders.make(
+        tmp_path / "plain", {"a": {"representation": 2}, "b": {"representation": 8}}, seeds=1
+    )
+    panels = [Page(study.page(*one)).one("#curves figure p").text.count("loss") for one in (variational, plain_)]
+    assert panels == [2, 0]
 
 
 def test_the_error_is_drawn_against_every_cost() -> None:
@@ -331,7 +343,8 @@ def test_the_error_against_the_size_of_the_representation(made: Made, deep: Made
     assert axes.get_ylim()[0] == 0
     assert trends.lines(every(made), "depth") == []
     assert trends.lines(every(deep), "representation") == []
-    assert "Representation size" not in deep_seen.text
+    assert "size" not in deep_seen.sections
+    assert "depth" in deep_seen.sections
 
 
 def scored(*values: float) -> tuple[Score, ...]:
@@ -356,30 +369,48 @@ def test_the_knee_is_ringed_and_said() -> None:
     figure = trend_figures.against_representation([bent])
     (ring,) = [one for one in figure.axes[0].lines if one.get_label() == "knee"]
     assert [(float(x), float(y)) for x, y in zip(ring.get_xdata(), ring.get_ydata(), strict=True)] == [(100, 0.006)]
-    assert "autoencoder, knee at 100" in [text.get_text() for text in figure.legends[0].get_texts()]
-    said = trends.returns(bent).replace("\u202f", " ")
-    assert said == "The knee is at 100: the error falls by 70 % from 10 to 100, and falls by 33 % from 100 to 1000."
+    assert len([text for text in figure.legends[0].get_texts() if numbers(text.get_text()) == ["100"]]) == 1
+    said = trends.returns(bent)
+    assert numbers(said) == [
+        "100",
+        "70",
+        "10",
+        "100",
+        "33",
+        "100",
+        "1000",
+    ]  # % less from 10 to 100, and from there to 1000
     straight = line((2, 8, 32), (0.06, 0.04, 0.02), name="conv")
-    assert trends.returns(straight) == "conv: no knee is seen from 2 to 32."
+    assert numbers(trends.returns(straight)) == ["2", "32"]
+    says(trends.returns(straight), "conv")
     assert "knee" not in [one.get_label() for one in trend_figures.against_representation([straight]).axes[0].lines]
 
 
+OVERFIT = line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.005))
+
+
+def overfits(found: Line) -> bool:
+    """Whether a line is said to overfit."""
+    return trends.SEEN.lower() in trends.overfitting(found).lower()
+
+
 def test_depth_overfits_only_where_training_error_falls_while_the_other_rises() -> None:
-    seen = trends.overfitting(line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.005)))
-    assert seen.startswith(
-        "Overfitting is seen: from depth 3, the best, to depth 10 the validation error rises from 0.01000 to 0.01500 "
-        "while the training error falls from 0.00900 to 0.00500."
-    )
-    assert "+200.0\u202f% at depth 10" in seen
-    assert seen.endswith("One seed each: another could say otherwise.")
-    harder = trends.overfitting(line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.014)))
-    assert "no overfitting, the deeper network fits even the training images less well" in harder
-    better = trends.overfitting(line((1, 3), (0.02, 0.01)))
-    assert better.startswith("The validation error is lowest at depth 3, the deepest: no overfitting")
+    said = trends.overfitting(OVERFIT)
+    assert numbers(said)[:6] == ["3", "10", "0.01000", "0.01500", "0.00900", "0.00500"]
+    says(said, "+200.0 %")
+    several = dataclasses.replace(OVERFIT, runs=tuple(one * 2 for one in OVERFIT.runs))
+    assert said.startswith(trends.overfitting(several))  # and of one seed each, more is said
+    assert len(said) > len(trends.overfitting(several))
+    assert overfits(OVERFIT)
+    assert overfits(line((2, 4, 8), (0.02, 0.01, 0.015), (0.02, 0.009, 0.005)))
+    harder = line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.014))
+    assert numbers(trends.overfitting(harder))[:6] == ["3", "10", "0.01000", "0.01500", "0.00900", "0.01400"]
+    better = line((1, 3), (0.02, 0.01))
+    assert numbers(trends.overfitting(better))[0] == "3"
     within = line((1, 3), (0.0101, 0.0105), (0.01, 0.009), runs=((0.0100, 0.0102), (0.0101, 0.0109)))
-    assert trends.overfitting(within).startswith(
-        "The validation error is lowest at depth 1, beyond it no network is clearly worse"
-    )
+    assert numbers(trends.overfitting(within))[0] == "1"
+    assert not any(overfits(one) for one in (harder, better, within))
+    assert len({wording(trends.overfitting(one)) for one in (OVERFIT, harder, better, within)}) == 4
 
 
 def test_a_rise_within_chance_over_the_images_is_none() -> None:
@@ -390,7 +421,7 @@ def test_a_rise_within_chance_over_the_images_is_none() -> None:
         b += max(0.0, a.mean() - b.mean() + 1e-9)  # its mean is above in any case
         assert (stats.ttest_rel(b, a).pvalue < 0.05) == told
         deeper = line((1, 3), (a.mean(), b.mean()), (0.01, 0.005), each=(a[None], b[None]))
-        assert trends.overfitting(deeper).startswith("Overfitting is seen") == told
+        assert overfits(deeper) == told
 
 
 def test_the_error_against_depth(deep: Made, deep_seen: Page) -> None:
@@ -407,8 +438,9 @@ def test_the_error_against_depth(deep: Made, deep_seen: Page) -> None:
     assert [to_hex(one.get_markerfacecolor()) == "#ffffff" for one in drawn] == [False, True]
     assert drawn[0].get_linestyle() != drawn[1].get_linestyle()
     said = trends.overfitting(found)
-    assert said.replace("\u202f", " ") in deep_seen.text
-    assert said.startswith("Overfitting is seen: from depth 5, the best, to depth 10")
+    assert plain(said) in deep_seen.one("#depth").text
+    assert overfits(found)
+    assert numbers(said)[:2] == ["5", "10"]
 
 
 def test_a_grid_has_a_line_for_each_kind_of_network(tmp_path: Path) -> None:
@@ -437,7 +469,8 @@ def test_runs_that_are_gone_leave_their_figures(tmp_path: Path) -> None:
     seen = Page(study.page(read_study(made.record.path), made.answers, made.pictures))
     error = made.answers["validation"].values["representation=8"].mean()
     assert cells(seen, "representation=8", "case,images")[2:6] == [f"{error:.5f}", "–", "–", "–"]
-    assert "its directory is gone" in seen.text
+    status = {row.one("td.path").text: row.all("td")[2].text for row in seen.all("table.runs tbody tr")}
+    assert [path for path, text in status.items() if text != "finished"] == ["representation=8-s0"]
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -452,9 +485,9 @@ def test_the_page_of_a_comparison(made: Made, tmp_path: Path) -> None:
     seen = Page(text)
     check_self_contained(seen, text)
     assert "accurac" not in text.partition("</style>")[2].lower()
-    assert judged[0].sentence in seen.text
-    assert "The first 10 validation images" in seen.text
+    assert seen.one("p.answer").text == plain(judged[0].sentence)
+    assert [one["data-sheet"] for one in seen.all("#reconstructions h3[data-sheet]")] == ["validation"]
     row = cells(seen, names[1], "case,images")
     means = found.values[names[1]].mean(1)
     assert row[2].startswith(f"{means.mean():.5f} ± {means.std(ddof=1):.5f}")
-    assert f"{means.mean():.5f} ± {means.std(ddof=1):.5f} · 2 runs" in seen.text
+    says(seen.facts()[names[1]], f"{means.mean():.5f} ± {means.std(ddof=1):.5f}", "2")

@@ -128,6 +128,9 @@ def _train(case: Case) -> Score | None:
     return None if None in found else score([float(value) for value in found if value is not None], one=case.measure)
 
 
+SEEN = "overfitting is seen"  # what begins the sentence on a line that overfits, and no other
+
+
 def returns(line: Line) -> str:
     """Where returns diminish along a line, in a sentence; "" with fewer than three values."""
     place, values, said = line.knee, line.values, [one.value for one in line.scores]
@@ -173,7 +176,7 @@ def overfitting(line: Line) -> str:
         if a is None or b is None:
             said = f"{between} {rise}; the training error is not known."
         elif b.value < a.value:
-            said = f"overfitting is seen: {between} {rise} while the training error falls from {text(a.value)} to {text(b.value)}."
+            said = f"{SEEN}: {between} {rise} while the training error falls from {text(a.value)} to {text(b.value)}."
         else:
             said = (
                 f"{between} {rise}, and the training error from {text(a.value)} to {text(b.value)}: no overfitting, "

@@ -118,7 +118,7 @@ def figures_table(scored: Mapping[str, Any], unseen: Mapping[str, Any]) -> list[
 
     Returns
     -------
-    list of dict : `name`, `guess`, and `cells`, for each of the splits there are the figure and its interval, as text.
+    list of dict : `key`, `name`, `guess`, and `cells`, for each of the splits there are the figure and its interval, as text.
     """
     splits = [scored, unseen] if unseen else [scored]
     out = []
@@ -129,7 +129,7 @@ def figures_table(scored: Mapping[str, Any], unseen: Mapping[str, Any]) -> list[
                 (written(how, one[key]) if key in one else "–", ranged(how, end) if end else "–")
                 for one, end in zip(splits, ends, strict=True)
             ]
-            out.append({"name": name, "guess": guess.replace(" ", format.SPACE), "cells": cells})
+            out.append({"key": key, "name": name, "guess": guess.replace(" ", format.SPACE), "cells": cells})
     return out
 
 

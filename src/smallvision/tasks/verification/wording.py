@@ -11,6 +11,11 @@ from smallvision.tasks.verification.rates import chance_error, surest
 
 GOOD, ROUGH = 0.02, 0.05  # calibration errors up to which probabilities can be taken as they are, and roughly
 EVEN = 0.01  # by which shares may differ and still be called equal
+SURE = {
+    1: "too sure",
+    0: "on the whole as sure as it is right",
+    -1: "not sure enough",
+}  # by whether it is surer than it is right
 ENOUGH = 20_000  # pairs for a calibration error that is steady
 
 
@@ -101,13 +106,7 @@ def belief(error: float, reliability: np.ndarray | None, probabilities: np.ndarr
         verdict = "they can be taken as they are"
     else:
         verdict = "they can be taken roughly" if error <= ROUGH else "they are not to be taken as they are"
-        how = (
-            "too sure"
-            if sure > right + EVEN
-            else "not sure enough"
-            if sure < right - EVEN
-            else "on the whole as sure as it is right"
-        )
+        how = SURE[(sure > right + EVEN) - (sure < right - EVEN)]
         verdict += f"; the verifier is {how} (sure by {percent(sure, 1)} on average, right for {percent(right, 1)} of the pairs)"
     return f"{text}: {verdict}. They are for pairs of which half are of one class.{_rough(len(same))}"
 
