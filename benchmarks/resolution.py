@@ -25,7 +25,7 @@ from smallvision import nn
 from smallvision.data import load as images
 from smallvision.data.batching import batch as batches
 from smallvision.data.batching import buckets, samplers
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.experiment import load, load_study
 from smallvision.runs import environment
 from smallvision.tasks.classification.learn import ClassificationLearner

@@ -1,4 +1,4 @@
-"""A folder with files that are no images: named, counted, left out when asked; where a folder is looked for; headers."""
+"""A folder with files that are no images: named, counted, or left out; where a folder is looked up; headers."""
 
 import shutil
 
@@ -128,7 +128,7 @@ def test_a_relative_folder_is_looked_for_here_and_among_the_data_sets(many, tmp_
 
 
 def test_a_png_is_turned_as_its_exif_says_wherever_that_stands(tmp_path):
-    """EXIF before the pixels, after them, or not at all; finding that out decodes nothing, so a torn picture has a header."""
+    """EXIF before the pixels, after them, or not at all. Nothing is decoded, so a truncated image has a header."""
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn
     picture, path = Image.fromarray(np.zeros((7, 3), np.uint8)), tmp_path / "a.png"

@@ -74,7 +74,6 @@ def test_batches_hold_the_images_of_their_rows():
         assert batch.pixels.shape == (len(row), 3, 5, 4)
         assert np.abs(batch.pixels.numpy() - x[row] / 255).max() < 6e-8  # one unit in the last place
         assert torch.equal(batch.labels, row % 4)
-        assert torch.equal(batch.ids, train.ids[row])
-        assert batch.target is None
+        assert batch.targets is None
         assert batch.mask is None
     assert made[0].pixels[1, 0, 0].tolist()[::3] == [0, 1]

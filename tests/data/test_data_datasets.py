@@ -6,6 +6,8 @@ import io
 import pickle
 import shutil
 import socket
+import subprocess
+import sys
 import tarfile
 import threading
 from dataclasses import replace
@@ -16,8 +18,10 @@ import pytest
 from data_files import idx_bytes
 
 from smallvision.data import load
-from smallvision.data.datasets import base
-from smallvision.data.datasets.base import CIFAR_BATCHES, IDX_FILES, SOURCES, locate
+from smallvision.data.datasets import DATASETS, check_source, digits, files, lookup, published
+from smallvision.data.datasets.base import Dataset
+from smallvision.data.datasets.cifar10 import CIFAR_BATCHES
+from smallvision.data.datasets.mnist import IDX_FILES
 from smallvision.errors import BadInput
 from smallvision.experiment.data import DataSpec
 
@@ -25,6 +29,10 @@ CONTENT = {
     f"{name}.gz": gzip.compress(idx_bytes(np.full((4, 3, 3) if "images" in name else 4, place, np.uint8)), mtime=0)
     for place, name in enumerate(IDX_FILES)
 }
+
+
+def locate(name, root=None, mirrors=None):
+    return files.locate(lookup(name), root, mirrors)
 
 
 def md5(data):
@@ -68,7 +76,7 @@ def checksums(monkeypatch):
     """MNIST's checksums are those of our small files."""
     downloads = tuple((name, md5(data)) for name, data in CONTENT.items())
     proof = md5(gzip.decompress(CONTENT[f"{IDX_FILES[-1]}.gz"]))
-    monkeypatch.setitem(SOURCES, "mnist", replace(SOURCES["mnist"], downloads=downloads, mirrors=(), proof=proof))
+    monkeypatch.setitem(DATASETS, "mnist", replace(DATASETS["mnist"], downloads=downloads, mirrors=(), proof=proof))
 
 
 def everything_below(folder):
@@ -153,9 +161,9 @@ def test_cifar10_comes_out_of_its_archive(tmp_path, server, monkeypatch):
     archive = cifar_archive()
     server.files["cifar-10-python.tar.gz"] = archive
     entry = replace(
-        SOURCES["cifar10"], downloads=(("cifar-10-python.tar.gz", md5(archive)),), mirrors=(f"{server.base}/good/",)
+        DATASETS["cifar10"], downloads=(("cifar-10-python.tar.gz", md5(archive)),), mirrors=(f"{server.base}/good/",)
     )
-    monkeypatch.setitem(SOURCES, "cifar10", entry)
+    monkeypatch.setitem(DATASETS, "cifar10", entry)
     splits = load.load(DataSpec(source="cifar10"), tmp_path)
     assert len(splits.train) == 100
     assert len(splits.test) == 20
@@ -238,24 +246,124 @@ def test_folders_that_may_not_be_entered_and_homes_of_nobody_are_one_line(tmp_pa
         locate("mnist", tmp_path / ("x" * 300), [])
     monkeypatch.setenv("SMALLVISION_DATA", "~nosuchuser")
     with pytest.raises(BadInput, match="no home folder"):
-        base.default_root()
+        files.default_root()
 
     def refused(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(base.Path, "is_file", refused)
+    monkeypatch.setattr(files.Path, "is_file", refused)
     with pytest.raises(BadInput, match=r"MNIST/raw/.*Permission denied"):
         locate("mnist", tmp_path, [])
 
 
 def test_the_root(tmp_path, monkeypatch):
     monkeypatch.setenv("SMALLVISION_DATA", str(tmp_path))
-    assert base.default_root() == tmp_path
+    assert files.default_root() == tmp_path
     monkeypatch.delenv("SMALLVISION_DATA")
-    assert base.default_root().parts[-2:] == ("smallvision", "data")
+    assert files.default_root().parts[-2:] == ("smallvision", "data")
 
 
 def test_unknown_names_get_the_nearest():
     with pytest.raises(BadInput, match='did you mean "cifar10"'):
         locate("cifar-10")
     assert locate("digits") == {}
+
+
+def one_file(dataset, spec, root):
+    raise AssertionError("not read here")
+
+
+def small(folders, layout=("a.mat", "b.mat"), **options):
+    contents = {name: name.encode() * 5 for name in layout}
+    downloads = tuple((name, md5(data)) for name, data in contents.items())
+    dataset = Dataset(
+        name="small", about="", read=one_file, folders=folders, layouts=(layout,), downloads=downloads, **options
+    )
+    return dataset, contents
+
+
+@pytest.mark.parametrize(("folders", "target"), [(("small",), "small"), (("",), ""), (("x/y", ""), "x/y")])
+def test_a_data_set_with_one_folder_or_with_files_in_the_root_is_fetched(tmp_path, server, folders, target):
+    dataset, contents = small(folders, download_folder=target)
+    server.files = contents
+    with pytest.raises(BadInput) as caught:
+        files.locate(dataset, tmp_path, [f"{server.base}/nowhere/"])
+    text = str(caught.value)
+    assert str(tmp_path / target / "a.mat") in text
+    assert "HTTP status 404" in text
+    assert f"SMALLVISION_DATA to the folder that has {target.split('/')[0] or 'a.mat'}" in text
+    assert everything_below(tmp_path) == []
+    paths = files.locate(dataset, tmp_path, [f"{server.base}/good/"])
+    assert paths == {name: tmp_path / target / name for name in contents}
+    assert all(path.read_bytes() == contents[name] for name, path in paths.items())
+
+
+@pytest.mark.parametrize("folder", ["small", ""])
+def test_an_archive_is_unpacked_into_the_folder_of_its_data_set(tmp_path, server, folder):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name in ("a.mat", "b.mat"):
+            info = tarfile.TarInfo(f"top/{name}")
+            info.size = 3
+            tar.addfile(info, io.BytesIO(b"abc"))
+    archive = out.getvalue()
+    server.files["all.tar.gz"] = archive
+    dataset = replace(
+        small((folder,), download_folder=folder)[0],
+        downloads=(("all.tar.gz", md5(archive)),),
+        mirrors=(f"{server.base}/good/",),
+    )
+    assert files.locate(dataset, tmp_path) == {name: tmp_path / folder / name for name in ("a.mat", "b.mat")}
+    assert everything_below(tmp_path / folder) == ["a.mat", "b.mat"]
+    assert server.asked == ["/good/all.tar.gz"]
+
+
+def test_without_mirrors_or_downloads_the_missing_file_and_its_place_are_named(tmp_path):
+    dataset, _ = small(("small",), download_folder="small")
+    for changed, reason in (
+        (dataset, "there is no mirror"),
+        (replace(dataset, downloads=()), "not among the downloads"),
+    ):
+        with pytest.raises(BadInput) as caught:
+            files.locate(changed, tmp_path, [])
+        assert str(caught.value).startswith(f"{tmp_path / 'small' / 'a.mat'}: missing, and ")
+        assert reason in str(caught.value)
+        assert "--root" in str(caught.value)
+    assert everything_below(tmp_path) == []
+
+
+def test_every_data_set_has_what_its_files_need():
+    for name, dataset in DATASETS.items():
+        assert dataset.name == name
+        assert (dataset.shape is None) == (dataset.classes == ())
+        assert dataset.shape is None or (dataset.license and dataset.homepage)
+        assert bool(dataset.layouts) == bool(dataset.folders) == bool(dataset.downloads)
+        assert dataset.download_folder in (dataset.folders or ("",))
+    assert set(published()) == {"digits", "mnist", "fashion-mnist", "cifar10"}
+    assert set(DATASETS) - set(published()) == {"folder", "npz", "arrays"}
+
+
+def test_a_source_is_checked_against_the_table_without_torch():
+    for name in DATASETS:
+        check_source(DataSpec.model_construct(source=name))
+    with pytest.raises(BadInput, match=r'^data.source: got "minst"; did you mean "mnist"\?$'):
+        check_source(DataSpec.model_construct(source="minst"))
+    with pytest.raises(BadInput, match=r'^data.source: got "zzz"; known: arrays, cifar10, digits, '):
+        load.load(DataSpec.model_construct(source="zzz"))
+    script = (
+        "import sys; from smallvision.data import datasets; from smallvision.experiment.data import DataSpec; "
+        "datasets.check_source(DataSpec(source='digits')); "
+        "print([name for name in ('torch', 'sklearn', 'scipy', 'PIL', 'pooch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_new_data_set_is_one_line_of_the_table(monkeypatch):
+    def read(dataset, spec, root):
+        return digits.read(replace(dataset, classes=DATASETS["digits"].classes), spec, root)
+
+    monkeypatch.setitem(DATASETS, "new", replace(DATASETS["digits"], name="new", read=read))
+    splits = load.load(DataSpec(source="digits").model_copy(update={"source": "new"}))
+    assert (splits.train.name, splits.source, len(splits.train)) == ("new train", "new", 1437)
+    assert "new" in published()

@@ -1,5 +1,6 @@
 """A folder of pictures, in the layouts people have."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from smallvision.data import memory
+from smallvision.data import memory, source
+from smallvision.data.datasets import DATASETS
 from smallvision.data.load import load
 from smallvision.errors import BadInput
 from smallvision.experiment.data import DataSpec
@@ -112,9 +114,9 @@ def empty_class(path):
     [
         (empty_class, 'class "c" has no image'),
         (lambda path: (path / "a" / "notes.txt").write_text("hello"), "notes.txt: not an image that Pillow can read"),
-        (lambda path: (path / "README.md").write_text("hello"), "README.md: a file beside the class folders"),
+        (lambda path: (path / "README.md").write_text("hello"), "README.md: a file next to the class folders"),
         (lambda path: (path / "a" / "more").mkdir(), "more: a folder inside a class"),
-        (lambda path: picture(path / "train" / "a" / "1.png"), 'beside "train" expected only'),
+        (lambda path: picture(path / "train" / "a" / "1.png"), 'next to "train", expected only'),
         (lambda path: (path / "b" / "2.png").write_bytes((path / "a" / "1.png").read_bytes()[:50]), "2.png: "),
     ],
 )
@@ -182,3 +184,31 @@ def test_memory_is_asked_for_before_pictures_are_decoded(tmp_path, monkeypatch):
     with pytest.raises(BadInput, match=r"needs 60 bytes of memory, .*data\.limit or data\.size"):
         folder(tmp_path)
     assert len(folder(tmp_path, size=3).train) == 2
+
+
+def test_a_resized_image_keeps_the_id_of_the_image_in_its_file(tmp_path):
+    """Whatever is read together: a source that is read twice, in parts, or unresized gives an image the same id."""
+    expected = {}
+    for number in range(30):
+        name = f"{'ab'[number % 2]}/{number}.png"
+        pixels = picture(tmp_path / name, size=(6 + number % 3, 5))
+        shape = f"1,{pixels.shape[0]},5,".encode()
+        expected[
+            int.from_bytes(hashlib.blake2b(shape + pixels.tobytes(), digest_size=8).digest(), "little", signed=True)
+        ] = np.asarray(Image.fromarray(pixels).resize((4, 4), Image.Resampling.BILINEAR))
+    spec = DataSpec(source="folder", path=str(tmp_path), size=4)
+    dataset = DATASETS["folder"]
+    raw = dataset.read(dataset, spec, None)
+    halves = source.read(raw.train, [np.arange(0, 30, 2), np.arange(1, 30, 2)])
+    again = source.read(raw.train, [np.arange(30)])[0]
+    for part in (*halves, again):
+        for image, content in zip(part.pixels, part.hashes.tolist(), strict=True):
+            assert np.array_equal(image[0], expected[content])
+    splits = folder(tmp_path, size=4, validation=10)
+    whole = folder(tmp_path)
+    parts = {tuple(row) for split in splits.named().values() for row in split.ids.tolist()}
+    assert parts == {tuple(row) for row in whole.train.ids.tolist()} == {(content, 0) for content in expected}
+    assert (
+        source.read(dataset.read(dataset, spec.model_copy(update={"size": None}), None).train, [np.arange(1)])[0].hashes
+        is None
+    )

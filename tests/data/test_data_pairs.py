@@ -1,4 +1,4 @@
-"""Balanced pairs: what every set of them has to be, counted, for all small cases; the limit against brute force; uniform by chi-square."""
+"""Balanced pairs: counts in all small cases; the limit against brute force; uniformity by chi-square."""
 
 from collections import Counter
 from itertools import combinations, product
@@ -77,7 +77,7 @@ def test_the_limit_is_that_of_all_sets_of_pairs(sizes, most):
 
 @pytest.mark.parametrize(("count", "most"), [(20_000, 4), (100_000, 20), (7_046, 3)])
 def test_many_pairs_of_ten_thousand_images(count, most):
-    """Of 10 000 images in 10 classes as many pairs as 4 or 20 for each image allow; an empty class and uneven ones beside."""
+    """10 000 images in 10 classes: as many pairs as 4 or 20 for each image allow, and uneven classes, one empty."""
     labels = labels_of(*[1000] * 10)
     check(labels, *balanced(labels, count, most, 0, NAMES), count, most)
     if count == 7_046:

@@ -1,4 +1,4 @@
-"""Batches of P classes with K images: what every batch has to be, counted; how often images come, against exact shares and chi-square."""
+"""Batches of P classes with K images: counts in every batch; how often images come, against shares and chi-square."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_where_it_comes_out_even_every_image_comes_once(counts, per_batch, size)
 
 
 def test_over_many_epochs_every_image_comes_as_often():
-    """Classes of 7 to 61 images, none a multiple of K: counts of all images over 600 epochs are as even as chance allows."""
+    """Classes of 7 to 61 images, none a multiple of K: over 600 epochs, counts are as even as chance allows."""
     labels = labels_of(61, 7, 30, 19, 44)
     rows = [row for epoch in range(600) for row in by_class(labels, 2, 4, 5, epoch, NAMES)]
     times = uses(rows, labels).numpy()
@@ -110,7 +110,8 @@ def test_rows_depend_on_seed_and_epoch_alone():
             (5, 3, 9),
             2,
             4,
-            r'images_per_class: class "b" has 3 images, fewer than 4; give at most 3, or leave the class out \(data\.classes\)',
+            r'images_per_class: class "b" has 3 images, fewer than 4; give at most 3, '
+            r"or leave the class out \(data\.classes\)",
         ),
         ((5, 1, 9), 2, 2, 'class "b" has 1 image, which makes no pair'),
         ((5, 0, 9), 3, 2, "3 are more than the 2 classes with images"),

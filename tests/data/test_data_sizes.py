@@ -1,4 +1,4 @@
-"""Images of several sizes: who shares a batch, what a padded batch holds, and that augmentation stays within each image."""
+"""Images of several sizes: which share a batch, what a padded batch holds, augmentation within each image."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from smallvision.data import transforms
 from smallvision.data.batching import batch as batches
 from smallvision.data.batching import buckets, samplers
 from smallvision.data.batching.batch import Batch
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.errors import BadInput
 from smallvision.experiment.data import Crop, Cutout, Flip, Noise, ResizedCrop, Rotate
 
@@ -59,7 +59,7 @@ def test_sizes_are_mixed_by_seed_and_epoch_alone():
     torch.manual_seed(2)
     assert order(3, 4) == first
     assert len({tuple(order(seed, epoch)) for seed in range(4) for epoch in range(4)}) == 16
-    # Which bucket the first batch is of, over 2000 epochs: as many as the bucket has batches (chi-square, 2 degrees of freedom).
+    # The bucket of the first batch, over 2000 epochs: in proportion to its batches (chi-square, 2 degrees of freedom).
     found = np.bincount(
         [int(parts[samplers.shuffled(images.labels, 4, False, 0, k, parts)[0][0]]) for k in range(2000)]
     )
@@ -142,7 +142,6 @@ def test_batches_hold_the_images_of_their_rows_and_a_mask_where_they_differ():
     assert several.mask.shape == (5, 1, 5, 7)
     for row, batch in zip(rows, (one_size, several, alone), strict=True):
         assert torch.equal(batch.labels, images.labels[row])
-        assert torch.equal(batch.ids, images.ids[row])
         for place, index in enumerate(row.tolist()):
             _, height, width = each[index].shape
             assert torch.equal(batch.pixels[place, :, :height, :width], each[index].float() / 255)
@@ -155,7 +154,7 @@ def test_batches_hold_the_images_of_their_rows_and_a_mask_where_they_differ():
 
 def alone(image, spec, seed):
     """One image by itself, varied."""
-    batch = Batch(image[None], torch.zeros(1, dtype=torch.int64), torch.zeros(1, 2))
+    batch = Batch(image[None], torch.zeros(1, dtype=torch.int64))
     return transforms.build([spec])(batch, torch.Generator().manual_seed(seed)).pixels[0]
 
 
@@ -179,7 +178,7 @@ def test_a_padded_image_is_varied_as_it_is_alone(spec):
         expected = alone(image, spec, seed)
         pixels, mask = torch.zeros(1, 3, 15, 16), torch.zeros(1, 1, 15, 16, dtype=torch.bool)
         pixels[0, :, :height, :width], mask[0, :, :height, :width] = image, True
-        batch = Batch(pixels, torch.zeros(1, dtype=torch.int64), torch.zeros(1, 2), mask=mask)
+        batch = Batch(pixels, torch.zeros(1, dtype=torch.int64), mask=mask)
         varied = transforms.build([spec])(batch, torch.Generator().manual_seed(seed))
         torch.testing.assert_close(varied.pixels[0, :, :height, :width], expected, rtol=1e-4, atol=1e-5)
         assert not varied.pixels.masked_select(~mask).any()

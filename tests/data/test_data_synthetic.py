@@ -45,7 +45,7 @@ def test_every_digit_is_an_image_of_one_of_the_sizes(written):
 
 
 def test_each_image_is_the_digit_drawn_out_on_black(written):
-    """Found again by brute force: some side and place at which the whole image is the digit resized, and nothing else."""
+    """By brute force: there is a side and a place at which the whole image is the resized digit, and nothing else."""
     path, _, truth = written
     for number in range(0, 300, 29):
         (file,) = (path / "train").rglob(f"{number:05d}.png")

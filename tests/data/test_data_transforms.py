@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from smallvision.data import transforms
 from smallvision.data.batching.batch import Batch
+from smallvision.data.expand import expand, kinds
 from smallvision.data.load import from_arrays
 from smallvision.errors import BadInput
 from smallvision.experiment.data import Crop, Cutout, DataSpec, Expand, Flip, Noise, ResizedCrop, Rotate
@@ -31,7 +32,7 @@ NAMES = [f"{one.kind}-{number}" for number, one in enumerate(EVERY)]
 
 def batch(count=16, shape=(3, 12, 10), seed=0):
     pixels = torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed))
-    return Batch(pixels, torch.arange(count), torch.zeros(count, 2, dtype=torch.int64))
+    return Batch(pixels, torch.arange(count))
 
 
 def seeded(seed):
@@ -55,7 +56,7 @@ def test_same_generator_same_bits_in_range_and_the_input_untouched(spec):
     assert one.pixels.min() >= 0
     assert one.pixels.max() <= 1
     assert one.labels is given.labels
-    assert one.ids is given.ids
+    assert one.targets is None
 
 
 @pytest.mark.parametrize("spec", EVERY, ids=NAMES)
@@ -70,13 +71,13 @@ def test_each_image_has_its_own_draw(spec):
 @pytest.mark.parametrize("spec", EVERY, ids=NAMES)
 def test_nothing_is_read_back_to_the_host(spec):
     """On the "meta" device there are no values, so any read of one would fail; neither may draws depend on values."""
-    given = Batch(torch.rand(4, 3, 12, 10, device="meta"), torch.arange(4), torch.zeros(4, 2))
-    draw = transforms._DRAW[spec.kind]
+    given = Batch(torch.rand(4, 3, 12, 10, device="meta"), torch.arange(4))
+    transform = transforms.TRANSFORMS[spec.kind](spec, None)
     try:
         generator = torch.Generator("meta")
     except RuntimeError:
         generator = None
-    assert draw(given.pixels, spec, generator).shape == given.pixels.shape
+    assert transform(given, generator).pixels.shape == given.pixels.shape
 
 
 def test_several_are_done_in_order_and_none_changes_nothing():
@@ -113,7 +114,7 @@ def test_crop_against_numpy_at_every_corner(fill, mode):
 
 def test_crop_draws_every_corner_equally():
     ramp = torch.arange(1.0, 17).div(16).view(1, 1, 4, 4).expand(3000, 1, 4, 4).contiguous()
-    many = Batch(ramp, torch.zeros(3000), torch.zeros(3000, 2))
+    many = Batch(ramp, torch.zeros(3000))
     varied = transforms.build([Crop(kind="crop", padding=1)])(many, seeded(0)).pixels
     counts = torch.stack([(varied == image).all(3).all(2).all(1).sum() for image in varied.unique(dim=0)])
     assert len(counts) == 9
@@ -202,7 +203,7 @@ def test_rotation_of_oblong_images_and_its_range():
     angles = []
     draw = transforms.rotated
     try:
-        transforms.rotated = lambda pixels, degrees: angles.append(degrees) or pixels
+        transforms.rotated = lambda pixels, degrees, own=None: angles.append(degrees) or pixels
         transforms.build([Rotate(kind="rotate", degrees=20.0)])(batch(4000, (1, 1, 1)), seeded(0))
     finally:
         transforms.rotated = draw
@@ -210,12 +211,12 @@ def test_rotation_of_oblong_images_and_its_range():
 
 
 def test_noise_has_its_distribution():
-    gray = Batch(torch.full((100, 1, 10, 10), 0.5), torch.zeros(100), torch.zeros(100, 2))
+    gray = Batch(torch.full((100, 1, 10, 10), 0.5), torch.zeros(100))
     uniform = transforms.build([Noise(kind="noise", amount=0.2)])(gray, seeded(0)).pixels.flatten() - 0.5
     assert scipy.stats.kstest(uniform.numpy(), "uniform", (-0.2, 0.4)).pvalue > 0.001
     gauss = transforms.build([Noise(kind="noise", distribution="gaussian", amount=0.1)])(gray, seeded(0)).pixels - 0.5
     assert scipy.stats.kstest(gauss.flatten().numpy(), "norm", (0, 0.1)).pvalue > 0.001
-    white = Batch(torch.ones(50, 1, 10, 10), torch.zeros(50), torch.zeros(50, 2))
+    white = Batch(torch.ones(50, 1, 10, 10), torch.zeros(50))
     clamped = transforms.build([Noise(kind="noise", amount=0.2)])(white, seeded(0)).pixels
     assert 0.4 < (clamped == 1).float().mean() < 0.6
 
@@ -233,7 +234,7 @@ def test_cutout_against_a_loop(size):
 
 
 def test_cutout_draws_every_centre_with_its_probability():
-    white = Batch(torch.ones(4000, 1, 3, 3), torch.zeros(4000), torch.zeros(4000, 2))
+    white = Batch(torch.ones(4000, 1, 3, 3), torch.zeros(4000))
     varied = transforms.build([Cutout(kind="cutout", size=1, probability=0.9)])(white, seeded(0)).pixels
     counts = (varied == 0).sum(0).flatten()
     assert ((counts - 400) ** 2 / 400).sum() < 27.9  # chi-square, 9 cells, p = 0.001
@@ -251,8 +252,8 @@ def clean_set():
 def test_expansion_is_kind_after_kind():
     images = clean_set()
     spec = Expand(flip=True, noise=0.1)
-    assert transforms.kinds(spec) == ("original", "flipped", "noisy", "flipped and noisy")
-    larger = transforms.expand(images, spec, 0)
+    assert kinds(spec) == ("original", "flipped", "noisy", "flipped and noisy")
+    larger = expand(images, spec, 0)
     assert len(larger) == 120
     assert torch.equal(larger.labels, images.labels.repeat(4))
     original, flipped, noisy, both = larger.pixels.unflatten(0, (4, -1))
@@ -271,8 +272,8 @@ def test_expansion_is_kind_after_kind():
 def test_expansion_depends_on_its_seed_and_options():
     images = clean_set()
     spec = Expand(flip=True, noise=0.1)
-    assert torch.equal(transforms.expand(images, spec, 1).pixels, transforms.expand(images, spec, 1).pixels)
-    assert not torch.equal(transforms.expand(images, spec, 1).pixels, transforms.expand(images, spec, 2).pixels)
-    assert transforms.kinds(Expand(flip=False)) == ("original", "noisy")
-    assert transforms.kinds(Expand(noise=0.0)) == ("original", "flipped")
-    assert len(transforms.expand(images, Expand(noise=0.0), 0)) == 60
+    assert torch.equal(expand(images, spec, 1).pixels, expand(images, spec, 1).pixels)
+    assert not torch.equal(expand(images, spec, 1).pixels, expand(images, spec, 2).pixels)
+    assert kinds(Expand(flip=False)) == ("original", "noisy")
+    assert kinds(Expand(noise=0.0)) == ("original", "flipped")
+    assert len(expand(images, Expand(noise=0.0), 0)) == 60

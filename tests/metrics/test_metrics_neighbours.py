@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.errors import BadInput
 from smallvision.metrics import neighbours
 from smallvision.metrics.features import features

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from smallvision.data.ids import content_ids
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.errors import BadInput
 from smallvision.experiment import ProbeSpec
 from smallvision.experiment.data import Expand

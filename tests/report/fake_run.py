@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.experiment import Experiment, build
 from smallvision.runs import environment
 from smallvision.runs.directory import RunDirectory

@@ -1,6 +1,7 @@
 """Verification: its step, fit and score against pytorch-metric-learning, scikit-learn and brute force; each image encoded once."""
 
 import re
+from dataclasses import replace
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 
 from smallvision import nn as networks
 from smallvision.data.batching.batch import Batch
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.errors import BadInput
 from smallvision.experiment import build
 from smallvision.tasks import TASKS, Scores
@@ -55,9 +56,7 @@ def prepared(model=None, **task):
 
 def batch(seed=1, count=20):
     draw = torch.Generator().manual_seed(seed)
-    return Batch(
-        torch.rand(count, 1, 6, 6, generator=draw), torch.arange(count) % 5, torch.zeros(count, 2, dtype=torch.long)
-    )
+    return Batch(torch.rand(count, 1, 6, 6, generator=draw), torch.arange(count) % 5)
 
 
 def images(seed=2, count=200, name="made up validation"):
@@ -464,3 +463,11 @@ def test_a_loss_with_weights_of_its_own_and_a_library_that_is_not_there_are_refu
         BadInput, match=r'"metric.NTXentLoss" needs pytorch-metric-learning, which is not installed; pip install'
     ):
         prepared(loss="metric.NTXentLoss")
+
+
+def test_mixed_images_are_refused():
+    network, task = prepared(loss="contrastive")
+    given = batch()
+    with pytest.raises(BadInput, match=r"^data\.augment: a transform that mixes images .*verify"):
+        stepped(network, task, replace(given, targets=torch.rand(20, 5)))
+    assert torch.isfinite(stepped(network, task, given).loss)

@@ -64,7 +64,7 @@ def trained(*overrides):
 
 def batch(count=16, size=8):
     pixels = torch.rand(count, 1, size, size, generator=torch.Generator().manual_seed(1))
-    return Batch(pixels, torch.zeros(count, dtype=torch.long), torch.zeros(count, 2, dtype=torch.long))
+    return Batch(pixels, torch.zeros(count, dtype=torch.long))
 
 
 @pytest.mark.parametrize(

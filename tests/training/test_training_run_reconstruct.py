@@ -16,7 +16,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 import smallvision as sv
 from smallvision import cli
 from smallvision.data import load as images
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.errors import BadInput
 from smallvision.experiment import load
 from smallvision.metrics import pca

@@ -42,12 +42,12 @@ def compare(
 
 def _pictures(found: "Compared", root: Path | str | None) -> "dict[tuple[int, int], np.ndarray]":
     """The images that the page shows, from the first side's data: of every other side those on which the two disagree most clearly."""
-    from smallvision.data import find, load
+    from smallvision.data import imageset, load
 
     kinds = [kind for side in range(1, len(found.sides)) for kind in found.disagreements(side)]
     ids = [one for kind in kinds for one in found.answers.images(kind.rows)]
     splits = load.load(found.sides[0].runs[0].experiment.data, Path(root) if root is not None else None)
-    return find.by_id(splits.named()[found.split], dict.fromkeys(ids))
+    return imageset.by_id(splits.named()[found.split], dict.fromkeys(ids))
 
 
 def compare_published(a: str | float, b: str | float, images: int) -> "Verdict":

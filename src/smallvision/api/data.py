@@ -10,24 +10,25 @@ from smallvision.experiment import Study
 
 def data_sets(root: Path | str | None = None) -> list[dict[str, Any]]:
     """A dict for each public data set: name, whether its files are here, what it is."""
-    from smallvision.data.datasets import base
+    from smallvision.data.datasets import files, published
 
-    folder = Path(root) if root else base.default_root()
+    folder = Path(root) if root else files.default_root()
     return [
         {
-            "name": entry.name,
-            "here": not base.missing(entry, base.present(entry, folder)),
-            "about": entry.about,
+            "name": dataset.name,
+            "here": not files.missing(dataset, files.present(dataset, folder)),
+            "about": dataset.about,
         }
-        for entry in base.SOURCES.values()
+        for dataset in published().values()
     ]
 
 
 def data_get(name: str, root: Path | str | None = None) -> list[Path]:
     """The files of a public data set, downloaded and verified where they are missing. Raises BadInput."""
-    from smallvision.data.datasets import base
+    from smallvision.data.datasets import lookup
+    from smallvision.data.datasets.files import locate
 
-    return list(base.locate(name, Path(root) if root else None).values())
+    return list(locate(lookup(name), Path(root) if root else None).values())
 
 
 def data_info(name: str, root: Path | str | None = None, picture: Path | str | None = None) -> dict[str, Any]:
@@ -44,9 +45,9 @@ def data_info(name: str, root: Path | str | None = None, picture: Path | str | N
     dict : as data.describe gives it, and `picture`, the path written.
     """
     from smallvision.data import describe, load
-    from smallvision.data.datasets import base
+    from smallvision.data.datasets import published
 
-    if name in base.SOURCES:
+    if name in published():
         spec = experiments.io.build_data({"source": name}, name)
     elif Path(name).is_dir() or name.endswith(".npz"):
         spec = experiments.io.build_data({"source": "npz" if name.endswith(".npz") else "folder", "path": name}, name)
@@ -54,7 +55,7 @@ def data_info(name: str, root: Path | str | None = None, picture: Path | str | N
         asked = experiments.load_any(name)
         spec = (asked.base if isinstance(asked, Study) else asked).data
     else:
-        raise BadInput(f'no data set named "{name}"; {nearest(name, base.SOURCES)}')
+        raise BadInput(f'no data set named "{name}"; {nearest(name, published())}')
     splits = load.load(spec, Path(root) if root else None)
     out = Path(picture) if picture else Path(f"{Path(name).stem}.png")
     if out.exists() and not describe.is_grid(out):

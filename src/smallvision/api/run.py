@@ -25,7 +25,7 @@ from smallvision.training.user_objects import Arrays, arrays_by_name, with_diges
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from smallvision.data.load import Splits
+    from smallvision.data.imageset import Splits
     from smallvision.training.user_objects import Loss, Network
 
 __all__ = [

@@ -66,12 +66,12 @@ def _refuse_unfit(tasks: "Sequence[Task]", where: str) -> None:
     """
     from smallvision.api import run
     from smallvision.data import split
-    from smallvision.data.datasets import base
+    from smallvision.data.datasets import published
 
     done: set[str] = set()
     for task in tasks:
         data = task.experiment.data
-        known = base.SOURCES.get(data.source)
+        known = published().get(data.source)
         if known is None or hasattr(task.experiment.model, "options") or task.experiment.identity in done:
             continue
         done.add(task.experiment.identity)

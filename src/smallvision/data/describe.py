@@ -1,4 +1,4 @@
-"""What is in a data set: sizes, class counts, pixel statistics, duplicates; and a labelled grid of its first images."""
+"""Description of a data set: sizes, class counts, pixel statistics, duplicates; and a grid of its first images."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smallvision.data.datasets.base import SOURCES
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.datasets import DATASETS
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.statistics import histogram, moments
 
 if TYPE_CHECKING:
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 def describe(splits: Splits) -> dict[str, Any]:
     """A data set in numbers, ready for JSON or a table.
+
+    Parameters
+    ----------
+    splits : the data set, as loaded.
 
     Returns
     -------
@@ -28,7 +32,7 @@ def describe(splits: Splits) -> dict[str, Any]:
     """
     train = splits.train
     name = train.name.rpartition(" ")[0]
-    known = SOURCES.get(splits.source)
+    known = DATASETS.get(splits.source)
     present = splits.named()
     counts = histogram(train.groups)
     mean, std = moments(counts)
@@ -76,13 +80,13 @@ def between(train: ImageSet, test: ImageSet) -> int:
     return sum(_equal(test, int(row), train, int(rows[place[row]])) for row in hits)
 
 
-def _equal(one: ImageSet, row: int, other: ImageSet, its_row: int) -> bool:
-    """Pixel by pixel: a hash of eight bytes only says where to look."""
-    return torch.equal(image(one, row), image(other, its_row))
+def _equal(a: ImageSet, row_a: int, b: ImageSet, row_b: int) -> bool:
+    """Whether two images are equal pixel by pixel; equal hashes of eight bytes do not prove it."""
+    return torch.equal(image(a, row_a), image(b, row_b))
 
 
 def image(images: ImageSet, row: int) -> Tensor:
-    """The pixels of one row, uint8 (C, H, W), whatever the sizes of the others."""
+    """The pixels of one row, uint8 (C, H, W); the images may have several sizes. Raises IndexError."""
     for group in images.groups:
         if row < len(group):
             return group[row]
@@ -91,7 +95,7 @@ def image(images: ImageSet, row: int) -> Tensor:
 
 
 def grid(images: ImageSet, n: int = 20, columns: int = 10) -> "Figure":
-    """The first `n` images with their classes above them, `columns` in a row."""
+    """A figure of the first `n` images, `columns` in a row, each with its class above it."""
     from matplotlib.figure import Figure
 
     n = min(n, len(images))
@@ -111,7 +115,7 @@ def grid(images: ImageSet, n: int = 20, columns: int = 10) -> "Figure":
 
 
 def is_grid(path: Path) -> bool:
-    """Whether a file is such a picture, written by smallvision, and so may be replaced by a newer one."""
+    """Whether a file is a picture that smallvision wrote, so that a newer one may replace it."""
     from PIL import Image
 
     try:

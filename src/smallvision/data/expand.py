@@ -1,38 +1,38 @@
-"""A training set made larger once, before training: the images, mirrored, and noise on all of those (R2.1)."""
+"""Expansion of a training set, once before training: the images, mirrored, and both with noise (REFERENCE R2.1)."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from smallvision.data.ids import content_ids
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.data.seeds import mix
 from smallvision.experiment.data import Expand
 
-_EXPANSION = 3  # keeps this draw apart from others of the same seed
-_IMAGES_AT_ONCE = 256  # keeps the noise, four bytes a pixel, small
+_EXPANSION = 3  # separates this draw from other draws with the same seed
+_IMAGES_AT_ONCE = 256  # limits the memory of the noise, four bytes a pixel
 
 
 def kinds(spec: Expand) -> tuple[str, ...]:
-    """Names of the kinds in the order in which `expand` puts them."""
+    """Names of the kinds of images, in the order in which `expand` puts them."""
     plain = ("original", "flipped") if spec.flip else ("original",)
     noisy = tuple({"original": "noisy", "flipped": "flipped and noisy"}[kind] for kind in plain)
     return plain + noisy if spec.noise else plain
 
 
 def expand(images: ImageSet, spec: Expand, seed: int) -> ImageSet:
-    """All kinds of all images, kind after kind.
+    """The images of every kind, kind after kind.
 
     Parameters
     ----------
-    images : uint8, N of them, on the CPU.
+    images : N images on the CPU.
     spec : ``flip`` mirrors left and right; ``noise`` is uniform in [-noise, noise] for pixels in [0, 1], clamped,
         stored as rounded uint8.
     seed : decides the noise.
 
     Returns
     -------
-    ImageSet : kinds(spec) times N images. With several sizes, kind after kind within each size.
+    ImageSet : len(kinds(spec)) * N images. With several sizes, kind after kind within each size.
     """
     generator = torch.Generator().manual_seed(mix(seed, _EXPANSION))
     copies = len(kinds(spec))
@@ -43,6 +43,7 @@ def expand(images: ImageSet, spec: Expand, seed: int) -> ImageSet:
 
 
 def _expanded(pixels: Tensor, spec: Expand, generator: torch.Generator) -> Tensor:
+    """All kinds of the images of one size, uint8 (kinds * n, C, H, W)."""
     copies = len(kinds(spec))
     out = torch.empty((copies, *pixels.shape), dtype=torch.uint8)
     out[0] = pixels
@@ -58,7 +59,7 @@ def _expanded(pixels: Tensor, spec: Expand, generator: torch.Generator) -> Tenso
 
 
 def noisy(pixels: Tensor, amount: float, generator: torch.Generator) -> Tensor:
-    """Uniform noise from [-amount, amount] on uint8 pixels, clamped to [0, 255] and rounded to uint8."""
+    """uint8 pixels with uniform noise from [-255 * amount, 255 * amount] added, clamped to [0, 255] and rounded."""
     noise = torch.empty(pixels.shape).uniform_(-255 * amount, 255 * amount, generator=generator).numpy()
-    noise += pixels.numpy()  # in numpy: blocks this small are slower on several threads
+    noise += pixels.numpy()  # in numpy, because torch is slower on blocks this small with several threads
     return torch.from_numpy(np.rint(noise.clip(0, 255, out=noise), out=noise).astype(np.uint8))

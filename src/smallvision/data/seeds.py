@@ -1,7 +1,7 @@
-"""One number from several, so that everything random depends on (seed, epoch, batch, ...) alone.
+"""Seeds made of several numbers, so that everything random depends on (seed, epoch, batch, ...) alone.
 
-The mixing function is splitmix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators"),
-written out here because what it returns must never change with the version of a library.
+The mixing function is splitmix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators"). It is
+written out here because its results must never change with the version of a library.
 """
 
 import numpy as np
@@ -12,16 +12,16 @@ _GOLDEN = 0x9E3779B97F4A7C15
 
 
 def mix(seed: int, *numbers: int) -> int:
-    """A seed in [0, 2^63) from a seed and any further numbers; their order and their count matter.
+    """A seed in [0, 2^63) from a seed and further numbers, whose order and count matter.
 
     Parameters
     ----------
-    seed : the experiment's seed.
-    numbers : what else the draw depends on, for example epoch and batch; any integers.
+    seed : the seed of the experiment.
+    numbers : any integers that the draw depends on as well, for example epoch and batch.
 
     Returns
     -------
-    int : what a ``torch.Generator`` or a numpy bit generator is seeded with.
+    int : a seed for a ``torch.Generator`` or a bit generator of numpy.
     """
     state = _scramble(seed & _MASK)
     for number in numbers:
@@ -36,10 +36,11 @@ def _scramble(state: int) -> int:
 
 
 def permutation(count: int, seed: int) -> NDArray[np.int64]:
-    """A random order of 0..count-1, the same in every version of numpy.
+    """A random order of 0..count-1, int64 (count,), the same in every version of numpy.
 
-    numpy promises the raw stream of a bit generator for ever (NEP 19), but not what ``permutation`` makes of it. A
-    split of the data has to outlive an upgrade, so the raw stream is sorted here.
+    numpy promises that the raw stream of a bit generator never changes (NEP 19), but not that ``permutation`` keeps
+    making the same of it. A split of the data must survive an upgrade of numpy, so the order is made here by sorting
+    raw numbers.
     """
     keys = np.random.PCG64(seed).random_raw(count)
     return np.argsort(keys, kind="stable").astype(np.int64)

@@ -1,24 +1,30 @@
-"""Which images are kept and which split they go to, decided from the labels alone."""
+"""Which images are kept, and which split they belong to, decided from the labels alone."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from smallvision.data.datasets.source import Rows
 from smallvision.data.seeds import mix, permutation
+from smallvision.data.source import Rows
 from smallvision.errors import BadInput, nearest
 
-_VALIDATION, _LIMIT = 1, 2  # numbers that keep the two draws from one seed apart
+_VALIDATION, _LIMIT = 1, 2  # separate the two draws from one seed
 
 
 def class_indices(
     known: Sequence[str], wanted: Sequence[int | str], source: str, key: str = "data.classes"
 ) -> list[int]:
-    """Indices of the classes of a subset, given by name or index; `key` is what messages call it.
+    """Indices of the classes of a subset.
+
+    Parameters
+    ----------
+    known : names of all classes.
+    wanted : classes of the subset, by name or by index.
+    source, key : name of the source, and the key of the subset, for messages.
 
     Raises
     ------
-    BadInput : a class that is not there (the nearest is named) or is named twice.
+    BadInput : an unknown class (the nearest name is given), or a class that is given twice.
     """
     indices: list[int] = []
     for item in wanted:
@@ -37,14 +43,25 @@ def class_indices(
 
 
 def remap(labels: Rows, indices: Sequence[int], count: int) -> Rows:
-    """Labels of a subset: position in `indices`, or -1 for images of other classes. `count` is the old K."""
+    """Labels in a subset of classes.
+
+    Parameters
+    ----------
+    labels : int64 (N,), 0..count-1.
+    indices : the classes of the subset.
+    count : how many classes there are without the subset.
+
+    Returns
+    -------
+    ndarray : int64 (N,), the position of each label in `indices`, or -1 for images of other classes.
+    """
     table = np.full(count, -1, dtype=np.int64)
     table[list(indices)] = np.arange(len(indices))
     return np.asarray(table[labels])
 
 
 def quotas(counts: Rows, total: int) -> Rows:
-    """How many of each class make up `total` in proportion to `counts`; exact, by the largest remainder."""
+    """How many images to take of each class: `total` in all, in proportion to `counts` (K,), by largest remainders."""
     share = counts * total
     whole = share // counts.sum()
     rest = share - whole * counts.sum()
@@ -54,23 +71,31 @@ def quotas(counts: Rows, total: int) -> Rows:
 
 
 def draw(labels: Rows, rows: Rows, wanted: Rows, seed: int) -> Rows:
-    """`wanted[k]` random rows of each class k out of `rows`, ascending."""
+    """`wanted[k]` random rows of each class k from `rows`, in ascending order."""
     shuffled = rows[permutation(len(rows), seed)]
     kept = [shuffled[labels[shuffled] == label][:number] for label, number in enumerate(wanted)]
     return np.sort(np.concatenate(kept))
 
 
 def count_of(share: int | float, total: int) -> int:
-    """An integer counts images, a float is a fraction of them."""
+    """The number of images that a share of `total` means: an integer is a number, a float is a fraction."""
     return round(share * total) if isinstance(share, float) else share
 
 
 def split_off(labels: Rows, rows: Rows, share: int | float, classes: Sequence[str], seed: int) -> tuple[Rows, Rows]:
-    """Training and validation rows, the latter stratified.
+    """Training and validation rows; the classes have equal proportions in both.
+
+    Parameters
+    ----------
+    labels : int64 (N,).
+    rows : the rows to split.
+    share : how many images validation takes, see `count_of`.
+    classes : K names.
+    seed : decides which ones.
 
     Raises
     ------
-    BadInput : nothing would be left on either side, or no training image of some class.
+    BadInput : one side would have no image, or training no image of some class.
     """
     number = count_of(share, len(rows))
     if not 0 < number < len(rows):
@@ -88,7 +113,16 @@ def split_off(labels: Rows, rows: Rows, share: int | float, classes: Sequence[st
 def keep(
     labels: Rows, rows: Rows, limit: int | float | None, per_class: int | None, classes: Sequence[str], seed: int
 ) -> tuple[Rows, tuple[str, ...]]:
-    """Training rows that a limit keeps, and what a person should know about it.
+    """Training rows that a limit keeps, and notes for people.
+
+    Parameters
+    ----------
+    labels : int64 (N,).
+    rows : the training rows.
+    limit : how many images are kept in all, see `count_of`; None: all of them.
+    per_class : how many images of each class are kept; None: not limited by class.
+    classes : K names.
+    seed : decides which ones.
 
     Raises
     ------
@@ -110,7 +144,7 @@ def keep(
 
 
 def refuse_empty(counts: Rows, classes: Sequence[str], what: str, cure: str = "") -> None:
-    """Raise BadInput when some class has no image."""
+    """Raise BadInput when some class has no image; `what` begins the message and `cure` ends it."""
     empty = np.flatnonzero(np.asarray(counts) == 0)
     if len(empty):
         raise BadInput(f'{what} no training image of class "{classes[int(empty[0])]}"{cure}')

@@ -1,4 +1,4 @@
-"""The numbers that the first layer subtracts and divides by, measured over the training pixels or given."""
+"""Mean and standard deviation per channel for standardisation, measured on the training pixels or given."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,20 +6,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smallvision.data.datasets.source import Rows
+from smallvision.data.source import Rows
 from smallvision.errors import BadInput
 from smallvision.experiment.data import Numbers
 
-COPIED_STD = (0.2023, 0.1994, 0.2010)  # the mean over images of each image's own std
-COPIED_MEAN = (0.4914, 0.4822, 0.4465)
+COPIED_STD = (0.2023, 0.1994, 0.2010)  # widely copied for CIFAR-10; it is the mean over images of each image's own std
+COPIED_MEAN = (0.4914, 0.4822, 0.4465)  # correct
 RIGHT_STD = (0.2470, 0.2435, 0.2616)
-_PIXELS_AT_ONCE = 8_000_000  # of one channel, copied out to be counted
+_PIXELS_AT_ONCE = 8_000_000  # of one channel, copied in order to be counted
 
 Statistics = tuple[tuple[float, ...], tuple[float, ...], tuple[str, ...]]  # mean, std, notes
 
 
 def histogram(groups: Iterable[Tensor]) -> Rows:
-    """How often each pixel value occurs in each channel: (C, 256) int64, from groups of uint8 (n, C, H, W)."""
+    """How often each pixel value occurs in each channel.
+
+    Parameters
+    ----------
+    groups : uint8 (n, C, H, W), one tensor per image size, at least one.
+
+    Returns
+    -------
+    ndarray : int64 (C, 256).
+    """
     counts: Tensor | None = None
     for group in groups:
         if counts is None:
@@ -35,16 +44,20 @@ def histogram(groups: Iterable[Tensor]) -> Rows:
 
 
 def moments(counts: Rows, ddof: int = 0) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel of pixels in [0, 1], exact up to the last rounding.
+    """Mean and standard deviation per channel of pixels in [0, 1], exact except for the last rounding.
 
     Parameters
     ----------
-    counts : (C, 256) int64 histogram.
+    counts : int64 (C, 256), from `histogram`.
     ddof : 0 divides by n (the population), 1 by n - 1 (a sample).
+
+    Returns
+    -------
+    tuple of (mean, std), C numbers each.
     """
     means, stds = [], []
     for channel in counts:
-        numbers = [int(n) for n in channel]  # Python's integers: no rounding and no overflow in the sums
+        numbers = [int(n) for n in channel]  # Python's integers, whose sums neither round nor overflow
         n = sum(numbers)
         total = sum(value * k for value, k in enumerate(numbers))
         squares = sum(value * value * k for value, k in enumerate(numbers))
@@ -54,11 +67,16 @@ def moments(counts: Rows, ddof: int = 0) -> tuple[tuple[float, ...], tuple[float
 
 
 def statistics(normalize: str | Numbers, groups: Sequence[Tensor]) -> Statistics:
-    """Mean, std and notes for what ``data.normalize`` asks, over the training pixels.
+    """Mean, std and notes for a value of ``data.normalize``.
+
+    Parameters
+    ----------
+    normalize : "standardize" (measured), "none" (mean 0, std 1), or given numbers.
+    groups : the training images, uint8 (n, C, H, W), one tensor per image size.
 
     Raises
     ------
-    BadInput : given numbers for another count of channels.
+    BadInput : numbers are given for another count of channels.
     """
     channels = groups[0].shape[1]
     if isinstance(normalize, Numbers):
@@ -77,11 +95,11 @@ def statistics(normalize: str | Numbers, groups: Sequence[Tensor]) -> Statistics
 
 
 def copied(numbers: Numbers) -> tuple[str, ...]:
-    """A note when the given std is the widely copied wrong one of CIFAR-10."""
+    """A note where the given std is the wrong one for CIFAR-10 that is widely copied."""
     if len(numbers.std) != 3 or not np.allclose(numbers.std, COPIED_STD, rtol=0, atol=6e-4):
         return ()
-    beside = np.allclose(numbers.mean, COPIED_MEAN, rtol=0, atol=6e-4)
-    mean = f" the mean {COPIED_MEAN} beside it is right;" if beside else ""
+    mean_is_right = np.allclose(numbers.mean, COPIED_MEAN, rtol=0, atol=6e-4)
+    mean = f" the mean {COPIED_MEAN} beside it is right;" if mean_is_right else ""
     return (
         f"data.normalize: std {COPIED_STD} is the widely copied wrong one for CIFAR-10, the mean of each image's own "
         f"std;{mean} over all training pixels it is {RIGHT_STD}. It is used as given",

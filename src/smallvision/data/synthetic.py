@@ -1,9 +1,11 @@
-"""MNIST at several resolutions, as a folder of images: each digit scaled and placed at random in an image of some size.
+"""MNIST at several resolutions, as a folder of images: each digit is scaled and placed at random in its image.
 
-Source: REFERENCE R4.12, whose data have images of 32, 48 and 64 pixels; how large the digits are in them is not
-published. Here MNIST's 28x28 pixels are drawn out to a square whose side is uniform from half the image to all of it.
+Source: REFERENCE R4.12, whose data have images of 32, 48 and 64 pixels. How large the digits are in them is not
+published. Here the 28x28 pixels of MNIST are resized to a square whose side is uniform between half the side of the
+image and all of it.
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -14,17 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
-from smallvision.data.datasets import base
-from smallvision.data.datasets.source import Pixels, Rows
+from smallvision.data.datasets import lookup
+from smallvision.data.datasets.files import default_root, locate
 from smallvision.data.readers import idx
 from smallvision.data.seeds import mix, permutation
+from smallvision.data.source import Pixels, Rows
 from smallvision.errors import BadInput, RunFailed
-from smallvision.storage.files import write_json
 
 NAME = "mnist-varres"
 SIZES = (32, 48, 64)
 SMALLEST, LARGEST = 8, 512  # pixels of a side
-EVERY = 500  # images from one event to the next
+EVERY = 500  # images between two events
 _FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -33,15 +35,15 @@ _FILES = {
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What becomes of which digit; all (N,) int64, in the order of MNIST's own numbers.
+    """Which digits become which images. All arrays are int64 (N,), in the order of MNIST.
 
     Parameters
     ----------
-    rows : MNIST's numbers, ascending.
+    rows : places in MNIST, ascending.
     labels : 0 to 9.
-    sizes : side of the image.
-    sides : side of the digit's square in it.
-    tops, lefts : where that square lies.
+    sizes : side of the image in pixels.
+    sides : side of the square that the digit fills.
+    tops, lefts : the upper left corner of that square.
     """
 
     rows: Rows
@@ -54,7 +56,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Written:
-    """So many images of all are written."""
+    """An event: `done` of `total` images are written."""
 
     done: int
     total: int
@@ -62,7 +64,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Made:
-    """The folder stands. `counts`: split -> size -> images of each class, 0 to 9."""
+    """The last event: the folder is complete. `counts`: split -> size -> images of each class, 0 to 9."""
 
     path: Path
     counts: dict[str, dict[int, list[int]]]
@@ -78,40 +80,40 @@ def make(
 ) -> Iterator[Written | Made]:
     """Write train/<class>/<number>.png and test/<class>/<number>.png; the folder appears whole or not at all.
 
-    `<number>` is the digit's in MNIST. Each split has as many images of every size as of any other, within each class
-    too (up to one); beside the splits lies about.json, which says how it was made.
+    `<number>` is the place of the digit in MNIST. Each split has equally many images of every size, up to one, and so
+    has each class. A file about.json next to the splits says how the folder was made.
 
     Parameters
     ----------
     dest : the new folder; None: mnist-varres among the data sets.
     sizes : sides of the images in pixels, 8 to 512 each.
-    train, test : images of each split, equally many of each class; None: all that MNIST has.
-    seed : decides which digits, their sizes and places.
-    root : where the data sets are.
+    train, test : images of each split, equally many of each class; None: all images of MNIST.
+    seed : decides which digits are taken, and their sizes and places.
+    root : the folder of the data sets.
 
     Yields
     ------
-    Written after every EVERY images; then Made. Closed before that, it leaves nothing behind.
+    Written after every EVERY images; then Made. A generator that is closed before that leaves nothing behind.
 
     Raises
     ------
-    BadInput : `dest` is there already or its parent is not, a size or count that cannot be.
+    BadInput : `dest` exists already or its parent does not, or a size or count is out of range.
     RunFailed : the disk is full or refuses; nothing is left behind.
     """
     _check(sizes, seed)
-    folder = (base.default_root() if root is None else root) / NAME if dest is None else Path(dest)
-    _refuse_taken(folder, made=dest is None)
-    paths = base.locate("mnist", root)
+    folder = (default_root() if root is None else root) / NAME if dest is None else Path(dest)
+    _refuse_taken(folder, make_parent=dest is None)
+    paths = locate(lookup("mnist"), root)
     digits = {
         split: [idx.read_idx(paths[file], n) for file, n in zip(files, (3, 1), strict=True)]
         for split, files in _FILES.items()
     }
-    asked = {"train": train, "test": test}
+    wanted = {"train": train, "test": test}
     plans = {
-        split: plan(labels.astype(np.int64), sizes, asked[split], mix(seed, number), split)
+        split: plan(labels.astype(np.int64), sizes, wanted[split], mix(seed, number), split)
         for number, (split, (_, labels)) in enumerate(digits.items())
     }
-    total = sum(len(one.rows) for one in plans.values())
+    total = sum(len(of_split.rows) for of_split in plans.values())
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     try:
         done = 0
@@ -125,32 +127,31 @@ def make(
                 if done % EVERY == 0 or done == total:
                     yield Written(done, total)
         counts = {split: _counts(plans[split], sizes) for split in plans}
-        numbers = {split: len(one.rows) for split, one in plans.items()}
-        write_json(
-            temporary / "about.json", {"name": NAME, "of": "mnist", "sizes": list(sizes), "seed": seed, **numbers}
-        )
+        numbers = {split: len(of_split.rows) for split, of_split in plans.items()}
+        about = {"format_version": 1, "name": NAME, "of": "mnist", "sizes": list(sizes), "seed": seed, **numbers}
+        (temporary / "about.json").write_text(json.dumps(about, indent=1) + "\n", encoding="ascii")
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o777 & ~umask)  # a temporary folder is its maker's alone
+        temporary.chmod(0o777 & ~umask)  # mkdtemp makes folders that only their owner may enter
         _refuse_taken(folder)
         temporary.rename(folder)
     except OSError as error:
         raise RunFailed(f"{folder}: cannot be written ({error.strerror or error}); nothing was left behind") from None
     finally:
         with suppress(OSError):
-            shutil.rmtree(temporary)  # gone already when it was renamed
+            shutil.rmtree(temporary)  # there is nothing to remove after it was renamed
     yield Made(folder, counts)
 
 
 def plan(labels: Rows, sizes: Sequence[int], count: int | None, seed: int, split: str = "train") -> Plan:
-    """Which digits become images of which size, and where in them they lie.
+    """Which digits become images of which size, and where they lie in them.
 
     Parameters
     ----------
-    labels : (M,) int64, MNIST's.
-    sizes : sides of the images.
-    count : images in all, equally many of each class (the first classes one more, if need be); None: all digits.
-    seed : decides everything.
+    labels : int64 (M,), those of MNIST.
+    sizes : sides of the images in pixels.
+    count : images in all, equally many of each class (the first classes may have one more); None: all digits.
+    seed : decides everything that is random.
     split : for messages.
 
     Raises
@@ -162,12 +163,12 @@ def plan(labels: Rows, sizes: Sequence[int], count: int | None, seed: int, split
     if count is not None and (count < 10 or (wanted > available).any()):
         most = 10 * int(available.min())
         raise BadInput(
-            f"--{split} {count:,}: equally many of each of 10 digits are taken; give 10 to {most:,}, or leave it out for "
-            f"all {len(labels):,}"
+            f"--{split} {count:,}: equally many of each of 10 digits are taken; give 10 to {most:,}, or leave it out "
+            f"for all {len(labels):,}"
         )
     shuffled = permutation(len(labels), mix(seed, 1))
     rows = np.concatenate([shuffled[labels[shuffled] == k][:number] for k, number in enumerate(wanted)])
-    chosen = np.asarray(sizes, np.int64)[np.arange(len(rows)) % len(sizes)]  # class after class, size by size in turn
+    chosen = np.asarray(sizes, np.int64)[np.arange(len(rows)) % len(sizes)]  # class after class, the sizes in turn
     order = np.argsort(rows)
     rows, chosen = rows[order], chosen[order]
     draws = np.random.PCG64(mix(seed, 2)).random_raw(3 * len(rows)).reshape(3, -1) >> np.uint64(1)
@@ -178,13 +179,13 @@ def plan(labels: Rows, sizes: Sequence[int], count: int | None, seed: int, split
 
 
 def images(digits: Pixels, plan: Plan) -> Iterator[Pixels]:
-    """uint8 (H, W) for each row of a plan: the digit (28, 28) brought to its side, bilinear and antialiased, on black."""
+    """Yields uint8 (H, W) for each row of a plan: the digit (28, 28) resized, bilinear and antialiased, on black."""
     from PIL import Image
 
     for row, size, side, top, left in zip(plan.rows, plan.sizes, plan.sides, plan.tops, plan.lefts, strict=True):
         image = np.zeros((size, size), np.uint8)
-        drawn = Image.fromarray(digits[row]).resize((int(side), int(side)), Image.Resampling.BILINEAR)
-        image[top : top + side, left : left + side] = np.asarray(drawn)
+        scaled = Image.fromarray(digits[row]).resize((int(side), int(side)), Image.Resampling.BILINEAR)
+        image[top : top + side, left : left + side] = np.asarray(scaled)
         yield image
 
 
@@ -192,7 +193,8 @@ def _check(sizes: Sequence[int], seed: int) -> None:
     wrong = [size for size in sizes if not SMALLEST <= size <= LARGEST]
     if wrong or not sizes:
         raise BadInput(
-            f"--sizes: got {wrong[0] if wrong else 'none'}; expected sides of {SMALLEST} to {LARGEST} pixels, such as 32 48 64"
+            f"--sizes: got {wrong[0] if wrong else 'none'}; "
+            f"expected sides of {SMALLEST} to {LARGEST} pixels, such as 32 48 64"
         )
     if len(set(sizes)) < len(sizes):
         twice = next(size for size in sizes if list(sizes).count(size) > 1)
@@ -201,12 +203,12 @@ def _check(sizes: Sequence[int], seed: int) -> None:
         raise BadInput(f"--seed: got {seed}; expected 0 to 2**63 - 1")
 
 
-def _refuse_taken(folder: Path, made: bool = False) -> None:
-    """Raise BadInput unless a folder can be made there; its parent is, where it is `made` among the data sets."""
+def _refuse_taken(folder: Path, make_parent: bool = False) -> None:
+    """Raise BadInput unless the folder can be made there. Its parent is made with `make_parent`."""
     try:
         if folder.exists() or folder.is_symlink():
             raise BadInput(f"{folder}: is there already, and nothing is overwritten; remove it, or give another DEST")
-        if made:
+        if make_parent:
             folder.parent.mkdir(parents=True, exist_ok=True)
         if not folder.parent.is_dir():
             raise BadInput(f"{folder}: there is no folder {folder.parent}; make it, or give another DEST")

@@ -1,59 +1,93 @@
-"""Augmentation of whole batches, on the device they are on, each image with its own draw from the batch's generator.
+"""Augmentation of whole batches, on the device of the batch, each image with its own draw from the batch's generator.
 
-Nothing here reads a value back to the host, so a training step that begins with it can be captured as a graph. Every
-augmentation is two functions: one that draws, and one that does what was drawn, which tests hold against references.
+A transform is a function of a batch and a generator that returns a new batch. Most change pixels only and derive from
+`PixelTransform`; one that mixes images also sets `Batch.targets`. A new transform is one class here, one line in
+TRANSFORMS, and its spec in experiment/data.py.
 
-Where images are padded, each is varied within its own size: heights and widths are then (B,) tensors in place of the
-batch's own, and what comes out beyond an image's border is made 0 again.
+No transform reads a value back to the host, so a training step that begins with one can be captured as a graph. Each
+consists of a draw and a function that does what was drawn, which tests compare with references.
+
+Where images are padded, each is varied within its own size: heights and widths are then (B,) tensors in place of those
+of the batch, and pixels outside an image are set to 0 again.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
 from smallvision.data.batching.batch import Batch
-from smallvision.data.expand import expand, kinds
 from smallvision.errors import BadInput
-from smallvision.experiment.data import Augment, Crop, Cutout, Flip, Noise, ResizedCrop, Rotate
+from smallvision.experiment import data as specs
+from smallvision.experiment.data import Augment
 
-__all__ = ["build", "expand", "kinds"]
+_BOXES = 10  # drawn for each image before the largest centred one is taken
 
-_TRIES = 10  # boxes drawn per image before the whole of it is taken
-
+Transform = Callable[[Batch, Generator], Batch]
 Size = int | Tensor  # of all images, or int64 (B,)
-Own = tuple[Size, Size]  # heights and widths
+Own = tuple[Size, Size]  # heights and widths of the images
+S = TypeVar("S", bound=Augment)
 
 
-def build(specs: Sequence[Augment]) -> Callable[[Batch, Generator], Batch]:
-    """One function that applies augmentations one after the other.
+def build(augment: Sequence[Augment], classes: int | None = None) -> Transform:
+    """One transform that applies several, one after the other.
 
     Parameters
     ----------
-    specs : what to do, in this order.
+    augment : their specs, in this order.
+    classes : K, the number of classes; transforms that mix images need it for their soft targets.
 
     Returns
     -------
-    Callable : (batch, generator) -> batch with pixels varied, still float32 (B, C, H, W) in [0, 1], and 0 outside of
-        its mask. The generator is on the batch's device; equal generator states give equal bits.
+    Transform : (batch, generator) -> batch, its pixels still float32 (B, C, H, W) in [0, 1], and 0 outside its mask.
+        The generator is on the device of the batch; equal states of the generator give equal bits.
+    """
+    transforms = [TRANSFORMS[spec.kind](spec, classes) for spec in augment]
+
+    def apply_all(batch: Batch, generator: Generator) -> Batch:
+        for transform in transforms:
+            batch = transform(batch, generator)
+        return batch
+
+    return apply_all
+
+
+@dataclass(frozen=True)
+class PixelTransform(ABC, Generic[S]):
+    """A transform that changes pixels and leaves labels and targets as they are.
+
+    Parameters
+    ----------
+    spec : its settings.
+    classes : K; not used here.
     """
 
-    def vary(batch: Batch, generator: Generator) -> Batch:
-        pixels, mask = batch.pixels, batch.mask
-        if mask is None or not specs:
-            for spec in specs:
-                pixels = _DRAW[spec.kind](pixels, spec, generator)
-            return replace(batch, pixels=pixels)
-        own = mask[:, 0, :, 0].sum(1), mask[:, 0, 0, :].sum(1)  # (B,) each
-        for spec in specs:
-            pixels = _DRAW[spec.kind](pixels, spec, generator, own) * mask
-        return replace(batch, pixels=pixels)
+    spec: S
+    classes: int | None = None
 
-    return vary
+    def __call__(self, batch: Batch, generator: Generator) -> Batch:
+        """The batch with its pixels varied; padding stays 0."""
+        mask = batch.mask
+        if mask is None:
+            return replace(batch, pixels=self.vary(batch.pixels, generator))
+        own = mask[:, 0, :, 0].sum(1), mask[:, 0, 0, :].sum(1)  # (B,) each
+        return replace(batch, pixels=self.vary(batch.pixels, generator, own) * mask)
+
+    @abstractmethod
+    def vary(self, pixels: Tensor, generator: Generator, own: Own | None = None) -> Tensor:
+        """Varied pixels.
+
+        Parameters
+        ----------
+        pixels : float32 (B, C, H, W) in [0, 1].
+        generator : on the device of the pixels.
+        own : heights and widths of the images, where some are padded; None: H and W. Padding need not be left 0.
+        """
 
 
 def _uniform(pixels: Tensor, generator: Generator, *shape: int) -> Tensor:
@@ -67,12 +101,23 @@ def _below(uniform: Tensor, count: Tensor | int) -> Tensor:
     return whole.clamp(max=count - 1) if isinstance(count, int) else whole.minimum(count - 1)
 
 
-def _flip(pixels: Tensor, spec: Flip, generator: Generator, own: Own | None = None) -> Tensor:
-    return flipped(pixels, _uniform(pixels, generator) < spec.probability, own[1] if own else None)
+class Flip(PixelTransform[specs.Flip]):
+    """Mirrors images left and right, see `experiment.data.Flip`."""
+
+    def vary(self, pixels: Tensor, generator: Generator, own: Own | None = None) -> Tensor:
+        """See `PixelTransform`."""
+        return flipped(pixels, _uniform(pixels, generator) < self.spec.probability, own[1] if own else None)
 
 
 def flipped(pixels: Tensor, which: Tensor, width: Size | None = None) -> Tensor:
-    """Mirror left and right the images that `which` (B,) says, each within its own width."""
+    """Images mirrored left and right where `which` is True, each within its own width.
+
+    Parameters
+    ----------
+    pixels : (B, C, H, W).
+    which : bool (B,).
+    width : of each image; None: W.
+    """
     batch, _, _, wide = pixels.shape
     columns = torch.arange(wide, device=pixels.device)
     last = (wide if width is None else _column(width)) - 1
@@ -80,11 +125,15 @@ def flipped(pixels: Tensor, which: Tensor, width: Size | None = None) -> Tensor:
     return pixels.gather(3, index.view(batch, 1, 1, wide).expand(pixels.shape))
 
 
-def _crop(pixels: Tensor, spec: Crop, generator: Generator, own: Own | None = None) -> Tensor:
-    corners = _below(_uniform(pixels, generator, 2), 2 * spec.padding + 1).long()  # (B, 2)
-    if spec.fill == "reflect" and own:
-        return reflected(pixels, corners - spec.padding, *own)
-    return cropped(pixels, corners, spec.padding, spec.fill)  # zeros are around each already
+class Crop(PixelTransform[specs.Crop]):
+    """Pads images and cuts the original size out at a random place, see `experiment.data.Crop`."""
+
+    def vary(self, pixels: Tensor, generator: Generator, own: Own | None = None) -> Tensor:
+        """See `PixelTransform`."""
+        corners = _below(_uniform(pixels, generator, 2), 2 * self.spec.padding + 1).long()  # (B, 2)
+        if self.spec.fill == "reflect" and own:
+            return reflected(pixels, corners - self.spec.padding, *own)
+        return cropped(pixels, corners, self.spec.padding, self.spec.fill)  # zeros are around each already
 
 
 def cropped(pixels: Tensor, corners: Tensor, padding: int, fill: str) -> Tensor:
@@ -110,9 +159,15 @@ def cropped(pixels: Tensor, corners: Tensor, padding: int, fill: str) -> Tensor:
 
 
 def reflected(pixels: Tensor, shift: Tensor, height: Size, width: Size) -> Tensor:
-    """Each image moved by shift (B, 2), rows and columns, by less than its own size; what is missing is reflected.
+    """Each image shifted by less than its own size; pixels from outside the image are reflected at its border.
 
-    The same as `cropped` with "reflect" at corners = shift + padding, for images of several sizes.
+    The same as `cropped` with "reflect" and corners = shift + padding, for images of several sizes.
+
+    Parameters
+    ----------
+    pixels : (B, C, H, W).
+    shift : int64 (B, 2), by how many rows and columns.
+    height, width : of each image.
     """
     for axis, size in ((2, height), (3, width)):
         place = torch.arange(pixels.shape[axis], device=pixels.device) + shift[:, axis - 2, None]  # (B, H or W)
@@ -123,52 +178,59 @@ def reflected(pixels: Tensor, shift: Tensor, height: Size, width: Size) -> Tenso
     return pixels
 
 
-def _resized_crop(pixels: Tensor, spec: ResizedCrop, generator: Generator, own: Own | None = None) -> Tensor:
-    draws = _uniform(pixels, generator, 2 * _TRIES + 2)
-    height, width = own or pixels.shape[2:]
-    return resized(pixels, *boxes(draws, height, width, spec), height, width)
+class ResizedCrop(PixelTransform[specs.ResizedCrop]):
+    """Cuts a random part out and resizes it to the size of the image, see `experiment.data.ResizedCrop`."""
+
+    def vary(self, pixels: Tensor, generator: Generator, own: Own | None = None) -> Tensor:
+        """See `PixelTransform`."""
+        draws = _uniform(pixels, generator, 2 * _BOXES + 2)
+        height, width = own or pixels.shape[2:]
+        return resized(pixels, *boxes(draws, height, width, self.spec), height, width)
 
 
-def boxes(draws: Tensor, height: Size, width: Size, spec: ResizedCrop) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Boxes of random area and aspect ratio (Szegedy et al. 2014, and as torchvision's RandomResizedCrop draws them).
+def boxes(draws: Tensor, height: Size, width: Size, spec: specs.ResizedCrop) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Boxes of random area and aspect ratio (Szegedy et al. 2014), drawn as in RandomResizedCrop of torchvision.
 
-    Of ten boxes drawn for an image the first that fits is taken; if none does, the largest centred one of an allowed
-    ratio.
+    Ten boxes are drawn for an image, and the first one that fits is taken. If none fits, it is the largest centred box
+    of an allowed ratio.
 
     Parameters
     ----------
     draws : (B, 22) from [0, 1).
-    height, width : of the image, in pixels; one for all, or (B,).
+    height, width : of the images, in pixels.
+    spec : the allowed areas and ratios.
 
     Returns
     -------
-    top, left, height, width : (B,) each, whole pixels as floats.
+    tuple of (top, left, height, width), each (B,), whole pixels as floats.
     """
     low, high = spec.ratio
     last_wide, last_tall = _at_most(width, _exact(height) * high), _at_most(height, _exact(width) / low)
-    area = _column(height) * _column(width) * (spec.scale[0] + (spec.scale[1] - spec.scale[0]) * draws[:, :_TRIES])
-    ratio = torch.exp(math.log(low) + (math.log(high) - math.log(low)) * draws[:, _TRIES : 2 * _TRIES])
+    area = _column(height) * _column(width) * (spec.scale[0] + (spec.scale[1] - spec.scale[0]) * draws[:, :_BOXES])
+    ratio = torch.exp(math.log(low) + (math.log(high) - math.log(low)) * draws[:, _BOXES : 2 * _BOXES])
     wide, tall = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()  # (B, 10)
     fits = (wide > 0) & (wide <= _column(width)) & (tall > 0) & (tall <= _column(height))
     first = fits.to(torch.uint8).argmax(1, keepdim=True)
-    found = fits.any(1)
-    wide = torch.where(found, wide.gather(1, first)[:, 0], last_wide)
-    tall = torch.where(found, tall.gather(1, first)[:, 0], last_tall)
-    top = torch.where(found, _below(draws[:, -2], height - tall + 1), (height - last_tall) // 2)
-    left = torch.where(found, _below(draws[:, -1], width - wide + 1), (width - last_wide) // 2)
+    any_fits = fits.any(1)
+    wide = torch.where(any_fits, wide.gather(1, first)[:, 0], last_wide)
+    tall = torch.where(any_fits, tall.gather(1, first)[:, 0], last_tall)
+    top = torch.where(any_fits, _below(draws[:, -2], height - tall + 1), (height - last_tall) // 2)
+    left = torch.where(any_fits, _below(draws[:, -1], width - wide + 1), (width - last_wide) // 2)
     return top, left, tall, wide
 
 
 def _column(size: Size) -> Any:
+    """A size that broadcasts with (B, n)."""
     return size[:, None] if isinstance(size, Tensor) else size
 
 
 def _exact(size: Size) -> Any:
+    """A size in double precision, as Python's own numbers are."""
     return size.double() if isinstance(size, Tensor) else size
 
 
 def _at_most(size: Size, wanted: Any) -> Any:
-    """The side that goes with all of the other one at the limit of the ratio, if there is so much of it."""
+    """The side that goes with the whole other side at the limit of the ratio, at most `size` and at least 1."""
     if isinstance(size, Tensor):
         return wanted.round().long().clamp(min=1).minimum(size)
     return min(size, max(1, round(wanted)))
@@ -183,34 +245,53 @@ def resized(
     height: Size | None = None,
     width: Size | None = None,
 ) -> Tensor:
-    """A box of each image, (B,) whole pixels each, resized bilinearly to the image's own height and width.
+    """A box of each image, resized bilinearly to the height and width of that image.
 
-    A box is never larger than its image, so nothing shrinks, and with or without antialiasing the result is the same.
-    Bilinear interpolation is separable and linear: two batched products with each image's own sparse matrices,
-    several times quicker than sampling a grid.
+    A box is never larger than its image, so nothing shrinks, and antialiasing would change nothing. Bilinear
+    interpolation is separable and linear: it is two batched products with a sparse matrix of each image, which is
+    several times faster than sampling on a grid.
+
+    Parameters
+    ----------
+    pixels : (B, C, H, W).
+    top, left, tall, wide : (B,) each, the box in whole pixels.
+    height, width : of the images; None: H and W.
     """
     _, _, high, across = pixels.shape
     rows = _interpolation(top, tall, high, high if height is None else height)  # (B, H, H)
     columns = _interpolation(left, wide, across, across if width is None else width)  # (B, W, W)
-    drawn = torch.bmm(pixels.reshape(len(pixels), -1, across), columns.transpose(1, 2)).view(pixels.shape)
-    return torch.matmul(rows[:, None], drawn).clamp_(0, 1)
+    stretched = torch.bmm(pixels.reshape(len(pixels), -1, across), columns.transpose(1, 2)).view(pixels.shape)
+    return torch.matmul(rows[:, None], stretched).clamp_(0, 1)
 
 
 def _interpolation(start: Tensor, length: Tensor, size: int, own: Size) -> Tensor:
-    """(B, size, size): row i weighs the pixels that make up output i, of `length` from `start`, drawn out to `own`."""
+    """Weights (B, size, size) that stretch `length` pixels from `start` to `own` pixels, one row for each output."""
     pixel = torch.arange(size, dtype=start.dtype, device=start.device)
     inside = (pixel + 0.5) * (length / own)[:, None] - 0.5
-    position = start[:, None] + inside.clamp(min=0).minimum(length[:, None] - 1)  # the box's edge is repeated
+    position = start[:, None] + inside.clamp(min=0).minimum(
+        length[:, None] - 1
+    )  # the pixels at the edge of the box are repeated
     return (1 - (position[:, :, None] - pixel).abs()).clamp_(min=0)
 
 
-def _rotate(pixels: Tensor, spec: Rotate, generator: Generator, own: Own | None = None) -> Tensor:
-    degrees = (2 * _uniform(pixels, generator) - 1) * spec.degrees
-    return rotated(pixels, degrees, own) if own else rotated(pixels, degrees)
+class Rotate(PixelTransform[specs.Rotate]):
+    """Rotates images by a random angle, see `experiment.data.Rotate`."""
+
+    def vary(self, pixels: Tensor, generator: Generator, own: Own | None = None) -> Tensor:
+        """See `PixelTransform`."""
+        degrees = (2 * _uniform(pixels, generator) - 1) * self.spec.degrees
+        return rotated(pixels, degrees, own)
 
 
 def rotated(pixels: Tensor, degrees: Tensor, own: Own | None = None) -> Tensor:
-    """Each image about its own centre, counter-clockwise by degrees (B,), bilinear, zeros outside."""
+    """Images rotated counter-clockwise about their own centres, bilinear, zeros outside.
+
+    Parameters
+    ----------
+    pixels : (B, C, H, W).
+    degrees : (B,).
+    own : heights and widths of the images; None: H and W.
+    """
     _, _, high, across = pixels.shape
     middle_y, middle_x = (_middle(size) for size in own or (high, across))  # numbers, or (B, 1, 1)
     angle = torch.deg2rad(degrees).view(-1, 1, 1)
@@ -218,34 +299,52 @@ def rotated(pixels: Tensor, degrees: Tensor, own: Own | None = None) -> Tensor:
     x = torch.arange(across, dtype=angle.dtype, device=pixels.device).view(1, 1, -1) - middle_x
     cosine, sine = angle.cos(), angle.sin()
     source_x, source_y = cosine * x - sine * y, sine * x + cosine * y  # (B, H, W), from the centre
-    if own:  # the grid's 0 is the batch's
+    if own:  # the grid is centred on the whole batch
         source_x, source_y = source_x + (middle_x - (across - 1) / 2), source_y + (middle_y - (high - 1) / 2)
     grid = torch.stack([source_x * (2 / across), source_y * (2 / high)], dim=-1)
     return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False).clamp_(0, 1)
 
 
 def _middle(size: Size) -> Any:
+    """The centre of a side, between its first and last pixel."""
     return (size.view(-1, 1, 1) - 1) / 2 if isinstance(size, Tensor) else (size - 1) / 2
 
 
-def _noise(pixels: Tensor, spec: Noise, generator: Generator, own: Own | None = None) -> Tensor:
-    noise = torch.empty_like(pixels)
-    if spec.distribution == "uniform":
-        noise.uniform_(-spec.amount, spec.amount, generator=generator)
-    else:
-        noise.normal_(0, spec.amount, generator=generator)
-    return noise.add_(pixels).clamp_(0, 1)
+class Noise(PixelTransform[specs.Noise]):
+    """Adds noise and clamps to [0, 1], see `experiment.data.Noise`."""
+
+    def vary(self, pixels: Tensor, generator: Generator, own: Own | None = None) -> Tensor:
+        """See `PixelTransform`."""
+        amount = self.spec.amount
+        noise = torch.empty_like(pixels)
+        if self.spec.distribution == "uniform":
+            noise.uniform_(-amount, amount, generator=generator)
+        else:
+            noise.normal_(0, amount, generator=generator)
+        return noise.add_(pixels).clamp_(0, 1)
 
 
-def _cutout(pixels: Tensor, spec: Cutout, generator: Generator, own: Own | None = None) -> Tensor:
-    height, width = own or pixels.shape[2:]
-    draws = _uniform(pixels, generator, 3)
-    row, column = _below(draws[:, 0], height), _below(draws[:, 1], width)
-    return blanked(pixels, row, column, spec.size, draws[:, 2] < spec.probability)
+class Cutout(PixelTransform[specs.Cutout]):
+    """Sets a random square to 0, see `experiment.data.Cutout`."""
+
+    def vary(self, pixels: Tensor, generator: Generator, own: Own | None = None) -> Tensor:
+        """See `PixelTransform`."""
+        height, width = own or pixels.shape[2:]
+        draws = _uniform(pixels, generator, 3)
+        row, column = _below(draws[:, 0], height), _below(draws[:, 1], width)
+        return blanked(pixels, row, column, self.spec.size, draws[:, 2] < self.spec.probability)
 
 
 def blanked(pixels: Tensor, row: Tensor, column: Tensor, size: int, which: Tensor) -> Tensor:
-    """Zeros in a square of `size` pixels about (row, column) of the images that `which` says, (B,) each."""
+    """Images with a square of zeros where `which` is True.
+
+    Parameters
+    ----------
+    pixels : (B, C, H, W).
+    row, column : (B,) each, the centre of the square.
+    size : side of the square in pixels; parts outside the image are cut off.
+    which : bool (B,).
+    """
     _, _, height, width = pixels.shape
     y = torch.arange(height, device=pixels.device) - row[:, None] + size // 2  # (B, H), rows of the square
     x = torch.arange(width, device=pixels.device) - column[:, None] + size // 2
@@ -254,11 +353,11 @@ def blanked(pixels: Tensor, row: Tensor, column: Tensor, size: int, which: Tenso
     return pixels.masked_fill(down[:, None, :, None] & across[:, None, None, :], 0)
 
 
-_DRAW: dict[str, Callable[..., Tensor]] = {
-    "flip": _flip,
-    "crop": _crop,
-    "resized-crop": _resized_crop,
-    "rotate": _rotate,
-    "noise": _noise,
-    "cutout": _cutout,
+TRANSFORMS: dict[str, Callable[[Any, int | None], Transform]] = {
+    "flip": Flip,
+    "crop": Crop,
+    "resized-crop": ResizedCrop,
+    "rotate": Rotate,
+    "noise": Noise,
+    "cutout": Cutout,
 }

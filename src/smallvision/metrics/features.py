@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from smallvision.data.batching.batch import epoch, in_order
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.errors import BadInput
 
 KINDS = ("representation", "pixels")

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from smallvision.data.batching.batch import as_float
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 
 SCALES = (0.5, 2 / 3, 0.8, 1.0, 1.25, 1.5, 2.0)
 IMAGES = 1000  # of the split, evenly spread; so the whole costs about as much as ten times as many

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.metrics import neighbours
 from smallvision.runs.probe_arrays import NEIGHBOURS, QUERIES
 from smallvision.tasks import sample_images

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.data.seeds import mix, permutation
 from smallvision.errors import BadInput
 from smallvision.metrics import neighbours, projections

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
 from smallvision.data import expand, load
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.experiment import ProbeSpec
 from smallvision.inference import predict
 from smallvision.metrics import linear_probe, projections

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from smallvision.data import split
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.seeds import mix
 from smallvision.errors import BadInput
 from smallvision.experiment.probe import DEFAULT_TEST, DEFAULT_TRAIN, ProbeSpec

@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from smallvision import nn as networks
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.inference.predict import Loaded
 from smallvision.metrics.features import features

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from smallvision.data.ids import Id
 from smallvision.storage.arrays import unpacked
 from smallvision.storage.files import write_bytes
 from smallvision.storage.schema import damaged
-
-Id = tuple[int, int]  # content hash, occurrence: as in `ImageSet.ids`
 
 
 def write(file: Path, images: Mapping[Id, np.ndarray]) -> None:

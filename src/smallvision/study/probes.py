@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from smallvision.data import expand
-from smallvision.data.load import Splits
+from smallvision.data.imageset import Splits
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec
 from smallvision.experiment.recipe import ProtocolSpec

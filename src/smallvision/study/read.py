@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from smallvision.comparison.predictions import Answers, gather
+from smallvision.data.ids import Id
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, load_study
 from smallvision.runs import probes
@@ -123,7 +124,7 @@ class StudyRecord:
         return list(self.result.get("verdicts", []))
 
     @property
-    def pictures(self) -> dict[images.Id, np.ndarray]:
+    def pictures(self) -> dict[Id, np.ndarray]:
         """The images on which cases disagree most clearly: id -> uint8 (C, H, W). Raises BadInput when the file is damaged."""
         return images.read(self.path / PICTURES)
 

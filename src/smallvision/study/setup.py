@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from smallvision.data.datasets import base
+from smallvision.data import datasets
+from smallvision.data.datasets.files import locate
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec, Study
 from smallvision.experiment.probe import DEFAULT_TEST, DEFAULT_TRAIN
@@ -235,8 +236,8 @@ class Start:
     def _fetch(self, experiments: Iterable[Experiment]) -> None:
         """Get public data that is missing, once and with its progress shown, before several workers want it."""
         for name in dict.fromkeys(experiment.data.source for experiment in experiments):
-            if name in base.SOURCES:
-                base.locate(name, self.place.root)
+            if name in datasets.published():
+                locate(datasets.lookup(name), self.place.root)
 
 
 def _probed(spec: ProbeSpec) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from smallvision.data.batching.batch import Batch
-    from smallvision.data.load import ImageSet, Splits
+    from smallvision.data.imageset import ImageSet, Splits
 
 SPLITS = ("train", "validation", "test")
 PLAIN_SECTION = Path(__file__).with_name("plain_section.html")  # of tasks without a template of their own

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 
 SHOWN = 20
 FILTERS = 64

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from smallvision.data import transforms
 from smallvision.data.batching import batch as batches
 from smallvision.data.batching import buckets, pk_sampler, samplers
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.seeds import mix
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import Experiment
@@ -89,7 +89,7 @@ def train(
     recipe, images = experiment.recipe, splits.train
     device = images.labels.device
     seed_torch = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
-    vary = transforms.build(experiment.data.augment)
+    vary = transforms.build(experiment.data.augment, len(images.classes))
     generator = torch.Generator(device)
     spatial = channels_last(state.model)
     parts = buckets.assign(images, recipe.batch_size)

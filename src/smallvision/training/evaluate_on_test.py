@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from smallvision.data import load
-from smallvision.data.load import Splits
+from smallvision.data.imageset import Splits
 from smallvision.errors import BadInput
 from smallvision.inference import predict
 from smallvision.runs.directory import unlocked

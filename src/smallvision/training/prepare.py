@@ -14,8 +14,8 @@ from smallvision import nn as networks
 from smallvision.data import load, transforms
 from smallvision.data.batching import batch as batches
 from smallvision.data.batching import buckets
-from smallvision.data.datasets import base
-from smallvision.data.load import Splits
+from smallvision.data.datasets import published
+from smallvision.data.imageset import Splits
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
 from smallvision.experiment.model.encoder import OnEncoderSpec
@@ -201,8 +201,8 @@ def refuse_other_data(path: Path, splits: Splits, recorded: str | None, conseque
 
 def shape(experiment: Experiment, root: Path | None = None) -> tuple[Shape, int]:
     """(C, H, W) of an experiment's images, and its number of classes. The data is read only where that is not known beforehand."""
-    known = base.SOURCES.get(experiment.data.source)
-    if known is not None:
+    known = published().get(experiment.data.source)
+    if known is not None and known.shape is not None:
         return known.shape, len(experiment.data.classes or known.classes)
     train = load.load(experiment.data, root).train
     return train.largest, len(train.classes)
@@ -258,7 +258,8 @@ def _rehearsals(splits: Splits, recipe: RecipeSpec) -> Iterable[tuple[Tensor, in
 def _rehearse(model: nn.Module, learner: Learner, splits: Splits, experiment: Experiment, where: torch.device) -> None:
     """One step on a copy, with the smallest batch there will be; with images of several sizes, with up to three."""
     recipe = experiment.recipe
-    vary, generator = transforms.build(experiment.data.augment), torch.Generator(where)
+    vary = transforms.build(experiment.data.augment, len(splits.train.classes))
+    generator = torch.Generator(where)
     for rows, count in _rehearsals(splits, recipe):
         actor = made.copied(model).train()
         with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):

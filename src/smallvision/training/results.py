@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from smallvision.data import transforms
-from smallvision.data.load import Splits
+from smallvision.data import expand
+from smallvision.data.imageset import Splits
 from smallvision.experiment import Experiment
 from smallvision.tasks import Scores, task_of
 from smallvision.tasks import sample_images as chosen
@@ -91,6 +91,6 @@ def evidence(
         "filters": chosen.filters(model, train.largest),
     }
     if experiment.data.expand is not None:
-        kinds = transforms.kinds(experiment.data.expand)
+        kinds = expand.kinds(experiment.data.expand)
         out |= {"panel_pixels": chosen.panel(train, len(kinds)).cpu().numpy(), "panel_kinds": np.array(kinds)}
     return out

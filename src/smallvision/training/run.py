@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import safetensors.torch
 import torch
 
-from smallvision.data.load import Splits
+from smallvision.data.imageset import Splits
 from smallvision.errors import BadInput, Interrupted, RunFailed
 from smallvision.experiment import Experiment
 from smallvision.runs import environment as environments

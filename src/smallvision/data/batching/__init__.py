@@ -1,1 +1,1 @@
-"""Batches: which images share a batch, in which order, and how a batch is gathered."""
+"""Batches: which images share a batch, the order in which an epoch goes through them, and how a batch is gathered."""

@@ -1,7 +1,7 @@
-"""Batches out of images that already lie on the device: a gather of bytes, then float in [0, 1].
+"""Batches of images that are already on the device: bytes are gathered, then converted to float in [0, 1].
 
-Images of several sizes that share a batch (see data/batching/buckets.py) are padded with zeros below and to the right, up to the
-largest of the batch, and a mask says which pixels are an image's own.
+Images of several sizes that share a batch (see data/batching/buckets.py) are padded with zeros at the bottom and at the
+right, up to the largest height and width of the batch, and a mask says which pixels belong to an image.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,30 +11,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 
-SCORED, SCORED_PIXELS = 1000, 2**22  # images scored at a time, fewer when they are larger than 64x64 gray
-GATHERED = 2**19  # pixels gathered at once, at least: 2 MB as floats
+SCORED, SCORED_PIXELS = 1000, 2**22  # images scored at a time, fewer when they have more pixels than 64x64 gray
+GATHERED = 2**19  # pixels gathered at once, at least; 2 MB as floats
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What a step sees.
+    """The images of one training step.
 
     Parameters
     ----------
     pixels : float32 (B, C, H, W) in [0, 1].
-    labels : int64 (B,).
-    ids : int64 (B, 2), see ImageSet.
-    target : what is to be learned when it is not the label (clean pixels), else None.
-    mask : bool (B, 1, H, W), True in the upper left corner, where pixels are the image's own, False where they are
-        padding, which is 0; None where nothing is padded.
+    labels : int64 (B,), the class of each image, 0..K-1.
+    targets : what a classifier's loss is taken against, set by transforms that mix images: hard, int64 (B,), or soft,
+        float32 (B, K), each row a distribution over the classes. None: the labels.
+    mask : bool (B, 1, H, W), True in the upper left corner, where pixels belong to the image, False where they are
+        padding, which is 0. None: nothing is padded.
     """
 
     pixels: Tensor
     labels: Tensor
-    ids: Tensor
-    target: Tensor | None = None
+    targets: Tensor | None = None
     mask: Tensor | None = None
 
 
@@ -43,14 +42,17 @@ def epoch(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
 
     Parameters
     ----------
-    images : of one size, or of several.
-    rows : int64 indices, one tensor per batch, as from `orders`.
+    images : of one size or of several.
+    rows : int64 indices, one tensor per batch, as the functions of `samplers` return them.
     """
     return _of_one_size(images, rows) if len(images.groups) == 1 else _of_several(images, rows)
 
 
 def in_order(images: ImageSet) -> list[Tensor]:
-    """Rows for scoring: all images in order, SCORED at a time, those of one size together; of several sizes on the CPU, see `epoch`."""
+    """Rows for scoring: all images in order, SCORED at a time, each batch of one size.
+
+    The rows are on the device of the images; those of images of several sizes are on the CPU.
+    """
     rows: list[Tensor] = []
     start = 0
     device = images.labels.device if len(images.groups) == 1 else None
@@ -64,28 +66,27 @@ def in_order(images: ImageSet) -> list[Tensor]:
 def _of_one_size(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
     pixels = images.pixels
     size = pixels[:1].numel()
-    for some in _together(rows, size):
-        sizes, every = [len(row) for row in some], torch.cat(some)
+    for together in _together(rows, size):
+        sizes, indices = [len(row) for row in together], torch.cat(together)
         parts = zip(
-            as_float(pixels.index_select(0, every)).split(sizes),  # type: ignore[no-untyped-call]
-            images.labels.index_select(0, every).split(sizes),  # type: ignore[no-untyped-call]
-            images.ids.index_select(0, every).split(sizes),  # type: ignore[no-untyped-call]
+            as_float(pixels.index_select(0, indices)).split(sizes),  # type: ignore[no-untyped-call]
+            images.labels.index_select(0, indices).split(sizes),  # type: ignore[no-untyped-call]
             strict=True,
         )
-        for part, labels, ids in parts:
-            yield Batch(pixels=part, labels=labels, ids=ids)
+        for part, labels in parts:
+            yield Batch(part, labels)
 
 
 def _together(rows: Iterable[Tensor], size: int) -> Iterator[list[Tensor]]:
-    """Rows of several small batches at a time: one gather for all of them costs little more than one for each."""
-    some: list[Tensor] = []
+    """Rows of several small batches at a time, because one gather for all of them is faster than one for each."""
+    together: list[Tensor] = []
     for row in rows:
-        some.append(row)
-        if sum(map(len, some)) * size >= GATHERED:
-            yield some
-            some = []
-    if some:
-        yield some
+        together.append(row)
+        if sum(map(len, together)) * size >= GATHERED:
+            yield together
+            together = []
+    if together:
+        yield together
 
 
 def _of_several(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
@@ -95,18 +96,17 @@ def _of_several(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
         indices = row.cpu().numpy()
         owner = np.searchsorted(starts, indices, side="right") - 1  # (B,), the group of each image
         inside = torch.from_numpy(indices - starts[owner])
-        there = row.to(device)
-        labels, ids = images.labels.index_select(0, there), images.ids.index_select(0, there)
+        labels = images.labels.index_select(0, row.to(device))
         if (owner == owner[0]).all():
             bytes_ = images.groups[owner[0]].index_select(0, inside.to(device))
-            yield Batch(as_float(bytes_), labels, ids)
+            yield Batch(as_float(bytes_), labels)
         else:
             bytes_, mask = _padded(images.groups, owner, inside)
-            yield Batch(as_float(bytes_), labels, ids, mask=mask)
+            yield Batch(as_float(bytes_), labels, mask=mask)
 
 
 def _padded(groups: Sequence[Tensor], owner: np.ndarray, inside: Tensor) -> tuple[Tensor, Tensor]:
-    """uint8 (B, C, H, W), each image in the upper left corner, and the mask (B, 1, H, W) of the images' own pixels."""
+    """uint8 (B, C, H, W), each image in the upper left corner, and the mask (B, 1, H, W), see `Batch`."""
     present = np.unique(owner)
     height, width = (max(groups[g].shape[axis] for g in present) for axis in (2, 3))
     first = groups[present[0]]
@@ -115,7 +115,7 @@ def _padded(groups: Sequence[Tensor], owner: np.ndarray, inside: Tensor) -> tupl
     for g in present:
         places = np.flatnonzero(owner == g)
         tall, wide = groups[g].shape[2:]
-        if len(places) == 1:  # a view, so that it is copied once
+        if len(places) == 1:  # a view is copied only once
             pixels[places[0], :, :tall, :wide] = groups[g][int(inside[places[0]])]
             mask[places[0], :, :tall, :wide] = True
         else:
@@ -126,5 +126,5 @@ def _padded(groups: Sequence[Tensor], owner: np.ndarray, inside: Tensor) -> tupl
 
 
 def as_float(pixels: Tensor) -> Tensor:
-    """uint8 -> float32 in [0, 1]; 0 is exactly 0 and 255 exactly 1."""
+    """uint8 pixels as float32 in [0, 1]; 0 becomes exactly 0, and 255 exactly 1."""
     return pixels.to(torch.float32).div_(255)

@@ -1,16 +1,17 @@
-"""Which images of several sizes may share a batch: those of one size; those of a bucket where nearly each has its own.
+"""Buckets: which images of several sizes may share a batch.
 
-Sizes stay apart, and nothing is ever padded, as long as there are no more than FEW of them, or a batch of images for
-each on average. Else sizes are put into buckets, whose smaller images are padded below and to the right when a batch is
-made of them (and the padding masked, see nn/masks.py): one bucket of all is cut in two, by height or by width, where
-that saves most padding; then again the bucket with the most padding; and so on
+A bucket is one size, and nothing is padded, if there are at most FEW sizes, or on average a batch of images of each
+size. Otherwise a bucket holds several sizes, and its smaller images are padded at the bottom and at the right when a
+batch is made of them (the padding is masked, see nn/masks.py). Buckets are made by cutting: one bucket of all sizes is
+cut in two, by height or by width, where that saves most padding; then the bucket with the most padding is cut, and so
+on
 
-- until padding is no more than PADDING of all pixels, or there are MOST buckets,
-- never into parts of fewer images than a batch,
-- but without heed of either as long as padding is more than WORST of a bucket's pixels: a few huge images must not blow
-  up every batch they are in.
+- until padding is at most PADDING of all pixels, or there are MOST buckets,
+- never into parts with fewer images than a batch,
+- except that both rules are suspended while padding is more than WORST of the pixels of a bucket, because a few huge
+  images would otherwise enlarge every batch that they are in.
 
-What comes out depends on the sizes, how many images there are of each, and the batch size alone.
+The buckets depend only on the sizes, on how many images there are of each, and on the batch size.
 """
 
 from collections.abc import Sequence
@@ -20,17 +21,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smallvision.data.datasets.source import Rows
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
+from smallvision.data.source import Rows
 
-FEW = 8
-MOST = 64
-PADDING = 1 / 8
-WORST = 1 / 2
+FEW = 8  # sizes
+MOST = 64  # buckets
+PADDING = 1 / 8  # share of all pixels
+WORST = 1 / 2  # share of the pixels of a bucket
 
 
 def assign(images: ImageSet, batch_size: int) -> Tensor | None:
-    """The bucket of every image: int64 (N,), on the CPU, where batches are put together; None when all have one size."""
+    """The bucket of every image, int64 (N,) on the CPU, where batches are put together; None when all have one size."""
     if len(images.groups) == 1:
         return None
     counts = [len(group) for group in images.groups]
@@ -38,32 +39,32 @@ def assign(images: ImageSet, batch_size: int) -> Tensor | None:
 
 
 def buckets(sizes: Sequence[tuple[int, int]], counts: Sequence[int], batch_size: int) -> Rows:
-    """The bucket of every size, numbered from 0 in the order in which the sizes first need them.
+    """The bucket of every size; buckets are numbered from 0 in the order of their first sizes.
 
     Parameters
     ----------
     sizes : (H, W) each, all different.
-    counts : images of each size.
+    counts : number of images of each size.
     batch_size : images in a batch.
 
     Returns
     -------
-    ndarray : int64, one per size.
+    ndarray : int64, one number per size.
     """
     if len(sizes) <= FEW or sum(counts) >= len(sizes) * batch_size:
         return np.arange(len(sizes))
     parts = [_Part(np.asarray(sizes, np.int64), np.asarray(counts, np.int64), np.arange(len(sizes)))]
     pixels = parts[0].own
-    whole: list[_Part] = []  # cannot or need not be cut
+    whole: list[_Part] = []  # buckets that cannot or need not be cut
     while parts:
-        part = max(parts, key=lambda part: part.padding)  # of equals the first
+        part = max(parts, key=lambda part: part.padding)  # the first one of equals
         parts.remove(part)
         free = part.padding > WORST * part.padded
-        padding = part.padding + sum(one.padding for one in (*parts, *whole))
+        padding = part.padding + sum(other.padding for other in (*parts, *whole))
         enough = padding <= PADDING * (pixels + padding) or len(parts) + len(whole) + 1 >= MOST
-        two = None if enough and not free else part.cut(1 if free else batch_size)
-        if two:
-            parts += two
+        halves = None if enough and not free else part.cut(1 if free else batch_size)
+        if halves:
+            parts += halves
         else:
             whole.append(part)
     out = np.empty(len(sizes), np.int64)
@@ -74,7 +75,7 @@ def buckets(sizes: Sequence[tuple[int, int]], counts: Sequence[int], batch_size:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Sizes (n, 2) of one bucket, counts (n,) of their images, and which sizes these are, ascending (n,)."""
+    """One bucket: its sizes (n, 2), the number of images of each (n,), and the indices of the sizes, ascending (n,)."""
 
     sizes: Rows
     counts: Rows
@@ -82,20 +83,21 @@ class _Part:
 
     @property
     def own(self) -> int:
-        """Pixels of the images themselves."""
+        """Pixels of the images without padding."""
         return int((self.sizes.prod(1) * self.counts).sum())
 
     @property
     def padded(self) -> int:
-        """Pixels when every image is padded to the largest height and width."""
+        """Pixels when every image is padded to the largest height and width of the bucket."""
         return int(self.sizes.max(0).prod() * self.counts.sum())
 
     @property
     def padding(self) -> int:
+        """Pixels of padding when every image is padded to the largest height and width of the bucket."""
         return self.padded - self.own
 
     def cut(self, least: int) -> "tuple[_Part, _Part] | None":
-        """In two with at least so many images each, where most padding is saved; None where none can be."""
+        """Two buckets of at least `least` images each, cut where most padding is saved; None if none can be saved."""
         best: tuple[int, Rows, int] | None = None
         for axis in (0, 1):
             order = np.argsort(self.sizes[:, axis], kind="stable")
@@ -115,20 +117,26 @@ class _Part:
         first, second = np.sort(order[:place]), np.sort(order[place:])
         return self._only(first), self._only(second)
 
-    def _only(self, some: Rows) -> "_Part":
-        return _Part(self.sizes[some], self.counts[some], self.which[some])
+    def _only(self, places: Rows) -> "_Part":
+        return _Part(self.sizes[places], self.counts[places], self.which[places])
 
 
 def padding(images: ImageSet, parts: Tensor) -> float:
-    """The share of pixels that is padding when every image is padded to the largest of its bucket: an upper bound."""
+    """The share of pixels that is padding when every image is padded to the largest of its bucket: an upper bound.
+
+    Parameters
+    ----------
+    images : images of several sizes.
+    parts : int64 (N,), the bucket of every image, as from `assign`.
+    """
     of_size = parts[np.cumsum([0, *map(len, images.groups)])[:-1]].numpy()
     sizes, counts = np.asarray(images.sizes, np.int64), np.asarray([len(group) for group in images.groups])
-    made = [_Part(sizes[of_size == b], counts[of_size == b], np.flatnonzero(of_size == b)) for b in np.unique(of_size)]
-    return sum(part.padding for part in made) / sum(part.padded for part in made)
+    cut = [_Part(sizes[of_size == b], counts[of_size == b], np.flatnonzero(of_size == b)) for b in np.unique(of_size)]
+    return sum(part.padding for part in cut) / sum(part.padded for part in cut)
 
 
 def note(images: ImageSet, batch_size: int) -> tuple[str, ...]:
-    """What a person should know about training on images of several sizes; nothing when they have one."""
+    """Notes for people about training on images of several sizes; empty when all images have one size."""
     parts = assign(images, batch_size)
     if parts is None:
         return ()
@@ -145,14 +153,19 @@ def note(images: ImageSet, batch_size: int) -> tuple[str, ...]:
 
 
 def rehearsals(images: ImageSet, batch_size: int, drop_last: bool) -> list[tuple[Tensor, int]]:
-    """Batches to try before training begins, so that what cannot be trained is found out; at most three.
+    """Batches that are tried before training begins, to find data that cannot be trained on; at most three.
 
-    They are the first two images of the smallest size; one alone, where a bucket's last batch is of one; and two of
-    different sizes, where there is padding.
+    They are the first two images of the narrowest size; a single image, where the last batch of a bucket has one; and
+    two images of different sizes, where images are padded.
+
+    Parameters
+    ----------
+    images : the training images.
+    batch_size, drop_last : as in `samplers.shuffled`.
 
     Returns
     -------
-    list of (rows, images in the batch that they stand for): rows int64, at most two images.
+    list of (rows, count) : int64 rows of at most two images, and the number of images in the batch that they stand for.
     """
     parts = assign(images, batch_size)
     counts = torch.tensor([len(images)]) if parts is None else torch.bincount(parts)

@@ -1,10 +1,10 @@
-"""Batches of P classes with K images each, so that every image of a batch has others of its class and of other classes beside it.
+"""Batches of P classes with K images each, so that every image shares its batch with its class and with others.
 
-Such a batch is what losses on pairs and triplets need (Hermans, Beyer & Leibe 2017, "In defense of the triplet loss for person
-re-identification", section 2, "PK batches"). Here an epoch is fair, too: every image is due as often as every other. A class has
-groups of K images in proportion to its size, rounded at random so that nothing is lost on average; its images follow one another
-without a repetition until all have had their turn. A class can be in a batch once, so one that is larger than its share of all
-batches has to be in every batch, and then its images come less often than others.
+Losses on pairs and triplets need such batches (Hermans, Beyer & Leibe 2017, "In defense of the triplet loss for person
+re-identification", section 2, "PK batches"). Here, in addition, all images come equally often. A class has groups of K
+images in proportion to its size, rounded at random and right on average. No image of a class comes again before all the
+others of the class have come. A class can be in a batch only once, so a class with more images than one group in every
+batch can hold is in every batch, and its images then come less often than others.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from smallvision.errors import BadInput
 def by_class(
     labels: Tensor, classes_per_batch: int, images_per_class: int, seed: int, epoch: int, classes: Sequence[str]
 ) -> list[Tensor]:
-    """The rows of one epoch: each has P different classes and of each K different images, side by side.
+    """The rows of one epoch: each has P different classes, and of each class K different images next to each other.
 
     Parameters
     ----------
-    labels : int64 (N,), 0..C-1; gives the device. Classes without an image take no part.
+    labels : int64 (N,), 0..C-1. Classes without an image take no part.
     classes_per_batch : P, at least 2.
     images_per_class : K, at least 2.
-    seed, epoch : all that the order depends on beside the labels, whatever the device.
+    seed, epoch : the order depends on them and on the labels only, and not on the device.
     classes : C names, for messages.
 
     Returns
     -------
-    list of Tensor : `steps` int64 rows of P * K indices, on the labels' device.
+    list of Tensor : `steps` int64 rows of P * K indices, on the device of the labels.
 
     Raises
     ------
@@ -53,15 +53,16 @@ def by_class(
 
 
 def steps(count: int, classes_per_batch: int, images_per_class: int) -> int:
-    """How many rows an epoch over `count` images has: as many whole batches as they make."""
+    """How many rows an epoch over `count` images has: the number of whole batches."""
     return count // (classes_per_batch * images_per_class)
 
 
 def _groups(counts: Tensor, number: int, per_batch: int, generator: Generator) -> Tensor:
-    """How many groups of each class (C,): in proportion to its images, none more than `number`, `number` * `per_batch` in all.
+    """How many groups each class has, (C,): in proportion to its images, at most `number`; `number * per_batch` in all.
 
-    Shares are rounded up or down by one random offset (systematic sampling, Madow & Madow 1944, Ann. Math. Stat. 15): each is right on
-    average and their sum always is. In whole numbers, so that no rounding of floats can lose a group.
+    Shares are rounded up or down with one random offset (systematic sampling, Madow & Madow 1944, Ann. Math. Stat. 15):
+    each is right on average, and their sum is always right. All numbers are integers, so that no rounding of floats can
+    lose a group.
     """
     groups = torch.zeros_like(counts)
     while True:
@@ -80,10 +81,11 @@ def _groups(counts: Tensor, number: int, per_batch: int, generator: Generator) -
 
 
 def _together(groups: Tensor, number: int, per_batch: int, generator: Generator) -> Tensor:
-    """Which classes are in each batch, (number, per_batch): class k in `groups[k]` of them, and never twice in one.
+    """Which classes are in each batch, (number, per_batch): class k is in `groups[k]` batches, and never twice in one.
 
-    Batch after batch by systematic sampling again, in an order of classes that is drawn for each: a class with g groups left for n
-    batches is taken with probability g / n. So one with a group left for every batch is certain, and the groups always come out.
+    Systematic sampling is applied again, batch after batch, each with its own random order of classes: a class with g
+    groups left for n batches is taken with probability g / n. A class with as many groups as batches left is therefore
+    always taken, and at the end no group is left.
     """
     left = groups.clone()
     order = torch.rand((number, len(groups)), generator=generator).argsort(1)
@@ -99,9 +101,10 @@ def _together(groups: Tensor, number: int, per_batch: int, generator: Generator)
 
 
 def _turns(count: int, groups: int, size: int, generator: Generator) -> Tensor:
-    """Which of a class's images each of its groups has, (groups, size): all in a random order, then all in another, and so on.
+    """Which images of a class each of its groups has, (groups, size): one random order of all images after another.
 
-    A group that begins in one order and ends in the next has no image twice: those it has already go to the end of the next order.
+    A group that begins in one order and ends in the next has no image twice: images that it has already are moved to
+    the end of the next order.
     """
     turns: list[Tensor] = []
     for first in range(0, groups * size, count):
@@ -115,6 +118,7 @@ def _turns(count: int, groups: int, size: int, generator: Generator) -> Tensor:
 
 
 def _refuse(counts: Tensor, per_batch: int, size: int, classes: Sequence[str]) -> None:
+    """Raise BadInput when classes of these counts (C,) make no batch of `per_batch` classes with `size` images each."""
     for key, value, why in (("classes_per_batch", per_batch, "different"), ("images_per_class", size, "equal")):
         if value < 2:
             raise BadInput(f"{key}: got {value}; expected at least 2, so that a batch has pairs of {why} classes")
@@ -123,13 +127,15 @@ def _refuse(counts: Tensor, per_batch: int, size: int, classes: Sequence[str]) -
         raise BadInput(f"classes_per_batch: takes images of at least 2 classes; found {len(present)}")
     if per_batch > len(present):
         raise BadInput(
-            f"classes_per_batch: {per_batch} are more than the {len(present)} classes with images; give at most {len(present)}"
+            f"classes_per_batch: {per_batch} are more than the {len(present)} classes with images; "
+            f"give at most {len(present)}"
         )
     least = min(present, key=lambda k: int(counts[k]))
     few = int(counts[least])
     if few == 1:
         raise BadInput(
-            f'images_per_class: class "{classes[least]}" has 1 image, which makes no pair; leave the class out (data.classes)'
+            f'images_per_class: class "{classes[least]}" has 1 image, which makes no pair; '
+            "leave the class out (data.classes)"
         )
     if few < size:
         raise BadInput(

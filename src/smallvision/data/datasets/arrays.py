@@ -1,18 +1,21 @@
-"""Arrays as a source: an .npz file, or what a person has in a notebook, under the same names and the same checks.
+"""Named arrays, from an .npz file or passed in from Python, under the same names and with the same checks.
 
-Names are x_train, y_train, and x_validation or x_val, x_test with their labels; and classes. Images are (N, H, W),
-(N, H, W, C) or (N, C, H, W).
+The names are x_train and y_train; optionally x_val (or x_validation) and y_val, x_test and y_test; and classes. Images
+are (N, H, W), (N, H, W, C) or (N, C, H, W).
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smallvision.data.datasets.source import Block, Pixels, Raw, RawSplit, Rows, Shape, same_shape
+from smallvision.data.datasets.base import Dataset
+from smallvision.data.source import Block, Pixels, Raw, RawSplit, Rows, Shape, same_shape
 from smallvision.errors import BadInput, nearest
+from smallvision.experiment.data import DataSpec
 
 NAMES = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "classes")
 _AT_ONCE = 4_000_000  # bytes converted at a time
@@ -21,20 +24,27 @@ _CURE = "give uint8 (0 to 255), for example (255 * x).round().astype(numpy.uint8
 
 @dataclass(frozen=True)
 class Member:
-    """One array, perhaps still in its file: what its header says, and its rows a few at a time, in order."""
+    """One array, possibly still in its file.
 
-    name: str  # for messages: "data.npz: x_train"
+    Parameters
+    ----------
+    name : the name in messages, such as "data.npz: x_train".
+    shape, dtype : of the whole array.
+    parts : number of rows at a time -> arrays of that many rows (the last one may have fewer), in order.
+    """
+
+    name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    parts: Callable[[int], Iterator[NDArray[Any]]]  # rows at a time -> arrays that make up the whole
+    parts: Callable[[int], Iterator[NDArray[Any]]]
 
     def whole(self) -> NDArray[Any]:
-        """All of it."""
+        """The whole array."""
         return np.concatenate(list(self.parts(max(1, self.shape[0]))))
 
 
 def in_memory(name: str, value: Any) -> Member:
-    """An array, a CPU tensor or nested lists as a member. Raises BadInput for what is no array."""
+    """An array, a tensor or nested lists as a member. Raises BadInput for a value that is no array."""
     try:
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
     except ValueError:
@@ -50,11 +60,16 @@ def in_memory(name: str, value: Any) -> Member:
 
 
 def from_mapping(arrays: Mapping[str, Any], where: str = "arrays") -> Raw:
-    """A source from named arrays; they are copied when they are read, so later changes to them change nothing.
+    """A source from named arrays. They are copied when they are read, so later changes to them have no effect.
+
+    Parameters
+    ----------
+    arrays : name -> array, or None for an array that is left out.
+    where : the name in messages.
 
     Raises
     ------
-    BadInput : a name that is unknown or missing, a shape or type that is no image's, labels that do not fit.
+    BadInput : a name that is unknown or missing, a shape or type that images cannot have, labels that do not fit.
     """
     members = {}
     for name, value in arrays.items():
@@ -64,9 +79,9 @@ def from_mapping(arrays: Mapping[str, Any], where: str = "arrays") -> Raw:
         if value is not None:
             members[short] = value if isinstance(value, Member) else _member(f"{where}: {name}", short, value)
     for split in ("train", "val", "test"):
-        for one, other in (("x", "y"), ("y", "x")):
-            if f"{one}_{split}" in members and f"{other}_{split}" not in members:
-                raise BadInput(f"{where}: has {one}_{split} and no {other}_{split}")
+        for given, needed in (("x", "y"), ("y", "x")):
+            if f"{given}_{split}" in members and f"{needed}_{split}" not in members:
+                raise BadInput(f"{where}: has {given}_{split} and no {needed}_{split}")
     if "x_train" not in members:
         raise BadInput(f"{where}: has no x_train and y_train")
 
@@ -80,21 +95,23 @@ def from_mapping(arrays: Mapping[str, Any], where: str = "arrays") -> Raw:
     splits = {split: _split(members[f"x_{split}"], numbers) for split, numbers in labels.items()}
     for split, part in splits.items():
         if tuple(part.shapes[0]) != tuple(splits["train"].shapes[0]):
-            here, there = (" x ".join(map(str, one.shapes[0])) for one in (part, splits["train"]))
+            size, train_size = (" x ".join(map(str, images.shapes[0])) for images in (part, splits["train"]))
             name = members[f"x_{split}"].name
-            raise BadInput(f"{name}: images of {here} (C x H x W), and those of x_train are {there}; give one size")
+            raise BadInput(
+                f"{name}: images of {size} (C x H x W), and those of x_train are {train_size}; give one size"
+            )
     return Raw(where, classes, splits["train"], splits.get("val"), splits.get("test"))
 
 
 def _member(label: str, name: str, value: Any) -> Member:
     if name == "classes":
-        array = np.asarray([str(one) for one in value])
+        array = np.asarray([str(class_name) for class_name in value])
         return Member(label, array.shape, array.dtype, lambda at_once: iter([array]))
     return in_memory(label, value)
 
 
 def _labels(member: Member, images: Member) -> Rows:
-    flat = member.shape[:1] if member.shape[1:] in ((), (1,)) else None  # (N, 1) is common, and means the same
+    flat = member.shape[:1] if member.shape[1:] in ((), (1,)) else None  # (N, 1) is common, with the same meaning
     if member.dtype.kind not in "iu" or flat is None:
         raise BadInput(
             f"{member.name}: got {member.dtype} of shape {member.shape}; expected integers of shape (N,), "
@@ -119,7 +136,7 @@ def _classes(members: Mapping[str, Member], labels: Mapping[str, Rows], where: s
             raise BadInput(f"{member.name}: {len(names)} names; a classifier needs at least two classes")
         return names
     largest = int(labels["train"].max())
-    if largest >= len(labels["train"]):  # some class would be empty, and the list of names endless
+    if largest >= len(labels["train"]):  # some class would be empty, and the list of names could be endless
         raise BadInput(f"{where}: label {largest} is out of range for {len(labels['train']):,} training images")
     if largest < 1:
         raise BadInput(
@@ -139,14 +156,14 @@ def _split(member: Member, labels: Rows) -> RawSplit:
             wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(part))]
             if len(wanted):
                 chosen = part if len(wanted) == len(part) else part[wanted - first]
-                yield wanted, arrange(to_uint8(chosen, member.name))
+                yield Block(wanted, arrange(to_uint8(chosen, member.name)))
             first += len(part)
 
     return RawSplit(labels, same_shape(len(labels), shape), blocks)
 
 
 def _layout(member: Member) -> tuple[Shape, Callable[[Pixels], Pixels]]:
-    """(C, H, W), and what brings a block into that order; channels are where 1 or 3 is."""
+    """(C, H, W), and a function that brings a block into that order; the axis of length 1 or 3 holds the channels."""
     sizes = member.shape[1:]
     if member.dtype.kind not in "iuf" or 0 in sizes:
         raise BadInput(f"{member.name}: got {member.dtype} of shape {member.shape}; {_CURE}")
@@ -163,11 +180,11 @@ def _layout(member: Member) -> tuple[Shape, Callable[[Pixels], Pixels]]:
 
 
 def to_uint8(block: NDArray[Any], name: str) -> Pixels:
-    """Pixels as uint8, when that loses nothing: integers 0 to 255, or floats that are such an integer over 255.
+    """Pixels as uint8 where nothing is lost: integers from 0 to 255, or floats that are such an integer divided by 255.
 
     Raises
     ------
-    BadInput : other values; rounding them is for the person to decide.
+    BadInput : other values; whether to round them is not decided here.
     """
     if block.dtype == np.uint8:
         return block
@@ -177,8 +194,16 @@ def to_uint8(block: NDArray[Any], name: str) -> Pixels:
         return block.astype(np.uint8)
     scaled = block.astype(np.float64) * 255
     rounded = np.rint(scaled)
-    off = np.abs(scaled - rounded).max()  # not a number where a pixel is none, which no comparison passes
+    off = np.abs(scaled - rounded).max()  # NaN where a pixel is NaN, which no comparison passes
     if not (off <= 1e-4 and rounded.min() >= 0 and rounded.max() <= 255):
         low, high = np.nanmin(block), np.nanmax(block)
         raise BadInput(f"{name}: floats ({low:.4g} to {high:.4g}) that are not whole numbers over 255; {_CURE}")
     return rounded.astype(np.uint8)
+
+
+def read(dataset: Dataset, spec: DataSpec, root: Path | None) -> Raw:
+    """Raises BadInput: arrays have no files to load; they are passed in, see `load.from_arrays`."""
+    raise BadInput(f'data.source "{dataset.name}" has no files to load; pass the arrays themselves in Python')
+
+
+ARRAYS = Dataset(name="arrays", about="arrays that are passed in from Python", read=read)

@@ -1,34 +1,48 @@
-"""Fetches what is missing: to a temporary name, verified by checksum, then renamed; one mirror after the other."""
+"""Downloads missing files: to a temporary name, verified by checksum, then renamed; one mirror after the other."""
 
 import os
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from smallvision.data.datasets.base import Source
+from smallvision.data.datasets.base import Dataset
 from smallvision.errors import BadInput
 
 _TIMEOUT = 30  # seconds without a byte before the next mirror is tried
 
 
-def fetch(entry: Source, root: Path, found: dict[str, Path], mirrors: Sequence[str]) -> None:
-    """Download the files of a source that are not in `found`.
+def fetch(dataset: Dataset, root: Path, missing: Sequence[str], mirrors: Sequence[str]) -> None:
+    """Downloads the files of a data set that are missing.
+
+    Parameters
+    ----------
+    dataset : says what can be downloaded; an archive (.tar.gz) is unpacked.
+    root : the folder of the data sets.
+    missing : names of the files to fetch, at least one, as `files.missing` returns them.
+    mirrors : base addresses, tried in order.
 
     Raises
     ------
-    BadInput : no mirror had the file intact, or it cannot be written. What was there before stays as it was.
+    BadInput : no mirror delivered a file intact, or it cannot be written. What was there before stays as it was.
     """
-    for name, md5 in entry.downloads:
+    folder = root / dataset.download_folder
+    for name, md5 in dataset.downloads:
         if name.endswith(".tar.gz"):
-            wanted = [file for file in entry.layouts[-1] if file not in found]
-            archive = _download(entry, name, md5, root, mirrors, wanted[0])
-            _unpack(archive, wanted, root)
+            archive = _download(dataset, name, md5, root, mirrors, missing[0])
+            _unpack(archive, missing, folder)
             archive.unlink()
-        elif name.removesuffix(".gz") not in found:
-            _download(entry, name, md5, root / entry.folders[0], mirrors, name)
+        elif name.removesuffix(".gz") in missing:
+            _download(dataset, name, md5, folder, mirrors, name)
 
 
-def _download(entry: Source, name: str, md5: str, folder: Path, mirrors: Sequence[str], wanted: str) -> Path:
+def how_to_provide(dataset: Dataset, file: str) -> str:
+    """A clause that says what a person can do when `file` is missing."""
+    place = dataset.download_folder.partition("/")[0] or file
+    return f"give --root or set SMALLVISION_DATA to the folder that has {place}, or put the file there yourself"
+
+
+def _download(dataset: Dataset, name: str, md5: str, folder: Path, mirrors: Sequence[str], wanted: str) -> Path:
+    """The path of the file `name` in `folder`, downloaded. `wanted` is the file that messages name."""
     import pooch
 
     pooch.get_logger().setLevel("ERROR")  # the progress bar says enough
@@ -40,15 +54,19 @@ def _download(entry: Source, name: str, md5: str, folder: Path, mirrors: Sequenc
             return Path(pooch.retrieve(f"{mirror}{name}", f"md5:{md5}", name, folder, downloader=downloader))
         except ValueError:
             failures.append(f"{mirror}{name}: wrong checksum")
-        except OSError as error:  # what requests raises are OSErrors too
+        except OSError as error:  # the exceptions of requests are OSErrors too
             if error.errno is not None and error.filename is not None:
-                raise BadInput(f"{error.filename}: {error.strerror}; {_cure(entry)}") from None
+                cure = how_to_provide(dataset, wanted)
+                raise BadInput(f"{error.filename}: {error.strerror}; {cure}") from None
             failures.append(f"{mirror}{name}: {_reason(error)}")
-    raise BadInput(f"{folder / wanted}: missing, and not to be had (tried {'; '.join(failures)}); {_cure(entry)}")
+    tried = (
+        f"no mirror delivered it (tried {'; '.join(failures)})" if failures else "there is no mirror to fetch it from"
+    )
+    raise BadInput(f"{folder / wanted}: missing, and {tried}; {how_to_provide(dataset, wanted)}")
 
 
 def _reason(error: OSError) -> str:
-    """requests nests the cause several exceptions deep; its name tells a person more than its text."""
+    """What went wrong, in words. requests nests the cause several exceptions deep, so the exception's name is used."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP status {response.status_code}"
@@ -61,17 +79,11 @@ def _reason(error: OSError) -> str:
     }.get(type(error).__name__, error.strerror or type(error).__name__)
 
 
-def _cure(entry: Source) -> str:
-    folder = entry.folders[-2]
-    return f"give --root or set SMALLVISION_DATA to the folder that has {folder}, or put the file there yourself"
-
-
-def _unpack(archive: Path, wanted: Sequence[str], root: Path) -> None:
-    """Take the wanted batches out of CIFAR's archive, each through a temporary name; nothing else is looked at."""
-    folder = root / "cifar-10-batches-py"
-    folder.mkdir(parents=True, exist_ok=True)
+def _unpack(archive: Path, wanted: Sequence[str], folder: Path) -> None:
+    """Extracts the wanted files from an archive into `folder`, each through a temporary name, and no other file."""
     left = set(wanted)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with tarfile.open(archive) as tar:
             for member in tar:
                 name = member.name.rpartition("/")[2]

@@ -1,16 +1,16 @@
-"""A folder of pictures as a source: one sub-folder per class, with or without train, validation and test above them."""
+"""A folder of image files: one sub-folder per class, optionally below folders "train", "validation" and "test"."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from smallvision.data.datasets.base import default_root
-from smallvision.data.datasets.source import Block, Pixels, Raw, RawSplit, Rows, same_shape
+from smallvision.data.datasets.base import Dataset
+from smallvision.data.datasets.files import default_root
 from smallvision.data.ids import content_hashes
 from smallvision.data.readers.image_file import read_header, read_image, resized
+from smallvision.data.source import Block, Pixels, Raw, RawSplit, Rows, same_shape
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.text import expanded, writable
@@ -18,43 +18,44 @@ from smallvision.experiment.text import expanded, writable
 _VALIDATION = ("validation", "valid", "val")
 _SPLITS = ("train", *_VALIDATION, "test")
 _TOGETHER = 256  # images in a block, at most
-_BLOCK_BYTES = 1_000_000  # so that little is held beside its final place
+_BLOCK_BYTES = 1_000_000  # pixels of a block, so that few images are in memory twice
 _MADE_HERE = {"mnist-varres": "make it: smallvision data make mnist-varres"}
 
-File = tuple[Path, int]  # a picture and its label
+File = tuple[Path, int]  # an image file and its label
 Header = tuple[bool, int, int]  # whether it is gray, its height and width
 
 
-def read_folder(spec: DataSpec, root: Path | None) -> Raw:
-    """The pictures below `spec.path`; their headers are read now, their pixels later.
+def read(dataset: Dataset, spec: DataSpec, root: Path | None) -> Raw:
+    """The images below `spec.path`; their headers are read now, their pixels later.
 
-    A relative path that is not in the current folder is looked for among the data sets, in `root`. With
-    `spec.skip_bad` every picture is decoded now, too, so that those that cannot be are left out before anything is
-    chosen; their number and the first names stand in the notes.
+    A relative path that is not in the current folder is looked up among the data sets, in `root`. With `spec.skip_bad`
+    every image is decoded now as well, so that unreadable ones are left out before images are chosen; the notes say how
+    many there are and name the first.
 
     Raises
     ------
-    BadInput : no such folder, a layout that is not understood, a class without pictures, files that are no pictures
-        (how many, and the first).
+    BadInput : no such folder, a layout that is not understood, a class without images, files that are no images (how
+        many there are, and the first).
     """
     assert spec.path is not None
     base = expanded(spec.path)
     try:
-        return _read(_found(base, root), spec)
-    except OSError as error:  # a folder or sub-folder that may not be looked into, a name too long
+        return _read(_existing(base, root), spec)
+    except OSError as error:  # a folder or sub-folder that may not be entered, a name that is too long
         raise BadInput(f"{error.filename or base}: {error.strerror or error} (data.path)") from None
 
 
-def _found(base: Path, root: Path | None) -> Path:
+def _existing(base: Path, root: Path | None) -> Path:
+    """The folder as given, or among the data sets."""
     if base.is_dir():
         return base
     if base.is_absolute():
         raise BadInput(f"{base}: no such folder (data.path)")
-    among = default_root() if root is None else expanded(root)
-    if not (among / base).is_dir():
+    data_sets = default_root() if root is None else expanded(root)
+    if not (data_sets / base).is_dir():
         cure = f"; {_MADE_HERE[base.name]}" if base.name in _MADE_HERE else ""
-        raise BadInput(f"{base}: no such folder here or in {among} (data.path){cure}")
-    return among / base
+        raise BadInput(f"{base}: no such folder here or in {data_sets} (data.path){cure}")
+    return data_sets / base
 
 
 def _read(base: Path, spec: DataSpec) -> Raw:
@@ -66,7 +67,7 @@ def _read(base: Path, spec: DataSpec) -> Raw:
     if len(classes) < 2:
         raise BadInput(f"{parts['train']}: has {len(classes)} sub-folders; expected one per class, at least two")
     files = {name: _files(folder, classes) for name, folder in parts.items()}
-    files, headers, notes = _looked_at(files, spec.skip_bad)
+    files, headers, notes = _with_headers(files, spec.skip_bad)
     missing = set(range(len(classes))) - {label for _, label in files["train"]}
     if missing:
         raise BadInput(
@@ -74,7 +75,7 @@ def _read(base: Path, spec: DataSpec) -> Raw:
         )
     gray = spec.color == "gray"
     if spec.color == "auto":
-        gray = all(is_gray for some in headers.values() for is_gray, _, _ in some)
+        gray = all(is_gray for of_split in headers.values() for is_gray, _, _ in of_split)
     splits = {name: _split(files[name], headers[name], gray, spec.size) for name in files}
     for name in ("validation", "test"):
         if name in splits:
@@ -91,9 +92,9 @@ def _parts(base: Path) -> dict[str, Path]:
         return {"train": base}
     others = [folder.name for name, folder in folders.items() if name not in _SPLITS]
     if not _folders(train):
-        return {"train": base}  # pictures straight inside: a class
+        return {"train": base}  # image files directly inside it, so it is a class
     if others:
-        raise BadInput(f'{base}: beside "train" expected only {", ".join(_SPLITS[1:])}; found "{others[0]}"')
+        raise BadInput(f'{base}: next to "train", expected only {", ".join(_SPLITS[1:])}; found "{others[0]}"')
     named = [name for name in _VALIDATION if name in folders]
     if len(named) > 1:
         raise BadInput(f'{base}: has both "{named[0]}" and "{named[1]}"; keep one')
@@ -106,17 +107,17 @@ def _parts(base: Path) -> dict[str, Path]:
 
 
 def _files(folder: Path, classes: list[str]) -> list[File]:
-    """Every picture below a split's folder with its label, class after class, in natural order."""
-    unknown = [one.name for one in _folders(folder) if one.name not in classes]
+    """Every file below the folder of a split, with its label, class after class, in natural order."""
+    unknown = [path.name for path in _folders(folder) if path.name not in classes]
     if unknown:
         raise BadInput(f"{folder / unknown[0]}: no class of the training images; {nearest(unknown[0], classes)}")
-    stray = [one for one in _visible(folder) if one.is_file()]
+    stray = [path for path in _visible(folder) if path.is_file()]
     if stray:
-        raise BadInput(f"{stray[0]}: a file beside the class folders; move it into one, or away")
+        raise BadInput(f"{stray[0]}: a file next to the class folders; move it into one of them, or away")
     out: list[File] = []
     for label, name in enumerate(classes):
         if not (folder / name).is_dir():
-            continue  # noted by the caller; a training folder has them all
+            continue  # the caller notes it; the training folder has all classes
         inside = _visible(folder / name)
         if not inside:
             raise BadInput(f'{folder / name}: class "{name}" has no image; add some, or remove the folder')
@@ -129,15 +130,15 @@ def _files(folder: Path, classes: list[str]) -> list[File]:
     return out
 
 
-def _looked_at(
+def _with_headers(
     files: dict[str, list[File]], skip: bool
 ) -> tuple[dict[str, list[File]], dict[str, list[Header]], list[str]]:
-    """Files with their headers, and notes; what is no picture is refused, or left out. Raises BadInput."""
+    """Files with their headers, and notes. Files that are no images are left out with `skip`; else raises BadInput."""
     kept: dict[str, list[File]] = {name: [] for name in files}
     headers: dict[str, list[Header]] = {name: [] for name in files}
     bad: list[tuple[Path, BadInput]] = []
-    for name, some in files.items():
-        for path, label in some:
+    for name, of_split in files.items():
+        for path, label in of_split:
             try:
                 header = read_header(path)
                 if skip:
@@ -149,7 +150,7 @@ def _looked_at(
             headers[name].append(header)
         if not kept[name] and skip:
             raise BadInput(
-                f"{some[0][0].parent.parent}: none of its {len(some):,} files is a readable image; {bad[-1][1]}"
+                f"{of_split[0][0].parent.parent}: none of its {len(of_split):,} files is a readable image; {bad[-1][1]}"
             )
     count = sum(map(len, files.values()))
     if bad and not skip:
@@ -164,16 +165,17 @@ def _looked_at(
 
 
 def _refused(errors: list[BadInput], count: int) -> BadInput:
+    """The first error, and how many of `count` files are bad."""
     number = "1 file is" if len(errors) == 1 else f"{len(errors):,} files are"
     return BadInput(f"{errors[0]}; {number} bad of {count:,}: data.skip_bad = true goes on without")
 
 
 def _pixels(path: Path, gray: bool, size: tuple[int, int]) -> Pixels:
-    """The pixels (C, H, W) as they are in the file, whose header says `size`."""
+    """The pixels (C, H, W) as the file has them; its header says that their (H, W) is `size`. Raises BadInput."""
     pixels = read_image(path, "gray" if gray else "rgb")
     if pixels.shape[1:] != size:
-        found, said = (" x ".join(map(str, shape)) for shape in (pixels.shape[1:], size))
-        raise BadInput(f"{path}: decodes to {found}, and its header says {said}; save it again")
+        decoded, declared = (" x ".join(map(str, shape)) for shape in (pixels.shape[1:], size))
+        raise BadInput(f"{path}: decodes to {decoded}, and its header says {declared}; save it again")
     return pixels
 
 
@@ -185,33 +187,39 @@ def _split(files: list[File], headers: list[Header], gray: bool, size: tuple[int
         shapes = same_shape(len(files), (channels, *next(iter(sizes))))
     else:
         shapes = np.array([(channels, height, width) for _, height, width in headers], dtype=np.int64)
-    hashes = None if size is None else np.zeros(len(files), np.int64)
+
+    def block(rows: list[int], images: list[Pixels], hashes: list[int]) -> Block:
+        return Block(np.array(rows), np.stack(images), None if size is None else np.array(hashes, np.int64))
 
     def blocks(rows: Rows) -> Iterator[Block]:
         bad: list[BadInput] = []
-        some: list[int] = []  # of one shape, so far
+        together: list[int] = []  # rows of the next block, all of one shape
         images: list[Pixels] = []
+        hashes: list[int] = []  # stays empty where images are not resized
         for row in rows.tolist():
             try:
                 pixels = _pixels(files[row][0], gray, headers[row][1:])
-            except BadInput as error:  # the rest is looked at too, so that all are counted
+            except BadInput as error:  # the other files are read too, so that all bad ones are counted
                 bad.append(error)
                 continue
-            if size is not None and hashes is not None:
-                hashes[row] = content_hashes(torch.from_numpy(pixels)[None])[0]
+            content = None
+            if size is not None:
+                content = int(content_hashes(pixels[None])[0])
                 pixels = resized(pixels, size)
-            full = len(some) >= _TOGETHER or len(some) * pixels.size >= _BLOCK_BYTES
-            if some and (full or images[0].shape != pixels.shape):
-                yield np.array(some), np.stack(images)
-                some, images = [], []
-            some.append(row)
+            full = len(together) >= _TOGETHER or len(together) * pixels.size >= _BLOCK_BYTES
+            if together and (full or images[0].shape != pixels.shape):
+                yield block(together, images, hashes)
+                together, images, hashes = [], [], []
+            together.append(row)
             images.append(pixels)
+            if content is not None:
+                hashes.append(content)
         if bad:
             raise _refused(bad, len(rows))
-        if some:
-            yield np.array(some), np.stack(images)
+        if together:
+            yield block(together, images, hashes)
 
-    return RawSplit(labels, shapes, blocks, hashes)
+    return RawSplit(labels, shapes, blocks)
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -226,3 +234,6 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
     """Sorts "2" before "10", and "a2" before "a10"."""
     parts = re.split(r"(\d+)", path.name)
     return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+FOLDER = Dataset(name="folder", about="a folder of image files, one sub-folder per class (data.path)", read=read)

@@ -1,4 +1,4 @@
-""".npz files as a source, read as a stream: nothing is unpickled, and no array is in memory beside its pixels."""
+""".npz files, read as a stream: nothing is unpickled, and no array is held in addition to its pixels."""
 
 import math
 import zipfile
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from smallvision.data import memory
 from smallvision.data.datasets.arrays import NAMES, Member, from_mapping
-from smallvision.data.datasets.source import Raw
+from smallvision.data.datasets.base import Dataset
+from smallvision.data.source import Raw
 from smallvision.errors import BadInput, SmallvisionError
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.text import expanded
@@ -20,12 +21,13 @@ from smallvision.experiment.text import expanded
 _CURE = "write it again with numpy.savez"
 
 
-def read_npz(spec: DataSpec, root: Path | None) -> Raw:
-    """The arrays in `spec.path`: x_train, y_train, and x_val, y_val, x_test, y_test, classes where there are.
+def read(dataset: Dataset, spec: DataSpec, root: Path | None) -> Raw:
+    """The arrays in `spec.path`: x_train and y_train, and optionally x_val, y_val, x_test, y_test and classes.
 
     Raises
     ------
-    BadInput : missing or damaged, objects (which would have to be unpickled), or as `arrays.from_mapping`.
+    BadInput : the file is missing or damaged, an array holds Python objects (which would have to be unpickled), or as
+        `arrays.from_mapping`.
     """
     assert spec.path is not None
     path = expanded(spec.path)
@@ -39,6 +41,7 @@ def read_npz(spec: DataSpec, root: Path | None) -> Raw:
 
 
 def _member(path: Path, name: str) -> Member:
+    """One array of the file, known by its header. Raises BadInput."""
     label = f"{path}: {name.removesuffix('.npy')}"
     with _opened(path, label) as archive, archive.open(name) as file:
         shape, dtype, offset = _header(file, label)
@@ -53,14 +56,14 @@ def _member(path: Path, name: str) -> Member:
                 number = min(at_once, shape[0] - first)
                 data = file.read(number * math.prod(shape[1:]) * dtype.itemsize)
                 yield np.frombuffer(data, dtype=dtype).reshape(number, *shape[1:])
-            file.read(1)  # to the end, so that the check sum is compared
+            file.read(1)  # beyond the end, so that the checksum is compared
 
     return Member(label, shape, dtype, parts)
 
 
 @contextmanager
 def _opened(path: Path, label: str) -> Iterator[zipfile.ZipFile]:
-    """The archive; whatever goes wrong while it is open becomes one line that names the array."""
+    """The archive; any error while it is open becomes a BadInput whose one line names the array."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
@@ -68,7 +71,7 @@ def _opened(path: Path, label: str) -> Iterator[zipfile.ZipFile]:
         raise
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from None
-    except Exception as error:  # zipfile, zlib and numpy meet damaged files with many kinds
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds of errors on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadInput(f"{label}: no readable .npz array ({reason[:100]}); {_CURE}") from None
 
@@ -76,8 +79,8 @@ def _opened(path: Path, label: str) -> Iterator[zipfile.ZipFile]:
 def _header(file: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
     """Shape, type and length of the header of a .npy stream."""
     version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read_header(file)
     if dtype.hasobject:
         raise BadInput(f"{label}: holds Python objects, which would have to be unpickled; give numbers")
     if fortran and len(shape) > 1:
@@ -85,3 +88,6 @@ def _header(file: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dtype[Any]
     if not shape:
         raise BadInput(f"{label}: a single value; expected an array")
     return shape, dtype, file.tell()
+
+
+NPZ = Dataset(name="npz", about="an .npz file of arrays x_train, y_train, ... (data.path)", read=read)

@@ -1,4 +1,4 @@
-"""The readers of files under one name: each takes a path and returns uint8 pixels, or raises BadInput with the cure."""
+"""Readers of file formats: each takes a path and returns uint8 pixels, or raises BadInput that names a cure."""
 
 from smallvision.data.readers.cifar import read_cifar_binary, read_cifar_pickle
 from smallvision.data.readers.idx import read_idx

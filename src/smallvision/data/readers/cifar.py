@@ -1,7 +1,7 @@
-"""CIFAR-10's files, pickled and binary (Krizhevsky 2009, "Learning multiple layers of features from tiny images").
+"""The files of CIFAR-10, pickled and binary (Krizhevsky 2009, "Learning multiple layers of features from tiny images").
 
-Unpickling runs code that the file names, so a pickle gets to name exactly four things: numpy's ``_reconstruct``,
-``ndarray`` and ``dtype``, and ``_codecs.encode``; and only with the arguments that CIFAR's own files give them.
+Unpickling runs functions that the file names. A file may therefore name exactly four: ``_reconstruct``, ``ndarray`` and
+``dtype`` of numpy, and ``_codecs.encode``, and only with the arguments that the official files of CIFAR-10 give them.
 """
 
 import pickle
@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from smallvision.data.datasets.source import Block, Pixels, Rows
+from smallvision.data.source import Block, Pixels, Rows
 from smallvision.errors import BadInput
 
 SHAPE = (3, 32, 32)
@@ -23,19 +23,19 @@ _RECORDS_AT_ONCE = 1000
 _CURE = "delete it and fetch it again"
 
 
-_NDARRAY = object()  # stands for the class: named by the files, called by nobody
+_NDARRAY = object()  # stands for the class numpy.ndarray, which the files name but never call
 
 
 def _reconstruct(kind: Any, shape: Any, code: Any) -> Any:
     if kind is not _NDARRAY or shape != (0,):
-        raise pickle.UnpicklingError("an array that is made in another way than CIFAR's")
+        raise pickle.UnpicklingError("an array that is made in another way than in CIFAR-10")
     return np.ndarray.__new__(np.ndarray, (0,), np.uint8)
 
 
 def _dtype(code: Any, *flags: Any) -> Any:
     if code not in ("u1", b"u1", "|u1", b"|u1"):
         raise pickle.UnpicklingError(f"numbers of type {code!r}")
-    return np.dtype("u1", False, True)  # a copy: what the file then sets is not set on numpy's own
+    return np.dtype("u1", False, True)  # a copy, because the file sets attributes of it
 
 
 def _encode(text: Any, encoding: Any = "latin1", *rest: Any) -> bytes:
@@ -54,7 +54,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """Refuses, by name, every global that CIFAR's files do not use."""
+    """Refuses every global that the files of CIFAR-10 do not use, and names it."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
@@ -71,7 +71,7 @@ def read_cifar_pickle(path: Path) -> tuple[Pixels, Rows]:
 
     Raises
     ------
-    BadInput : missing, truncated, damaged, or a pickle that is anything but CIFAR's.
+    BadInput : missing, truncated, damaged, or a pickle that is no batch of CIFAR-10.
     """
     try:
         if path.stat().st_size > _LARGEST_PICKLE:
@@ -101,8 +101,8 @@ def read_cifar_binary(path: Path) -> tuple[Pixels, Rows]:
     """One batch of CIFAR-10 in the binary layout, as `read_cifar_pickle` returns it. Raises BadInput."""
     labels = binary_labels(path)
     pixels = np.empty((len(labels), *SHAPE), dtype=np.uint8)
-    for rows, block in binary_blocks(path, np.arange(len(labels))):
-        pixels[rows[0] : rows[-1] + 1] = block
+    for block in binary_blocks(path, np.arange(len(labels))):
+        pixels[block.rows[0] : block.rows[-1] + 1] = block.pixels
     return pixels, labels
 
 
@@ -111,7 +111,7 @@ def binary_labels(path: Path) -> Rows:
     try:
         size = path.stat().st_size
         if size % _RECORD or not size:
-            raise BadInput(f"{path}: {size:,} bytes are no whole number of records of {_RECORD:,}; {_CURE}")
+            raise BadInput(f"{path}: {size:,} bytes are not a whole number of records of {_RECORD:,}; {_CURE}")
         labels = np.memmap(path, dtype=np.uint8, mode="r", shape=(size // _RECORD, _RECORD))[:, 0]
         return _checked(np.array(labels, dtype=object), path)
     except OSError as error:
@@ -127,7 +127,7 @@ def binary_blocks(path: Path, rows: Rows) -> Iterator[Block]:
                 records = np.frombuffer(data, dtype=np.uint8).reshape(-1, _RECORD)
                 wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(records))]
                 if len(wanted):
-                    yield wanted, records[wanted - first, 1:].reshape(-1, *SHAPE)
+                    yield Block(wanted, records[wanted - first, 1:].reshape(-1, *SHAPE))
                 first += len(records)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from None
@@ -137,8 +137,8 @@ def pickle_blocks(path: Path, rows: Rows) -> Iterator[Block]:
     """The images of ascending rows of a pickled batch, as blocks (n, 3, 32, 32). Raises BadInput."""
     pixels, _ = read_cifar_pickle(path)
     for first in range(0, len(rows), _RECORDS_AT_ONCE):
-        some = rows[first : first + _RECORDS_AT_ONCE]
-        yield some, pixels[some]
+        wanted = rows[first : first + _RECORDS_AT_ONCE]
+        yield Block(wanted, pixels[wanted])
 
 
 def _is_batch(pixels: Any) -> TypeGuard[Pixels]:

@@ -1,7 +1,8 @@
 """IDX files, raw or gzipped: the format of MNIST (LeCun, Cortes & Burges, "The MNIST database", file format section).
 
-A big-endian header (two zero bytes, type of the numbers, count of dimensions, each dimension), then the numbers.
-Only uint8 is read. A header is never believed about size before the file has been seen to hold that much.
+A file is a big-endian header (two zero bytes, type of the numbers, count of dimensions, each dimension), then the
+numbers. Only uint8 is read. The sizes in a header are checked against the size of the file before memory is reserved
+for them.
 """
 
 import gzip
@@ -16,34 +17,45 @@ from typing import cast
 
 import numpy as np
 
-from smallvision.data.datasets.source import Block, Pixels, Rows
+from smallvision.data.source import Block, Pixels, Rows
 from smallvision.errors import BadInput
 
 _UINT8 = 8
-_BLOCK_BYTES = 4_000_000  # read at a time; bounds what a wrong gzip header can make us hold
-_LARGEST_RATIO = 1100  # deflate cannot shrink below 1/1032
+_BLOCK_BYTES = 4_000_000  # read at a time; limits the memory that a wrong header in a gzipped file can take
+_LARGEST_RATIO = 1100  # deflate shrinks to 1/1032 at most
 _CURE = "delete it and fetch it again"
 
 
 @dataclass(frozen=True)
 class Header:
-    """The dimensions of an IDX file, and where its numbers start."""
+    """The header of an IDX file.
+
+    Parameters
+    ----------
+    shape : the dimensions.
+    offset : where the numbers begin, in bytes of the unzipped file.
+    """
 
     shape: tuple[int, ...]
     offset: int
 
     @property
     def bytes(self) -> int:
-        """Bytes of the numbers, header not counted."""
+        """Bytes of the numbers, without the header."""
         return math.prod(self.shape)
 
 
 def read_header(path: Path, dimensions: int) -> Header:
-    """The header of an IDX file of uint8 with that many dimensions, held against the size of the file.
+    """The header of an IDX file of uint8, checked against the size of the file.
+
+    Parameters
+    ----------
+    path : the file, raw or gzipped.
+    dimensions : 3 for images (N, H, W), 1 for labels (N,).
 
     Raises
     ------
-    BadInput : not IDX, other numbers or dimensions, a file too short or too long for its header.
+    BadInput : not an IDX file, another type or count of dimensions, a file too short or too long for its header.
     """
     with _opened(path) as file:
         magic = file.read(4)
@@ -74,7 +86,7 @@ def read_header(path: Path, dimensions: int) -> Header:
 
 
 def blocks(path: Path, header: Header, rows: Rows) -> Iterator[Block]:
-    """The images of ascending rows as blocks (n, 1, H, W). A file is read to its end, where gzip has its check sum.
+    """The images of ascending rows as blocks (n, 1, H, W). The file is read to its end, where gzip has its checksum.
 
     Raises
     ------
@@ -90,7 +102,7 @@ def blocks(path: Path, header: Header, rows: Rows) -> Iterator[Block]:
             wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + number)]
             if len(wanted):
                 images = data.reshape(number, 1, height, width)
-                yield wanted, images if len(wanted) == number else images[wanted - first]
+                yield Block(wanted, images if len(wanted) == number else images[wanted - first])
         if file.read(1):
             raise BadInput(f"{path}: longer than its header says ({_times(header.shape)}); {_CURE}")
 
@@ -120,7 +132,7 @@ def read_idx(path: Path, dimensions: int = 3) -> Pixels:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BufferedIOBase]:
-    """The file's content, unzipped; whatever goes wrong while it is open becomes one line."""
+    """The content of the file, unzipped; any error while it is open becomes a BadInput of one line."""
     try:
         with gzip.open(path) if _zipped(path) else path.open("rb") as file:
             yield cast(BufferedIOBase, file)

@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from smallvision.data import find, load
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data import imageset, load
+from smallvision.data.ids import Id
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.errors import BadInput, Interrupted, RunFailed, SmallvisionError
 from smallvision.experiment import Experiment, ProbeSpec, build
 from smallvision.experiment.data import DataSpec
@@ -190,9 +191,9 @@ class Desk:
     def pictures(self, task: Answer) -> Iterator[Answer]:
         """Write images of a run's splits, by their ids, to a file."""
         splits = self.splits(read_run(Path(task["path"])).experiment.data).named()
-        found: dict[images.Id, np.ndarray] = {}
+        found: dict[Id, np.ndarray] = {}
         for name, ids in task["ids"].items():
-            found |= find.by_id(splits[name], [(first, second) for first, second in ids])
+            found |= imageset.by_id(splits[name], [(first, second) for first, second in ids])
         images.write(Path(task["out"]), found)
         yield {"said": "done"}
 

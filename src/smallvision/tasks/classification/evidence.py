@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from smallvision.data.load import Splits
+from smallvision.data.imageset import Splits
 from smallvision.metrics import classification, scales
 from smallvision.metrics.by_size import by_size
 from smallvision.stats.intervals import wilson

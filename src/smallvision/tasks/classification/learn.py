@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smallvision.data.batching.batch import Batch, epoch, in_order
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.errors import BadInput
 from smallvision.experiment.task import ClassifySpec
 from smallvision.tasks.base import Loss, Scores, Step
@@ -24,13 +24,19 @@ class ClassificationLearner:
         self.loss = loss
 
     def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step:
-        """The batch's mean loss, and totals of loss and right answers. `generator` is unused: nothing is drawn here."""
+        """The mean loss of the batch, and totals of loss and correct predictions. `generator` is not used.
+
+        The loss is taken against `batch.targets` where a transform has set them, else against the labels. Soft targets
+        (B, K) are class probabilities, as in torch.nn.functional.cross_entropy, and a person's own loss gets them as they
+        are; a prediction then counts as correct when it is their most probable class.
+        """
         given = (batch.pixels,) if batch.mask is None else (batch.pixels, batch.mask)
         logits = model(*given).float()  # (B, K)
+        targets = batch.labels if batch.targets is None else batch.targets
         if self.loss is None:
-            loss = F.cross_entropy(logits, batch.labels, label_smoothing=self.label_smoothing)
+            loss = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
         else:
-            loss = self.loss(logits, batch.labels)
+            loss = self.loss(logits, targets)
             if not isinstance(loss, Tensor) or loss.numel() != 1:
                 shape = (
                     f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
@@ -39,7 +45,8 @@ class ClassificationLearner:
                     f"the loss that was passed in gave {shape}; expected a scalar tensor, the mean over the batch"
                 )
         count = len(batch.labels)
-        correct = (logits.detach().argmax(1) == batch.labels).sum()
+        classes = targets if targets.ndim == 1 else targets.argmax(1)
+        correct = (logits.detach().argmax(1) == classes).sum()
         return Step(loss, {"loss": loss.detach() * count, "correct": correct}, count)
 
     def averages(self, totals: dict[str, float], count: int) -> dict[str, float]:

@@ -14,7 +14,7 @@ from smallvision.tasks.classification.schema import SCHEMA
 if TYPE_CHECKING:
     from torch import nn
 
-    from smallvision.data.load import Splits
+    from smallvision.data.imageset import Splits
 
 
 class Classification(Task):

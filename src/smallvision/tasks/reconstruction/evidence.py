@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from smallvision.data import transforms
+from smallvision.data import expand
 from smallvision.data.batching.batch import epoch, in_order
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.seeds import mix
 from smallvision.experiment import Experiment
 from smallvision.experiment.task import ReconstructSpec
@@ -85,7 +85,7 @@ def evidence(
         if learner.spec.denoise:
             out[f"{which}_noisy"] = latent.as_bytes(noisy)
     if experiment.data.expand is not None:
-        panel = chosen.panel(splits.train, len(transforms.kinds(experiment.data.expand)))
+        panel = chosen.panel(splits.train, len(expand.kinds(experiment.data.expand)))
         made = learner.reconstruct(model, panel.flatten(0, 1).float() / 255)
         out["panel_reconstructions"] = latent.as_bytes(made).reshape(panel.shape)
     curve = pca_baseline.curve(splits.train, images, found["representation"].shape[1])

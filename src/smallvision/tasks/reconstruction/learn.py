@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from smallvision.data import transforms
 from smallvision.data.batching.batch import Batch, epoch, in_order
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.seeds import mix
 from smallvision.errors import BadInput
 from smallvision.experiment.data import Noise
@@ -40,7 +40,7 @@ class ReconstructionLearner:
     def step(self, model: nn.Module, batch: Batch, generator: Generator) -> Step:
         """The batch's mean loss, and totals of loss, squared error in pixels and divergence. Noise is drawn from `generator`."""
         network = _autoencoder(model)
-        clean = batch.pixels if batch.target is None else batch.target
+        clean = batch.pixels
         made, kl = _answer(network, self.corrupt(batch, generator).pixels, generator)
         each = self._loss(network, made, kl, clean)  # (B,)
         with torch.no_grad():

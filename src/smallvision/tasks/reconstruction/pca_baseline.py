@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.metrics import pca
 
 LARGEST = 8192  # pixels of an image, channels counted: the covariance has the square of that, and takes minutes

@@ -7,7 +7,7 @@ variance that the training images have along each component (probabilistic PCA l
 import numpy as np
 import torch
 
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.tasks.reconstruction import latent, pca_baseline
 
 

@@ -14,7 +14,7 @@ from smallvision.tasks.reconstruction.wording import MSE, against_pca
 if TYPE_CHECKING:
     from torch import nn
 
-    from smallvision.data.load import Splits
+    from smallvision.data.imageset import Splits
 
 # further columns of the table of scores: key, header, format; a column is there where a split has its figure
 COLUMNS = (

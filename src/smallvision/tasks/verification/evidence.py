@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from smallvision.data import pairs as drawn
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.experiment import Experiment
 from smallvision.experiment.model.siamese import SiameseSpec
 from smallvision.metrics import bootstrap, calibration, dimensions, neighbours, retrieval, verification

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from smallvision.data import pairs as drawn
 from smallvision.data.batching.batch import Batch
-from smallvision.data.load import ImageSet, Splits
+from smallvision.data.imageset import ImageSet, Splits
 from smallvision.errors import BadInput
 from smallvision.experiment.task import VerifySpec
 from smallvision.losses import pml
@@ -75,6 +75,11 @@ class VerificationLearner:
 
     def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step:
         """The batch's loss, and totals of it and of the dense head's part. `generator` is unused: nothing is drawn here."""
+        if batch.targets is not None:
+            raise BadInput(
+                'data.augment: a transform that mixes images cannot be used with task.kind "verify", whose pairs need one '
+                "class for each image; leave it out"
+            )
         network = _siamese(model)
         made = network.encode(batch.pixels)  # (B, D)
         count, sums = len(made), {}

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from smallvision.data.batching.batch import epoch, in_order
-from smallvision.data.load import ImageSet
+from smallvision.data.imageset import ImageSet
 from smallvision.metrics.pair_distances import pair_distances
 from smallvision.nn.siamese import Siamese
 

@@ -14,7 +14,7 @@ from smallvision.tasks.verification.schema import ACCURACY, AUC, SCHEMA
 if TYPE_CHECKING:
     from torch import nn
 
-    from smallvision.data.load import Splits
+    from smallvision.data.imageset import Splits
 
 COLUMNS = (
     ("auc", "AUC", "{:.4f}"),
