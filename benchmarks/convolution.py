@@ -78,7 +78,9 @@ def float64_epoch(kind: str, root: Path | None) -> dict:
     asked = load("mnist-cnn", [f"model.convolution={kind}"])
     splits, recipe = images.load(asked.data, root), asked.recipe
     train = splits.train
-    model = networks.build(asked.model, train.shape, len(train.classes), splits.mean, splits.std, 0).double()
+    model = networks.build(
+        asked.model, networks.InputSpec(train.shape, len(train.classes), splits.mean, splits.std), 0
+    ).double()
     optimizer = torch.optim.SGD(model.parameters(), lr=recipe.learning_rate)
     for rows in samplers.ORDERS[recipe.order](train.labels, recipe.batch_size, False, 0, 1):
         optimizer.zero_grad()
@@ -174,9 +176,9 @@ def network(root: Path | None) -> dict:
 
 def check(out: Path) -> None:
     from smallvision.conv.check import check as examined
-    from smallvision.conv.implementations import RUNGS
+    from smallvision.conv.implementations import IMPLEMENTATIONS
 
-    rows = [asdict(row) for row in examined(list(RUNGS.values()), 2000)]
+    rows = [{"rung": row.implementation, **asdict(row)} for row in examined(list(IMPLEMENTATIONS.values()), 2000)]
     kept = ("rung", "checked", "refused", "refusal", "worst", "share", "failures")
     out.write_text(json.dumps({"rows": [{key: row[key] for key in kept} for row in rows]}, indent=1) + "\n")
 

@@ -21,6 +21,7 @@ import torch
 from smallvision.data import pairs as drawn
 from smallvision.experiment import build
 from smallvision.metrics import calibration, verification
+from smallvision.nn import InputSpec
 from smallvision.nn import build as network
 from smallvision.runs import environment
 from smallvision.tasks.verification.pairs import judged
@@ -45,7 +46,7 @@ def verifier(features: int, more: dict[str, Any]) -> torch.nn.Module:
         },
         "any",
     )
-    return network(asked.model, (1, 8, 8), 10, (0.5,), (0.5,), seed=0)
+    return network(asked.model, InputSpec((1, 8, 8), 10, (0.5,), (0.5,)), seed=0)
 
 
 def once(model: torch.nn.Module, made: torch.Tensor, which: np.ndarray, same: np.ndarray) -> dict[str, float]:

@@ -67,7 +67,7 @@ def steps(some: ImageSet, parts: Tensor | None) -> Iterator[int]:
     """Train for ever; yields the images of each step."""
     network = load_study("mnist-resolution").base
     task = ClassificationLearner(load("mnist-cnn3").task)
-    model = nn.build(network.model, (1, 64, 64), 10, (0.13,), (0.31,), 0)
+    model = nn.build(network.model, nn.InputSpec((1, 64, 64), 10, (0.13,), (0.31,)), 0)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     generator = torch.Generator().manual_seed(0)
     for epoch in range(10**6):

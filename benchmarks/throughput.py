@@ -53,7 +53,9 @@ def prepared(case: str, precision: str, root: Path | None, settled: bool = True)
     if settled:  # the plain loop has the process as Python starts it
         device.settle(torch.device("cpu"), None, precision, True)
     splits = load.load(asked.data, root)
-    model = networks.build(asked.model, splits.train.shape, len(splits.train.classes), splits.mean, splits.std, 0)
+    model = networks.build(
+        asked.model, networks.InputSpec(splits.train.shape, len(splits.train.classes), splits.mean, splits.std), 0
+    )
     return asked, splits, model.to(memory_format=torch.channels_last)
 
 

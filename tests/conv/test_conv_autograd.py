@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from smallvision import conv
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.implementations import RUNGS
+from smallvision.conv.implementations import IMPLEMENTATIONS
 
 SETTINGS = [
     {},
@@ -66,11 +66,11 @@ def test_gradients_of_gradients_by_finite_differences(how):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in RUNGS if name != "torch"])
+@pytest.mark.parametrize("name", [name for name in IMPLEMENTATIONS if name != "torch"])
 def test_every_rung_has_gradients_to_the_second_order(name):
     g = Geometry(2, 2, 4, (4, 5), (3, 3), padding=(1, 1), groups=2)
     x, weight, bias = leaves(g.x_shape, g.weight_shape, (4,))
-    function = lambda *tensors: conv.Conv2dFunction.apply(*tensors, g, RUNGS[name])  # noqa: E731
+    function = lambda *tensors: conv.Conv2dFunction.apply(*tensors, g, IMPLEMENTATIONS[name])  # noqa: E731
     assert torch.autograd.gradcheck(function, (x, weight, bias))
     assert torch.autograd.gradgradcheck(function, (x, weight, bias))
 
@@ -90,13 +90,13 @@ def test_a_third_derivative_is_torchs():
 def test_only_gradients_that_are_needed_are_computed():
     x, weight = leaves((1, 1, 4, 4), (1, 1, 3, 3))
     used = []
-    spy = conv.Rung(
+    spy = conv.Implementation(
         "spy",
         "",
-        RUNGS["im2col"].forward,
-        lambda *a: (used.append("x"), RUNGS["im2col"].input_gradient(*a))[1],
-        lambda *a: (used.append("w"), RUNGS["im2col"].weight_gradient(*a))[1],
-        RUNGS["im2col"].costs,
+        IMPLEMENTATIONS["im2col"].forward,
+        lambda *a: (used.append("x"), IMPLEMENTATIONS["im2col"].input_gradient(*a))[1],
+        lambda *a: (used.append("w"), IMPLEMENTATIONS["im2col"].weight_gradient(*a))[1],
+        IMPLEMENTATIONS["im2col"].costs,
     )
     conv.Conv2dFunction.apply(x.detach(), weight, None, Geometry(1, 1, 1, (4, 4), (3, 3)), spy).sum().backward()
     assert used == ["w"]
@@ -227,3 +227,16 @@ def test_wrong_arguments_of_the_transposed_one_too(arguments, how, said):
     with pytest.raises(ValueError, match=said) as error:
         conv.conv_transpose2d(*arguments, **how)
     assert "\n" not in str(error.value)
+
+
+def test_names_of_the_version_before_still_work_with_a_warning():
+    for old, new in (("RUNGS", "IMPLEMENTATIONS"), ("Rung", "Implementation")):
+        with pytest.warns(DeprecationWarning, match=rf"conv\.{old} is now smallvision\.conv\.{new}; "):
+            former = getattr(conv, old)
+        assert former is getattr(conv, new)
+
+
+@pytest.mark.parametrize("name", conv.__all__)
+def test_every_public_name_is_there(name):
+    assert name in dir(conv)
+    assert callable(getattr(conv, name)) or name == "IMPLEMENTATIONS"

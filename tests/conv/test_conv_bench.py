@@ -1,15 +1,17 @@
-"""Measuring: whole jobs in child processes, ratios recomputed from the raw seconds, and what cannot be measured says why."""
+"""Measuring: whole jobs in child processes, ratios recomputed from the raw seconds, and what cannot be measured says
+why."""
 
 import functools
 import itertools
 import json
 import math
+import os
 import time
 from dataclasses import asdict, fields
 from pathlib import Path
 from statistics import median
 
-import conv_rungs
+import conv_examples
 import pytest
 import torch
 
@@ -22,20 +24,20 @@ FUNCTIONS = ("forward", "backward", "total")
 
 @pytest.fixture(autouse=True)
 def seen_by_children(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
 
 
 @pytest.fixture(scope="module")
 def greedy():
     """One implementation measured in a child, three rounds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        return bench.measured("conv_rungs:GREEDY", SMALL, 3, 1)
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        return bench.measured("conv_examples:GREEDY", SMALL, 3, 1)
 
 
 @pytest.mark.slow
 def test_a_measurement_has_what_it_promises(greedy):
-    assert (greedy["rung"], greedy["reason"], greedy["refused"]) == ("conv_rungs:GREEDY", None, False)
+    assert (greedy["rung"], greedy["reason"], greedy["refused"]) == ("conv_examples:GREEDY", None, False)
     assert (greedy["slice"], greedy["share"], greedy["error"]) == (None, 1.0, 0.0)
     assert greedy["stated_bytes"] == [0, 0, 0]
     assert greedy["stated_multiply_adds"] == [SMALL.multiply_adds] * 3
@@ -145,7 +147,7 @@ def clock(monkeypatch):
 @pytest.mark.usefixtures("clock")
 def test_what_takes_too_long_is_cut_to_a_slice_and_what_does_not_is_whole():
     g = Geometry(4, 4, 12, (8, 8), (3, 3), groups=2)  # 31 104 multiply-adds, 0.9 s a pass
-    part = measure.slice_within(conv_rungs.SLOW, g, 0.5, 0.2)
+    part = measure.slice_within(conv_examples.SLOW, g, 0.5, 0.2)
     assert part.multiply_adds * 1e-5 * 3 <= 0.2
     assert 1 <= part.batch <= g.batch
     assert part.filters % g.groups == 0
@@ -153,9 +155,9 @@ def test_what_takes_too_long_is_cut_to_a_slice_and_what_does_not_is_whole():
         "batch",
         "filters",
     }
-    assert measure.slice_within(conv_rungs.MATRIX, g, 1e6, 1e6) == g
+    assert measure.slice_within(conv_examples.MATRIX, g, 1e6, 1e6) == g
     assert (
-        measure.slice_within(conv_rungs.SLOW, g, 0.0, 0.0).multiply_adds == g.multiply_adds // 24
+        measure.slice_within(conv_examples.SLOW, g, 0.0, 0.0).multiply_adds == g.multiply_adds // 24
     )  # 1 of 4 images, 2 of 12
 
 
@@ -163,7 +165,7 @@ def test_what_takes_too_long_is_cut_to_a_slice_and_what_does_not_is_whole():
 def test_a_slice_is_told_and_has_no_memory(monkeypatch):
     monkeypatch.setattr(bench, "WHOLE", 0.1)
     monkeypatch.setattr(bench, "SLICE", 0.1)
-    found = bench.measured("conv_rungs:SLOW", Geometry(4, 2, 8, (6, 6), (3, 3)), 1, 1)
+    found = bench.measured("conv_examples:SLOW", Geometry(4, 2, 8, (6, 6), (3, 3)), 1, 1)
     assert found["reason"] is None
     assert found["share"] < 1
     assert found["memory_bytes"] is None
@@ -177,10 +179,10 @@ def test_torchs_backward_is_both_gradients():
     given = measure.tensors(SMALL)
     x, weight = (one.clone().requires_grad_() for one in given[:2])
     expected = torch.autograd.grad(torch.nn.functional.conv2d(x, weight, padding=1), (x, weight), given[2])
-    found = measure.calls(measure.library.RUNG, SMALL, given)["backward"]()
+    found = measure.calls(measure.library.IMPLEMENTATION, SMALL, given)["backward"]()
     for a, b in zip(found[:2], expected, strict=True):
         torch.testing.assert_close(a, b)
-    ours = measure.calls(conv_rungs.MATRIX, SMALL, given)["backward"]()
+    ours = measure.calls(conv_examples.MATRIX, SMALL, given)["backward"]()
     for a, b in zip(ours, expected, strict=True):
         torch.testing.assert_close(a, b)
 
@@ -214,14 +216,14 @@ def test_quick_calls_are_timed_several_in_a_row(monkeypatch):
 
 @pytest.mark.slow
 def test_what_cannot_be_measured_says_why(monkeypatch):
-    crashed = bench.measured("conv_rungs:CRASHING", SMALL, 1, 1)
-    assert crashed == {"rung": "conv_rungs:CRASHING", "reason": "RuntimeError: no luck today", "refused": False}
+    crashed = bench.measured("conv_examples:CRASHING", SMALL, 1, 1)
+    assert crashed == {"rung": "conv_examples:CRASHING", "reason": "RuntimeError: no luck today", "refused": False}
     monkeypatch.setattr(bench, "LIMIT", 0.01)
-    stopped = bench.measured("conv_rungs:MATRIX", SMALL, 1, 1)
+    stopped = bench.measured("conv_examples:MATRIX", SMALL, 1, 1)
     assert stopped["reason"].startswith("stopped after")
     monkeypatch.setattr(bench, "_child", None)  # no process is needed to be refused
-    refused = bench.measured("conv_rungs:REFUSING", SMALL, 1, 1)
-    assert refused == {"rung": "conv_rungs:REFUSING", "reason": "only on Sundays", "refused": True}
+    refused = bench.measured("conv_examples:REFUSING", SMALL, 1, 1)
+    assert refused == {"rung": "conv_examples:REFUSING", "reason": "only on Sundays", "refused": True}
 
 
 @pytest.mark.slow
@@ -285,10 +287,10 @@ def test_the_command_measures_prints_and_writes(monkeypatch, capsys, tmp_path):
     from smallvision.conv import implementations
 
     monkeypatch.setattr(bench, "MATMULS", (32,))
-    monkeypatch.setitem(implementations.RUNGS, "conv_rungs:CRASHING", conv_rungs.CRASHING)
-    rungs, shape = ("torch", "conv_rungs:CRASHING", "winograd"), ("--shape", "1x2x6x6 3x3x3 s=2")
-    words = ("bench", *rungs, *shape, "--rounds", 1, "--threads", 1, "--out", tmp_path / "here")
-    status, out, err = conv_rungs.typed(monkeypatch, capsys, *words)
+    monkeypatch.setitem(implementations.IMPLEMENTATIONS, "conv_examples:CRASHING", conv_examples.CRASHING)
+    chosen, shape = ("torch", "conv_examples:CRASHING", "winograd"), ("--shape", "1x2x6x6 3x3x3 s=2")
+    words = ("bench", *chosen, *shape, "--rounds", 1, "--threads", 1, "--out", tmp_path / "here")
+    status, out, err = conv_examples.typed(monkeypatch, capsys, *words)
     assert (status, err) == (0, "")
     found = json.loads((tmp_path / "here" / "conv-bench.json").read_text())
     assert found["format_version"] == 1
@@ -298,7 +300,7 @@ def test_the_command_measures_prints_and_writes(monkeypatch, capsys, tmp_path):
     assert {"torch", "numpy", "numba"} <= set(found["environment"]["packages"])
     assert found["environment"]["processor"]
     measured, crashed, refused = found["rows"]
-    assert [row["rung"] for row in found["rows"]] == ["torch", "conv_rungs:CRASHING", "winograd"]
+    assert [row["rung"] for row in found["rows"]] == ["torch", "conv_examples:CRASHING", "winograd"]
     mine, theirs = (measured["seconds"][arm]["forward"][0] for arm in ("rung", "torch"))
     assert measured["ratio"]["forward"] == pytest.approx(mine / theirs)
     assert (crashed["reason"], crashed["refused"]) == ("RuntimeError: no luck today", False)
@@ -306,7 +308,7 @@ def test_the_command_measures_prints_and_writes(monkeypatch, capsys, tmp_path):
     assert found["matmul"]["gigamacs_per_second"]["torch"] > 0
     assert (tmp_path / "here" / "conv-bench.png").read_bytes().startswith(b"\x89PNG")
     assert "1x2x6x6 3x3x3 s=2" in out
-    assert "conv_rungs:CRASHING: RuntimeError: no luck today" in out
+    assert "conv_examples:CRASHING: RuntimeError: no luck today" in out
     assert "matrix product" in out
     (line,) = [line.split() for line in out.splitlines() if line.split()[:1] == ["winograd"]]
     assert set(line[1:]) == {"-"}
@@ -321,7 +323,7 @@ def test_what_was_measured_before_an_interrupt_is_kept(monkeypatch, capsys, tmp_
     monkeypatch.setattr(bench, "measured", stop)
     monkeypatch.setattr(bench, "peak", lambda *_: None)
     words = ("bench", "winograd", "torch", "--shape", "1x2x6x6 3x3x3", "--shape", "1x1x1x1 1x1x1", "--out", tmp_path)
-    status, out, err = conv_rungs.typed(monkeypatch, capsys, *words)
+    status, out, err = conv_examples.typed(monkeypatch, capsys, *words)
     assert status == 130
     assert "1x2x6x6 3x3x3" in out
     assert "winograd" in out
@@ -344,7 +346,7 @@ def test_the_command_refuses_what_it_cannot_do(monkeypatch, capsys, tmp_path, wo
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(bench, "peak", None)  # nothing is measured
-    status, out, err = conv_rungs.typed(monkeypatch, capsys, "bench", *words)
+    status, out, err = conv_examples.typed(monkeypatch, capsys, "bench", *words)
     assert (status, out) == (2, "")
     assert err.startswith(f"smallvision: {message}")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -3,7 +3,7 @@
 import itertools
 import math
 
-import conv_rungs
+import conv_examples
 import pytest
 import torch
 
@@ -14,8 +14,9 @@ KEYS = {"forward", "input gradient", "weight gradient", "differences", "adjoint"
 
 
 def test_a_right_implementation_passes_within_rounding():
-    (row,) = check.check([conv_rungs.MATRIX], 150, seed=3)
-    assert row.ok
+    (row,) = check.check([conv_examples.MATRIX], 150, seed=3)
+    assert row.checked
+    assert not row.failures
     assert (row.checked, row.failures, row.failed, row.again) == (150, 0, "", "")
     assert row.refused == 1  # the edge without an image
     assert row.refusal == "no image"
@@ -25,30 +26,30 @@ def test_a_right_implementation_passes_within_rounding():
 
 
 def test_torch_agrees_with_itself_and_with_its_own_differences():
-    (row,) = check.check([library.RUNG], 60)
-    assert row.ok
+    (row,) = check.check([library.IMPLEMENTATION], 60)
+    assert row.checked
+    assert not row.failures
     assert row.worst["forward"] == row.worst["input gradient"] == row.worst["weight gradient"] == 0
     assert 0 < row.worst["differences"] < 1e-12
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", conv_rungs.BROKEN)
+@pytest.mark.parametrize("name", conv_examples.BROKEN)
 def test_a_broken_implementation_is_found_and_the_configuration_shows_it_again(name):
-    rung, words = conv_rungs.BROKEN[name]
-    (row,) = check.check([rung], 60)
-    assert not row.ok
+    implementation, words = conv_examples.BROKEN[name]
+    (row,) = check.check([implementation], 60)
     assert row.failures
     assert words in row.failed
     g, seed = row.failed_at
-    assert check.examine(rung, g, seed).failed == row.failed
-    assert repr(rung.name) in row.again
+    assert check.examine(implementation, g, seed).failed == row.failed
+    assert repr(implementation.name) in row.again
 
 
 def test_what_is_shown_is_the_smallest_failing_configuration():
-    rung = conv_rungs.made(forward=conv_rungs.scaled(library.forward, 2))
-    (row,) = check.check([rung], 60)
+    implementation = conv_examples.made(forward=conv_examples.scaled(library.forward, 2))
+    (row,) = check.check([implementation], 60)
     drawn = itertools.islice(itertools.chain(draw.EDGES, draw.configurations(0)), 60)
-    failing = [g for number, g in enumerate(drawn) if check.examine(rung, g, number).failed]
+    failing = [g for number, g in enumerate(drawn) if check.examine(implementation, g, number).failed]
     assert len(failing) == row.failures
     assert row.failed_at[0].multiply_adds == min(g.multiply_adds for g in failing) == 1
 
@@ -56,20 +57,23 @@ def test_what_is_shown_is_the_smallest_failing_configuration():
 def test_the_code_that_shows_a_failure_again_can_be_run(monkeypatch):
     from smallvision.conv import implementations
 
-    broken = conv_rungs.made("im2col", input_gradient=conv_rungs.scaled(library.input_gradient, 0.5))
-    monkeypatch.setitem(implementations.RUNGS, "im2col", broken)
+    broken = conv_examples.made("im2col", input_gradient=conv_examples.scaled(library.input_gradient, 0.5))
+    monkeypatch.setitem(implementations.IMPLEMENTATIONS, "im2col", broken)
     (row,) = check.check([broken], 30)
     assert eval(row.again, {"examine": check.examine, "Geometry": Geometry}).failed == row.failed
 
 
 def test_each_test_sees_what_it_is_for():
     g = Geometry(2, 4, 6, (7, 8), (3, 2), (2, 1), (1, 1), (1, 2), 2)
-    only_back = check.examine(conv_rungs.made(input_gradient=conv_rungs.scaled(library.input_gradient, 1 + 1e-6)), g)
+    only_back = check.examine(
+        conv_examples.made(input_gradient=conv_examples.scaled(library.input_gradient, 1 + 1e-6)), g
+    )
     assert {key for key, share in only_back.shares.items() if share > 1} == {"input gradient", "differences", "adjoint"}
     consistent = [
-        conv_rungs.scaled(one, 1 + 1e-6) for one in (library.forward, library.input_gradient, library.weight_gradient)
+        conv_examples.scaled(one, 1 + 1e-6)
+        for one in (library.forward, library.input_gradient, library.weight_gradient)
     ]
-    another_map = check.examine(conv_rungs.made("other", *consistent), g)  # its gradients are right, itself is not
+    another_map = check.examine(conv_examples.made("other", *consistent), g)  # its gradients are right, itself is not
     assert {key for key, share in another_map.shares.items() if share > 1} == {
         "forward",
         "input gradient",
@@ -79,29 +83,30 @@ def test_each_test_sees_what_it_is_for():
 
 def test_errors_are_relative_to_the_largest_element():
     g = Geometry(1, 1, 1, (4, 4), (2, 2))
-    found = check.examine(conv_rungs.made(forward=conv_rungs.scaled(library.forward, 1.25)), g, 5)
+    found = check.examine(conv_examples.made(forward=conv_examples.scaled(library.forward, 1.25)), g, 5)
     assert math.isclose(found.errors["forward"], 0.25, rel_tol=1e-12)
 
 
 def test_winograd_is_held_to_the_bound_of_its_transforms_which_is_narrower():
-    (row,) = check.check([winograd.RUNG], 40)
-    assert row.ok
+    (row,) = check.check([winograd.IMPLEMENTATION], 40)
+    assert row.checked
+    assert not row.failures
     assert row.refused > 20
     assert 0 < row.share < 1
-    near = conv_rungs.made("winograd", forward=conv_rungs.scaled(winograd.forward, 1 + 5e-13), refuses=winograd.refuses)
+    near = conv_examples.made(
+        "winograd", forward=conv_examples.scaled(winograd.forward, 1 + 5e-13), refuses=winograd.refuses
+    )
     (row,) = check.check([near], 10)
     assert row.failures
     assert row.worst["forward"] < check.LIMITS["forward"]
 
 
-def test_what_refuses_everything_or_is_not_installed_is_not_ok():
+def test_what_refuses_everything_or_is_not_installed_is_not_checked():
     def missing(*_):
         raise ImportError("numba is not installed")
 
-    refusing, absent = check.check([conv_rungs.REFUSING, conv_rungs.made(forward=missing)], 2)
-    assert not refusing.ok
+    refusing, absent = check.check([conv_examples.REFUSING, conv_examples.made(forward=missing)], 2)
     assert (refusing.checked, refusing.refused, refusing.refusal) == (0, check.TRIES * 2, "only on Sundays")
-    assert not absent.ok
     assert (absent.checked, absent.failures, absent.missing) == (0, 0, "numba is not installed")
 
 
@@ -112,7 +117,7 @@ def test_slow_loops_get_small_configurations():
         sizes.append(g.multiply_adds)
         return library.forward(x, weight, g)
 
-    check.check([conv_rungs.made("loops", seen)], 50)
+    check.check([conv_examples.made("loops", seen)], 50)
     assert max(sizes) <= check.MOST["loops"]
     assert max(g.multiply_adds for g in draw.EDGES) > 100 * check.MOST["loops"]
 
@@ -120,7 +125,7 @@ def test_slow_loops_get_small_configurations():
 @pytest.mark.parametrize("wanted", [0, -3, 2.0, True])
 def test_nothing_to_check_is_refused(wanted):
     with pytest.raises(ValueError, match=r"^configurations: .*; expected a whole number >= 1, such as 200$"):
-        list(check.follow(library.RUNG, wanted))
+        list(check.follow(library.IMPLEMENTATION, wanted))
 
 
 def test_configurations_are_decided_by_the_seed_and_of_every_kind():
@@ -154,7 +159,7 @@ def test_tensors_lie_in_memory_in_every_way():
 
 
 def test_the_command_prints_one_table_that_fits(monkeypatch, capsys):
-    status, out, err = conv_rungs.typed(
+    status, out, err = conv_examples.typed(
         monkeypatch, capsys, "check", "im2col", "winograd", "torch", "--configurations", 30
     )
     assert (status, err) == (0, "")
@@ -171,9 +176,9 @@ def test_the_command_prints_one_table_that_fits(monkeypatch, capsys):
 def test_the_command_fails_with_what_is_wrong_and_how_to_see_it(monkeypatch, capsys):
     from smallvision.conv import implementations
 
-    broken = conv_rungs.made("im2col", weight_gradient=conv_rungs.scaled(library.weight_gradient, 1.5))
-    monkeypatch.setitem(implementations.RUNGS, "im2col", broken)
-    status, out, err = conv_rungs.typed(
+    broken = conv_examples.made("im2col", weight_gradient=conv_examples.scaled(library.weight_gradient, 1.5))
+    monkeypatch.setitem(implementations.IMPLEMENTATIONS, "im2col", broken)
+    status, out, err = conv_examples.typed(
         monkeypatch, capsys, "check", "im2col", "torch", "--configurations", 20, "--seed", 4
     )
     assert status == 3
@@ -191,11 +196,11 @@ def test_the_command_says_what_is_not_installed(monkeypatch, capsys):
     def missing(*_):
         raise ImportError("numba is not installed; install it with: pip install 'smallvision[numba]'")
 
-    monkeypatch.setitem(implementations.RUNGS, "compiled", conv_rungs.made("compiled", missing))
-    status, out, _ = conv_rungs.typed(monkeypatch, capsys, "check", "compiled", "torch", "--configurations", 5)
+    monkeypatch.setitem(implementations.IMPLEMENTATIONS, "compiled", conv_examples.made("compiled", missing))
+    status, out, _ = conv_examples.typed(monkeypatch, capsys, "check", "compiled", "torch", "--configurations", 5)
     assert status == 0
     assert "compiled: numba is not installed; install it with: pip install 'smallvision[numba]'" in out
-    status, out, err = conv_rungs.typed(monkeypatch, capsys, "check", "compiled")
+    status, out, err = conv_examples.typed(monkeypatch, capsys, "check", "compiled")
     assert (status, err) == (3, "smallvision: conv check: nothing was checked; the reasons stand above\n")
 
 
@@ -208,6 +213,6 @@ def test_the_command_says_what_is_not_installed(monkeypatch, capsys):
     ],
 )
 def test_the_command_refuses_what_it_cannot_do(monkeypatch, capsys, words, message):
-    status, out, err = conv_rungs.typed(monkeypatch, capsys, "check", *words)
+    status, out, err = conv_examples.typed(monkeypatch, capsys, "check", *words)
     assert (status, out) == (2, "")
     assert err.startswith(f"smallvision: {message}")

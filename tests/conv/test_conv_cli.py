@@ -152,7 +152,8 @@ def test_they_load_no_torch(words):
     [
         (
             ["shape", "3x1024x768 conv(16, k=5, s=2, p=1, in=8)"],
-            "conv(16, k=5, s=2, p=1, in=8) (layer 1): in: weights (16, 8, 5, 5) are for 8 channels and the input 3x1024x768 has 3; "
+            "conv(16, k=5, s=2, p=1, in=8) (layer 1): in: weights (16, 8, 5, 5) are for 8 channels and the input "
+            "3x1024x768 has 3; "
             "use in=3, or an input of 8x1024x768",
         ),
         (["shape", "3x9x9 cnv(3)"], 'stack: character 7, "cnv": no such layer; did you mean "conv"?'),
@@ -228,9 +229,11 @@ def test_solve_says_when_there_is_none(type_in, monkeypatch):
     status, out, err = type_in("solve", "10x1000", "20x10", "--op", "pool")
     assert (status, err) == (0, "")
     assert out == (
-        "height: no pooling turns 10 into 20: with a padding of at most half its kernel, a map grows by one pixel at most; "
+        "height: no pooling turns 10 into 20: with a padding of at most half its kernel, a map grows by one pixel at "
+        "most; "
         "a transposed convolution can do it\n"
-        "width: no pooling turns 1000 into 10 with kernel <= 15, stride <= 15, dilation <= 1; nearest to it: 66 and 67; "
+        "width: no pooling turns 1000 into 10 with kernel <= 15, stride <= 15, dilation <= 1; nearest to it: 66 and "
+        "67; "
         "use --max-kernel >= 851 or --max-stride >= 99"
     )
 

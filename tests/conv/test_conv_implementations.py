@@ -1,4 +1,5 @@
-"""Every rung against torch's convolution and its gradients, as adjoints of one another, and its costs against what is counted."""
+"""Every implementation against torch's convolution and its gradients, as adjoints of one another, and its costs against
+what is counted."""
 
 import math
 import subprocess
@@ -14,9 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from smallvision.conv import compiled, einsum, fourier, im2col, loops, shifted
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.library import RUNG as TORCH
+from smallvision.conv.library import IMPLEMENTATION as TORCH
 
-RUNGS = {module.RUNG.name: module.RUNG for module in (loops, compiled, im2col, einsum, shifted, fourier)}
+IMPLEMENTATIONS = {
+    module.IMPLEMENTATION.name: module.IMPLEMENTATION for module in (loops, compiled, im2col, einsum, shifted, fourier)
+}
 MATRICES = ("im2col", "einsum", "shifted")  # those that are matrix products of the definition's size
 RESULTS = ("forward", "input_gradient", "weight_gradient")
 
@@ -63,16 +66,16 @@ def tensors(g, layouts=(dense,) * 3, dtype=torch.float64):
     ]
 
 
-def calls(rung, x, weight, grad, g):
+def calls(implementation, x, weight, grad, g):
     return (
-        lambda: rung.forward(x, weight, g),
-        lambda: rung.input_gradient(grad, weight, g),
-        lambda: rung.weight_gradient(grad, x, g),
+        lambda: implementation.forward(x, weight, g),
+        lambda: implementation.input_gradient(grad, weight, g),
+        lambda: implementation.weight_gradient(grad, x, g),
     )
 
 
-def results(rung, *given):
-    return [call() for call in calls(rung, *given)]
+def results(implementation, *given):
+    return [call() for call in calls(implementation, *given)]
 
 
 def flops(call):
@@ -87,11 +90,11 @@ def largest(tensor):
     return float(tensor.abs().max()) if tensor.numel() else 0.0
 
 
-def agrees(rung, g, layouts):
+def agrees(implementation, g, layouts):
     """Against torch, in any memory layout, leaving the arguments as they were; and the adjoint test."""
     x, weight, grad = given = tensors(g, layouts)
     kept = [one.clone() for one in given]
-    found = results(rung, *given, g)
+    found = results(implementation, *given, g)
     for name, a, b in zip(RESULTS, found, results(TORCH, *given, g), strict=True):
         assert a.shape == b.shape, name
         assert a.dtype == b.dtype, name
@@ -104,12 +107,12 @@ def agrees(rung, g, layouts):
     assert max(products) - min(products) <= 1e-12 * scale
 
 
-@pytest.mark.parametrize("name", [name for name in RUNGS if name != "loops"])
+@pytest.mark.parametrize("name", [name for name in IMPLEMENTATIONS if name != "loops"])
 def test_forward_and_both_gradients_are_torchs(name):
     @settings(max_examples=150, deadline=None, derandomize=True)
     @given(geometries(), LAYOUTS)
     def every(g, layouts):
-        agrees(RUNGS[name], g, layouts)
+        agrees(IMPLEMENTATIONS[name], g, layouts)
 
     every()
 
@@ -117,35 +120,40 @@ def test_forward_and_both_gradients_are_torchs(name):
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(geometries(largest=5, channels=2, kernel=3), LAYOUTS)
 def test_the_loops_in_python_are_the_definition(g, layouts):
-    agrees(RUNGS["loops"], g, layouts)
+    agrees(IMPLEMENTATIONS["loops"], g, layouts)
 
 
-@pytest.mark.parametrize("rung", RUNGS.values(), ids=RUNGS)
-def test_no_images_at_all(rung):
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS)
+def test_no_images_at_all(implementation):
     g = Geometry(0, 4, 6, (7, 5), (3, 2), (2, 1), (1, 0), (1, 2), 2)
-    y, dx, dw = results(rung, *tensors(g), g)
+    y, dx, dw = results(implementation, *tensors(g), g)
     assert (y.shape, dx.shape, dw.shape) == (g.y_shape, g.x_shape, g.weight_shape)
     assert not dw.any()
 
 
-@pytest.mark.parametrize("rung", RUNGS.values(), ids=RUNGS)
-def test_parameters_may_be_given_and_nothing_is_recorded(rung):
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS.values(), ids=IMPLEMENTATIONS)
+def test_parameters_may_be_given_and_nothing_is_recorded(implementation):
     g = Geometry(2, 2, 3, (4, 4), (3, 3), padding=(1, 1))
     x, weight, grad = tensors(g)
     expected = results(TORCH, x, weight, grad, g)
-    for a, b in zip(results(rung, x.requires_grad_(), weight.requires_grad_(), grad, g), expected, strict=True):
+    for a, b in zip(
+        results(implementation, x.requires_grad_(), weight.requires_grad_(), grad, g), expected, strict=True
+    ):
         torch.testing.assert_close(a.detach(), b, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    "rung", [rung for name, rung in RUNGS.items() if name != "loops"], ids=[name for name in RUNGS if name != "loops"]
+    "implementation",
+    [implementation for name, implementation in IMPLEMENTATIONS.items() if name != "loops"],
+    ids=[name for name in IMPLEMENTATIONS if name != "loops"],
 )
-def test_single_precision_is_as_good_as_torchs(rung):
-    # 1 152 terms in a sum and 1 024 in the kernels' gradient; a product in lower precision than float32 would be 1e-3 off
+def test_single_precision_is_as_good_as_torchs(implementation):
+    # 1 152 terms in a sum and 1 024 in the kernels' gradient; a product in lower precision than float32 would be 1e-3
+    # off
     g = Geometry(4, 128, 16, (16, 16), (3, 3), padding=(1, 1))
     x, weight, grad = tensors(g, dtype=torch.float32)
     exact = results(TORCH, x.double(), weight.double(), grad.double(), g)
-    for a, b in zip(results(rung, x, weight, grad, g), exact, strict=True):
+    for a, b in zip(results(implementation, x, weight, grad, g), exact, strict=True):
         assert a.dtype == torch.float32
         assert largest(a - b) < 3e-6 * largest(b)
 
@@ -155,8 +163,8 @@ def test_a_transforms_error_is_relative_to_the_largest_result():
     x, weight, _ = tensors(g, dtype=torch.float32)
     x[:, :, 16:] *= 1e-3  # the lower half is dark
     exact = TORCH.forward(x.double(), weight.double(), g)
-    for rung, least, most in ((im2col.RUNG, 0, 1e-6), (fourier.RUNG, 2e-5, 1e-3)):
-        error = (rung.forward(x, weight, g) - exact).abs()
+    for implementation, least, most in ((im2col.IMPLEMENTATION, 0, 1e-6), (fourier.IMPLEMENTATION, 2e-5, 1e-3)):
+        error = (implementation.forward(x, weight, g) - exact).abs()
         assert error.max() < 1e-6 * exact.abs().max()
         assert least <= error[:, :, 16:].max() / exact[:, :, 16:].abs().max() < most
 
@@ -165,10 +173,10 @@ def test_a_transforms_error_is_relative_to_the_largest_result():
 def test_several_chunks_give_what_one_gives(module, monkeypatch):
     g = Geometry(7, 4, 6, (9, 10), (3, 3), (2, 1), (1, 0), (1, 2), 2)
     given = tensors(g)
-    whole = results(module.RUNG, *given, g)
+    whole = results(module.IMPLEMENTATION, *given, g)
     monkeypatch.setattr(im2col, "CHUNK", 3 * 8 * 4 * 9 * 5 * 6)  # three images of im2col's patches
     assert [part.stop for part in im2col.chunks(7, 8 * 4 * 9 * 5 * 6)] == [3, 6, 7]
-    for a, b in zip(whole, results(module.RUNG, *given, g), strict=True):
+    for a, b in zip(whole, results(module.IMPLEMENTATION, *given, g), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-13)
 
 
@@ -178,8 +186,8 @@ def test_a_chunk_holds_nothing_of_the_one_before(monkeypatch):
     monkeypatch.setattr(im2col, "CHUNK", 1)
     x, weight, grad = tensors(g)
     x[0], grad[0] = torch.nan, torch.inf
-    for rung in (im2col.RUNG, shifted.RUNG):
-        y, dx = rung.forward(x, weight, g), rung.input_gradient(grad, weight, g)
+    for implementation in (im2col.IMPLEMENTATION, shifted.IMPLEMENTATION):
+        y, dx = implementation.forward(x, weight, g), implementation.input_gradient(grad, weight, g)
         torch.testing.assert_close(y[1:], TORCH.forward(x, weight, g)[1:], rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(dx[1:], TORCH.input_gradient(grad, weight, g)[1:], rtol=1e-12, atol=1e-12)
 
@@ -191,7 +199,7 @@ def test_every_thread_has_its_images():
     try:
         for threads in (1, 2, 3, 8):
             torch.set_num_threads(threads)
-            for a, b in zip(results(compiled.RUNG, *given, g), results(TORCH, *given, g), strict=True):
+            for a, b in zip(results(compiled.IMPLEMENTATION, *given, g), results(TORCH, *given, g), strict=True):
                 torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
     finally:
         torch.set_num_threads(before)
@@ -209,15 +217,20 @@ def test_without_numba_the_extra_is_named():
             sys.executable,
             "-c",
             "import sys; sys.modules['numba'] = None\n"
-            "import torch\nfrom smallvision.conv.compiled import RUNG\nfrom smallvision.conv.geometry import Geometry\n"
+            "import torch\nfrom smallvision.conv.compiled import IMPLEMENTATION\nfrom smallvision.conv.geometry import "
+            "Geometry\n"
             "g = Geometry(1, 1, 1, (3, 3), (3, 3))\n"
-            "try: RUNG.forward(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3), g)\nexcept ImportError as error: print(error)",
+            "try: IMPLEMENTATION.forward(torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3), g)\nexcept ImportError as "
+            "error: print(error)",
         ],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert said == 'compiled: needs numba; use pip install "smallvision[numba]", or another rung, such as im2col\n'
+    assert (
+        said
+        == 'compiled: needs numba; use pip install "smallvision[numba]", or another implementation, such as im2col\n'
+    )
 
 
 GEOMETRIES = [
@@ -232,8 +245,8 @@ GEOMETRIES = [
 @pytest.mark.parametrize("g", GEOMETRIES, ids=str)
 @pytest.mark.parametrize("name", MATRICES)
 def test_multiply_adds_as_torch_counts_them(name, g):
-    rung = RUNGS[name]
-    for call, cost in zip(calls(rung, *tensors(g), g), rung.costs(g, 8), strict=True):
+    implementation = IMPLEMENTATIONS[name]
+    for call, cost in zip(calls(implementation, *tensors(g), g), implementation.costs(g, 8), strict=True):
         assert flops(call) == 2 * cost.multiply_adds == 2 * g.multiply_adds
 
 
@@ -241,7 +254,9 @@ def test_multiply_adds_as_torch_counts_them(name, g):
 def test_multiply_adds_of_the_transforms_and_of_the_products_between(g):
     n, m = (fourier.fast_length(size + 2 * p) for size, p in zip(g.size, g.padding, strict=True))
     maps = g.batch * g.channels + g.filters * g.channels // g.groups + g.batch * g.filters
-    for call, cost in zip(calls(fourier.RUNG, *tensors(g), g), fourier.RUNG.costs(g, 8), strict=True):
+    for call, cost in zip(
+        calls(fourier.IMPLEMENTATION, *tensors(g), g), fourier.IMPLEMENTATION.costs(g, 8), strict=True
+    ):
         complex_products = flops(call) / 2
         assert cost.multiply_adds == pytest.approx(
             4 * complex_products + maps * 1.25 * n * m * math.log2(n * m), rel=1e-3
@@ -274,7 +289,7 @@ def test_the_loops_multiply_as_often_as_the_definition():
         for array, value in zip(arrays, (One(), One(), 0.0), strict=True):
             array.fill(value)
         function(*arrays, *g.stride, *g.dilation)
-        assert counted == g.multiply_adds == loops.RUNG.costs(g, 4)[0].multiply_adds
+        assert counted == g.multiply_adds == loops.IMPLEMENTATION.costs(g, 4)[0].multiply_adds
         assert arrays[2].sum() == counted  # each product was added once
 
 
@@ -293,9 +308,9 @@ def test_the_loops_multiply_as_often_as_the_definition():
 )
 def test_memory_is_what_is_stated(name, chunk, g, monkeypatch):
     monkeypatch.setattr(im2col, "CHUNK", chunk)
-    rung, given = RUNGS[name], tensors(g, dtype=torch.float32)
+    implementation, given = IMPLEMENTATIONS[name], tensors(g, dtype=torch.float32)
     off = 2 if name == "fft" else 1.3  # what a transform makes within is not seen here, and is part of the estimate
-    for what, call, cost in zip(RESULTS, calls(rung, *given, g), rung.costs(g, 4), strict=True):
+    for what, call, cost in zip(RESULTS, calls(implementation, *given, g), implementation.costs(g, 4), strict=True):
         with Fresh(*given) as fresh:
             result = call()
         made = fresh.most - result.nbytes

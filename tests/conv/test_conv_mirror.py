@@ -95,7 +95,8 @@ def test_what_each_layer_becomes():
         "conv(8, k=3, s=3, g=2, bias=no) relu flat dense(100) relu dense(32, bias=no) relu"
     )
     assert stack_text(*mirror(shape, layers)) == (
-        "32 dense(100, bias=no) relu dense(48) unflatten(8x2x3) relu transposed(32, k=3, s=3, op=2x1, g=2, bias=no) dropout(0.1) "
+        "32 dense(100, bias=no) relu dense(48) unflatten(8x2x3) relu transposed(32, k=3, s=3, op=2x1, g=2, bias=no) "
+        "dropout(0.1) "
         "transposed(32, k=3, s=2, g=32) relu conv(16, k=4, p=same) batchnorm relu transposed(3, k=3, s=2, p=1)"
     )
     assert stack_text(*mirror(*parse("5x6x7 batchnorm conv(4, 3) global(max) softmax"))) == (
@@ -123,7 +124,8 @@ def test_what_has_no_shape_to_come_back_from():
     with pytest.raises(
         ValueError,
         match=re.escape(
-            "transposed(1, k=3, s=2, op=2, d=3) (layer 1): output_padding: with one not less than the stride, no convolution comes back "
+            "transposed(1, k=3, s=2, op=2, d=3) (layer 1): output_padding: with one not less than the stride, no "
+            "convolution comes back "
             "from 17x17 to 5x5; use less of it"
         ),
     ):

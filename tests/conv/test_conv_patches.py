@@ -1,4 +1,5 @@
-"""Unfold against torch's and against its own loops; fold as its adjoint, by the dot-product test; arguments that do not fit."""
+"""Unfold against torch's and against its own loops; fold as its adjoint, by the dot-product test; arguments that do not
+fit."""
 
 import pytest
 import torch

@@ -42,7 +42,8 @@ def cases(draw, dilated):
 
 
 def blind(size, count, kernel, stride=None, padding=0, dilation=1):
-    """Whether a window sees no pixel, stepping over all of a small image: torch 2.13 then writes its gradient to memory outside of it."""
+    """Whether a window sees no pixel, stepping over all of a small image: torch 2.13 then writes its gradient to memory
+    outside of it."""
     return any(
         not any(0 <= i * (stride or kernel) - padding + k * dilation < size for k in range(kernel))
         for i in range(count)

@@ -217,7 +217,8 @@ def test_what_the_errors_say():
     with pytest.raises(
         ValueError,
         match=re.escape(
-            "kernel: 3 (dilation 4: spans 9) does not fit into width 5 with padding 1; use kernel <= 2 or dilation <= 3 or padding >= 2"
+            "kernel: 3 (dilation 4: spans 9) does not fit into width 5 with padding 1; use kernel <= 2 or dilation <= "
+            "3 or padding >= 2"
         ),
     ):
         conv_size(5, 3, 1, 1, 4, "width")
@@ -231,14 +232,16 @@ def test_what_the_errors_say():
     with pytest.raises(
         ValueError,
         match=re.escape(
-            "output_padding: 2 for size 3 is less than neither stride 2 nor dilation 1; use output_padding <= 1, or stride >= 3"
+            "output_padding: 2 for size 3 is less than neither stride 2 nor dilation 1; use output_padding <= 1, or "
+            "stride >= 3"
         ),
     ):
         transposed_size(3, 3, 2, 0, 2)
     with pytest.raises(
         ValueError,
         match=re.escape(
-            "padding: 2 on both sides leaves nothing of the 3 that stride 1 and kernel 3 make of size 1; use padding <= 1"
+            "padding: 2 on both sides leaves nothing of the 3 that stride 1 and kernel 3 make of size 1; use padding "
+            "<= 1"
         ),
     ):
         transposed_size(1, 3, 1, 2)

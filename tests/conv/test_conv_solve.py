@@ -18,7 +18,8 @@ BOUNDS = {"max_kernel": 5, "max_stride": 4, "max_dilation": 2}
 
 @cache
 def tried(op, size):
-    """Every setting of the grid, by what torch makes of `size` with it. Of those that are the same with dilation, the one without."""
+    """Every setting of the grid, by what torch makes of `size` with it. Of those that are the same with dilation, the
+    one without."""
     found = defaultdict(set)
     for kernel, stride, padding, dilation in itertools.product(KERNELS, STRIDES, PADDINGS, DILATIONS):
         if op == "conv" and (kernel > 1 or dilation == 1):

@@ -1,4 +1,5 @@
-"""Whole stacks agree with torch in shapes, parameters and multiply-adds, fields with gradients; the notation is read or refused."""
+"""Whole stacks agree with torch in shapes, parameters and multiply-adds, fields with gradients; the notation is read or
+refused."""
 
 import re
 from fractions import Fraction
@@ -148,7 +149,8 @@ def inner(span, size=81):
 @given(st.lists(field_layers, min_size=1, max_size=4))
 @settings(deadline=None, derandomize=True, max_examples=300)
 def test_what_positions_see_is_what_has_a_gradient(layers):
-    """With weights of one, a pixel has a gradient exactly if the position can depend on it. Inner positions: no border is near."""
+    """With weights of one, a pixel has a gradient exactly if the position can depend on it. Inner positions: no border
+    is near."""
     size = 81
     try:
         steps = trace((1, size, 1), layers)
@@ -185,7 +187,8 @@ def test_what_positions_see_is_what_has_a_gradient(layers):
     [
         # Araujo, Norris & Sim 2019, the table of networks: AlexNet (v2) and VGG-16 after the last pooling
         (
-            "3x224x224 conv(64,11,s=4) pool(3,2) conv(192,5,p=same) pool(3,2) conv(384,3,p=1) conv(384,3,p=1) conv(256,3,p=1) pool(3,2)",
+            "3x224x224 conv(64,11,s=4) pool(3,2) conv(192,5,p=same) pool(3,2) conv(384,3,p=1) conv(384,3,p=1) "
+            "conv(256,3,p=1) pool(3,2)",
             195,
             32,
             -64,
@@ -256,7 +259,8 @@ def test_where_nothing_is_claimed():
             506_240,
         ),  # R3
         (
-            "1x28x28 conv(16,3,p=1) relu pool(2) conv(32,3,p=1) relu pool(2) conv(64,3,p=1) relu pool(2) flat dense(10)",
+            "1x28x28 conv(16,3,p=1) relu pool(2) conv(32,3,p=1) relu pool(2) conv(64,3,p=1) relu pool(2) flat "
+            "dense(10)",
             (10,),
             29_066,
             1 * 16 * 9 * 784 + 16 * 32 * 9 * 196 + 32 * 64 * 9 * 49 + 5760,
@@ -286,7 +290,8 @@ def test_known_networks(stack, shape, parameters, multiply_adds):
     [
         (
             "3x1024x768 conv(16, k=5, s=2, p=1, in=8)",
-            "conv(16, k=5, s=2, p=1, in=8) (layer 1): in: weights (16, 8, 5, 5) are for 8 channels and the input 3x1024x768 has 3; "
+            "conv(16, k=5, s=2, p=1, in=8) (layer 1): in: weights (16, 8, 5, 5) are for 8 channels and the input "
+            "3x1024x768 has 3; "
             "use in=3, or an input of 8x1024x768",
         ),
         (
@@ -310,7 +315,8 @@ def test_known_networks(stack, shape, parameters, multiply_adds):
         ),
         (
             "3x9x9 dense(10)",
-            "dense(10) (layer 1): input: 3x9x9 is a map, and values in a row are needed; put flat or global(mean) before it",
+            "dense(10) (layer 1): input: 3x9x9 is a map, and values in a row are needed; put flat or global(mean) "
+            "before it",
         ),
         (
             "3x9x9 flat pool(2)",

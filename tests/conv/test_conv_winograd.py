@@ -1,4 +1,5 @@
-"""Winograd's F(2x2, 3x3) against torch, its matrices against the definition, its error against the bound its transforms imply."""
+"""Winograd's F(2x2, 3x3) against torch, its matrices against the definition, its error against the bound its transforms
+imply."""
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from smallvision.conv import winograd
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.library import RUNG as TORCH
+from smallvision.conv.library import IMPLEMENTATION as TORCH
 
 NAMES = ("forward", "input_gradient", "weight_gradient")
 
@@ -27,12 +28,17 @@ def tensors(g, seed, dtype=torch.float64):
     return (torch.randn(shape, generator=generator, dtype=dtype) for shape in (g.x_shape, g.weight_shape, g.y_shape))
 
 
-def results(rung, x, weight, grad, g):
-    return rung.forward(x, weight, g), rung.input_gradient(grad, weight, g), rung.weight_gradient(grad, x, g)
+def results(implementation, x, weight, grad, g):
+    return (
+        implementation.forward(x, weight, g),
+        implementation.input_gradient(grad, weight, g),
+        implementation.weight_gradient(grad, x, g),
+    )
 
 
 def test_the_matrices_make_a_convolution_of_one_dimension():
-    # F(2, 3): y0 = d0 g0 + d1 g1 + d2 g2 and y1 = d1 g0 + d2 g1 + d3 g2, as a polynomial identity: for every unit d and g.
+    # F(2, 3): y0 = d0 g0 + d1 g1 + d2 g2 and y1 = d1 g0 + d2 g1 + d3 g2, as a polynomial identity: for every unit d and
+    # g.
     bt, g, at = (np.array(matrix) for matrix in (winograd.BT, winograd.G, winograd.AT))
     for i, d in enumerate(np.eye(4)):
         for k, kernel in enumerate(np.eye(3)):
@@ -44,7 +50,7 @@ def test_the_matrices_make_a_convolution_of_one_dimension():
 @given(geometries(), st.integers(0, 2**32))
 def test_against_torch_within_the_bound_of_its_transforms(g, seed):
     x, weight, grad = tensors(g, seed)
-    ours, theirs = results(winograd.RUNG, x, weight, grad, g), results(TORCH, x, weight, grad, g)
+    ours, theirs = results(winograd.IMPLEMENTATION, x, weight, grad, g), results(TORCH, x, weight, grad, g)
     for name, a, b, bound in zip(NAMES, ours, theirs, winograd.bounds(x, weight, grad, g), strict=True):
         assert a.shape == b.shape, name
         # torch rounds, too: by less than the bound, since its sums are of the same products without the transforms
@@ -54,12 +60,13 @@ def test_against_torch_within_the_bound_of_its_transforms(g, seed):
 
 
 def test_the_bound_is_one_on_the_exact_error_and_not_idle():
-    # In float32 the error against float64 is the exact one to 1e-8 of itself; a bound thousands of times too large would test nothing.
+    # In float32 the error against float64 is the exact one to 1e-8 of itself; a bound thousands of times too large
+    # would test nothing.
     g = Geometry(2, 8, 8, (12, 12), (3, 3), padding=(1, 1))
     x, weight, grad = tensors(g, 3, torch.float32)
     exact = results(TORCH, x.double(), weight.double(), grad.double(), g)
     for a, b, bound in zip(
-        results(winograd.RUNG, x, weight, grad, g), exact, winograd.bounds(x, weight, grad, g), strict=True
+        results(winograd.IMPLEMENTATION, x, weight, grad, g), exact, winograd.bounds(x, weight, grad, g), strict=True
     ):
         share = ((a.double() - b).abs() / bound.double()).max()
         assert 0.002 < share < 1
@@ -68,10 +75,10 @@ def test_the_bound_is_one_on_the_exact_error_and_not_idle():
 def test_several_chunks_give_what_one_gives(monkeypatch):
     g = Geometry(7, 4, 6, (9, 10), (3, 3), padding=(1, 0))
     x, weight, grad = tensors(g, 1)
-    whole = results(winograd.RUNG, x, weight, grad, g)
+    whole = results(winograd.IMPLEMENTATION, x, weight, grad, g)
     monkeypatch.setattr(winograd, "CHUNK", 16 * 5 * 4 * 6 * 8 * 2)  # two images
     assert len(winograd._chunks(g, 8)) == 4
-    for a, b in zip(whole, results(winograd.RUNG, x, weight, grad, g), strict=True):
+    for a, b in zip(whole, results(winograd.IMPLEMENTATION, x, weight, grad, g), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-13, atol=1e-13)
 
 
@@ -80,7 +87,9 @@ def test_any_memory_layout_and_the_arguments_stay_as_they_were(layout):
     g = Geometry(3, 4, 5, (8, 7), (3, 3), padding=(2, 1))
     x, weight, grad = (t.to(memory_format=layout) for t in tensors(g, 2))
     before = [t.clone() for t in (x, weight, grad)]
-    for a, b in zip(results(winograd.RUNG, x, weight, grad, g), results(TORCH, x, weight, grad, g), strict=True):
+    for a, b in zip(
+        results(winograd.IMPLEMENTATION, x, weight, grad, g), results(TORCH, x, weight, grad, g), strict=True
+    ):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
     assert all(torch.equal(a, b) for a, b in zip(before, (x, weight, grad), strict=True))
 
@@ -95,8 +104,8 @@ def test_any_memory_layout_and_the_arguments_stay_as_they_were(layout):
 )
 def test_what_it_cannot_do_it_says(changed, said):
     g = Geometry(1, 1, 1, (9, 9), **({"kernel": (3, 3)} | changed))
-    assert said in winograd.RUNG.refuses(g)
-    assert winograd.RUNG.refuses(Geometry(1, 1, 1, (9, 9), (3, 3), padding=(5, 0))) is None
+    assert said in winograd.IMPLEMENTATION.refuses(g)
+    assert winograd.IMPLEMENTATION.refuses(Geometry(1, 1, 1, (9, 9), (3, 3), padding=(5, 0))) is None
 
 
 @pytest.mark.parametrize("groups", [1, 2])

@@ -346,9 +346,9 @@ def test_every_data_set_has_what_its_files_need():
 def test_a_source_is_checked_against_the_table_without_torch():
     for name in DATASETS:
         check_source(DataSpec.model_construct(source=name))
-    with pytest.raises(BadInput, match=r'^data.source: got "minst"; did you mean "mnist"\?$'):
+    with pytest.raises(BadInput, match=r'^data.source: unknown source "minst"; did you mean "mnist"\?$'):
         check_source(DataSpec.model_construct(source="minst"))
-    with pytest.raises(BadInput, match=r'^data.source: got "zzz"; known: arrays, cifar10, digits, '):
+    with pytest.raises(BadInput, match=r'^data.source: unknown source "zzz"; known: arrays, cifar10, digits, '):
         load.load(DataSpec.model_construct(source="zzz"))
     script = (
         "import sys; from smallvision.data import datasets; from smallvision.experiment.data import DataSpec; "

@@ -139,7 +139,6 @@ CONTRADICTIONS = {
         'mining_options has no effect with mining "semi-hard"',
     ),
     "dense": ({"model.dense": [3]}, 'dense has no effect with head = "distance"'),
-    "loss": ({"task.loss": "triplets"}, "task.loss"),
     "loss by a path": ({"task.loss": "metric.os.system"}, "task.loss"),
     "odd": ({"task.pairs": 5}, "task.pairs"),
     "all accepted": ({"task.false_accept": 1.0}, "task.false_accept"),

@@ -1,4 +1,5 @@
-"""Losses on pairs and triplets against pytorch-metric-learning, against loops over listed pairs and triplets, and finite differences."""
+"""Losses on pairs and triplets against pytorch-metric-learning, against loops over listed pairs and triplets, and
+finite differences."""
 
 from itertools import combinations, product
 from math import log1p
@@ -14,10 +15,13 @@ from sklearn.metrics.pairwise import cosine_distances, euclidean_distances
 from torch.autograd import gradcheck
 
 from smallvision.errors import BadInput
+from smallvision.experiment.task import VerifySpec
+from smallvision.losses import registry as losses
 from smallvision.losses.contrastive import contrastive
 from smallvision.losses.pair_bce import balanced_entropy, pair_entropy
 from smallvision.losses.pair_distances import METRICS, distances, every_pair
 from smallvision.losses.triplet import MINING, triplet
+from smallvision.tasks.verification.learn import VerificationLearner
 
 EUCLIDEAN = LpDistance(normalize_embeddings=False)
 BATCHES = {
@@ -261,3 +265,49 @@ def test_unknown_names_are_refused(call, words):
     with pytest.raises(BadInput, match=words) as caught:
         call(torch.ones(2, 2), torch.tensor([0, 1]))
     assert "\n" not in str(caught.value)
+
+
+class Distances:
+    """What the losses on distances use of a network."""
+
+    metric = "cosine"
+
+
+def test_the_table_makes_every_loss_with_what_the_experiment_says():
+    labels = torch.arange(12) % 4
+    rows = batch(labels)
+    own = {"mining": "hard"}, {"loss": "contrastive"}, {"margin": 0.3}
+    expected = (
+        triplet(rows, labels, 1.0, "hard", "cosine"),
+        contrastive(rows, labels, 1.0, metric="cosine"),
+        triplet(rows, labels, 0.3, "semi-hard", "cosine"),
+    )
+    for values, value in zip(own, expected, strict=True):
+        assert torch.equal(losses.build(VerifySpec(kind="verify", **values))(Distances(), rows, labels), value)
+    library = losses.build(VerifySpec(kind="verify", loss="metric.TripletMarginLoss", loss_options={"margin": 0.3}))
+    torch.testing.assert_close(library(Distances(), rows, labels), TripletMarginLoss(0.3)(rows.float(), labels))
+    assert [losses.build(VerifySpec(kind="verify", loss=name)).of_head for name in losses.LOSSES] == [
+        name == "cross-entropy" for name in losses.LOSSES
+    ]
+
+
+def test_a_loss_is_one_line_in_the_table(monkeypatch):
+    """An experiment may name any word; the table says what is there."""
+
+    class Shortest:
+        margin, metric, normalized, of_head, no_remedies = None, None, False, False, ()
+
+        def __call__(self, network, representations, labels):
+            return representations.square().sum()
+
+    monkeypatch.setitem(losses.LOSSES, "shortest", lambda spec: Shortest())
+    asked = VerifySpec(kind="verify", loss="shortest")
+    assert losses.build(asked)(Distances(), torch.ones(2, 3), torch.tensor([0, 1])) == 6
+    assert VerificationLearner(asked).loss.of_head is False
+
+
+def test_a_loss_that_is_not_in_the_table_is_refused_with_the_nearest():
+    for make in (losses.build, VerificationLearner):
+        with pytest.raises(BadInput, match=r'^task\.loss: no loss "triplets"; did you mean "?triplet') as caught:
+            make(VerifySpec(kind="verify", loss="triplets"))
+        assert "\n" not in str(caught.value)

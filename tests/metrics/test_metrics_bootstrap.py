@@ -1,4 +1,5 @@
-"""Intervals on simulated pairs whose true figures have a formula: whether they hold them, and what a simpler bootstrap would do."""
+"""Intervals on simulated pairs whose true figures have a formula: whether they hold them, and what a simpler bootstrap
+would do."""
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from scipy.stats import norm
 from smallvision.data.pairs import balanced
 from smallvision.errors import BadInput
 from smallvision.metrics import bootstrap
-from smallvision.metrics.bootstrap import differences, intervals
+from smallvision.metrics.bootstrap import intervals
 from smallvision.metrics.verification import measure
 
 GAP = 1.5
@@ -36,7 +37,8 @@ def true_figures(of_images, of_pairs):
 
 @pytest.mark.parametrize(("of_images", "of_pairs"), [(0.0, 1.0), (0.5, 0.7)])
 def test_intervals_are_as_wide_as_estimates_are_uncertain(of_images, of_pairs):
-    """Against 600 simulations, each with images of its own: intervals as wide as these hold the true figures about 95 times of 100."""
+    """Against 600 simulations, each with images of its own: intervals as wide as these hold the true figures about 95
+    times of 100."""
     truth = true_figures(of_images, of_pairs)
     estimates = {name: [] for name in truth}
     for seed in range(600):
@@ -64,29 +66,6 @@ def test_intervals_are_as_wide_as_estimates_are_uncertain(of_images, of_pairs):
         assert width == pytest.approx(needed, rel=0.12)
         assert by_images > 1.15 * needed  # why images are not drawn alone,
         assert by_pairs < 0.65 * needed or not of_images  # and why pairs are not taken for independent
-
-
-def test_a_difference_of_two_networks_is_that_of_the_same_pairs():
-    """The other network makes the same mistakes and a few more: the difference is known far better than either figure."""
-    held_zero, widths = [], []
-    for seed in range(12):
-        scores, same, pairs = simulated(seed, 0.5, 0.7)
-        rng = np.random.default_rng(seed + 1000)
-        one, other = scores + rng.normal(0, 0.2, len(scores)), scores + rng.normal(0, 0.2, len(scores))
-        found = differences(one, 0.0, other, 0.0, same, pairs, 120, seed)
-        held_zero.append(np.mean([low <= 0 <= high for low, high in found.values()]))
-        widths.append(
-            np.diff(list(found.values())).mean()
-            / np.diff(list(intervals(one, same, pairs, 0.0, 200, seed).values())).mean()
-        )
-    assert np.mean(held_zero) >= 0.88
-    assert np.mean(widths) < 0.5
-    worse = np.where(same, scores - 1, scores + 1)
-    assert all(
-        low > 0
-        for low, _ in [differences(scores, 0.0, worse, 0.0, same, pairs, 120)[name] for name in ("accuracy", "auc")]
-    )
-    assert differences(scores, 0.0, worse, 0.0, same, pairs, 120)["equal_error"][1] < 0
 
 
 def test_an_interval_is_about_its_figure_and_within_its_range():

@@ -1,4 +1,5 @@
-"""The alarm on networks that are really trained: into a collapse, and out of it by each remedy; its figures against scipy's."""
+"""The alarm on networks that are really trained: into a collapse, and out of it by each remedy; its figures against
+scipy's."""
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ MARGIN = 0.5
 
 
 def after_an_epoch(mining, rate, normalised, seed):
-    """A dense network on digits, 22 batches of ten classes with eight images, with momentum: its mean loss, and the spread after it."""
+    """A dense network on digits, 22 batches of ten classes with eight images, with momentum: its mean loss, and the
+    spread after it."""
     pixels, labels = (torch.from_numpy(array) for array in load_digits(return_X_y=True))
     pixels = pixels.float() / 16
     torch.manual_seed(seed)

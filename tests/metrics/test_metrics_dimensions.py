@@ -1,4 +1,5 @@
-"""Dimensions against scikit-learn's PCA, scipy's entropy, numpy's correlations, and representations made for the purpose."""
+"""Dimensions against scikit-learn's PCA, scipy's entropy, numpy's correlations, and representations made for the
+purpose."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""Probes against scikit-learn's own pipelines and torchmetrics; the linear one also against a minimum found by torch."""
+"""Probes against scikit-learn's own pipelines and torchmetrics; the linear one also against a minimum found by
+torch."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""Neighbours and votes against scikit-learn's, and against brute force where that leaves ties open; features against the model."""
+"""Neighbours and votes against scikit-learn's, and against brute force where that leaves ties open; features against
+the model."""
 
 import numpy as np
 import pytest

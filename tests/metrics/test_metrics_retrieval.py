@@ -46,7 +46,8 @@ def test_it_is_pytorch_metric_learning_s(labels, metric, kind):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_equally_near_images_count_in_part_whatever_their_order(monkeypatch, seed):
-    """Few whole coordinates, so that rounding plays no part: the mean over all orders of the images, by their definition."""
+    """Few whole coordinates, so that rounding plays no part: the mean over all orders of the images, by their
+    definition."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, 14)
     rows = rng.integers(0, 3, (14, 2)).astype(float)

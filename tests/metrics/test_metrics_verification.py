@@ -51,7 +51,8 @@ def test_equal_error_is_where_the_straight_lines_cross(count, levels, seed):
     if (np.diff(curve.false_accepts) > 0).all():  # else the line is vertical, which interp1d cannot have
         expected = brentq(lambda x: 1 - x - interp1d(curve.false_accepts, curve.true_accepts)(x), 0, 1)
         assert rate == pytest.approx(expected, abs=1e-9)
-    # At the threshold, and at the one a hair above, one of the two kinds of error is at least the rate and the other at most.
+    # At the threshold, and at the one a hair above, one of the two kinds of error is at least the rate and the other at
+    # most.
     after = verification.rates_at(curve, float(threshold))
     before = np.searchsorted(-curve.thresholds, -threshold, side="left") - 1
     low = (curve.false_accepts[max(before, 0)], 1 - curve.true_accepts[max(before, 0)])
@@ -60,7 +61,8 @@ def test_equal_error_is_where_the_straight_lines_cross(count, levels, seed):
 
 
 def test_equal_error_by_hand():
-    """Accepting ever more: (0, 1/2), (1/3, 1/2), (1/3, 1), ...: at false accepts of 1/3 false rejects go from 1/2 to 0 and pass 1/3."""
+    """Accepting ever more: (0, 1/2), (1/3, 1/2), (1/3, 1), ...: at false accepts of 1/3 false rejects go from 1/2 to 0
+    and pass 1/3."""
     scores, same = np.array([6, 5, 4, 3, 2.0]), np.array([True, False, True, False, False])
     rate, threshold = verification.equal_error(verification.roc(scores, same))
     assert rate == pytest.approx(1 / 3)

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from smallvision.errors import BadInput
 from smallvision.experiment.model.union import ModelSpec
-from smallvision.nn import build
+from smallvision.nn import InputSpec, build
 from smallvision.nn.autoencoders.decoder import Spread, TiedLinear
 from smallvision.nn.autoencoders.mlp import between
 from smallvision.nn.autoencoders.variational import divergence, sample
@@ -28,7 +28,9 @@ KINDS = ("mlp-autoencoder", "conv-autoencoder", "combo-autoencoder")
 
 
 def make(shape, kind, mean=0.0, std=1.0, **values):
-    return build(SPEC.validate_python({"kind": kind, **values}), shape, 10, (mean,) * shape[0], (std,) * shape[0], 3)
+    return build(
+        SPEC.validate_python({"kind": kind, **values}), InputSpec(shape, 10, (mean,) * shape[0], (std,) * shape[0]), 3
+    )
 
 
 def sizes(model, shape):
@@ -324,7 +326,8 @@ def test_widths_in_geometric_progression():
 WRONG = [
     (
         {"kind": "conv-autoencoder", "channels": [32, 12]},
-        "model.channels.0: layer 1 of 3 of the encoder makes 8,192 values (32x16x16) of 3,072 (3x32x32), and none may enlarge; "
+        "model.channels.0: layer 1 of 3 of the encoder makes 8,192 values (32x16x16) of 3,072 (3x32x32), and none may "
+        "enlarge; "
         "use at most 12, or set model.overcomplete = true",
     ),
     (
@@ -337,7 +340,8 @@ WRONG = [
     ),
     (
         {"kind": "conv-autoencoder", "variational": True, "representation": 1600},
-        "makes 3,200 values (1600x1x1, a mean and a variance of each) of 3,072 (48x8x8), and none may enlarge; use at most 1,536,",
+        "makes 3,200 values (1600x1x1, a mean and a variance of each) of 3,072 (48x8x8), and none may enlarge; use at "
+        "most 1,536,",
     ),
     (
         {"kind": "mlp-autoencoder", "widths": [100, 101]},
@@ -345,7 +349,8 @@ WRONG = [
     ),
     (
         {"kind": "mlp-autoencoder", "variational": True, "representation": 1600},
-        "model.representation: layer 1 of 3 of the encoder makes 3,114 values (3114) of 3,072 (3x32x32), and none may enlarge; "
+        "model.representation: layer 1 of 3 of the encoder makes 3,114 values (3114) of 3,072 (3x32x32), and none may "
+        "enlarge; "
         "use at most 1,536, or",
     ),
     (

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from smallvision import conv
 from smallvision.experiment.model.union import ModelSpec
-from smallvision.nn import build, summary
+from smallvision.nn import InputSpec, build, summary
 
 SPEC: TypeAdapter[Any] = TypeAdapter(ModelSpec)
 R3 = {
@@ -35,7 +35,7 @@ NETWORKS = [
 
 def both(values, seed=0):
     specs = [SPEC.validate_python(values | {"convolution": kind}) for kind in ("torch", "by-hand")]
-    models = [build(spec, (1, 28, 28), 10, (0.1,), (0.3,), seed) for spec in specs]
+    models = [build(spec, InputSpec((1, 28, 28), 10, (0.1,), (0.3,)), seed) for spec in specs]
     assert not any(isinstance(layer, conv.Conv2d) for layer in models[0].modules())
     assert all(isinstance(layer, conv.Conv2d) for layer in models[1].modules() if isinstance(layer, nn.Conv2d))
     return models
@@ -68,8 +68,9 @@ def apart(one, other):
 
 @pytest.mark.slow
 def test_r3s_network_trains_to_the_same_weights():
-    """In doubles to 1e-12 after 60 steps. Training magnifies the roundings of floats, torch's own too and more on some processors than
-    on others, so in floats it is the training in doubles that both are held against, and torch is the measure of what is near."""
+    """In doubles to 1e-12 after 60 steps. Training magnifies the roundings of floats, torch's own too and more on some
+    processors than on others, so in floats it is the training in doubles that both are held against, and torch is the
+    measure of what is near."""
     start = both(R3)[0].state_dict()
     torchs, ours = (trained(model, 60, torch.float64) for model in both(R3))
     assert apart(torchs, start) > 0.01  # it has learned something that could have been different

@@ -1,4 +1,5 @@
-"""A classifier on another network's encoder against the plain torch network one would write; frozen, at its own rate, taken out."""
+"""A classifier on another network's encoder against the plain torch network one would write; frozen, at its own rate,
+taken out."""
 
 import copy
 
@@ -12,9 +13,8 @@ from torch.optim import SGD, Adam, AdamW, lr_scheduler
 from smallvision.errors import BadInput
 from smallvision.experiment.model.union import ModelSpec
 from smallvision.experiment.recipe import RecipeSpec
-from smallvision.nn import MODELS, adopt, build
+from smallvision.nn import NETWORKS, InputSpec, adopt, build
 from smallvision.nn.init import GAINS
-from smallvision.nn.pretrained import encoding
 from smallvision.nn.summary import table
 from smallvision.training.optimizers import set_rate
 from smallvision.training.schedules import rate
@@ -31,7 +31,7 @@ def spec(giver, **values):
 
 
 def make(giver, seed=3, **values):
-    return build(spec(giver, **values), SHAPE, CLASSES, MEAN, STD, seed)
+    return build(spec(giver, **values), InputSpec(SHAPE, CLASSES, MEAN, STD), seed)
 
 
 class Standardised(nn.Module):
@@ -142,7 +142,7 @@ def test_every_weight_is_in_one_group_and_the_givers_at_the_encoders_rate(name):
 
 def test_of_a_variational_encoder_the_means_alone_are_kept():
     giver = {"kind": "combo-autoencoder", "depth": 3, "representation": 6, "variational": True}
-    whole = build(SPEC.validate_python(giver), SHAPE, CLASSES, MEAN, STD, 3).eval()
+    whole = build(SPEC.validate_python(giver), InputSpec(SHAPE, CLASSES, MEAN, STD), 3).eval()
     model = make(giver).eval()
     pixels = torch.rand(4, *SHAPE)
     torch.testing.assert_close(model.encoder.encode(pixels), whole.posterior(pixels)[0])
@@ -157,7 +157,7 @@ def test_fresh_weights_are_the_givers_own_and_those_of_what_is_new_come_after_th
     model = make(giver, seed=8, init="he")
     with torch.random.fork_rng():
         torch.manual_seed(8)
-        alone = MODELS["mlp-autoencoder"](SPEC.validate_python(giver), SHAPE, CLASSES, MEAN, STD)
+        alone = NETWORKS["mlp-autoencoder"].build(SPEC.validate_python(giver), InputSpec(SHAPE, CLASSES, MEAN, STD))
         nn.Linear(6, CLASSES)  # drawn and thrown away for He's
         expected = torch.empty(CLASSES, 6).normal_(0, GAINS["tanh"] / 6**0.5)
     assert all(torch.equal(value, alone.state_dict()[name]) for name, value in model.encoder.state_dict().items())
@@ -256,20 +256,20 @@ class Own(nn.Module):
 
 
 def test_a_persons_own_network_gives_what_its_last_dense_layer_sees():
-    own = adopt(Own(), SHAPE, CLASSES, MEAN, STD)
+    own = adopt(Own(), InputSpec(SHAPE, CLASSES, MEAN, STD))
     pixels = torch.rand(3, *SHAPE)
     expected = own.net.body((pixels - own.standardize.mean) / own.standardize.std)
-    taken = encoding(own)
+    taken = own.encoder_part()
     torch.testing.assert_close(taken.encode(pixels), expected)
     assert sum(p.numel() for p in taken.parameters()) == 4 * 27 + 4
     maps = nn.Sequential(nn.Conv2d(3, CLASSES, (12, 10)), nn.Flatten())
     with pytest.raises(
         BadInput, match=r"^model\.encoder: Sequential has no dense layer, so nothing tells which of its layers encode"
     ):
-        encoding(adopt(maps, SHAPE, CLASSES, MEAN, STD))
+        adopt(maps, InputSpec(SHAPE, CLASSES, MEAN, STD)).encoder_part()
 
 
 def test_without_the_other_network_nothing_is_built():
     unknown = SPEC.validate_python({"kind": "encoder-classifier", "encoder": {"experiment": "any"}})
-    with pytest.raises(BadInput, match=r"^model\.encoder: whose network it is has not been looked up"):
-        build(unknown, SHAPE, CLASSES, MEAN, STD, 0)
+    with pytest.raises(BadInput, match=r"^model\.encoder: .* has not been looked up"):
+        build(unknown, InputSpec(SHAPE, CLASSES, MEAN, STD), 0)

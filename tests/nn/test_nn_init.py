@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from smallvision.experiment.model.classifiers import MlpSpec
-from smallvision.nn import build
+from smallvision.nn import InputSpec, build
 from smallvision.nn.init import GAINS, initialized
 from smallvision.nn.layers import ACTIVATIONS
 
@@ -58,7 +58,7 @@ def test_gains_are_one_over_the_root_of_the_second_moment(name):
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_he_keeps_the_variance_through_a_deep_network(name):
     spec = MlpSpec(kind="mlp", widths=(512,) * 8, activation=name, init="he")
-    model = build(spec, (1, 16, 16), 4, (0.0,), (1.0,), 0)
+    model = build(spec, InputSpec((1, 16, 16), 4, (0.0,), (1.0,)), 0)
     x = torch.randn(256, 256, generator=torch.Generator().manual_seed(0)) / GAINS[name]  # to begin at variance 1
     spread = []
     with torch.no_grad():

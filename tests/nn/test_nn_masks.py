@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from smallvision.experiment.model.classifiers import CnnSpec
 from smallvision.experiment.model.union import ModelSpec
-from smallvision.nn import MODELS, build, masks
+from smallvision.nn import NETWORKS, InputSpec, build, masks
 from smallvision.nn.layers import ACTIVATIONS, POOLS
 
 SPEC: TypeAdapter[Any] = TypeAdapter(ModelSpec)
@@ -22,7 +22,7 @@ def block(channels, kernel=3, **more):
     return {"channels": channels, "kernel": kernel, **more}
 
 
-NETWORKS = {
+BLOCKS = {
     "R4.15": [block(16, padding=1), block(32, padding=1, pool=2), block(81, padding=1, pool=2)],
     "no padding": [block(4, activation="tanh"), block(5, 2, pool=3)],
     "more padding than kernel": [block(4, 2, padding=3, stride=2), block(3, 1, padding=2, activation="sigmoid")],
@@ -53,7 +53,9 @@ NETWORKS = {
 
 def network(blocks, head="global-mean", **more):
     model = build(
-        SPEC.validate_python({"kind": "cnn", "blocks": blocks, "head": head, **more}), (3, 16, 16), 5, MEAN, STD, 3
+        SPEC.validate_python({"kind": "cnn", "blocks": blocks, "head": head, **more}),
+        InputSpec((3, 16, 16), 5, MEAN, STD),
+        3,
     )
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():  # so that no scale is 1 and no shift is 0
@@ -79,10 +81,10 @@ def together(images, beyond=0.0, room=(0, 0)):
     return pixels, mask
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", BLOCKS)
 @pytest.mark.parametrize("head", ["global-mean", "global-max"])
 def test_every_image_is_as_if_alone_and_so_is_the_gradient(name, head):
-    model = network(NETWORKS[name], head, dense=[7]).eval()
+    model = network(BLOCKS[name], head, dense=[7]).eval()
     images = pictures()
     alone = torch.cat([model(image) for image in images])
     pixels, mask = together(images)
@@ -100,7 +102,7 @@ def test_every_image_is_as_if_alone_and_so_is_the_gradient(name, head):
 def test_channels_last_and_by_hand_and_room_to_spare_change_nothing():
     images = pictures()
     for more in ({}, {"convolution": "by-hand"}):
-        model = network(NETWORKS["R4.15"], "global-max", **more).to(memory_format=torch.channels_last)
+        model = network(BLOCKS["R4.15"], "global-max", **more).to(memory_format=torch.channels_last)
         alone = torch.cat([model(image) for image in images])
         for beyond, room in ((0.0, (0, 0)), (0.7, (5, 2)), (1e6, (1, 1))):
             pixels, mask = together(images, beyond, room)
@@ -108,7 +110,7 @@ def test_channels_last_and_by_hand_and_room_to_spare_change_nothing():
 
 
 def test_a_mask_that_hides_nothing_changes_nothing():
-    model, (pixels, mask) = network(NETWORKS["group"]), together(pictures(((12, 9),) * 3))
+    model, (pixels, mask) = network(BLOCKS["group"]), together(pictures(((12, 9),) * 3))
     torch.testing.assert_close(model(pixels, mask), model(pixels))
 
 
@@ -171,7 +173,7 @@ def test_batch_normalisation_learns_from_real_pixels_alone():
 
 def test_a_step_with_everything_reads_nothing_and_moves_every_parameter():
     """bf16, dropout and batch normalisation while training; on "meta" tensors no value can be read back to the host."""
-    model = network([{**one, "dropout": 0.1} for one in NETWORKS["batch"]], dense=[7], dense_dropout=0.2).train()
+    model = network([{**one, "dropout": 0.1} for one in BLOCKS["batch"]], dense=[7], dense_dropout=0.2).train()
     pixels, mask = together(pictures())
     with torch.autocast("cpu", torch.bfloat16):
         F.cross_entropy(model(pixels, mask).float(), torch.arange(6) % 5).backward()
@@ -196,13 +198,13 @@ def test_only_a_global_head_takes_any_size():
         *({"kind": kind, "encoder": given} for kind in ("encoder-classifier", "siamese")),
     ]
     for values in one_size:
-        model = build(SPEC.validate_python(values), (3, 14, 12), 5, MEAN, STD, 3)
+        model = build(SPEC.validate_python(values), InputSpec((3, 14, 12), 5, MEAN, STD), 3)
         assert not model.any_size
     assert network([block(4)]).any_size
-    assert set(MODELS) == {values["kind"] for values in one_size}, (
+    assert set(NETWORKS) == {values["kind"] for values in one_size}, (
         "a new network says whether it takes any size, and gets a line here"
     )
     pixels, mask = together(pictures())
-    flat = build(CnnSpec(kind="cnn", blocks=[block(4)]), (3, *pixels.shape[2:]), 5, MEAN, STD, 3)
+    flat = build(CnnSpec(kind="cnn", blocks=[block(4)]), InputSpec((3, *pixels.shape[2:]), 5, MEAN, STD), 3)
     with pytest.raises(TypeError, match="Flatten"):
         flat(pixels, mask)

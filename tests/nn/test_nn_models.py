@@ -1,4 +1,4 @@
-"""Every network of MODELS is tested by being registered; the references' networks by their published counts."""
+"""Every network of NETWORKS is tested by being registered; the references' networks by their published counts."""
 
 import copy
 from typing import Any
@@ -11,13 +11,13 @@ from torch.nn import functional as F
 
 from smallvision.errors import BadInput
 from smallvision.experiment.model.union import MODEL_SPECS, ModelSpec
-from smallvision.nn import MODELS, Autoencoder, Siamese, build
-from smallvision.nn.classifier import parameter_groups
+from smallvision.nn import NETWORKS, Autoencoder, InputSpec, Siamese, build
+from smallvision.nn.base import parameter_groups
 from smallvision.nn.layers import ACTIVATIONS, GlobalMax, GlobalMean, PadTo, Standardize
 
 SPEC: TypeAdapter[Any] = TypeAdapter(ModelSpec)
 
-# At least one for every kind; the more of its options one touches the better.
+# A kind without an example of its own is tested with its defaults; the more options the examples touch the better.
 EXAMPLES = [
     {"kind": "mlp"},
     {"kind": "mlp", "widths": []},
@@ -116,19 +116,20 @@ EXAMPLES = [
         },
     },
 ]
+EXAMPLES += [{"kind": kind} for kind in NETWORKS if kind not in {example["kind"] for example in EXAMPLES}]
 MEAN, STD = (0.3, 0.5, 0.1), (0.2, 0.3, 0.25)
 
 
 def make(values: dict[str, Any], shape=(3, 14, 12), classes=5, seed=3):
-    return build(SPEC.validate_python(values), shape, classes, MEAN[: shape[0]], STD[: shape[0]], seed)
+    return build(SPEC.validate_python(values), InputSpec(shape, classes, MEAN[: shape[0]], STD[: shape[0]]), seed)
 
 
 def count(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def test_models_and_their_specs_keep_step():
-    assert set(MODELS) == set(MODEL_SPECS) == {example["kind"] for example in EXAMPLES}
+def test_the_table_of_networks_has_the_specs_of_experiments():
+    assert {kind: network.spec for kind, network in NETWORKS.items()} == MODEL_SPECS
 
 
 @pytest.mark.parametrize("values", EXAMPLES, ids=str)
@@ -159,6 +160,33 @@ class TestEveryModel:
         wanted[out.shape]().backward()
         assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
+    def test_its_encoder_part_encodes_alike_with_no_parameter_that_encode_does_not_use(self, values):
+        model, pixels = make(values).eval(), torch.rand(3, 3, 14, 12)
+        expected = model.encode(pixels)
+        part = copy.deepcopy(model).encoder_part()
+        torch.testing.assert_close(part.encode(pixels), expected)
+        if list(part.parameters()):  # a perceptron without hidden layers has its pixels as features
+            part.encode(pixels).square().sum().backward()
+        assert all(p.grad is not None for p in part.parameters())
+        assert set(part.state_dict()) <= set(model.state_dict())
+
+    def test_its_last_activation_is_the_one_that_its_features_come_out_of(self, values):
+        model = make(values).eval()
+        ranges = {"relu": (0.0, torch.inf), "tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
+        low, high = ranges.get(model.last_activation, (-torch.inf, torch.inf))
+        features = model.encode(torch.rand(50, 3, 14, 12))
+        assert model.last_activation in ACTIVATIONS
+        if not list(model.encoder_part().parameters()):
+            return  # no layer encodes, so no activation has been there
+        assert low <= features.min()
+        assert features.max() <= high
+        if model.last_activation == "none":
+            assert features.min() < 0
+
+    def test_whether_it_takes_any_size_is_known_before_it_is_built(self, values):
+        spec = SPEC.validate_python(values)
+        assert NETWORKS[spec.kind].any_size(spec) == make(values).any_size
+
     def test_channels_last_changes_the_layout_and_nothing_else(self, values):
         model, pixels = make(values).eval(), torch.rand(3, 3, 14, 12)
         other = copy.deepcopy(model).to(memory_format=torch.channels_last)
@@ -183,7 +211,7 @@ class TestEveryModel:
         held = {key.rpartition("standardize.")[2]: value for key, value in state.items() if "standardize." in key}
         assert torch.equal(held["mean"], torch.tensor(MEAN).reshape(3, 1, 1))
         assert torch.equal(held["std"], torch.tensor(STD).reshape(3, 1, 1))
-        other = build(SPEC.validate_python(values), (3, 14, 12), 5, (0.0,) * 3, (1.0,) * 3, 8)
+        other = build(SPEC.validate_python(values), InputSpec((3, 14, 12), 5, (0.0,) * 3, (1.0,) * 3), 8)
         other.load_state_dict(state)
         assert torch.equal(other.eval()(pixels), model.eval()(pixels))
 
@@ -361,3 +389,10 @@ def test_parameter_groups_of_any_module():
     assert [id(p) for p in decayed["params"]] == [id(net.a.weight)]
     assert {id(p) for p in free["params"]} == {id(net.a.bias), id(net.norm.weight), id(net.norm.bias)}
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.3, 0.0)
+
+
+def test_mean_and_std_have_one_number_for_each_channel():
+    with pytest.raises(
+        BadInput, match=r"^data\.normalize: 2 numbers for images of 3 channel\(s\); give one per channel"
+    ):
+        InputSpec((3, 8, 8), 5, (0.1, 0.2), (1.0, 1.0))

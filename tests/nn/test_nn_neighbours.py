@@ -8,7 +8,7 @@ import torch
 
 import smallvision as sv
 from smallvision.errors import BadInput
-from smallvision.experiment.model.union import CustomSpec
+from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.nn import build
 from smallvision.nn.user_model import load_class, source_digest
 

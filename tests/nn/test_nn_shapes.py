@@ -12,14 +12,14 @@ from pydantic import TypeAdapter
 from smallvision.errors import BadInput
 from smallvision.experiment.model.classifiers import Block
 from smallvision.experiment.model.union import ModelSpec
-from smallvision.nn import build
+from smallvision.nn import InputSpec, build
 from smallvision.nn.shapes import block_shapes, groups
 
 SPEC: TypeAdapter[Any] = TypeAdapter(ModelSpec)
 
 
 def make(*blocks: dict[str, Any], shape=(1, 28, 28)):
-    return build(SPEC.validate_python({"kind": "cnn", "blocks": list(blocks)}), shape, 3, (0.5,), (0.2,), 0)
+    return build(SPEC.validate_python({"kind": "cnn", "blocks": list(blocks)}), InputSpec(shape, 3, (0.5,), (0.2,)), 0)
 
 
 block = st.builds(
@@ -41,9 +41,9 @@ def test_a_network_is_refused_or_has_the_shapes_that_were_computed(blocks, heigh
         shapes = block_shapes(blocks, (1, height, width))
     except BadInput as error:
         with pytest.raises(BadInput, match=re.escape(str(error))):
-            build(SPEC.validate_python(values), (1, height, width), 3, (0.5,), (0.2,), 0)
+            build(SPEC.validate_python(values), InputSpec((1, height, width), 3, (0.5,), (0.2,)), 0)
         return
-    model = build(SPEC.validate_python(values), (1, height, width), 3, (0.5,), (0.2,), 0)
+    model = build(SPEC.validate_python(values), InputSpec((1, height, width), 3, (0.5,), (0.2,)), 0)
     maps = torch.rand(2, 1, height, width)
     for layer, shape in zip(model.blocks, shapes, strict=True):
         maps = layer(maps)

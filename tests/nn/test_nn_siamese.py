@@ -1,4 +1,5 @@
-"""A siamese network against two networks with copied weights, one for each branch; symmetric; its rates; weights that are taken over."""
+"""A siamese network against two networks with copied weights, one for each branch; symmetric; its rates; weights that
+are taken over."""
 
 import copy
 
@@ -13,8 +14,7 @@ from smallvision.errors import BadInput
 from smallvision.experiment import load
 from smallvision.experiment.model.union import ModelSpec
 from smallvision.experiment.recipe import RecipeSpec
-from smallvision.nn import build
-from smallvision.nn.pretrained import take_over
+from smallvision.nn import InputSpec, build
 from smallvision.nn.summary import table
 from smallvision.runs.read import read_run
 from smallvision.training import prepare, run
@@ -38,7 +38,7 @@ HEADS = {
 
 def make(giver=GIVER, seed=3, **values):
     asked = {"kind": "siamese", "encoder": {"experiment": "any", "model": giver}, **values}
-    return build(SPEC.validate_python(asked), SHAPE, 5, MEAN, STD, seed)
+    return build(SPEC.validate_python(asked), InputSpec(SHAPE, 5, MEAN, STD), seed)
 
 
 class Branch(nn.Module):
@@ -134,7 +134,8 @@ def test_normalized_representations_have_length_1():
     ],
 )
 def test_the_encoder_learns_at_its_rate_and_what_is_new_at_the_recipes(values, times):
-    """A step of plain gradient descent, by hand: two orders less for an encoder taken over unless something else is said (R1.7)."""
+    """A step of plain gradient descent, by hand: two orders less for an encoder taken over unless something else is
+    said (R1.7)."""
     model = make(representation=4, head="dense", **values)
     before = copy.deepcopy(model.state_dict())
     state = begin(model, RecipeSpec(learning_rate=0.5))
@@ -191,7 +192,7 @@ def test_frozen_it_keeps_its_statistics_and_drops_nothing():
 
 
 def test_fresh_weights_are_the_encoders_own_and_those_of_what_is_new_come_after_them():
-    model, alone = make(seed=8, representation=5), build(SPEC.validate_python(GIVER), SHAPE, 5, MEAN, STD, 8)
+    model, alone = make(seed=8, representation=5), build(SPEC.validate_python(GIVER), InputSpec(SHAPE, 5, MEAN, STD), 8)
     assert all(torch.equal(value, alone.state_dict()[name]) for name, value in model.encoder.state_dict().items())
     assert not torch.equal(model.projection.weight, make(seed=9, representation=5).projection.weight)
 
@@ -234,6 +235,6 @@ def test_an_encoder_for_images_of_another_shape_and_one_that_nobody_looked_up_ar
     with pytest.raises(
         BadInput, match=r"^model\.encoder: .*giver is for images of 1x8x8, and these are of 3x12x10; take over one"
     ):
-        take_over(make().encoder, asked.encoder, read_run(giver), SHAPE)
-    with pytest.raises(BadInput, match=r"^model\.encoder: whose network it is has not been looked up"):
-        build(SPEC.validate_python({"kind": "siamese", "encoder": {"run": "giver"}}), SHAPE, 5, MEAN, STD, 0)
+        prepare.encoder_weights(asked.encoder, read_run(giver), SHAPE)
+    with pytest.raises(BadInput, match=r"^model\.encoder: .* has not been looked up"):
+        build(SPEC.validate_python({"kind": "siamese", "encoder": {"run": "giver"}}), InputSpec(SHAPE, 5, MEAN, STD), 0)

@@ -9,7 +9,7 @@ from torch import nn
 
 from smallvision.errors import BadInput
 from smallvision.experiment.model.classifiers import CustomSpec
-from smallvision.nn import adopt, build
+from smallvision.nn import InputSpec, adopt, build
 from smallvision.nn.user_model import source_digest
 
 SHAPE, MEAN, STD = (3, 8, 8), (0.4, 0.5, 0.6), (0.2, 0.3, 0.1)
@@ -43,7 +43,7 @@ def file(tmp_path):
 
 
 def load(path, name="Net", trust=True, **more):
-    return build(CustomSpec(kind=f"{path}:{name}", **more), SHAPE, 4, MEAN, STD, 7, trust_code=trust)
+    return build(CustomSpec(kind=f"{path}:{name}", **more), InputSpec(SHAPE, 4, MEAN, STD), 7, trust_code=trust)
 
 
 def test_without_trust_nothing_is_executed(file):
@@ -110,11 +110,11 @@ def test_wrong_options_are_told(file):
 
 def test_a_spec_for_python_modules_cannot_be_built():
     with pytest.raises(BadInput, match="passed in from Python"):
-        build(CustomSpec(kind="custom"), SHAPE, 4, MEAN, STD, 0)
+        build(CustomSpec(kind="custom"), InputSpec(SHAPE, 4, MEAN, STD), 0)
 
 
 def adopted(module, classes=4):
-    return adopt(module, SHAPE, classes, MEAN, STD)
+    return adopt(module, InputSpec(SHAPE, classes, MEAN, STD))
 
 
 @pytest.mark.parametrize(

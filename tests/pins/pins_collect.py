@@ -20,7 +20,8 @@ import smallvision as sv
 from smallvision.cli import app
 from smallvision.experiment import Experiment, ProbeSpec, Study, load, load_any
 from smallvision.experiment.model.union import ModelSpec
-from smallvision.nn import MODELS, build
+from smallvision.nn import NETWORKS as KINDS
+from smallvision.nn import InputSpec, build
 from smallvision.study.plan.cases import expand
 from smallvision.training.user_objects import with_digests
 
@@ -325,7 +326,9 @@ def networks() -> dict[str, list[list[Any]]]:
     found = {}
     for name, values in NETWORKS.items():
         for channels in (1, 3):
-            model = build(SPEC.validate_python(values), (channels, 12, 12), 5, (0.5,) * channels, (0.25,) * channels, 0)
+            model = build(
+                SPEC.validate_python(values), InputSpec((channels, 12, 12), 5, (0.5,) * channels, (0.25,) * channels), 0
+            )
             found[f"{name}, {channels}"] = [[key, list(value.shape)] for key, value in model.state_dict().items()]
     return found
 
@@ -385,7 +388,7 @@ def collect() -> dict[str, Any]:
         "defaults": defaults(),
         "probes": {name: ProbeSpec.model_validate(values).hash() for name, values in PROBES.items()},
         "networks": networks(),
-        "kinds": sorted(MODELS),
+        "kinds": sorted(KINDS),
         "words": words(),
         "commands": commands(),
     }

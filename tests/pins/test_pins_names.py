@@ -61,7 +61,7 @@ def test_probes_keep_their_hashes():
 
 
 def test_every_kind_of_network_is_pinned():
-    assert {spec["kind"] for spec in pins.NETWORKS.values()} == set(pins.MODELS) == set(PINNED["kinds"])
+    assert {spec["kind"] for spec in pins.NETWORKS.values()} == set(pins.KINDS) == set(PINNED["kinds"])
 
 
 def test_state_dicts_keep_their_keys_their_order_and_their_shapes():

@@ -51,7 +51,9 @@ def features(trained, splits, drawn):
     parts = [part.pixels for part in (drawn.train, drawn.chosen_on, drawn.shown)]
     flat = [part.flatten(1).numpy() / 255 for part in parts]
     fitted = PCA(8, svd_solver="full").fit(splits.train.pixels.flatten(1).numpy() / 255)
-    fresh = networks.build(run.experiment.model, (1, 8, 8), 10, run.result["mean"], run.result["std"], 3).eval()
+    fresh = networks.build(
+        run.experiment.model, networks.InputSpec((1, 8, 8), 10, run.result["mean"], run.result["std"]), 3
+    ).eval()
     with torch.no_grad():
         untrained = [fresh.encode(part.float() / 255).numpy() for part in parts]
     return {

@@ -50,7 +50,7 @@ def prepared(model=None, **task):
         },
         "try",
     )
-    network = networks.build(experiment.model, (1, 6, 6), 5, (0.4,), (0.3,), seed=5)
+    network = networks.build(experiment.model, networks.InputSpec((1, 6, 6), 5, (0.4,), (0.3,)), seed=5)
     return network, TASKS["verify"].learner(experiment.task)
 
 
@@ -377,7 +377,7 @@ def test_in_half_precision_distances_are_not_rounded(name):
         made = network.encode(given.pixels)
         found = stepped(network, task, given).loss
     assert made.dtype == torch.bfloat16
-    torch.testing.assert_close(found, task._on_distances(network, made, given.labels), rtol=0, atol=0)
+    torch.testing.assert_close(found, task.loss(network, made, given.labels), rtol=0, atol=0)
 
 
 def test_before_training_it_says_what_pairs_there_will_be():

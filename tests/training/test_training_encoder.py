@@ -17,7 +17,6 @@ from smallvision.data.batching.samplers import ORDERS
 from smallvision.errors import BadInput
 from smallvision.experiment import build, load
 from smallvision.inference import predict
-from smallvision.nn.pretrained import take_over
 from smallvision.report.run import page
 from smallvision.runs.read import read_run
 from smallvision.tasks.classification.learn import ClassificationLearner
@@ -394,11 +393,10 @@ def test_images_of_another_shape_are_refused_before_anything_is_run():
         run("taker.toml", "data.limit=0.9", data=arrays)
     assert not Path("runs").exists()
     other = run("giver.toml")
-    own = prepare.ready(resolved(), 0, torch.device("cpu")).model.encoder
     with pytest.raises(
         BadInput, match=r"^model\.encoder: .*giver-\w+-s0 is for images of 1x8x8, and these are of 3x8x8"
     ):
-        take_over(own, resolved().model.encoder, read_run(other.path), (3, 8, 8))
+        prepare.encoder_weights(resolved().model.encoder, read_run(other.path), (3, 8, 8))
 
 
 def test_without_the_run_the_lab_says_which_command_makes_it():

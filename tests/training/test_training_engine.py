@@ -31,7 +31,9 @@ def one_thread():
 def prepared(*overrides):
     asked = load("digits", [*SMALL, *overrides])
     splits = images.load(asked.data)
-    model = networks.build(asked.model, splits.train.shape, len(splits.train.classes), splits.mean, splits.std, seed=5)
+    model = networks.build(
+        asked.model, networks.InputSpec(splits.train.shape, len(splits.train.classes), splits.mean, splits.std), seed=5
+    )
     return asked, splits, model.to(memory_format=torch.channels_last)
 
 

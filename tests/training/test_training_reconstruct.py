@@ -52,7 +52,9 @@ def asked(*overrides):
 def prepared(*overrides):
     experiment = asked(*overrides)
     splits = images.load(experiment.data)
-    model = networks.build(experiment.model, splits.train.shape, 10, splits.mean, splits.std, seed=5)
+    model = networks.build(
+        experiment.model, networks.InputSpec(splits.train.shape, 10, splits.mean, splits.std), seed=5
+    )
     return experiment, splits, model, TASKS["reconstruct"].learner(experiment.task)
 
 
@@ -202,7 +204,7 @@ def test_similarity_of_larger_images_is_torchmetrics():
     experiment = asked("model.kind=conv-autoencoder", "model.depth=2", "data={source = 'arrays'}")
     pixels = torch.randint(0, 256, (30, 3, 20, 17), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     splits = images.from_arrays(experiment.data, {"x_train": pixels.numpy(), "y_train": np.arange(30) % 3})
-    model = networks.build(experiment.model, (3, 20, 17), 3, splits.mean, splits.std, seed=0)
+    model = networks.build(experiment.model, networks.InputSpec((3, 20, 17), 3, splits.mean, splits.std), seed=0)
     scores = ReconstructionLearner(experiment.task).score(model, splits.train)
     with torch.no_grad():
         expected = structural_similarity_index_measure(
@@ -285,9 +287,9 @@ def test_what_reaches_its_targets_is_not_refused(overrides):
 
 def test_a_classifier_and_a_loss_of_ones_own_are_refused_by_the_task():
     digits = load("digits")
-    model = networks.build(digits.model, (1, 8, 8), 10, (0.0,), (1.0,), 0)
+    model = networks.build(digits.model, networks.InputSpec((1, 8, 8), 10, (0.0,), (1.0,)), 0)
     with pytest.raises(BadInput, match=r"^task\.kind: \"reconstruct\" needs an autoencoder, and Cnn is none"):
         ReconstructionLearner(asked().task).step(model, batch(), torch.Generator())
-    with pytest.raises(BadInput, match=r"one passed in is for \"classify\""):
+    with pytest.raises(BadInput, match=r"passed in from Python is for"):
         TASKS["reconstruct"].learner(asked().task, F.mse_loss)
     assert digits.task == ClassifySpec(kind="classify")

@@ -16,6 +16,7 @@ from smallvision.probing import run as probing
 from smallvision.runs import evidence as checks
 from smallvision.runs import probes
 from smallvision.runs.read import read_run
+from smallvision.tasks import TASKS
 from smallvision.training import run as lab
 from smallvision.training.evaluate_on_test import look
 from smallvision.training.run import EpochRecord, Place
@@ -240,7 +241,7 @@ def test_damaged_evidence_is_refused_in_one_line(done, tmp_path, changes, said):
         arrays["gallery_wrong_same"][:] = np.flatnonzero(arrays["same"] == 1)[0]
     np.savez(tmp_path / "evidence.npz", **arrays)
     with pytest.raises(BadInput) as caught:
-        checks.read(tmp_path / "evidence.npz", 7, "verify")
+        checks.read(tmp_path / "evidence.npz", 7, TASKS["verify"])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -286,7 +287,7 @@ def test_a_look_scores_the_test_split_and_the_unseen_classes_of_a_run_that_never
     assert str(found["split"]) == "test"
     assert found.keys() == other.keys()
     np.testing.assert_allclose(found["alone_probabilities"], other["alone_probabilities"], atol=1e-9)
-    kept = checks.read(path / "evidence-validation.npz", 7, "verify")
+    kept = checks.read(path / "evidence-validation.npz", 7, TASKS["verify"])
     assert str(kept["split"]) == "validation"
     assert (path / "model.safetensors").read_bytes() == (never.path / "model.safetensors").read_bytes()
 

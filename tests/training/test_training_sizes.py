@@ -95,7 +95,7 @@ def test_equal_to_a_plain_loop_over_images_one_by_one(which, clip, request):
     splits = load.load(asked.data)
 
     def fresh():
-        return networks.build(asked.model, splits.train.largest, 4, splits.mean, splits.std, seed=5)
+        return networks.build(asked.model, networks.InputSpec(splits.train.largest, 4, splits.mean, splits.std), seed=5)
 
     state = begin(fresh().to(memory_format=torch.channels_last), asked.recipe)
     events = list(train(state, ClassificationLearner(asked.task), splits, asked, 0))
@@ -297,7 +297,9 @@ def test_a_test_split_of_another_size_is_taken_by_a_global_head(few, tmp_path, d
 
 def test_accuracy_against_scale_is_that_of_resized_images(few):
     splits = load.load(experiment(few).data)
-    model = networks.build(experiment(few).model, splits.train.largest, 4, splits.mean, splits.std, seed=1)
+    model = networks.build(
+        experiment(few).model, networks.InputSpec(splits.train.largest, 4, splits.mean, splits.std), seed=1
+    )
     found = by_scale(model, splits.test)
     assert model.training
     each = [image for group in splits.test.groups for image in group]
@@ -311,7 +313,9 @@ def test_accuracy_against_scale_is_that_of_resized_images(few):
         model.train()
     blocks = [{"channels": 4, "kernel": 5}, {"channels": 4, "kernel": 4}]  # 8 pixels are the least
     narrow = networks.build(
-        experiment(few, model={"blocks": blocks}).model, splits.train.largest, 4, splits.mean, splits.std, 1
+        experiment(few, model={"blocks": blocks}).model,
+        networks.InputSpec(splits.train.largest, 4, splits.mean, splits.std),
+        1,
     )
     assert by_scale(narrow, splits.test)["scales"].tolist() == [1.0, 1.25, 1.5, 2.0]
 
@@ -340,10 +344,10 @@ def test_one_size_keeps_its_gradients_and_bits(few):
     asked = experiment(few, data={"size": 8}, recipe={"batch_size": 100, "epochs": 1})
     splits = load.load(asked.data)
     assert buckets.assign(splits.train, 100) is None
-    model = networks.build(asked.model, splits.train.shape, 4, splits.mean, splits.std, seed=5)
+    model = networks.build(asked.model, networks.InputSpec(splits.train.shape, 4, splits.mean, splits.std), seed=5)
     state = begin(model, asked.recipe)
     list(train(state, ClassificationLearner(asked.task), splits, asked, 0))
-    plain = networks.build(asked.model, splits.train.shape, 4, splits.mean, splits.std, seed=5)
+    plain = networks.build(asked.model, networks.InputSpec(splits.train.shape, 4, splits.mean, splits.std), seed=5)
     optimizer = torch.optim.SGD(plain.parameters(), 0.1, 0.9)
     for row in ORDERS["shuffled"](splits.train.labels, 100, False, 0, 0):
         optimizer.zero_grad()

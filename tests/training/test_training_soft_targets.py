@@ -114,7 +114,9 @@ def test_one_hot_targets_equal_labels_and_hard_targets_replace_them(model):
 
 def test_the_loss_of_soft_targets_by_its_formula(model):
     targets = torch.tensor([[0.7, 0.3, 0.0]] * 3 + [[0.0, 0.25, 0.75]] * 3)
-    step = ClassificationLearner(ClassifySpec(kind="classify", label_smoothing=0.2)).step(model, batch(targets), torch.Generator())
+    step = ClassificationLearner(ClassifySpec(kind="classify", label_smoothing=0.2)).step(
+        model, batch(targets), torch.Generator()
+    )
     logarithms = model(batch().pixels).double().log_softmax(1)
     smooth = 0.8 * targets.double() + 0.2 / 3
     assert step.loss.item() == pytest.approx(-(smooth * logarithms).sum(1).mean().item(), rel=1e-6)

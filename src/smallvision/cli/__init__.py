@@ -14,7 +14,6 @@ from smallvision.cli.probe import probe
 from smallvision.cli.same import same
 from smallvision.cli.synthetic import make_app
 from smallvision.errors import BadInput, SmallvisionError
-from smallvision.tasks import task_of
 
 app = typer.Typer(
     help="A laboratory for learning from small images.",
@@ -123,6 +122,8 @@ def run(
             f"study   {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True, markup=False
         )
         return
+    from smallvision.tasks import task_of
+
     console.print(display.result_table(task_of(done.experiment), done.result, done.result["name"]))
     console.print(
         f"run     {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True, markup=False

@@ -130,15 +130,15 @@ def conv_check(
 
     if configurations < 1:
         raise BadInput(f"--configurations: got {configurations}; expected at least 1, such as 200")
-    chosen, console, rows = _known(rungs, implementations.RUNGS), run.Console(), []
+    chosen, console, rows = _known(rungs, implementations.IMPLEMENTATIONS), run.Console(), []
     with _progress(console) as bar:
         line = bar.add_task("", total=len(chosen) * configurations)
         for number, name in enumerate(chosen):
-            for row in check.follow(implementations.RUNGS[name], configurations, seed):
+            for row in check.follow(implementations.IMPLEMENTATIONS[name], configurations, seed):
                 bar.update(line, completed=number * configurations + row.checked, description=name)
             rows.append(row)
     bench.show_check(console, rows, check.LIMITS, check.BOUNDS)
-    wrong = [row.rung for row in rows if row.failures]
+    wrong = [row.implementation for row in rows if row.failures]
     if wrong:
         raise RunFailed(f"conv check: {', '.join(wrong)} FAILED")
     if not any(row.checked for row in rows):

@@ -40,23 +40,23 @@ def show_check(console: Console, rows: "Sequence[Row]", keys: Iterable[str], bou
         errors = (
             [f"{row.worst[key]:.1e}" if row.worst[key] else "0" for key in keys] if row.checked else ["-" for _ in keys]
         )
-        lines.append([row.rung, f"{row.checked:,}", f"{row.refused:,}", *errors, verdict])
+        lines.append([row.implementation, f"{row.checked:,}", f"{row.refused:,}", *errors, verdict])
     heads = ["rung", "cases", "re-\nfused", *(NARROW.get(key, key) for key in keys), "verdict"]
     console.print(_table("Largest relative error, float64", heads, lines, left=("rung", "verdict")))
     for row in rows:
-        for text in _notes(row, row.rung in bounded):
+        for text in _notes(row, row.implementation in bounded):
             console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def _notes(row: "Row", bounded: bool) -> Iterator[str]:
     if row.missing:
-        yield f"{row.rung}: {row.missing}"
+        yield f"{row.implementation}: {row.missing}"
     if row.refused:
-        yield f"{row.rung} refused {row.refused:,} of {row.refused + row.checked:,}, for example: {row.refusal}"
+        yield f"{row.implementation} refused {row.refused:,} of {row.refused + row.checked:,}, for example: {row.refusal}"
     if bounded and row.checked and not row.failures:
-        yield f"{row.rung}: allowed is what rounding in its transforms can do; at most {row.share:.0%} of that was seen"
+        yield f"{row.implementation}: allowed is what rounding in its transforms can do; at most {row.share:.0%} of that was seen"
     if row.failures:
-        yield f"{row.rung} FAILED in {row.failures:,} of {row.checked:,}; the smallest of them: {row.failed}"
+        yield f"{row.implementation} FAILED in {row.failures:,} of {row.checked:,}; the smallest of them: {row.failed}"
         yield "    from smallvision.conv.geometry import Geometry"
         yield "    from smallvision.conv.check import examine"
         yield f"    {row.again}"

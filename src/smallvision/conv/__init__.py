@@ -3,11 +3,13 @@
     from smallvision import conv
     conv.Geometry.of((64, 3, 32, 32), (16, 3, 5, 5), padding=2).output
     conv.conv2d(x, weight, bias, padding=1)            # forward and all gradients by hand; conv.Conv2d is its module
-    conv.RUNGS["winograd"].forward(x, weight, conv.Geometry.of(x.shape, weight.shape, padding=1))
+    conv.IMPLEMENTATIONS["winograd"].forward(x, weight, conv.Geometry.of(x.shape, weight.shape, padding=1))
 
-Imports nothing else of smallvision. Sizes need no torch: what does is imported when it is first used. docs/convolution.md teaches it.
+It imports nothing else of smallvision. Sizes need no torch, and what needs it is imported at its first use.
+docs/convolution.md explains all of it.
 """
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,22 +17,22 @@ if TYPE_CHECKING:
     from smallvision.conv.function import Conv2dFunction, InputGradient, WeightGradient
     from smallvision.conv.functional import conv2d, conv_transpose2d
     from smallvision.conv.geometry import Geometry
-    from smallvision.conv.implementation import Cost, Rung
-    from smallvision.conv.implementations import RUNGS
+    from smallvision.conv.implementation import Cost, Implementation
+    from smallvision.conv.implementations import IMPLEMENTATIONS
     from smallvision.conv.module import Conv2d
     from smallvision.conv.patches import fold, fold_loops, unfold, unfold_loops
     from smallvision.conv.pooling import global_max, global_mean, max_pool2d, mean_pool2d
     from smallvision.conv.sizes import conv_size, pool_size, same_padding, transposed_size
 
-# Where each of the public words is.
+# The module of each public name.
 WORDS = {
     "Conv2d": "module",
     "Conv2dFunction": "function",
-    "Cost": "rung",
+    "Cost": "implementation",
     "Geometry": "geometry",
     "InputGradient": "function",
-    "RUNGS": "ladder",
-    "Rung": "rung",
+    "IMPLEMENTATIONS": "implementations",
+    "Implementation": "implementation",
     "WeightGradient": "function",
     "conv2d": "functional",
     "conv_size": "sizes",
@@ -47,14 +49,15 @@ WORDS = {
     "unfold": "patches",
     "unfold_loops": "patches",
 }
+FORMER = {"RUNGS": "IMPLEMENTATIONS", "Rung": "Implementation"}  # names of the version before
 __all__ = [
-    "RUNGS",
+    "IMPLEMENTATIONS",
     "Conv2d",
     "Conv2dFunction",
     "Cost",
     "Geometry",
+    "Implementation",
     "InputGradient",
-    "Rung",
     "WeightGradient",
     "conv2d",
     "conv_size",
@@ -74,6 +77,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in FORMER:
+        warnings.warn(
+            f"smallvision.conv.{name} is now smallvision.conv.{FORMER[name]}; the old name works in this version only",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        name = FORMER[name]
     if name in WORDS:
         return getattr(import_module(f"smallvision.conv.{WORDS[name]}"), name)
     raise AttributeError(f"module 'smallvision.conv' has no attribute {name!r}")

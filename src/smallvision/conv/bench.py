@@ -1,8 +1,9 @@
-"""How fast the implementations are and what memory they take, each measured in a process of its own, as ratios to torch.
+"""How fast the implementations are and what memory they take, each measured in a process of its own, as ratios to
+torch.
 
-A time is the median over the rounds; a ratio is the median of the rounds' ratios, as torch is timed again in every round of
-every implementation (see measure.py). Multiply-adds are those of the definition, whatever the method does with fewer: a method
-that saves some may so exceed the peak of the machine's matrix product, which is measured beside it.
+A time is the median over the rounds; a ratio is the median of the rounds' ratios, as torch is timed again in every
+round of every implementation (see measure.py). Multiply-adds are those of the definition, whatever the method does with
+fewer: a method that saves some may so exceed the peak of the machine's matrix product, which is measured beside it.
 """
 
 import json
@@ -37,10 +38,10 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_
 
 
 def names() -> list[str]:
-    """What can be measured: every implementation of the ladder, and torch's with channels last."""
+    """What can be measured: every implementation of the table, and torch's with channels last."""
     from smallvision.conv import implementations
 
-    return [*implementations.RUNGS, LAST]
+    return [*implementations.IMPLEMENTATIONS, LAST]
 
 
 def default_threads() -> int:
@@ -51,7 +52,8 @@ def default_threads() -> int:
 
 
 def shape_geometry(text: str) -> Geometry:
-    """The configuration of "64x64x16x16 64x3x3 p=1": input BxCxHxW, kernels Oxkhxkw; s, p, d (a number, or two as 2x1) and g.
+    """The configuration of "64x64x16x16 64x3x3 p=1": input BxCxHxW, kernels Oxkhxkw; s, p, d (a number, or two as 2x1)
+    and g.
 
     Raises
     ------
@@ -85,16 +87,16 @@ def measured(name: str, g: Geometry, rounds: int = 5, threads: int = 1) -> dict[
 
     Parameters
     ----------
-    name : one of `names()`, or "module:attribute" of a Rung.
+    name : one of `names()`, or "module:attribute" of an Implementation.
     g : the configuration.
     rounds : how often everything is timed, at least 1.
     threads : of the processor, at least 1.
 
     Returns
     -------
-    dict : `rung`, and `reason` if it was not measured, with `refused` (its method cannot do it); else what measure.py found, with
-        `milliseconds`, `least_milliseconds`, `torch_milliseconds`, `ratio` (to torch) and `gigamacs_per_second`, each of "forward",
-        "backward" and "total", for the whole.
+    dict : `rung`, and `reason` if it was not measured, with `refused` (its method cannot do it); else what measure.py
+        found, with `milliseconds`, `least_milliseconds`, `torch_milliseconds`, `ratio` (to torch) and
+        `gigamacs_per_second`, each of "forward", "backward" and "total", for the whole.
     """
     from smallvision.conv.measure import named
 
@@ -118,7 +120,8 @@ def measured(name: str, g: Geometry, rounds: int = 5, threads: int = 1) -> dict[
 
 
 def peak(rounds: int = 5, threads: int = 1, sizes: Sequence[int] | None = None) -> dict[str, Any]:
-    """The machine's peak of a float32 matrix product, in a process of its own: `gigamacs_per_second` of torch and numpy, and `sizes`."""
+    """The machine's peak of a float32 matrix product, in a process of its own: `gigamacs_per_second` of torch and
+    numpy, and `sizes`."""
     rows = _child({"matmul": list(sizes or MATMULS), "rounds": rounds, "threads": threads}, threads)["matmul"]
     best = {
         arm: max(row["multiply_adds"] / min(row["seconds"][arm]) / 1e9 for row in rows) for arm in ("torch", "numpy")
@@ -127,7 +130,8 @@ def peak(rounds: int = 5, threads: int = 1, sizes: Sequence[int] | None = None) 
 
 
 def unsteady(row: Mapping[str, Any]) -> bool:
-    """Whether the rounds of a measured row, or torch's beside them, differ by more than half: other work ran meanwhile."""
+    """Whether the rounds of a measured row, or torch's beside them, differ by more than half: other work ran
+    meanwhile."""
     return any(max(times) > 1.5 * min(times) for arm in row["seconds"].values() for times in arm.values())
 
 

@@ -1,10 +1,12 @@
 """Is an implementation right? Random configurations in float64 against torch, finite differences, and the adjoint test.
 
 - against torch: max |a - b| / max |b| of the output and of both gradients, b torch's.
-- finite differences: (f(x + e) - f(x - e)) / 2 for f(x) = <g, forward(x, w)> against the entry of the gradient, e one unit in one entry.
-  f is linear, so this is exact for a step of any length, and one as long as 1 leaves rounding the least to spoil.
-- adjoint: <g, A x> = <A' g, x>, for A linear in the input and for A linear in the kernels (Claerbout 2014, "Geophysical image
-  estimation by example", sec. 2.3, "the dot-product test"); no derivative and no other library is needed to see a wrong A'.
+- finite differences: (f(x + e) - f(x - e)) / 2 for f(x) = <g, forward(x, w)> against the entry of the gradient, e one
+  unit in one entry. f is linear, so this is exact for a step of any length, and one as long as 1 leaves rounding the
+  least to spoil.
+- adjoint: <g, A x> = <A' g, x>, for A linear in the input and for A linear in the kernels (Claerbout 2014, "Geophysical
+  image estimation by example", sec. 2.3, "the dot-product test"); no derivative and no other library is needed to see a
+  wrong A'.
 
 An implementation may have bounds of its own (`BOUNDS`), element by element, in place of 1e-12 of the largest element.
 """
@@ -20,7 +22,7 @@ from torch import Tensor
 from smallvision.conv import library, winograd
 from smallvision.conv.draw import EDGES, configurations
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.implementation import Rung
+from smallvision.conv.implementation import Implementation
 
 __all__ = ["BOUNDS", "LIMITS", "Finding", "Row", "check", "examine", "follow"]
 
@@ -28,7 +30,7 @@ Tensors = tuple[Tensor, Tensor, Tensor]  # x, weight, an output's gradient
 RESULTS = ("forward", "input gradient", "weight gradient")
 LIMITS = dict.fromkeys(RESULTS, 1e-12) | {"differences": 1e-10, "adjoint": 1e-12}
 BOUNDS: dict[str, Callable[[Tensor, Tensor, Tensor, Geometry], Tensors]] = {"winograd": winograd.bounds}
-MOST = {"loops": 5_000}  # multiply-adds of a configuration, for an implementation that has all day
+MOST = {"loops": 5_000}  # multiply-adds of a configuration, for an implementation that is very slow
 ENTRIES = 2  # of x and of weight, differentiated in each configuration
 TRIES = 100  # configurations drawn for each one wanted, before giving up
 
@@ -53,7 +55,7 @@ class Finding:
 class Row:
     """What the configurations so far showed of one implementation."""
 
-    rung: str
+    implementation: str  # its name
     wanted: int
     checked: int = 0
     refused: int = 0
@@ -67,18 +69,14 @@ class Row:
     failed_at: tuple[Geometry, int] | None = None  # and where; give both to `examine` to see it again
 
     @property
-    def ok(self) -> bool:
-        """Whether something was checked, and all of it is right."""
-        return bool(self.checked) and not self.failures
-
-    @property
     def again(self) -> str:
         """Python that shows the failure again."""
         if self.failed_at is None:
             return ""
         g, seed = self.failed_at
         return (
-            f"examine({self.rung!r}, Geometry.of({g.x_shape}, {g.weight_shape}, stride={g.stride}, padding={g.padding}, "
+            f"examine({self.implementation!r}, Geometry.of({g.x_shape}, {g.weight_shape}, stride={g.stride}, "
+            f"padding={g.padding}, "
             f"dilation={g.dilation}, groups={g.groups}), {seed})"
         )
 
@@ -95,12 +93,12 @@ class Row:
                 self.failed, self.failed_at = finding.failed, (g, seed)
 
 
-def check(rungs: Sequence[Rung], wanted: int = 200, seed: int = 0) -> list[Row]:
+def check(chosen: Sequence[Implementation], wanted: int = 200, seed: int = 0) -> list[Row]:
     """Check implementations; `follow` does one and shows how far it is.
 
     Parameters
     ----------
-    rungs : implementations.
+    chosen : implementations.
     wanted : configurations for each, at least 1; those it refuses are not counted among them.
     seed : decides them, the same for every implementation.
 
@@ -108,10 +106,10 @@ def check(rungs: Sequence[Rung], wanted: int = 200, seed: int = 0) -> list[Row]:
     -------
     list of Row : one for each implementation.
     """
-    return [list(follow(rung, wanted, seed))[-1] for rung in rungs]
+    return [list(follow(implementation, wanted, seed))[-1] for implementation in chosen]
 
 
-def follow(rung: Rung, wanted: int = 200, seed: int = 0) -> Iterator[Row]:
+def follow(implementation: Implementation, wanted: int = 200, seed: int = 0) -> Iterator[Row]:
     """Check one implementation; yields its row, the same object, after every configuration.
 
     Raises
@@ -120,19 +118,19 @@ def follow(rung: Rung, wanted: int = 200, seed: int = 0) -> Iterator[Row]:
     """
     if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
         raise ValueError(f"configurations: {wanted!r}; expected a whole number >= 1, such as 200")
-    row = Row(rung.name, wanted)
-    most = MOST.get(rung.name)
+    row = Row(implementation.name, wanted)
+    most = MOST.get(implementation.name)
     for number, g in enumerate(chain(EDGES, configurations(seed))):
         if row.checked >= wanted or number >= TRIES * wanted:
             break
         if most is not None and g.multiply_adds > most:
             continue
-        if reason := rung.refuses(g):
+        if reason := implementation.refuses(g):
             row.refused += 1
             row.refusal = row.refusal or reason
             continue
         try:
-            row.add(examine(rung, g, number), g, number)
+            row.add(examine(implementation, g, number), g, number)
         except ImportError as error:
             row.missing = str(error)
             break
@@ -140,12 +138,12 @@ def follow(rung: Rung, wanted: int = 200, seed: int = 0) -> Iterator[Row]:
     yield row
 
 
-def examine(rung: Rung | str, g: Geometry, seed: int = 0) -> Finding:
+def examine(implementation: Implementation | str, g: Geometry, seed: int = 0) -> Finding:
     """Check one configuration.
 
     Parameters
     ----------
-    rung : the implementation, or its name on the ladder.
+    implementation : the implementation, or its name in the table.
     g : the configuration.
     seed : decides the tensors' values, and how they lie in memory.
 
@@ -153,17 +151,21 @@ def examine(rung: Rung | str, g: Geometry, seed: int = 0) -> Finding:
     ------
     ImportError : the implementation needs what is not installed.
     """
-    if isinstance(rung, str):
+    if isinstance(implementation, str):
         from smallvision.conv import implementations
 
-        rung = implementations.rung(rung)
+        implementation = implementations.named(implementation)
     x, weight, grad = given = tensors(g, seed)
     kept = [one.clone() for one in given]
     try:
-        results = rung.forward(x, weight, g), rung.input_gradient(grad, weight, g), rung.weight_gradient(grad, x, g)
+        results = (
+            implementation.forward(x, weight, g),
+            implementation.input_gradient(grad, weight, g),
+            implementation.weight_gradient(grad, x, g),
+        )
         if problem := _problem(results, g, x.dtype):
             return Finding({}, {}, problem)
-        differences = [list(_differences(rung, given, g, place, seed)) for place in (0, 1)]
+        differences = [list(_differences(implementation, given, g, place, seed)) for place in (0, 1)]
     except ImportError:
         raise
     except Exception as error:
@@ -191,15 +193,16 @@ def examine(rung: Rung | str, g: Geometry, seed: int = 0) -> Finding:
     ]
     errors["adjoint"] = max(_largest(one) / scale for one in sums)
     shares = {key: error / LIMITS[key] for key, error in errors.items()}
-    if rung.name in BOUNDS:
-        limits = zip(BOUNDS[rung.name](x, weight, grad, g), _rounding(x, weight, grad, g), strict=True)
+    if implementation.name in BOUNDS:
+        limits = zip(BOUNDS[implementation.name](x, weight, grad, g), _rounding(x, weight, grad, g), strict=True)
         for name, a, b, (own, torchs) in zip(RESULTS, results, expected, limits, strict=True):
             shares[name] = _largest((a - b).abs() / (own + torchs).clamp(min=torch.finfo(x.dtype).tiny))
     return Finding(errors, shares)
 
 
 def tensors(g: Geometry, seed: int) -> Tensors:
-    """x, weight and an output's gradient, normal in float64; dense, channels last or with gaps between, as people's tensors are."""
+    """x, weight and an output's gradient, normal in float64; dense, channels last or with gaps between, as people's
+    tensors are."""
     generator = torch.Generator().manual_seed(seed)
 
     def one(shape: tuple[int, int, int, int], kind: int) -> Tensor:
@@ -229,8 +232,11 @@ def _error(a: Tensor, b: Tensor) -> float:
     return _largest((a - b).abs()) / (_largest(b.abs()) or 1.0)
 
 
-def _differences(rung: Rung, given: Tensors, g: Geometry, place: int, seed: int) -> Iterator[tuple[int, Tensor]]:
-    """Central differences of <grad, forward(x, weight)> in a few entries of x (place 0) or weight (1): (entry, slope) of each."""
+def _differences(
+    implementation: Implementation, given: Tensors, g: Geometry, place: int, seed: int
+) -> Iterator[tuple[int, Tensor]]:
+    """Central differences of <grad, forward(x, weight)> in a few entries of x (place 0) or weight (1): (entry, slope)
+    of each."""
     grad, count = given[2], given[place].numel()
     entries = torch.randint(max(count, 1), (ENTRIES if count else 0,), generator=torch.Generator().manual_seed(seed))
     for entry in entries.tolist():
@@ -238,12 +244,13 @@ def _differences(rung: Rung, given: Tensors, g: Geometry, place: int, seed: int)
         for step in (1.0, -1.0):
             moved = [one.clone(memory_format=torch.contiguous_format) for one in given[:2]]
             moved[place].view(-1)[entry] += step
-            sides.append((grad * rung.forward(moved[0], moved[1], g)).sum())
+            sides.append((grad * implementation.forward(moved[0], moved[1], g)).sum())
         yield entry, (sides[0] - sides[1]) / 2
 
 
 def _rounding(x: Tensor, weight: Tensor, grad: Tensor, g: Geometry) -> Iterator[Tensor]:
-    """How far rounding can take torch's own three results, which sum products one by one, from the exact ones (Higham 2002, 3.1)."""
+    """How far rounding can take torch's own three results, which sum products one by one, from the exact ones (Higham
+    2002, 3.1)."""
     x, weight, grad = x.abs(), weight.abs(), grad.abs()
     absolute = (
         library.forward(x, weight, g),

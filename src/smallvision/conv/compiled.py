@@ -1,13 +1,14 @@
-"""The seven loops of `loops.py`, compiled: the very same functions, as machine code by numba (Lam, Pitrou & Seibert 2015), in threads.
+"""The seven loops of `loops.py`, compiled: the very same functions, as machine code by numba (Lam, Pitrou & Seibert
+2015), in threads.
 
-What takes Python 0.3 microseconds, finding out each time what is to be multiplied, and where, takes a compiled loop a small part of
-a nanosecond: the innermost one runs along neighbours in memory and is done 16 numbers at a time (AVX-512). A matrix product is
-quicker still where sums are long, since it keeps sums in registers, where loops written down like this fetch and store them
-at every step.
+A multiply-add takes Python 0.3 microseconds, since it finds out each time what is to be multiplied, and where. It takes
+a compiled loop a small part of a nanosecond: the innermost one runs along neighbours in memory and is done 16 numbers
+at a time (AVX-512). A matrix product is quicker still where sums are long, since it keeps sums in registers, where
+loops written down like this fetch and store them at every step.
 
-Images are shared out among as many threads as torch has. Loops do not touch Python, so Python's lock is let go for them
-and ordinary threads serve. Each thread sums up its images' kernel gradients by itself: with another number of threads the sum is
-rounded in another order, with the same number the bits are the same.
+Images are divided among as many threads as torch has. Loops do not touch Python, so they release Python's lock, and
+ordinary threads are enough. Each thread sums up its images' kernel gradients by itself: with another number of threads
+the sum is rounded in another order, with the same number the bits are the same.
 """
 
 from collections.abc import Callable
@@ -20,16 +21,18 @@ import torch
 
 from smallvision.conv import loops
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.implementation import Cost, Rung
+from smallvision.conv.implementation import Cost, Implementation
 
-__all__ = ["RUNG"]
+__all__ = ["IMPLEMENTATION"]
 
 
 @cache
 def compiled(function: loops.Loops) -> loops.Loops:
-    """The function as machine code, made at its first call for each number type, and kept in __pycache__ for other processes.
+    """The function as machine code, made at its first call for each number type, and kept in __pycache__ for other
+    processes.
 
-    A multiplication and the addition to it may be one instruction, rounded once ("contract"); nothing else is let go.
+    A multiplication and the addition to it may be one instruction, rounded once ("contract"); no other freedom in
+    rounding is given.
 
     Raises
     ------
@@ -39,14 +42,14 @@ def compiled(function: loops.Loops) -> loops.Loops:
         import numba
     except ImportError as error:
         raise ImportError(
-            'compiled: needs numba; use pip install "smallvision[numba]", or another rung, such as im2col'
+            'compiled: needs numba; use pip install "smallvision[numba]", or another implementation, such as im2col'
         ) from error
     make: Any = numba.njit
     try:
-        made: loops.Loops = make(nogil=True, fastmath={"contract"}, cache=True)(function)
-    except RuntimeError:  # there is nowhere to keep it
-        made = make(nogil=True, fastmath={"contract"})(function)
-    return made
+        machine_code: loops.Loops = make(nogil=True, fastmath={"contract"}, cache=True)(function)
+    except RuntimeError:  # there is no folder to keep it in
+        machine_code = make(nogil=True, fastmath={"contract"})(function)
+    return machine_code
 
 
 def in_threads(work: Callable[[slice], Any], batch: int) -> list[Any]:
@@ -69,7 +72,7 @@ def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
     return loops.costs(g, itemsize, _shares(g.batch))
 
 
-RUNG = Rung(
+IMPLEMENTATION = Implementation(
     "compiled",
     "the same seven loops, compiled by numba",
     partial(loops.forward, make=compiled, share=in_threads),

@@ -1,4 +1,5 @@
-"""Random configurations of a convolution: small ones of every kind, and those that people's code gets wrong. No torch."""
+"""Random configurations of a convolution: small ones of every kind, and those that people's code gets wrong. No
+torch."""
 
 import random
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ EDGES = (
 
 
 def configurations(seed: int) -> Iterator[Geometry]:
-    """Without end: up to 3 images, 12 channels and kernels, kernels up to 4x4, a third of them 3x3 with stride and dilation 1.
+    """Without end: up to 3 images, 12 channels and kernels, kernels up to 4x4, a third of them 3x3 with stride and
+    dilation 1.
 
     Parameters
     ----------

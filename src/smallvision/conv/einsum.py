@@ -1,12 +1,15 @@
 """A strided view of all windows and one torch.einsum: the definition written as an equation between axes.
 
-    y[b, o, i, j]    = sum over c, k, l  of  x~[b, c, k, l, i, j] w[o, c, k, l]       x~[b, c, k, l, i, j] = x[b, c, i s + k d, j s + l d]
-    dx~[b, c, k, l, i, j] = sum over o   of  dy[b, o, i, j] w[o, c, k, l]             windows overlap: x~'s adjoint adds them up
-    dw[o, c, k, l]   = sum over b, i, j  of  dy[b, o, i, j] x~[b, c, k, l, i, j]
+    y[b, o, i, j]         = sum over c, k, l  of  x~[b, c, k, l, i, j] w[o, c, k, l]
+    dx~[b, c, k, l, i, j] = sum over o        of  dy[b, o, i, j] w[o, c, k, l]
+    dw[o, c, k, l]        = sum over b, i, j  of  dy[b, o, i, j] x~[b, c, k, l, i, j]
 
-x~ is a view, one array read with six strides; nobody here makes a patch matrix. But einsum does: it moves the summed axes side by
-side, reshapes both operands to matrices and calls a batched matrix product, and a window view cannot be reshaped without a copy.
-So this is im2col, with the copy made for the whole batch at once, where one does not see it: kh kw times the input's bytes.
+with x~[b, c, k, l, i, j] = x[b, c, i s + k d, j s + l d]. Windows overlap, and the adjoint of x~ adds them up to dx.
+
+x~ is a view, one array read with six strides; this file makes no patch matrix. But einsum does: it moves the summed
+axes side by side, reshapes both operands to matrices and calls a batched matrix product, and a window view cannot be
+reshaped without a copy. So this is im2col, with the copy made for the whole batch at once, where one does not see it:
+kh kw times the input's bytes.
 """
 
 from math import prod
@@ -15,10 +18,10 @@ import torch
 from torch import Tensor
 
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.implementation import Cost, Rung
+from smallvision.conv.implementation import Cost, Implementation
 from smallvision.conv.patches import add_windows, grouped, inside, padded, padded_shape, windows
 
-__all__ = ["RUNG"]
+__all__ = ["IMPLEMENTATION"]
 
 # Axes: b image, g group, c channel and o kernel of the group, k l place in the kernel, i j place in the output.
 
@@ -45,7 +48,8 @@ def weight_gradient(grad: Tensor, x: Tensor, g: Geometry) -> Tensor:
 
 
 def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
-    """The definition's multiply-adds, also those with padding. The batch's patch matrix, and what einsum reorders beside it."""
+    """The definition's multiply-adds, also those with padding. The batch's patch matrix, and what einsum reorders
+    beside it."""
     patches = g.batch * g.channels * prod(g.kernel) * prod(g.output)
     whole, grads, x = prod(padded_shape(g)), prod(g.y_shape), prod(g.x_shape)
     around = whole if any(g.padding) else 0
@@ -54,4 +58,6 @@ def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
     return forward, back, weights
 
 
-RUNG = Rung("einsum", "a strided view of all windows and one einsum", forward, input_gradient, weight_gradient, costs)
+IMPLEMENTATION = Implementation(
+    "einsum", "a strided view of all windows and one einsum", forward, input_gradient, weight_gradient, costs
+)

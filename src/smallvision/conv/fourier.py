@@ -1,21 +1,23 @@
-"""Fourier transforms: what is a sum over all places in space is one product at each frequency.
+"""Fourier transforms: a sum over all positions in space is one product at each frequency.
 
-With X, W, Y the discrete Fourier transforms of padded image, spread kernel and output, all of one size (N, M) and . a product at
-each frequency, * the complex conjugate, the correlation theorem (Brigham 1988, "The fast Fourier transform and its applications",
-section 4.6; for networks Mathieu, Henaff & LeCun 2014, "Fast training of convolutional networks through FFTs") says
+With X, W, Y the discrete Fourier transforms of padded image, spread kernel and output, all of one size (N, M) and . a
+product at each frequency, * the complex conjugate, the correlation theorem (Brigham 1988, "The fast Fourier transform
+and its applications", section 4.6; for networks Mathieu, Henaff & LeCun 2014, "Fast training of convolutional networks
+through FFTs") says
 
     Y  = sum over c  of  X . W*          dX = sum over o  of  Y . W          dW = sum over b  of  Y* . X
 
-A transform knows no edges: what leaves on one side comes back on the other. N >= H + 2 ph is enough, since the outputs that
-would see across the edge are those no convolution has. A stride is taken after the fact, every s-th of all outputs, and costs
-nothing less than stride 1; the gradient is spread to the same places. A dilation spreads the kernel, with zeros between.
+A transform has no edges: what leaves the image on one side enters it on the other. N >= H + 2 ph is enough, since the
+outputs that would see across the edge are those no convolution has. A stride is taken after the fact, every s-th of all
+outputs, and costs nothing less than stride 1; the gradient is spread to the same places. A dilation spreads the kernel,
+with zeros between.
 
-Complexity: O(N M log(N M)) for each map and kernel, and one complex multiply-add for each image, channel and kernel at each of
-N M / 2 frequencies, whatever the kernel's size: good for large kernels, bad for 3x3.
+Complexity: O(N M log(N M)) for each map and kernel, and one complex multiply-add for each image, channel and kernel at
+each of N M / 2 frequencies, whatever the kernel's size: good for large kernels, bad for 3x3.
 
-Rounding: a transform adds up all pixels, so errors are relative to the largest result anywhere, not to each result's own size. In
-float32 that is some 3e-7 of the largest, as good as direct sums; but where an image is a thousand times darker than elsewhere
-it leaves three digits less, 1e-4, and direct sums do not.
+Rounding: a transform adds up all pixels, so errors are relative to the largest result anywhere, not to each result's
+own size. In float32 that is some 3e-7 of the largest, as good as direct sums; but where an image is a thousand times
+darker than elsewhere it leaves three digits less, 1e-4, and direct sums do not.
 """
 
 from math import log2, prod
@@ -24,10 +26,10 @@ import torch
 from torch import Tensor
 
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.implementation import Cost, Rung
+from smallvision.conv.implementation import Cost, Implementation
 from smallvision.conv.patches import grouped, inside, padded, padded_shape, reach
 
-__all__ = ["RUNG", "fast_length"]
+__all__ = ["IMPLEMENTATION", "fast_length"]
 
 # Axes: b image, g group, c channel and o kernel of the group, u v frequency.
 
@@ -51,7 +53,8 @@ def weight_gradient(grad: Tensor, x: Tensor, g: Geometry) -> Tensor:
 
 
 def _images(maps: Tensor, g: Geometry) -> Tensor:
-    """Transformed: (B, C, .., ..) to (B, groups, C / groups, N, M // 2 + 1); of real numbers half of the frequencies tell all."""
+    """Transformed: (B, C, .., ..) to (B, groups, C / groups, N, M // 2 + 1); of real numbers half of the frequencies
+    tell all."""
     return _transformed(grouped(maps, 1, g.groups), g)
 
 
@@ -101,7 +104,8 @@ def _size(g: Geometry) -> tuple[int, int]:
 
 
 def fast_length(least: int) -> int:
-    """The smallest length from `least` on with no prime factor above 5: others take a transform several times as long."""
+    """The smallest length from `least` on with no prime factor above 5: others take a transform several times as
+    long."""
     length = least
     while True:
         rest = length
@@ -114,10 +118,12 @@ def fast_length(least: int) -> int:
 
 
 def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
-    """Four multiply-adds for each complex one, at each frequency; a transform of n real numbers as 5/4 n log2 n, the radix-2 count.
+    """Four multiply-adds for each complex one, at each frequency; a transform of n real numbers as 5/4 n log2 n, the
+    radix-2 count.
 
-    Memory is an estimate, the most of four moments: the first tensor filled up with zeros beside its transform; the second one so,
-    the first one's transform beside it; the product at each frequency, for which groups need both in another order; the way back.
+    Memory is an estimate, the most of four moments: the first tensor filled up with zeros beside its transform; the
+    second one so, the first one's transform beside it; the product at each frequency, for which groups need both in
+    another order; the way back.
     """
     height, width = _size(g)
     n, half = height * width, 2 * height * (width // 2 + 1)  # numbers in a map and in its transform
@@ -132,4 +138,4 @@ def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
     return found[0], found[1], found[2]
 
 
-RUNG = Rung("fft", "one product at each frequency", forward, input_gradient, weight_gradient, costs)
+IMPLEMENTATION = Implementation("fft", "one product at each frequency", forward, input_gradient, weight_gradient, costs)

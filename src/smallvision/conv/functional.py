@@ -8,7 +8,7 @@ from torch.nn.functional import pad
 
 from smallvision.conv.function import Conv2dFunction, InputGradient
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.im2col import RUNG
+from smallvision.conv.im2col import IMPLEMENTATION
 from smallvision.conv.sizes import AXES, Pair, pair, same_padding, transposed_size
 
 __all__ = ["conv2d", "conv_transpose2d"]
@@ -27,7 +27,8 @@ def conv2d(
 
         y[b, o, i, j] = bias[o] + sum over c, k, l of weight[o, c, k, l] x[b, c, i s + k d - p, j s + l d - p]
 
-    with x zero outside of the image. Forward and every gradient are written by hand (docs/convolution.md), to any order.
+    with x zero outside of the image. Forward and every gradient are written by hand (docs/convolution.md), to any
+    order.
 
     Parameters
     ----------
@@ -35,7 +36,8 @@ def conv2d(
     weight : (O, C / groups, kh, kw).
     bias : (O,), or None.
     stride, dilation : s and d, integers >= 1, or a pair for height and width.
-    padding : p >= 0, or a pair; "valid" is 0; "same" keeps H and W (stride 1), an odd pixel goes below and to the right.
+    padding : p >= 0, or a pair; "valid" is 0; "same" keeps H and W (stride 1), an odd pixel goes below and to the
+        right.
     groups : channels are split into so many groups, each with its own O / groups kernels.
 
     Returns
@@ -54,7 +56,7 @@ def conv2d(
         x, padding = _named_padding(x, weight, padding, stride, dilation)
     g = Geometry.of(x.shape, weight.shape, None if bias is None else bias.shape, stride, padding, dilation, groups)
     with torch.autocast(x.device.type, enabled=False):  # what was to be lowered is
-        y: Tensor = Conv2dFunction.apply(x, weight, bias, g, RUNG)  # type: ignore[no-untyped-call]
+        y: Tensor = Conv2dFunction.apply(x, weight, bias, g, IMPLEMENTATION)  # type: ignore[no-untyped-call]
     return y
 
 
@@ -70,9 +72,10 @@ def conv_transpose2d(
 ) -> Tensor:
     """Transposed convolution: the adjoint of the convolution with the same weight, stride, padding and dilation.
 
-    If y = conv2d(z, weight, ...) then <x, y> = <conv_transpose2d(x, weight, ...), z> for all x and z: every number of x, times the
-    kernels, is added where the convolution would have read. It undoes the convolution's sizes, not the convolution. Several
-    sizes of z give the same size of y when the stride is above 1; `output_padding` says by how much the wanted one is larger.
+    If y = conv2d(z, weight, ...) then <x, y> = <conv_transpose2d(x, weight, ...), z> for all x and z: every number of
+    x, times the kernels, is added where the convolution would have read. It undoes the convolution's sizes, not the
+    convolution. Several sizes of z give the same size of y when the stride is above 1; `output_padding` says by how
+    much the wanted one is larger.
 
     Parameters
     ----------
@@ -101,7 +104,7 @@ def conv_transpose2d(
     if down or across:  # output_padding >= stride: that convolution has places of which x says nothing
         x = pad(x, (0, across, 0, down))
     with torch.autocast(x.device.type, enabled=False):
-        y: Tensor = InputGradient.apply(x, weight, g, RUNG)  # type: ignore[no-untyped-call]
+        y: Tensor = InputGradient.apply(x, weight, g, IMPLEMENTATION)  # type: ignore[no-untyped-call]
     return y if bias is None else y + bias[:, None, None]
 
 
@@ -118,12 +121,15 @@ def _transposed_geometry(
     """Of the convolution that goes the other way: from the transposed one's output to its input x."""
     if x.ndim != 4 or weight.ndim != 4:
         raise ValueError(
-            f"x, weight: shapes {tuple(x.shape)} and {tuple(weight.shape)}; expected (B, C, H, W) and (C, O / groups, kh, kw)"
+            f"x, weight: shapes {tuple(x.shape)} and {tuple(weight.shape)}; expected (B, C, H, W) and (C, O / groups, "
+            "kh, kw)"
         )
     if x.shape[1] != weight.shape[0]:
         raise ValueError(
-            f"weight: shape {tuple(weight.shape)} takes {weight.shape[0]} channels, x has {x.shape[1]}, shape {tuple(x.shape)}; "
-            f"use a weight of shape {(x.shape[1], *weight.shape[1:])}, or an x of shape {(x.shape[0], weight.shape[0], *x.shape[2:])}"
+            f"weight: shape {tuple(weight.shape)} takes {weight.shape[0]} channels, x has {x.shape[1]}, shape "
+            f"{tuple(x.shape)}; "
+            f"use a weight of shape {(x.shape[1], *weight.shape[1:])}, or an x of shape "
+            f"{(x.shape[0], weight.shape[0], *x.shape[2:])}"
         )
     if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
         raise ValueError(f"groups: {groups!r}; expected an integer >= 1")
@@ -152,7 +158,8 @@ def _alike(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
             raise ValueError(f"{name}: {type(tensor).__name__}; expected a torch.Tensor")
         if not tensor.is_floating_point():
             raise ValueError(
-                f"{name}: {tensor.dtype} of shape {tuple(tensor.shape)}; expected floating-point numbers, use {name}.float()"
+                f"{name}: {tensor.dtype} of shape {tuple(tensor.shape)}; expected floating-point numbers, use "
+                f"{name}.float()"
             )
         if tensor.device != x.device:
             raise ValueError(f"{name}: on {tensor.device}, x on {x.device}; use {name}.to(x.device)")
@@ -171,7 +178,8 @@ def _lowered(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Te
 def _named_padding(
     x: Tensor, weight: Tensor, padding: str, stride: Pair, dilation: Pair
 ) -> tuple[Tensor, tuple[int, int]]:
-    """x and the padding that is left to do: "same" may need a row or column more on one side, which is put there at once."""
+    """x and the padding that is left to do: "same" may need a row or column more on one side, which is put there at
+    once."""
     if padding == "valid":
         return x, (0, 0)
     if padding != "same":

@@ -1,15 +1,16 @@
 """im2col: the patch matrix times the kernel matrix, so that a convolution is as quick as the machine's matrix product.
 
-Chellapilla, Puri & Simard 2006, "High performance convolutional neural networks for document processing", section 3.1. With the
-patches of an image in the columns of U (K, P), K = C kh kw and P = OH OW, and the kernels in the rows of M (O, K),
+Chellapilla, Puri & Simard 2006, "High performance convolutional neural networks for document processing", section 3.1.
+With the patches of an image in the columns of U (K, P), K = C kh kw and P = OH OW, and the kernels in the rows of M (O,
+K),
 
     forward            Y  = M U             U = unfold(x), transposed
     input gradient     dx = fold(M' G)      G (O, P), the gradient of Y; fold is unfold's adjoint
     weight gradient    dM = G U'            summed over the images
 
-U is kh kw times as large as its image. It is made for a few images at a time, in one piece of memory that is used again: one
-matrix for a whole batch would leave the processor's cache, and its pages would have to be had from the system in every call.
-Which images go together follows from the sizes alone, so equal calls give equal bits.
+U is kh kw times as large as its image. It is made for a few images at a time, in one piece of memory that is used
+again: one matrix for a whole batch would leave the processor's cache, and the system would have to provide its pages in
+every call. Which images go together follows from the sizes alone, so equal calls give equal bits.
 """
 
 from collections.abc import Iterator
@@ -19,10 +20,10 @@ import torch
 from torch import Tensor
 
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.implementation import Cost, Rung
+from smallvision.conv.implementation import Cost, Implementation
 from smallvision.conv.patches import add_windows, inside, padded_shape, windows
 
-__all__ = ["RUNG", "chunks"]
+__all__ = ["IMPLEMENTATION", "chunks"]
 
 CHUNK = 2**22  # bytes of patches at a time: what the caches of a few cores hold
 
@@ -81,7 +82,8 @@ def _patches(x: Tensor, g: Geometry, together: bool = False) -> Iterator[tuple[s
 
 
 def chunks(batch: int, each: int) -> list[slice]:
-    """The batch in runs of images of so many bytes `each`, `CHUNK` in all and one image at least; the first is the longest."""
+    """The batch in runs of images of so many bytes `each`, `CHUNK` in all and one image at least; the first is the
+    longest."""
     step = max(1, CHUNK // max(each, 1))
     return [slice(start, min(start + step, batch)) for start in range(0, batch, step)]
 
@@ -91,7 +93,8 @@ def _kernels(weight: Tensor, g: Geometry) -> Tensor:
 
 
 def _each(kernels: Tensor, images: slice) -> Tensor:
-    """The same kernels for every image: (n groups, ., .). A view of one, and copies only where groups stand in between."""
+    """The same kernels for every image: (n groups, ., .). A view of one, and copies only where groups stand in
+    between."""
     return kernels.expand(images.stop - images.start, *kernels.shape).flatten(0, 1)
 
 
@@ -128,4 +131,6 @@ def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
     return forward, back, weights
 
 
-RUNG = Rung("im2col", "unfold by hand, then one matrix product", forward, input_gradient, weight_gradient, costs)
+IMPLEMENTATION = Implementation(
+    "im2col", "unfold by hand, then one matrix product", forward, input_gradient, weight_gradient, costs
+)

@@ -1,24 +1,24 @@
-"""The ladder: the same convolution implemented in eight ways, from the definition to torch's own."""
+"""The table of implementations: the same convolution in eight ways, from the definition to torch's own."""
 
 from smallvision.conv import compiled, einsum, fourier, im2col, library, loops, shifted, winograd
-from smallvision.conv.implementation import Rung
+from smallvision.conv.implementation import Implementation
 
-__all__ = ["RUNGS", "rung"]
+__all__ = ["IMPLEMENTATIONS", "named"]
 
-RUNGS: dict[str, Rung] = {
-    "loops": loops.RUNG,
-    "compiled": compiled.RUNG,
-    "im2col": im2col.RUNG,
-    "einsum": einsum.RUNG,
-    "shifted": shifted.RUNG,
-    "fft": fourier.RUNG,
-    "winograd": winograd.RUNG,
-    "torch": library.RUNG,
+IMPLEMENTATIONS: dict[str, Implementation] = {
+    "loops": loops.IMPLEMENTATION,
+    "compiled": compiled.IMPLEMENTATION,
+    "im2col": im2col.IMPLEMENTATION,
+    "einsum": einsum.IMPLEMENTATION,
+    "shifted": shifted.IMPLEMENTATION,
+    "fft": fourier.IMPLEMENTATION,
+    "winograd": winograd.IMPLEMENTATION,
+    "torch": library.IMPLEMENTATION,
 }
 
 
-def rung(name: str) -> Rung:
+def named(name: str) -> Implementation:
     """The implementation of that name. Raises ValueError, naming those there are."""
-    if name not in RUNGS:
-        raise ValueError(f"rung: no implementation {name!r}; there are {', '.join(RUNGS)}")
-    return RUNGS[name]
+    if name not in IMPLEMENTATIONS:
+        raise ValueError(f"implementation: there is no {name!r}; there are {', '.join(IMPLEMENTATIONS)}")
+    return IMPLEMENTATIONS[name]

@@ -1,7 +1,7 @@
 """What a layer of a stack says of itself, as plain numbers; and the layers that have no windows.
 
-A layer is written in Python as in the notation of `smallvision.conv.stack`: Dropout(0.1) is "dropout(0.1)", and so its str().
-Multiply-adds are those of weights (convolution, transposed convolution, dense) for one image, biases apart.
+A layer is written in Python as in the notation of `smallvision.conv.stack`: Dropout(0.1) is "dropout(0.1)", and so its
+str(). Multiply-adds are those of weights (convolution, transposed convolution, dense) for one image, biases apart.
 """
 
 from abc import ABC, abstractmethod
@@ -214,7 +214,8 @@ class Dense(Layer):
     def output(self, shape: Shape) -> Shape:
         if len(shape) != 1:
             raise ValueError(
-                f"input: {shape_text(shape)} is a map, and values in a row are needed; put flat or global(mean) before it"
+                f"input: {shape_text(shape)} is a map, and values in a row are needed; put flat or global(mean) before "
+                "it"
             )
         if self.inputs is not None and self.inputs != shape[0]:
             raise ValueError(

@@ -1,11 +1,11 @@
-"""The top of the ladder: torch's own convolution (oneDNN on a CPU, cuDNN on a GPU), the reference for all others."""
+"""Torch's own convolution (oneDNN on a CPU, cuDNN on a GPU), the reference for all others."""
 
 from torch import Tensor
 from torch.nn.functional import conv2d
 from torch.nn.grad import conv2d_input, conv2d_weight
 
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.implementation import Cost, Rung
+from smallvision.conv.implementation import Cost, Implementation
 
 
 def forward(x: Tensor, weight: Tensor, g: Geometry) -> Tensor:
@@ -23,11 +23,11 @@ def weight_gradient(grad: Tensor, x: Tensor, g: Geometry) -> Tensor:
 
 
 def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
-    """As many multiply-adds as the definition; what it does within, and with which memory, it does not tell."""
+    """The definition's multiply-adds; torch does not state its method, nor the memory that it takes."""
     cost = Cost(g.multiply_adds, 0)
     return cost, cost, cost
 
 
-RUNG = Rung(
+IMPLEMENTATION = Implementation(
     "torch", "torch's own: direct convolution by oneDNN or cuDNN", forward, input_gradient, weight_gradient, costs
 )

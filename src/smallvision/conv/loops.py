@@ -2,13 +2,14 @@
 
     y[b, o, i, j] = sum over c, k, l of w[o, c, k, l] x[b, c, i s + k d, j s + l d]           x padded with zeros
 
-Seven, since y has four indices and the sum runs over three (Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep
-learning", chapter 2). Each gradient is the same seven loops over the same products: each of them takes x to y by way of w, and
-so takes y's gradient back to x by way of w, and to w by way of x. Which of the three is on the left is all that changes.
+Seven, since y has four indices and the sum runs over three (Dumoulin & Visin 2016, "A guide to convolution arithmetic
+for deep learning", chapter 2). Each gradient is the same seven loops over the same products: each of them takes x to y
+by way of w, and so takes y's gradient back to x by way of w, and to w by way of x. Which of the three is on the left is
+all that changes.
 
-The order of the loops changes nothing but the speed, and it is chosen for `compiled.py`, which compiles these very functions:
-channels last, so that the innermost loop runs along neighbours in memory, and one value from outside multiplies all of them.
-Python does not care; it takes some 0.3 microseconds for a multiply-add in any order.
+The order of the loops changes nothing but the speed, and it is chosen for `compiled.py`, which compiles these very
+functions: channels last, so that the innermost loop runs along neighbours in memory, and one value from outside
+multiplies all of them. Python does not care; it takes some 0.3 microseconds for a multiply-add in any order.
 """
 
 # ruff: noqa: E741 - l is the column in the kernel, as everywhere in smallvision.conv
@@ -22,11 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.implementation import Cost, Rung
+from smallvision.conv.implementation import Cost, Implementation
 from smallvision.conv.patches import grouped, inside, padded_shape
 
 __all__ = [
-    "RUNG",
+    "IMPLEMENTATION",
     "convolve",
     "convolve_input",
     "convolve_weight",
@@ -95,9 +96,10 @@ def at_once(work: Callable[[slice], Any], batch: int) -> list[Any]:
     return [work(slice(0, batch))]
 
 
-# What follows brings tensors into the loops' order, one piece of memory for each group, and runs the loops: `make` may compile
-# them, `share` may call work(images) for some images at a time, and returns what the calls returned. Copies are numpy's, and done
-# by who needs them: torch would copy with threads of its own, which then wait for more work where the loops want to run.
+# What follows brings tensors into the loops' order, one piece of memory for each group, and runs the loops: `make` may
+# compile them, `share` may call work(images) for some images at a time, and returns what the calls returned. Copies are
+# numpy's, and done by who needs them: torch would copy with threads of its own, which then wait for more work where the
+# loops want to run.
 
 
 def forward(x: Tensor, weight: Tensor, g: Geometry, make: Make = as_written, share: Share = at_once) -> Tensor:
@@ -172,7 +174,8 @@ def _channels_first(maps: Tensor) -> Tensor:
 
 
 def _copy(like: Tensor, array: Array) -> Array:
-    """In one piece, in memory that torch gives: it begins with a cache line. Vectors that straddle two of them take twice as long."""
+    """In one piece, in memory that torch gives: it begins with a cache line. Vectors that straddle two of them take
+    twice as long."""
     copy: Array = like.new_empty(array.shape).numpy()
     copy[...] = array
     return copy
@@ -191,7 +194,8 @@ def _pad(xs: Array, maps: Array, g: Geometry) -> None:
 
 
 def costs(g: Geometry, itemsize: int, shares: int = 1) -> tuple[Cost, Cost, Cost]:
-    """The definition's multiply-adds, also those with padding. All tensors once more in the loops' order, dw for each share."""
+    """The definition's multiply-adds, also those with padding. All tensors once more in the loops' order, dw for each
+    share."""
     whole, kernels, x, y = prod(padded_shape(g)), prod(g.weight_shape), prod(g.x_shape), prod(g.y_shape)
     again = g.groups > 1  # channels first again is a copy then
     sizes = (
@@ -203,4 +207,6 @@ def costs(g: Geometry, itemsize: int, shares: int = 1) -> tuple[Cost, Cost, Cost
     return forward, back, weights
 
 
-RUNG = Rung("loops", "the definition: seven nested loops in Python", forward, input_gradient, weight_gradient, costs)
+IMPLEMENTATION = Implementation(
+    "loops", "the definition: seven nested loops in Python", forward, input_gradient, weight_gradient, costs
+)

@@ -2,8 +2,9 @@
 
 A job comes as JSON on standard input and its result goes as JSON to standard output (the last line). Two kinds:
 
-- {"rung": name, "geometry": {...}, "rounds": 5, ...}: seconds of forward and backward (both gradients), torch's own taken in turn with
-  the rung's in every round, so that whatever else the machine does strikes both; and the memory each of the three functions needs.
+- {"rung": name, "geometry": {...}, "rounds": 5, ...}: seconds of forward and backward (both gradients), torch's own
+  taken in turn with the implementation's in every round, so that whatever else the machine does strikes both; and the
+  memory each of the three functions needs.
 - {"matmul": [sizes], "rounds": 5, ...}: seconds of square matrix products by torch and by numpy, the machine's peak.
 """
 
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from smallvision.conv import library, memory
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.implementation import Rung
+from smallvision.conv.implementation import Implementation
 
 __all__ = ["matmul_peak", "measure", "named", "slice_within"]
 
@@ -28,16 +29,16 @@ Calls = Mapping[str, Callable[[], Any]]
 SHORTEST = 0.01  # seconds: quicker calls are timed several in a row
 
 
-def named(name: str) -> Rung:
-    """An implementation by its name on the ladder, or as "module:attribute", wherever it is."""
+def named(name: str) -> Implementation:
+    """An implementation by its name in the table, or as "module:attribute", wherever it is."""
     if ":" in name:
         module, _, attribute = name.partition(":")
         found = getattr(importlib.import_module(module), attribute)
-        assert isinstance(found, Rung), name
+        assert isinstance(found, Implementation), name
         return found
     from smallvision.conv import implementations
 
-    return implementations.rung(name)
+    return implementations.named(name)
 
 
 def measure(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,29 +46,33 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
 
     Parameters
     ----------
-    job : `rung` (a name), `geometry` (its fields), `rounds`, `channels_last` (how all tensors given to the rung lie), `whole_seconds`
-        (all of the work is done if it will not take longer, else a slice of it) and `slice_seconds` (which the slice may take).
+    job : `rung` (a name), `geometry` (its fields), `rounds`, `channels_last` (how all tensors given to the
+        implementation lie), `whole_seconds` (all of the work is done if it will not take longer, else a slice of it)
+        and `slice_seconds` (which the slice may take).
 
     Returns
     -------
-    dict : `seconds` ("rung", "torch") of ("forward", "backward"), a number for each round: the mean of `repeats` calls, torch's on the
-        whole, the rung's on the `slice` (its geometry, or None for the whole), `share` of the whole; `memory_bytes` (None for a
-        slice, or where it cannot be measured) of forward, input gradient and weight gradient, and `memory_method`; `stated_bytes` and
-        `stated_multiply_adds`, by the rung's formula; `error` (max |a - b| / max |b|, b torch's).
+    dict : `seconds` ("rung", "torch") of ("forward", "backward"), a number for each round: the mean of `repeats` calls,
+        torch's on the whole, the implementation's on the `slice` (its geometry, or None for the whole), `share` of the
+        whole; `memory_bytes` (None for a slice, or where it cannot be measured) of forward, input gradient and weight
+        gradient, and `memory_method`; `stated_bytes` and `stated_multiply_adds`, by the implementation's formula;
+        `error` (max |a - b| / max |b|, b torch's).
     """
-    rung, g, rounds = named(job["rung"]), _geometry(job["geometry"]), int(job["rounds"])
-    part = slice_within(rung, g, job["whole_seconds"] / (rounds + 3), job["slice_seconds"] / (rounds + 3))
+    implementation, g, rounds = named(job["rung"]), _geometry(job["geometry"]), int(job["rounds"])
+    part = slice_within(implementation, g, job["whole_seconds"] / (rounds + 3), job["slice_seconds"] / (rounds + 3))
     layout = torch.channels_last if job["channels_last"] else torch.contiguous_format
     mine, whole = tensors(part, layout), tensors(g, torch.contiguous_format)
     x, weight, grad = mine
     functions = (
-        lambda: rung.forward(x, weight, g),
-        lambda: rung.input_gradient(grad, weight, g),
-        lambda: rung.weight_gradient(grad, x, g),
+        lambda: implementation.forward(x, weight, g),
+        lambda: implementation.input_gradient(grad, weight, g),
+        lambda: implementation.weight_gradient(grad, x, g),
     )
     needed = [memory.needed(function) for function in functions] if part == g else None
     memory.keep_freed()  # as in training; else time goes into getting the same pages again
-    seconds, repeats = in_turns({"rung": calls(rung, part, mine), "torch": calls(library.RUNG, g, whole)}, rounds)
+    seconds, repeats = in_turns(
+        {"rung": calls(implementation, part, mine), "torch": calls(library.IMPLEMENTATION, g, whole)}, rounds
+    )
     expected = library.forward(x, weight, part)
     return {
         "slice": None if part == g else asdict(part),
@@ -76,22 +81,22 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": seconds,
         "memory_bytes": needed if needed and None not in needed else None,
         "memory_method": memory.method(),
-        "stated_bytes": [cost.bytes for cost in rung.costs(g, 4)],
-        "stated_multiply_adds": [cost.multiply_adds for cost in rung.costs(g, 4)],
-        "error": float((rung.forward(x, weight, part) - expected).abs().max() / expected.abs().max()),
+        "stated_bytes": [cost.bytes for cost in implementation.costs(g, 4)],
+        "stated_multiply_adds": [cost.multiply_adds for cost in implementation.costs(g, 4)],
+        "error": float((implementation.forward(x, weight, part) - expected).abs().max() / expected.abs().max()),
     }
 
 
-def slice_within(rung: Rung, g: Geometry, whole_seconds: float, slice_seconds: float) -> Geometry:
+def slice_within(implementation: Implementation, g: Geometry, whole_seconds: float, slice_seconds: float) -> Geometry:
     """All of the work if it takes no longer than that once, else as many of the images and kernels as do.
 
-    Slices of growing size are tried, from one image and one kernel of each group. Time is taken to grow as multiply-adds do: from a
-    small slice that says too much and hardly ever too little.
+    Slices of growing size are tried, from one image and one kernel of each group. Time is taken to grow as
+    multiply-adds do: from a small slice that says too much and hardly ever too little.
     """
     part = replace(g, batch=1, filters=g.groups)
-    run(calls(rung, part, tensors(part)))  # what is built once, compiled code for example
+    run(calls(implementation, part, tensors(part)))  # what is built once, compiled code for example
     while True:
-        what = calls(rung, part, tensors(part))
+        what = calls(implementation, part, tensors(part))
         took = min(run(what) for _ in range(3))  # other work on the machine strikes short calls hardest
         if part == g or took * g.multiply_adds / part.multiply_adds <= whole_seconds:
             return g
@@ -113,18 +118,19 @@ def tensors(g: Geometry, layout: torch.memory_format = torch.contiguous_format) 
     return x, weight, grad
 
 
-def calls(rung: Rung, g: Geometry, given: tuple[Tensor, Tensor, Tensor]) -> Calls:
-    """Forward and backward without arguments. Torch has one function for both gradients, which is quicker than one for each."""
+def calls(implementation: Implementation, g: Geometry, given: tuple[Tensor, Tensor, Tensor]) -> Calls:
+    """Forward and backward without arguments. Torch has one function for both gradients, which is quicker than one for
+    each."""
     x, weight, grad = given
 
     def both() -> Any:
-        if rung is library.RUNG:
+        if implementation is library.IMPLEMENTATION:
             return torch.ops.aten.convolution_backward(
                 grad, x, weight, None, g.stride, g.padding, g.dilation, False, (0, 0), g.groups, (True, True, False)
             )
-        return rung.input_gradient(grad, weight, g), rung.weight_gradient(grad, x, g)
+        return implementation.input_gradient(grad, weight, g), implementation.weight_gradient(grad, x, g)
 
-    return {"forward": lambda: rung.forward(x, weight, g), "backward": both}
+    return {"forward": lambda: implementation.forward(x, weight, g), "backward": both}
 
 
 def run(what: Calls) -> float:

@@ -1,8 +1,9 @@
 """What memory a call needs beside what it is given and returns: how far this process's resident set rises meanwhile.
 
-On Linux the peak is VmHWM, set back just before the call by writing 5 to /proc/self/clear_refs (proc(5)), and what was there before is
-VmRSS; the kernel counts pages in batches, so either may be some 0.3 MB out. Elsewhere it is ru_maxrss, which cannot be set back: only a
-rise above everything before is seen. The resident set counts whatever took the memory: torch, numpy, compiled code.
+On Linux the peak is VmHWM, set back just before the call by writing 5 to /proc/self/clear_refs (proc(5)), and what was
+there before is VmRSS; the kernel counts pages in batches, so either may be some 0.3 MB out. Elsewhere it is ru_maxrss,
+which cannot be set back: only a rise above everything before is seen. The resident set counts whatever took the memory:
+torch, numpy, compiled code.
 """
 
 import ctypes
@@ -61,7 +62,8 @@ def keep_freed() -> None:
 
 
 def _malloc(mapped: int, kept: int) -> None:
-    """Thresholds of mallopt(3), in bytes: from which size a block is mapped, and how much free memory is kept. glibc's only."""
+    """Thresholds of mallopt(3), in bytes: from which size a block is mapped, and how much free memory is kept. glibc's
+    only."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):

@@ -1,17 +1,17 @@
 """The decoder that mirrors an encoder: it ends at exactly the shape the encoder began with, whatever that is.
 
-A layer with a stride rounds down, so several input sizes give one output size; which one it was, the output padding of the transposed
-convolution says (Dumoulin & Visin 2016, section 4.6). Layer by layer, from the last to the first:
+A layer with a stride rounds down, so several input sizes give one output size; which one it was, the output padding of
+the transposed convolution says (Dumoulin & Visin 2016, section 4.6). Layer by layer, from the last to the first:
 
-- conv becomes transposed with the same numbers and the channels it took. One that keeps the size by padding "same" stays such a
-  convolution: with stride 1 the two are the same operation, and an odd padding can be had.
-- pool becomes transposed with the window, stride and padding of the pooling, a kernel for each channel apart. It is chosen over upsampling
-  since it comes back to every size; where ceil mode looked beyond the image, it pads more.
-- global becomes unflatten and upsample; flat becomes unflatten; dense becomes the dense back; transposed, upsample and unflatten, in an
-  encoder that has them, become conv, meanpool and flat.
-- Layers that change no shape stand where they stood, between the same two layers, in their own order. Those at either end are left
-  out: the encoder's last ones have been applied to the code already, and the decoder's output must be able to reach any target,
-  which a last activation prevents.
+- conv becomes transposed with the same numbers and the channels it took. One that keeps the size by padding "same"
+  stays such a convolution: with stride 1 the two are the same operation, and an odd padding can be had.
+- pool becomes transposed with the window, stride and padding of the pooling, a kernel for each channel apart. It is
+  chosen over upsampling since it comes back to every size; where ceil mode looked beyond the image, it pads more.
+- global becomes unflatten and upsample; flat becomes unflatten; dense becomes the dense back; transposed, upsample and
+  unflatten, in an encoder that has them, become conv, meanpool and flat.
+- Layers that change no shape stand where they stood, between the same two layers, in their own order. Those at either
+  end are left out: the encoder's last ones have been applied to the code already, and the decoder's output must be able
+  to reach any target, which a last activation prevents.
 """
 
 from collections.abc import Iterable, Sequence
@@ -72,7 +72,8 @@ def _back(step: Step, number: int) -> list[Layer]:
             conv = Conv(before[0], layer.kernel, layer.stride, layer.padding, layer.dilation, layer.groups, layer.bias)
             if conv.output(after) != before:
                 raise ValueError(
-                    f"{layer} (layer {number}): output_padding: with one not less than the stride, no convolution comes back "
+                    f"{layer} (layer {number}): output_padding: with one not less than the stride, no convolution "
+                    "comes back "
                     f"from {after[1]}x{after[2]} to {before[1]}x{before[2]}; use less of it"
                 )
             return [conv]
@@ -92,7 +93,8 @@ def _back(step: Step, number: int) -> list[Layer]:
 def _to_size(most: Transposed, padding: tuple[int, int], after: Shape, before: Shape) -> Transposed:
     """The layer with the padding, or what more it takes, and the output padding that make `before` of `after`."""
     missing = [b - (size - 2 * p) for b, size, p in zip(before[1:], most.output(after)[1:], padding, strict=True)]
-    # 0 to stride - 1 pixels are missing; less than none where ceil mode looked beyond the padding, which is then so much wider
+    # 0 to stride - 1 pixels are missing; less than none where ceil mode looked beyond the padding, which is then so
+    # much wider
     down, across = (p + max(0, (1 - n) // 2) for p, n in zip(padding, missing, strict=True))
     more_down, more_across = (n if n >= 0 else n % 2 for n in missing)
     return replace(most, padding=(down, across), output_padding=(more_down, more_across))

@@ -15,13 +15,16 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class Conv2d(torch.nn.Conv2d):
-    """A drop-in for `torch.nn.Conv2d`: same arguments, initial weights, state dict and printed form, with our `conv2d` inside.
+    """A drop-in for `torch.nn.Conv2d`: same arguments, initial weights, state dict and printed form, with our `conv2d`
+    inside.
 
-    It inherits everything but the arithmetic: `isinstance(layer, torch.nn.Conv2d)` holds, and what knows torch's layer knows it.
+    It inherits everything but the arithmetic: `isinstance(layer, torch.nn.Conv2d)` holds, and what knows torch's layer
+    knows it.
 
     Parameters
     ----------
-    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype : as torch's.
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype : as
+        torch's.
 
     Raises
     ------
@@ -82,11 +85,12 @@ class Conv2d(torch.nn.Conv2d):
         if self.padding_mode != "zeros":
             left, right, top, bottom = self._reversed_padding_repeated_twice
             for axis, size, most in zip(AXES, input.shape[-2:], (max(top, bottom), max(left, right)), strict=True):
-                room = {"reflect": size - 1, "circular": size}.get(self.padding_mode, most)
-                if most > room:
+                limit = {"reflect": size - 1, "circular": size}.get(self.padding_mode, most)
+                if most > limit:
                     raise ValueError(
-                        f'padding: {most} with padding_mode "{self.padding_mode}" does not go around a {axis} of {size}; '
-                        f'use at most {room}, or "replicate"'
+                        f'padding: {most} with padding_mode "{self.padding_mode}" does not go around a {axis} of '
+                        f"{size}; "
+                        f'use at most {limit}, or "replicate"'
                     )
             input, how["padding"] = pad(input, [left, right, top, bottom], mode=self.padding_mode), 0
         return conv2d(input, weight, bias, **how)

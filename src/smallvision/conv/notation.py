@@ -1,8 +1,8 @@
 """A stack written on one line, read: "3x32x32 conv(16, k=3, p=1) relu pool(2) flat dense(10)".
 
-First the shape of the image, channels x height x width, then the layers in their order. A layer's first argument needs no
-name (a convolution's channels, a pooling's kernel), nor does its second (a convolution's kernel, a pooling's stride); all have a
-short name and torch's. A number for each axis is written as in k=5x3, height first.
+First the shape of the image, channels x height x width, then the layers in their order. A layer's first argument needs
+no name (a convolution's channels, a pooling's kernel), nor does its second (a convolution's kernel, a pooling's
+stride); all have a short name and torch's. A number for each axis is written as in k=5x3, height first.
 """
 
 import difflib
@@ -139,7 +139,8 @@ def parse_size(word: str, name: str = "size") -> tuple[int, int]:
         raise ValueError(f"{name}: {_quoted(word)}; expected height x width, such as 100x60, or one number for both")
     if len(numbers) > 2:
         raise ValueError(
-            f"{name}: {_quoted(word)} has {len(numbers)}; leave batch and channels away: {'x'.join(map(str, numbers[-2:]))}"
+            f"{name}: {_quoted(word)} has {len(numbers)}; leave batch and channels away: "
+            f"{'x'.join(map(str, numbers[-2:]))}"
         )
     if min(numbers) < 1:
         raise ValueError(f"{name}: {_quoted(word)}; expected integers >= 1")

@@ -1,17 +1,19 @@
-"""Unfold: every window of an image as one row of numbers, the patch matrix; and fold, its adjoint, which adds windows back.
+"""Unfold: the patch matrix, with every window of an image as one row; and fold, its adjoint, which adds windows back.
 
-    unfold:  patches[b, i OW + j, (c kh + k) kw + l] = x[b, c, i s + k d - p, j s + l d - p]          (0 outside of the image)
+    unfold:  patches[b, i OW + j, (c kh + k) kw + l] = x[b, c, i s + k d - p, j s + l d - p]
     fold:    x[b, c, row, column] = the sum of all patches[b, ., .] that were read from there
 
-With it a convolution is one matrix product (im2col.py): Chellapilla, Puri & Simard 2006, "High performance convolutional neural
-networks for document processing", section 3.1. The price is memory: with stride 1 every pixel stands in kh kw windows, so the
-patch matrix is kh kw times as large as its image, 9 times for 3x3 and 25 times for 5x5.
+with x zero outside of the image.
 
-fold is not unfold's inverse: fold(unfold(x)) is x times the number of windows each pixel is in. It is unfold's transpose,
-<unfold(x), q> = <x, fold(q)> for all x and q, because each copy x -> patches turns into an addition patches -> x. That is
-the dot-product test (Claerbout 2014, "Geophysical image estimation by example", section 2.3).
+With it a convolution is one matrix product (im2col.py): Chellapilla, Puri & Simard 2006, "High performance
+convolutional neural networks for document processing", section 3.1. The price is memory: with stride 1 every pixel
+stands in kh kw windows, so the patch matrix is kh kw times as large as its image, 9 times for 3x3 and 25 times for 5x5.
 
-torch.nn.functional.unfold has a patch in each column, (B, K, P): the transpose of what is here.
+fold is not unfold's inverse: fold(unfold(x)) is x times the number of windows each pixel is in. It is unfold's
+transpose, <unfold(x), q> = <x, fold(q)> for all x and q, because each copy x -> patches turns into an addition patches
+-> x. That is the dot-product test (Claerbout 2014, "Geophysical image estimation by example", section 2.3).
+
+torch.nn.functional.unfold has a patch in each column, (B, K, P): the transpose of ours.
 """
 
 from torch import Tensor
@@ -62,8 +64,8 @@ def unfold(x: Tensor, kernel: Pair, stride: Pair = 1, padding: Pair = 0, dilatio
 
     Returns
     -------
-    Tensor : (B, P, K) with P = OH OW and K = C kh kw in the order (c, k, l). In memory P is the inner one, since neighbours in a
-        row of the image are neighbours in P: the strided view of all windows is copied in long runs.
+    Tensor : (B, P, K) with P = OH OW and K = C kh kw in the order (c, k, l). In memory P is the inner one, since
+        neighbours in a row of the image are neighbours in P: the strided view of all windows is copied in long runs.
 
     Raises
     ------
@@ -77,7 +79,8 @@ def unfold(x: Tensor, kernel: Pair, stride: Pair = 1, padding: Pair = 0, dilatio
 def fold_loops(
     patches: Tensor, size: Pair, kernel: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
 ) -> Tensor:
-    """`fold` as it is defined, number by number: `unfold_loops` with the two sides of its assignment exchanged, and `+=`."""
+    """`fold` as it is defined, number by number: `unfold_loops` with the two sides of its assignment exchanged, and
+    `+=`."""
     g = _checked_patches(patches, size, kernel, stride, padding, dilation)
     (kh, kw), (sh, sw), (ph, pw), (dh, dw), (_, across) = g.kernel, g.stride, g.padding, g.dilation, g.output
     x = patches.new_zeros(g.x_shape)  # (B, C, H, W)
@@ -94,7 +97,8 @@ def fold_loops(
 
 
 def fold(patches: Tensor, size: Pair, kernel: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Tensor:
-    """Unfold's adjoint: each window's numbers are added to where they were read; what was read from the padding is dropped.
+    """Unfold's adjoint: each window's numbers are added to where they were read; what was read from the padding is
+    dropped.
 
     Parameters
     ----------
@@ -119,8 +123,8 @@ def fold(patches: Tensor, size: Pair, kernel: Pair, stride: Pair = 1, padding: P
 def windows(whole: Tensor, g: Geometry) -> Tensor:
     """A view of all windows of padded images, nothing copied: (B, C, H + 2 ph, W + 2 pw) to (B, C, kh, kw, OH, OW).
 
-    Moving by one in k or in i are both moves along the image's rows, by dilation and by stride: the view has two axes, each
-    with its own step, where the image has one.
+    Moving by one in k or in i are both moves along the image's rows, by dilation and by stride: the view has two axes,
+    each with its own step, where the image has one.
     """
     (kh, kw), (sh, sw), (dh, dw) = g.kernel, g.stride, g.dilation
     tall = whole.unfold(2, dh * (kh - 1) + 1, sh)[..., ::dh]  # (B, C, OH, W + 2 pw, kh)
@@ -195,7 +199,8 @@ def _checked_patches(
         transposed = values == expected and places % (kh * kw) == 0
         turned = "; torch's unfold gives the transpose: use patches.transpose(1, 2)" if transposed else ""
         raise ValueError(
-            f"patches: shape {tuple(patches.shape)}; a {kh}x{kw} kernel has {g.output[0]} x {g.output[1]} places on {height}x{width}, "
+            f"patches: shape {tuple(patches.shape)}; a {kh}x{kw} kernel has {g.output[0]} x {g.output[1]} places on "
+            f"{height}x{width}, "
             f"so (B, {expected}, C x {kh * kw}) is expected{turned}"
         )
     return g

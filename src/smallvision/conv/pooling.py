@@ -1,15 +1,19 @@
 """Pooling and its gradients by hand: one number for each window of a map, its maximum or its mean.
 
-A mean is linear, so its gradient is its transpose: every output's gradient, divided as the mean was, goes to all of its window,
-and windows that overlap add up. A maximum is linear wherever it is attained once: the gradient goes to that pixel alone. Where it
-is attained more than once there is no derivative, and a rule takes its place, each torch's own for the same operation:
+A mean is linear, so its gradient is its transpose: every output's gradient, divided as the mean was, goes to all of its
+window, and windows that overlap add up. A maximum is linear wherever it is attained once: the gradient goes to that
+pixel alone. Where it is attained more than once there is no derivative, and a rule takes its place, each torch's own
+for the same operation:
 
-- max_pool2d: the first of them, row by row, gets all. A window that holds NaN is NaN, and the last NaN gets the gradient.
-- global_max: all of them share it evenly, as torch's amax; so the gradient does not depend on the order of pixels. With NaN it is NaN.
+- max_pool2d: the first of them, row by row, gets all. A window that holds NaN is NaN, and the last NaN gets the
+  gradient.
+- global_max: all of them share it evenly, as torch's amax; so the gradient does not depend on the order of pixels. With
+  NaN it is NaN.
 
-Padding is never a maximum, not even of a window that is -inf all over, and counts as zeros in a mean if `count_include_pad`. A dilated
-window that steps over all of a small image sees no pixel: its maximum is -inf, and its gradient goes nowhere.
-Every gradient is linear in the gradient that comes in, and is made of operations torch can differentiate, for second derivatives.
+Padding is never a maximum, not even of a window that is -inf all over, and counts as zeros in a mean if
+`count_include_pad`. A dilated window that steps over all of a small image sees no pixel: its maximum is -inf, and its
+gradient goes nowhere. Every gradient is linear in the gradient that comes in, and is made of operations torch can
+differentiate, for second derivatives.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,8 +40,8 @@ def max_pool2d(
     Parameters
     ----------
     x : (B, C, H, W) of floating-point numbers, or (C, H, W).
-    kernel, stride, padding, dilation : an integer, or a pair for height and width; stride None is the kernel, padding is at most half
-        of the kernel.
+    kernel, stride, padding, dilation : an integer, or a pair for height and width; stride None is the kernel, padding
+        is at most half of the kernel.
     ceil_mode : sizes are rounded up, so that the last window may reach beyond the padding.
 
     Returns
@@ -108,7 +112,8 @@ class _Windows:
 
     @property
     def places(self) -> Iterator[tuple[int, tuple[Any, slice, slice]]]:
-        """Every place in the kernel, numbered row by row, and the rows and columns of a padded map that all windows have there."""
+        """Every place in the kernel, numbered row by row, and the rows and columns of a padded map that all windows
+        have there."""
         kh, kw = self.kernel
         for k in range(kh):
             for l in range(kw):  # noqa: E741

@@ -2,9 +2,9 @@
 
 For convolutions and poolings this is Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural
 networks", section 2: position i sees pixels i * stride + start, ..., of a fixed number. After a transposed convolution
-neighbours no longer see equally much (with kernel 3 and stride 2 they see one pixel and two in turn), but what they see repeats
-itself. So a view holds the pixels seen by the positions of one period, which is exact for both. Pixels outside of the
-image are padding and count, as is usual: the field of a position in the middle is meant.
+neighbours no longer see equally much (with kernel 3 and stride 2 they see one pixel and two in turn), but what they see
+repeats itself. So a view holds the pixels seen by the positions of one period, which is exact for both. Pixels outside
+of the image are padding and count, as is usual: the field of a position in the middle is meant.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,8 @@ Span = tuple[int, int]  # the first and the last pixel seen
 
 @dataclass(frozen=True)
 class Axis:
-    """Position i of a map sees, along one axis of the image, the pixels spans[i % n] moved by i // n * shift, n = len(spans).
+    """Position i of a map sees, along one axis of the image, the pixels spans[i % n] moved by i // n * shift, n =
+    len(spans).
 
     None is a position that sees nothing: one that no input of a transposed convolution reaches.
     """
@@ -46,14 +47,16 @@ class Axis:
         return max((seen[1] - seen[0] + 1 for seen in self.spans[:positions] if seen), default=0)
 
     def window(self, kernel: int, stride: int, padding: int, dilation: int) -> "Axis | None":
-        """After a convolution or pooling: position o has the values o * stride - padding + dilation * t of the kernel."""
+        """After a convolution or pooling: position o has the values o * stride - padding + dilation * t of the
+        kernel."""
         n = len(self.spans)
         period = n // gcd(n, stride)
         spans = [self._join(o * stride - padding, dilation, kernel) for o in range(period)]
         return Axis(tuple(spans), self.shift * (period * stride // n))
 
     def spread(self, kernel: int, stride: int, padding: int, dilation: int) -> "Axis | None":
-        """After a transposed convolution: value t of the kernel puts position i at i * stride - padding + dilation * t."""
+        """After a transposed convolution: value t of the kernel puts position i at i * stride - padding + dilation *
+        t."""
         period = len(self.spans) * stride
         if period > PERIODS:
             return None
@@ -81,7 +84,8 @@ class Axis:
         return all(a and b and a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(turn))
 
     def _join(self, first: int, step: int, count: int) -> Span | None:
-        """What `count` positions see, `step` apart. Those further in than one period see nothing beyond the outer ones."""
+        """What `count` positions see, `step` apart. Those further in than one period see nothing beyond the outer
+        ones."""
         near = min(count, 1 if self._in_order else len(self.spans) // gcd(len(self.spans), step))
         lows = [seen[0] for t in range(near) if (seen := self.at(first + t * step))]
         highs = [seen[1] for t in range(count - near, count) if (seen := self.at(first + t * step))]
@@ -104,7 +108,8 @@ class View:
 
     @property
     def stride(self) -> tuple[Fraction, Fraction]:
-        """Pixels from one position to the next; a fraction where a map is finer than the image; 0 where all see the same."""
+        """Pixels from one position to the next; a fraction where a map is finer than the image; 0 where all see the
+        same."""
         return self.axes[0].jump, self.axes[1].jump
 
     @property
@@ -147,7 +152,8 @@ class View:
         return View(self.image, (1, 1), (height, width))
 
     def laid_out(self, positions: tuple[int, int]) -> "View | None":
-        """After values without places are laid out as a map; None where they see different things and get other places."""
+        """After values without places are laid out as a map; None where they see different things and get other
+        places."""
         same = positions == self.positions or all(axis.shift == 0 for axis in self.axes)
         return View(self.image, positions, self.axes) if same else None
 

@@ -1,7 +1,7 @@
 """Along one axis: every kernel, stride, padding and dilation that turns one size into another.
 
-A kernel, a stride and a dilation leave an interval of paddings (the relations of `smallvision.conv.sizes`, solved for the padding),
-so nothing is tried in vain. Of several settings the simplest come first; simplest means, in this order:
+A kernel, a stride and a dilation leave an interval of paddings (the relations of `smallvision.conv.sizes`, solved for
+the padding), so nothing is tried in vain. Of several settings the simplest come first; simplest means, in this order:
 
 1. no dilation;
 2. windows without gaps between them (transposed: no output that no input reaches between others);
@@ -75,8 +75,8 @@ def _conv(
 ) -> Iterator[Setting]:
     """(b - 1) s <= a + 2 p - e <= b s - 1, with e what the kernel spans and 0 <= p <= most."""
     e = span(kernel, dilation)
-    room = a + 2 * most - e
-    most_stride = min(most_stride, room // (b - 1)) if b > 1 else most_stride if room >= 0 else 0
+    slack = a + 2 * most - e
+    most_stride = min(most_stride, slack // (b - 1)) if b > 1 else most_stride if slack >= 0 else 0
     for stride in range(max(least_stride, -(-(a - e + 1) // b)), most_stride + 1):
         low, high = -(-((b - 1) * stride + e - a) // 2), (b * stride - 1 + e - a) // 2
         for padding in range(max(low, 0), min(high, most) + 1):
@@ -88,7 +88,8 @@ def _conv(
 def _pool(
     a: int, b: int, kernel: int, dilation: int, most: int, least_stride: int, most_stride: int
 ) -> Iterator[Setting]:
-    """As a convolution's; ceil mode first makes b or b + 1 of it, and takes a window back that begins after the image."""
+    """As a convolution's; ceil mode first makes b or b + 1 of it, and takes a window back that begins after the
+    image."""
     e = span(kernel, dilation)
     if b > 1:
         most_stride = min(most_stride, (a + most - 1) // (b - 1))
@@ -112,8 +113,8 @@ def _transposed(
 ) -> Iterator[Setting]:
     """(a - 1) s + e - 2 p + o = b, with 0 <= o < max(s, d) the output padding."""
     e = span(kernel, dilation)
-    room = b + 2 * most - e
-    most_stride = min(most_stride, room // (a - 1)) if a > 1 else most_stride if room >= 0 else 0
+    slack = b + 2 * most - e
+    most_stride = min(most_stride, slack // (a - 1)) if a > 1 else most_stride if slack >= 0 else 0
     if kernel == 1 and dilation > 1:  # else it is a setting without dilation
         most_stride = min(most_stride, dilation - 1)
     for stride in range(max(least_stride, -(-(b - e + 1 - dilation) // a)), most_stride + 1):

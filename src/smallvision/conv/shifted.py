@@ -1,16 +1,22 @@
-"""A sum of shifted matrix products: every place (k, l) in the kernel sees the whole image, moved by (k, l).
+"""A sum of shifted matrix products: every position (k, l) in the kernel sees the whole image, moved by (k, l).
 
-    y[., i, j] = sum over k, l  of  W[k, l] x[., i s + k d, j s + l d]            W[k, l] (O, C), all kernels' values at (k, l)
+    y[., i, j] = sum over k, l  of  W[k, l] x[., i s + k d, j s + l d]
 
-Channels last, the pixels of an image are the rows of a matrix (H W, C), and to move it is to start at another row: nothing has to
-be copied. But kh kw products of only C terms each are short ones. As in MEC (Cho & Brand 2017, "MEC: memory-efficient convolution
-for deep neural network", section 3) the copies go half way: the kw moves across are laid side by side, in lines of shape
-(H OW, kw C), kw times the image where im2col has kh kw times; the kh moves down remain offsets of k d OW rows,
+W[k, l] (O, C) holds all kernels' values at (k, l).
 
-    Y = sum over k  of  L[k d OW : k d OW + P] W[k]                               W[k] (kw C, O), a product of kw C terms
+Channels last, the pixels of an image are the rows of a matrix (H W, C), and to move it is to start at another row:
+nothing has to be copied. But kh kw products of only C terms each are short ones. As in MEC (Cho & Brand 2017, "MEC:
+memory-efficient convolution for deep neural network", section 3) the copies go half way: the kw moves across are laid
+side by side, in lines of shape (H OW, kw C), kw times the image where im2col has kh kw times; the kh moves down remain
+offsets of k d OW rows,
 
-With a stride the outputs meet every s-th row of the image only. Rows are sorted by their remainder by s first, and then what a k
-meets lies in one piece again. Results are channels last in memory (torch.channels_last), which torch's layers take as they are.
+    Y = sum over k  of  L[k d OW : k d OW + P] W[k]
+
+which are products of kw C terms, W[k] being (kw C, O).
+
+With a stride the outputs meet every s-th row of the image only. Rows are sorted by their remainder by s first, and then
+what a k meets lies in one piece again. Results are channels last in memory (torch.channels_last), which torch's layers
+take as they are.
 """
 
 from collections.abc import Iterator
@@ -21,10 +27,10 @@ from torch import Tensor
 
 from smallvision.conv.geometry import Geometry
 from smallvision.conv.im2col import chunks
-from smallvision.conv.implementation import Cost, Rung
+from smallvision.conv.implementation import Cost, Implementation
 from smallvision.conv.patches import grouped, reach
 
-__all__ = ["RUNG"]
+__all__ = ["IMPLEMENTATION"]
 
 
 @torch.no_grad()
@@ -69,17 +75,17 @@ def weight_gradient(grad: Tensor, x: Tensor, g: Geometry) -> Tensor:
 
 
 def _parts(g: Geometry, like: Tensor) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
-    """Some images at a time, and room for n of them, the same memory every time:
+    """Some images at a time, with buffers for n of them, in the same memory every time:
 
     padded (n, H + 2 ph, W + 2 pw, C), zero at first, its height rounded up to a multiple of the stride;
     lines (groups, sh, rows, n, OW, kw, C / groups), rows times sh that height;
     maps (groups, OH, n, OW, O / groups).
     """
     parts = chunks(g.batch, prod(_shapes(g, 1)[1]) * like.element_size())
-    rooms = [like.new_zeros(prod(shape)) for shape in _shapes(g, parts[0].stop if parts else 0)]
+    buffers = [like.new_zeros(prod(shape)) for shape in _shapes(g, parts[0].stop if parts else 0)]
     for images in parts:
         shapes = _shapes(g, images.stop - images.start)
-        padded, lines, maps = (room[: prod(shape)].view(shape) for room, shape in zip(rooms, shapes, strict=True))
+        padded, lines, maps = (buffer[: prod(shape)].view(shape) for buffer, shape in zip(buffers, shapes, strict=True))
         yield images, padded, lines, maps
 
 
@@ -99,7 +105,8 @@ def _inside(padded: Tensor, g: Geometry) -> Tensor:
 
 
 def _moved(padded: Tensor, l: int, g: Geometry) -> Tensor:  # noqa: E741
-    """The columns that value l of a kernel's row meets, a view in the lines' order: (groups, sh, rows, n, OW, C / groups)."""
+    """The columns that value l of a kernel's row meets, a view in the lines' order: (groups, sh, rows, n, OW, C /
+    groups)."""
     columns = grouped(padded[:, :, reach(g, 1, l)], 3, g.groups)  # (n, rows sh, OW, groups, C / groups)
     return grouped(columns, 1, columns.shape[1] // g.stride[0]).permute(4, 2, 1, 0, 3, 5)
 
@@ -122,13 +129,14 @@ def _kernels(weight: Tensor, g: Geometry) -> Tensor:
 
 
 def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
-    """The definition's multiply-adds, also those with padding. One chunk's padded images, lines and maps, and the kernels reordered."""
+    """The definition's multiply-adds, also those with padding. One chunk's padded images, lines and maps, and the
+    kernels reordered."""
     parts = chunks(g.batch, prod(_shapes(g, 1)[1]) * itemsize)
-    made = sum(map(prod, _shapes(g, parts[0].stop if parts else 0))) + prod(g.weight_shape)
-    cost = Cost(g.multiply_adds, itemsize * made)
+    numbers = sum(map(prod, _shapes(g, parts[0].stop if parts else 0))) + prod(g.weight_shape)
+    cost = Cost(g.multiply_adds, itemsize * numbers)
     return cost, cost, cost
 
 
-RUNG = Rung(
+IMPLEMENTATION = Implementation(
     "shifted", "a sum of matrix products with the shifted image", forward, input_gradient, weight_gradient, costs
 )

@@ -1,7 +1,7 @@
 """How large a map is after a convolution, a transposed convolution or a pooling: integers only, one axis at a time.
 
-The relations are those of Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning", with dilation as
-in their section 5.1; what is refused, and the rule of ceil mode, are torch's (held against it by the tests).
+The relations are those of Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning", with dilation
+as in their section 5.1; what is refused, and the rule of ceil mode, are torch's (held against it by the tests).
 """
 
 __all__ = ["AXES", "Pair", "conv_size", "pair", "pool_size", "same_padding", "span", "transposed_size"]
@@ -51,10 +51,10 @@ def conv_size(size: int, kernel: int, stride: int = 1, padding: int = 0, dilatio
     """
     _check(axis, 1, size=size, kernel=kernel, stride=stride, dilation=dilation)
     _check(axis, 0, padding=padding)
-    room = size + 2 * padding
-    if span(kernel, dilation) > room:
-        raise _too_large(size, kernel, padding, dilation, room, axis, f"kernel <= {(room - 1) // dilation + 1}")
-    return (room - span(kernel, dilation)) // stride + 1
+    padded = size + 2 * padding
+    if span(kernel, dilation) > padded:
+        raise _too_large(size, kernel, padding, dilation, padded, axis, f"kernel <= {(padded - 1) // dilation + 1}")
+    return (padded - span(kernel, dilation)) // stride + 1
 
 
 def pool_size(
@@ -91,8 +91,8 @@ def pool_size(
             f"use padding <= {kernel // 2} or kernel >= {2 * padding}"
         )
     more = stride - 1 if ceil_mode else 0  # rounding up is adding this and rounding down
-    room = size + 2 * padding + more
-    if span(kernel, dilation) > room:
+    padded = size + 2 * padding + more
+    if span(kernel, dilation) > padded:
 
         def most(padding: int) -> int:  # the largest kernel that fits; the stride may go with it
             if tiles and ceil_mode:
@@ -100,8 +100,8 @@ def pool_size(
             return (size + 2 * padding + more - 1) // dilation + 1
 
         fits = f"kernel <= {most(padding)}" if most(padding) >= 2 * padding else f"kernel <= {most(0)} with padding 0"
-        raise _too_large(size, kernel, padding, dilation, room, axis, fits, most_padding=kernel // 2)
-    out = (room - span(kernel, dilation)) // stride + 1
+        raise _too_large(size, kernel, padding, dilation, padded, axis, fits, most_padding=kernel // 2)
+    out = (padded - span(kernel, dilation)) // stride + 1
     return out - 1 if ceil_mode and (out - 1) * stride >= size + padding else out
 
 
@@ -116,8 +116,8 @@ def transposed_size(
 ) -> int:
     """Size after a transposed convolution: (size - 1) stride - 2 padding + dilation (kernel - 1) + output padding + 1.
 
-    It is a size from which the convolution with the same numbers comes back to `size`; since that one rounds down, there
-    are `stride` such sizes, and the output padding says which.
+    It is a size from which the convolution with the same numbers comes back to `size`; since that one rounds down,
+    there are `stride` such sizes, and the output padding says which.
 
     Parameters
     ----------
@@ -135,13 +135,15 @@ def transposed_size(
     most = max(stride, dilation) - 1
     if output_padding > most:
         raise ValueError(
-            f"output_padding: {output_padding} for {axis} {size} is less than neither stride {stride} nor dilation {dilation}; "
+            f"output_padding: {output_padding} for {axis} {size} is less than neither stride {stride} nor dilation "
+            f"{dilation}; "
             f"use output_padding <= {most}, or stride >= {output_padding + 1}"
         )
     whole = (size - 1) * stride + span(kernel, dilation) + output_padding
     if whole - 2 * padding < 1:
         raise ValueError(
-            f"padding: {padding} on both sides leaves nothing of the {whole} that stride {stride} and kernel {kernel} make of "
+            f"padding: {padding} on both sides leaves nothing of the {whole} that stride {stride} and kernel {kernel} "
+            "make of "
             f"{axis} {size}; use padding <= {(whole - 1) // 2}"
         )
     return whole - 2 * padding
@@ -159,16 +161,16 @@ def _too_large(
     kernel: int,
     padding: int,
     dilation: int,
-    room: int,
+    padded: int,
     axis: str,
     fits: str,
     most_padding: int | None = None,
 ) -> ValueError:
-    """What to say when `span(kernel, dilation) > room`, and what would fit."""
+    """What to say when `span(kernel, dilation) > padded`, and what would fit."""
     cures = [fits]
-    if dilation > 1 and room >= kernel:
-        cures.append(f"dilation <= {(room - 1) // (kernel - 1)}")
-    needed = padding - (room - span(kernel, dilation)) // 2
+    if dilation > 1 and padded >= kernel:
+        cures.append(f"dilation <= {(padded - 1) // (kernel - 1)}")
+    needed = padding - (padded - span(kernel, dilation)) // 2
     if most_padding is None or needed <= most_padding:
         cures.append(f"padding >= {needed}")
     spans = f" (dilation {dilation}: spans {span(kernel, dilation)})" if dilation > 1 else ""

@@ -2,7 +2,7 @@
 
     solve((100, 60), 25, "pool").axes                   # every setting for the height and for the width, simplest first
 
-What simplest means stands in `smallvision.conv.settings`. Where there is none, the reason says what is in the way.
+`smallvision.conv.settings` defines which is simplest. Where there is no solution, `reason` says why.
 """
 
 from collections import Counter
@@ -44,7 +44,8 @@ class Solutions:
         ]
 
     def pairs(self) -> Iterator[tuple[Setting, Setting]]:
-        """Every setting for the height with every one for the width that goes with it, by the sum of their places in the two lists."""
+        """Every setting for the height with every one for the width that goes with it, by the sum of their places in
+        the two lists."""
         heights, widths = self.axes
         for total in range(len(heights) + len(widths) - 1 if heights and widths else 0):
             for i in range(max(0, total - len(widths) + 1), min(total, len(heights) - 1) + 1):
@@ -84,8 +85,8 @@ def solve(
     op : "conv", "pool" or "transposed".
     max_kernel : the largest kernel.
     max_stride : the largest stride; None is the largest kernel, since a larger stride leaves pixels out.
-    max_padding : the largest padding; None is all that leaves every window a pixel (one less than the kernel spans). A pooling's is never
-        more than half its kernel, which is torch's rule.
+    max_padding : the largest padding; None is all that leaves every window a pixel (one less than the kernel spans). A
+        pooling's is never more than half its kernel, which is torch's rule.
     max_dilation : the largest dilation; None is 3 for a convolution, else 1.
 
     Returns
@@ -129,7 +130,8 @@ def _simplest_first(op: str, a: int, b: int, bounds: Bounds) -> list[Setting]:
     found = list(islice(settings(op, a, b, bounds), MOST_FOUND + 1))
     if len(found) > MOST_FOUND:
         raise ValueError(
-            f"max_kernel, max_stride: {bounds.kernel} and {bounds.stride} leave more than {MOST_FOUND} ways to turn {a} "
+            f"max_kernel, max_stride: {bounds.kernel} and {bounds.stride} leave more than {MOST_FOUND} ways to turn "
+            f"{a} "
             f"into {b}; expected smaller ones, or a max_padding"
         )
     return sorted(found, key=lambda one: one.simplicity)
@@ -148,7 +150,8 @@ def _reason(op: str, a: int, b: int, bounds: Bounds) -> str:
     """Why nothing within the bounds turns a into b, and what would."""
     if op == "pool" and b > a + 1:
         return (
-            f"no pooling turns {a} into {b}: with a padding of at most half its kernel, a map grows by one pixel at most; "
+            f"no pooling turns {a} into {b}: with a padding of at most half its kernel, a map grows by one pixel at "
+            "most; "
             "a transposed convolution can do it"
         )
     limits = f"kernel <= {bounds.kernel}, stride <= {bounds.stride}, dilation <= {bounds.dilation}"

@@ -1,4 +1,5 @@
-"""Shape arithmetic through a whole stack of layers: sizes with their formulas, weights, multiply-adds, receptive fields.
+"""Shape arithmetic through a whole stack of layers: sizes with their formulas, weights, multiply-adds, receptive
+fields.
 
     shape, layers = parse("3x1024x768 conv(16, k=5, s=2, p=1) relu pool(2)")
     for step in trace(shape, layers):
@@ -81,12 +82,14 @@ class Step:
 
     @property
     def stride(self) -> tuple[Fraction, Fraction] | None:
-        """Pixels of the image from one place of the map to the next, 1/2 for example where it is finer; None if there are no places."""
+        """Pixels of the image from one place of the map to the next, 1/2 for example where it is finer; None if there
+        are no places."""
         return self.view.stride if self.view and len(self.after) == 3 else None
 
     @property
     def start(self) -> tuple[int, int] | None:
-        """The first pixel that the first place of the map sees, (row, column), negative in the padding; None if there are no places."""
+        """The first pixel that the first place of the map sees, (row, column), negative in the padding; None if there
+        are no places."""
         return self.view.start if self.view and len(self.after) == 3 else None
 
 

@@ -75,7 +75,8 @@ def _divisors(n: int) -> str:
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """A convolution that makes so many `channels`; padding "same" keeps the size. `inputs`, where given, is asserted of the input."""
+    """A convolution that makes so many `channels`; padding "same" keeps the size. `inputs`, where given, is asserted of
+    the input."""
 
     channels: int
     kernel: Pair

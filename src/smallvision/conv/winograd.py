@@ -1,15 +1,15 @@
 """Winograd's minimal filtering F(2x2, 3x3): 16 multiplications where the definition has 36.
 
 Winograd 1980, "Arithmetic complexity of computations", ch. V; for networks Lavin & Gray 2016, "Fast algorithms for
-convolutional neural networks", section 4.1. The output is cut into tiles of 2x2; each needs a tile d of 4x4 of the input
-(neighbours overlap by two) and is
+convolutional neural networks", section 4.1. The output is cut into tiles of 2x2; each needs a tile d of 4x4 of the
+input (neighbours overlap by two) and is
 
     Y = A' [(G w G') * (B' d B)] A          * elementwise, ' transposed
 
-The transforms B' and A' are additions alone. The product is summed over channels, so for all tiles and kernels at once it is
-16 matrix products, one for each place in the 4x4 tile: (tiles, C) x (C, O). All is linear in d and linear in w, so the
-gradients are the same steps transposed, in reverse: A, the matrix product, B or G. Images are taken channels last, a few at a
-time, so that what is made on the way stays in the processor's cache.
+The transforms B' and A' are additions alone. The product is summed over channels, so for all tiles and kernels at once
+it is 16 matrix products, one for each place in the 4x4 tile: (tiles, C) x (C, O). All is linear in d and linear in w,
+so the gradients are the same steps transposed, in reverse: A, the matrix product, B or G. Images are taken channels
+last, a few at a time, so that what is made on the way stays in the processor's cache.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from smallvision.conv.geometry import Geometry
-from smallvision.conv.implementation import Cost, Rung
+from smallvision.conv.implementation import Cost, Implementation
 
-__all__ = ["RUNG", "bounds"]
+__all__ = ["IMPLEMENTATION", "bounds"]
 
 BT = ((1.0, 0.0, -1.0, 0.0), (0.0, 1.0, 1.0, 0.0), (0.0, -1.0, 1.0, 0.0), (0.0, 1.0, 0.0, -1.0))  # input, 4 <- 4
 G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))  # kernel, 4 <- 3
@@ -79,10 +79,12 @@ def _by_group(
 
 
 def _turned(grad: Tensor, weight: Tensor, g: Geometry) -> tuple[Tensor, Tensor, Geometry]:
-    """The input's gradient as a convolution of its own: stride 1 allows it, and what was made for the forward serves again.
+    """The input's gradient as a convolution of its own: stride 1 allows it, and what was made for the forward serves
+    again.
 
-    x[c, i, j] takes part in y[o, i + p - k, j + p - l] by w[o, c, k, l]. With k' = 2 - k that is a convolution of padding 2 - p
-    from O channels to C, its kernels turned by 180 degrees. Padding p above 2 makes outputs that see no pixel: they are cut off.
+    x[c, i, j] takes part in y[o, i + p - k, j + p - l] by w[o, c, k, l]. With k' = 2 - k that is a convolution of
+    padding 2 - p from O channels to C, its kernels turned by 180 degrees. Padding p above 2 makes outputs that see no
+    pixel: they are cut off.
     """
     (down, across), (height, width) = (max(p - 2, 0) for p in g.padding), g.output
     seen = grad[:, :, down : height - down, across : width - across]  # (B, O, .., ..)
@@ -167,7 +169,8 @@ def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
 
 
 def _sizes(g: Geometry, itemsize: int) -> tuple[int, int, int, int, int]:
-    """Of one group and one chunk: numbers in its tiles' places, in the rows between, in its padded input, in the kernels; tiles."""
+    """Of one group and one chunk: numbers in its tiles' places, in the rows between, in its padded input, in the
+    kernels; tiles."""
     (down, across), chunks = (
         _tiles(g),
         _chunks(replace(g, channels=g.channels // g.groups, filters=g.filters // g.groups), itemsize),
@@ -186,24 +189,24 @@ def _sizes(g: Geometry, itemsize: int) -> tuple[int, int, int, int, int]:
 def _forward_cost(g: Geometry, itemsize: int) -> Cost:
     channels, filters = g.channels // g.groups, g.filters // g.groups
     tiles, rows, padded, kernels, each = _sizes(g, itemsize)
-    made = kernels + 16 * tiles * channels + max((rows + padded) * channels, (16 + 8) * tiles * filters)
-    return Cost(16 * g.batch * each * channels * g.filters, itemsize * made)
+    numbers = kernels + 16 * tiles * channels + max((rows + padded) * channels, (16 + 8) * tiles * filters)
+    return Cost(16 * g.batch * each * channels * g.filters, itemsize * numbers)
 
 
 def _weight_cost(g: Geometry, itemsize: int) -> Cost:
     channels, filters = g.channels // g.groups, g.filters // g.groups
     tiles, rows, padded, kernels, each = _sizes(g, itemsize)
-    made = kernels + 16 * tiles * channels + max((rows + padded) * channels, (16 + 8 + 4) * tiles * filters)
-    return Cost(16 * g.batch * each * channels * g.filters, itemsize * made)
+    numbers = kernels + 16 * tiles * channels + max((rows + padded) * channels, (16 + 8 + 4) * tiles * filters)
+    return Cost(16 * g.batch * each * channels * g.filters, itemsize * numbers)
 
 
 def bounds(x: Tensor, weight: Tensor, grad: Tensor, g: Geometry) -> tuple[Tensor, Tensor, Tensor]:
     """How far rounding alone can take each of the three results from the exact one, element by element.
 
-    Every product of exact numbers is carried along a path of at most n roundings, so the error stays below
-    gamma_n = n u / (1 - n u) times what the same steps make of absolute values, u the unit roundoff (Higham 2002,
-    "Accuracy and stability of numerical algorithms", 3.1). On a path to an output there are 2 roundings in B, 4 in G, 4 in A, one
-    for the product and one less than the terms of its sum; to a kernel's gradient 2 in B, 2 in A', 4 in G'.
+    Every product of exact numbers is carried along a path of at most n roundings, so the error stays below gamma_n = n
+    u / (1 - n u) times what the same steps make of absolute values, u the unit roundoff (Higham 2002, "Accuracy and
+    stability of numerical algorithms", 3.1). On a path to an output there are 2 roundings in B, 4 in G, 4 in A, one for
+    the product and one less than the terms of its sum; to a kernel's gradient 2 in B, 2 in A', 4 in G'.
 
     Returns
     -------
@@ -232,7 +235,7 @@ def _absolute(x: Tensor, weight: Tensor, g: Geometry) -> Tensor:
     return y.reshape(g.batch, g.filters, 2 * down, 2 * across)[:, :, :height, :width]
 
 
-RUNG = Rung(
+IMPLEMENTATION = Implementation(
     "winograd",
     "F(2x2, 3x3): 2.25 times fewer multiplications",
     forward,

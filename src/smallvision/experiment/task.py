@@ -142,7 +142,7 @@ class VerifySpec(TaskSpec):
     network: ClassVar[Purpose] = "judges pairs of images"
 
     kind: Literal["verify"]
-    loss: Annotated[str, Field(pattern=r"^(triplet|contrastive|cross-entropy|metric\.[A-Za-z]+)$")] = "triplet"
+    loss: Annotated[str, Field(pattern=r"^(metric\.)?[A-Za-z][A-Za-z0-9-]*$")] = "triplet"  # of the table LOSSES
     margin: Positive | None = None  # triplet, contrastive: in units of the distance; None is 1
     mining: Annotated[str, Field(pattern=r"^(all|semi-hard|hard|metric\.[A-Za-z]+)$")] | None = (
         None  # triplet; None is "semi-hard"

@@ -67,16 +67,15 @@ def load(
         )
     channels, height, width = (int(n) for n in record.layers["input"])
     shape, classes = (channels, height, width), tuple(result["classes"])
+    inputs = networks.InputSpec(shape, len(classes), result["mean"], result["std"])
     spec = record.experiment.model
     if isinstance(spec, CustomSpec) and spec.kind == "custom":
         if module is None:
             raise BadInput(f"{record.path}: its network was passed in from Python; pass it again as model=")
         own = made.network(module, int(record.state["seed"]))  # a copy: its owner keeps it as it is
-        model: nn.Module = networks.adopt(own, shape, len(classes), result["mean"], result["std"])
+        model: nn.Module = networks.adopt(own, inputs)
     else:
-        model = networks.build(
-            spec, shape, len(classes), result["mean"], result["std"], record.state["seed"], trust_code
-        )
+        model = networks.build(spec, inputs, record.state["seed"], trust_code)
     try:
         model.load_state_dict(safetensors.torch.load(data))
     except (RuntimeError, safetensors.SafetensorError) as error:

@@ -1,15 +1,39 @@
-"""The contrastive loss: images of one class shall be at one place, images of two classes a margin apart.
+"""The contrastive loss: it pulls images of one class together, and images of two classes at least a margin apart.
 
-Hadsell, Chopra & LeCun 2006, "Dimensionality reduction by learning an invariant mapping", formula 4: half the squared distance of a
-pair of one class, half the square of what is missing to the margin of a pair of two. All pairs of the batch count. A batch has far
-more pairs of two classes than of one, so each kind has a mean of its own, over the pairs where there is something left to lose, and
-the loss is the sum of both; that is how pytorch-metric-learning takes it, too: with `power` 1 this is its ContrastiveLoss on
-LpDistance(normalize_embeddings=False), whose default does not square.
+Hadsell, Chopra & LeCun 2006, "Dimensionality reduction by learning an invariant mapping", formula 4: half the squared
+distance of a pair of one class; of a pair of two classes, half the square of the margin less the distance, where that
+is above 0. All pairs of the batch count. A batch has far more pairs of two classes than of one, so each kind has a mean
+of its own, over the pairs whose loss is not 0, and the loss is the sum of both means. pytorch-metric-learning does the
+same: with `power` 1 this is its ContrastiveLoss on LpDistance(normalize_embeddings=False), whose default does not
+square.
 """
+
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from smallvision.losses.pair_distances import distances, mean_of_positive, other_class, same_class
+from smallvision.experiment.task import VerifySpec
+from smallvision.losses.base import SEMI_HARD
+from smallvision.losses.pair_distances import MARGIN, distances, mean_of_nonzero, other_class, same_class
+from smallvision.nn.siamese import Siamese
+
+
+@dataclass(frozen=True)
+class Contrastive:
+    """The loss of `contrastive` as an experiment asks for it; see `losses.base.PairLoss`."""
+
+    margin: float
+    metric: str | None = None
+    normalized: bool = False
+    of_head: bool = False
+    no_remedies: tuple[str, ...] = (SEMI_HARD,)  # all pairs count, none are mined
+
+    @classmethod
+    def of(cls, spec: VerifySpec) -> "Contrastive":
+        return cls(MARGIN if spec.margin is None else spec.margin)
+
+    def __call__(self, network: Siamese, representations: Tensor, labels: Tensor) -> Tensor:
+        return contrastive(representations, labels, self.margin, metric=network.metric)
 
 
 def contrastive(
@@ -27,13 +51,14 @@ def contrastive(
 
     Returns
     -------
-    Tensor : a scalar; 0, with a gradient of 0, for a batch without a pair that counts. Both means are over what is not 0.
+    Tensor : a scalar. Both means are over the pairs whose loss is not 0; a batch without such a pair has loss and
+        gradient 0.
 
     Raises
     ------
     BadInput : another metric.
     """
-    apart = distances(representations, metric)  # (B, B), each pair twice
-    together = (apart * same_class(labels)) ** power / power
-    too_near = ((margin - apart).relu() * other_class(labels)) ** power / power
-    return mean_of_positive(together) + mean_of_positive(too_near)
+    distance = distances(representations, metric)  # (B, B), each pair twice
+    of_one_class = (distance * same_class(labels)) ** power / power
+    of_two_classes = ((margin - distance).relu() * other_class(labels)) ** power / power
+    return mean_of_nonzero(of_one_class) + mean_of_nonzero(of_two_classes)

@@ -1,7 +1,12 @@
-"""What losses on pairs and triplets share: distances between all images of a batch, which of them are of one class, and the mean.
+"""What losses on pairs and triplets share: distances between all images of a batch, which pairs are of one class, and
+the mean.
 
-Everything is a matrix over the batch. So an image goes through the encoder once, however many pairs it is in; no pair is looked at
-alone; and nothing is read back from the device, whichever pairs count.
+Everything is a matrix over the batch. So an image goes through the encoder once, however many pairs it is in; no pair
+is computed by itself; and nothing is read back from the device, whichever pairs count.
+
+Distances are computed in three places, whose results differ in their last bits: here for all pairs of a batch, in
+`nn.siamese.Siamese.apart` for listed pairs, and in `metrics.neighbours` in float64. One function for all three would
+change the gradients of training or the reported figures.
 """
 
 from collections.abc import Callable
@@ -11,6 +16,8 @@ from torch import Tensor
 
 from smallvision.errors import BadInput
 
+MARGIN = 1.0  # where an experiment says none, in units of the distance
+
 
 def distances(representations: Tensor, metric: str = "euclidean") -> Tensor:
     """Between all pairs of a batch, in float32 at least; where a distance is zero, so is its gradient.
@@ -18,7 +25,8 @@ def distances(representations: Tensor, metric: str = "euclidean") -> Tensor:
     Parameters
     ----------
     representations : (B, D).
-    metric : "euclidean", or "cosine": 1 − cos of the angle, 0 to 2, and 1 for a vector of zeros (as metrics/neighbours.py).
+    metric : "euclidean", or "cosine": 1 − cos of the angle, 0 to 2, and 1 for a vector of zeros (as
+        metrics/neighbours.py).
 
     Returns
     -------
@@ -30,9 +38,8 @@ def distances(representations: Tensor, metric: str = "euclidean") -> Tensor:
     """
     if metric not in METRICS:
         raise BadInput(f'metric: got "{metric}"; known: {", ".join(METRICS)}')
-    with torch.autocast(
-        representations.device.type, enabled=False
-    ):  # half precision would tell near images apart by rounding
+    # Half precision would tell near images apart by rounding.
+    with torch.autocast(representations.device.type, enabled=False):
         return METRICS[metric](representations if representations.dtype == torch.float64 else representations.float())
 
 
@@ -47,16 +54,17 @@ def other_class(labels: Tensor) -> Tensor:
 
 
 def every_pair(labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Each pair of a batch once: int64 (M,) and (M,), the one image and the other; bool (M,), of one class; M = B (B − 1) / 2."""
+    """Each pair of a batch once: int64 (M,) and (M,), the one image and the other; bool (M,), of one class; M = B (B −
+    1) / 2."""
     one, other = torch.triu_indices(len(labels), len(labels), 1, device=labels.device)
     return one, other, labels[one] == labels[other]
 
 
-def mean_of_positive(losses: Tensor) -> Tensor:
+def mean_of_nonzero(losses: Tensor) -> Tensor:
     """The mean of those losses, none negative, that are not zero; 0 when all are. A scalar.
 
-    Pairs and triplets that are already far enough apart soon are nearly all of them, and a mean over all would dilute the few
-    that still teach (Hermans, Beyer & Leibe 2017, "In defense of the triplet loss", whose losses marked ≠0 are these).
+    Before long nearly all pairs and triplets are far enough apart, and a mean over all would dilute the few that still
+    have a gradient (Hermans, Beyer & Leibe 2017, "In defense of the triplet loss", whose losses marked ≠0 are these).
     """
     return losses.sum() / (losses > 0).sum().clamp(min=1)
 

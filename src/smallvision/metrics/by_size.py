@@ -11,7 +11,8 @@ BANDS = 8
 
 
 def by_size(labels: np.ndarray, predictions: np.ndarray, sizes: np.ndarray) -> list[dict[str, Any]]:
-    """A row for each size, smallest area first; of more than ROWS sizes, for BANDS bands of areas with about as many images.
+    """A row for each size, smallest area first; of more than ROWS sizes, for BANDS bands of areas with about as many
+    images.
 
     Parameters
     ----------

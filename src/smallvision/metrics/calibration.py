@@ -1,11 +1,13 @@
-"""From the distance of a pair to the probability that it is of one class, and how far such probabilities can be believed.
+"""Calibration: the probability that a pair is of one class, from its distance, and how reliable such probabilities are.
 
-Platt's calibration: a logistic curve over the distance, of greatest likelihood (Platt 1999, "Probabilistic outputs for support vector
-machines"). Its targets are not 1 and 0 but what Laplace's rule makes of so many pairs, (N₊ + 1) / (N₊ + 2) and 1 / (N₋ + 2), so that
-distances which separate the pairs entirely still have a curve of finite steepness. Found by Newton's method with a step that is halved
-until it helps (Lin, Lin & Weng 2007, "A note on Platt's probabilistic outputs for support vector machines", Mach. Learn. 68).
+Platt's calibration: a logistic curve over the distance, of greatest likelihood (Platt 1999, "Probabilistic outputs for
+support vector machines"). Its targets are not 1 and 0 but those of Laplace's rule, (N₊ + 1) / (N₊ + 2) and 1 / (N₋ +
+2), so that the curve is of finite steepness even where distances separate the pairs entirely. It is found by Newton's
+method with a step that is halved until the loss falls (Lin, Lin & Weng 2007, "A note on Platt's probabilistic outputs
+for support vector machines", Mach. Learn. 68).
 
-A probability is for pairs of which as many are of one class as where it was fitted: half, if those were balanced.
+A probability holds for pairs of which the same share is of one class as where it was fitted: half, if those were
+balanced.
 """
 
 from dataclasses import dataclass
@@ -17,13 +19,14 @@ from smallvision.metrics.verification import checked_scores
 
 BINS = 15
 STEPS = 100  # of Newton's method, at most; ten are usual
-CLOSE = 1e-10  # of the gradient, an average over pairs: done
+CLOSE = 1e-10  # largest entry of the gradient, a mean over pairs, at which the search ends
 SMALLEST = 1e-10  # step that is tried
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A logistic curve: the probability at a distance d is 1 / (1 + exp(−(slope · d + intercept))); slope is below 0 as a rule."""
+    """A logistic curve: the probability at a distance d is 1 / (1 + exp(−(slope · d + intercept))); slope is below 0 as
+    a rule."""
 
     slope: float
     intercept: float
@@ -45,14 +48,12 @@ class Reliability:
     observed : float64 (bins,), the share of pairs that are of one class.
     counts : int64 (bins,), pairs; unequal where many have the same probability.
     error : the expected calibration error, from 0 to 1: how far predicted is from observed, a mean over pairs.
-    brier : the mean square of probability less truth, 0 to 1 (Brier 1950, Mon. Weather Rev. 78).
     """
 
     predicted: np.ndarray
     observed: np.ndarray
     counts: np.ndarray
     error: float
-    brier: float
 
 
 def fit(distances: np.ndarray, same: np.ndarray) -> Calibration:
@@ -83,8 +84,8 @@ def fit(distances: np.ndarray, same: np.ndarray) -> Calibration:
 
 
 def reliability(probabilities: np.ndarray, same: np.ndarray, bins: int = BINS) -> Reliability:
-    """How probabilities of n pairs compare with the truth, in bins of equally many (Nguyen & O'Connor 2015, "Posterior calibration
-    and exploratory analysis for natural language processing models").
+    """How probabilities of n pairs compare with the truth, in bins of equally many (Nguyen & O'Connor 2015, "Posterior
+    calibration and exploratory analysis for natural language processing models").
 
     Parameters
     ----------
@@ -108,9 +109,7 @@ def reliability(probabilities: np.ndarray, same: np.ndarray, bins: int = BINS) -
     predicted = np.bincount(places, values, bins)[filled] / counts[filled]
     observed = np.bincount(places, truth, bins)[filled] / counts[filled]
     error = float((counts[filled] * np.abs(predicted - observed)).sum() / len(values))
-    return Reliability(
-        predicted, observed, counts[filled].astype(np.int64), error, float(np.square(values - truth).mean())
-    )
+    return Reliability(predicted, observed, counts[filled].astype(np.int64), error)
 
 
 def _newton(values: np.ndarray, targets: np.ndarray, intercept: float) -> tuple[float, float]:
@@ -118,22 +117,22 @@ def _newton(values: np.ndarray, targets: np.ndarray, intercept: float) -> tuple[
     from scipy.special import expit
 
     inputs = np.stack([values, np.ones_like(values)], axis=1)  # (n, 2)
-    found = np.array([0.0, intercept])
-    loss = _entropy(inputs @ found, targets)
+    curve = np.array([0.0, intercept])
+    loss = _entropy(inputs @ curve, targets)
     for _ in range(STEPS):
-        answers = expit(inputs @ found)  # (n,)
-        gradient = inputs.T @ (answers - targets) / len(targets)  # (2,)
+        probabilities = expit(inputs @ curve)  # (n,)
+        gradient = inputs.T @ (probabilities - targets) / len(targets)  # (2,)
         if np.abs(gradient).max() < CLOSE:
             break
-        curvature = (inputs.T * (answers * (1 - answers))) @ inputs / len(targets) + 1e-12 * np.eye(2)
+        curvature = (inputs.T * (probabilities * (1 - probabilities))) @ inputs / len(targets) + 1e-12 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         part = 1.0
-        while part >= SMALLEST and not (tried := _entropy(inputs @ (found - part * step), targets)) < loss:
+        while part >= SMALLEST and not (tried := _entropy(inputs @ (curve - part * step), targets)) < loss:
             part /= 2
-        if part < SMALLEST:  # as near as rounding lets it come
+        if part < SMALLEST:  # rounding allows no better curve
             break
-        found, loss = found - part * step, tried
-    return float(found[0]), float(found[1])
+        curve, loss = curve - part * step, tried
+    return float(curve[0]), float(curve[1])
 
 
 def _entropy(logits: np.ndarray, targets: np.ndarray) -> float:

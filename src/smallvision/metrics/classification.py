@@ -22,7 +22,7 @@ def confusion(labels: np.ndarray, predictions: np.ndarray, classes: int) -> np.n
 
 
 def per_class(labels: np.ndarray, predictions: np.ndarray, classes: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Precision, recall, F1 and number of images of each class; 0 where a figure has no image to stand on."""
+    """Precision, recall, F1 and number of images of each class; 0 where there is no image to compute a figure from."""
     from sklearn.metrics import precision_recall_fscore_support
 
     columns = precision_recall_fscore_support(labels, predictions, labels=np.arange(len(classes)), zero_division=0)

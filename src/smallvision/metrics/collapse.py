@@ -1,9 +1,11 @@
-"""The collapse alarm: whether a network has put all images at one place, which losses with a margin can drive it to.
+"""The collapse alarm: whether a network gives all images the same representation, to which losses with a margin can
+lead.
 
-When most triplets are violated, as hard mining takes care of, pulling everything together is the quickest way down: at one point every
-distance is 0, a triplet costs the margin and no more, and its gradient is gone (Schroff, Kalenichenko & Philbin 2015, "FaceNet", section
-3.2, of the hardest negatives; Hermans, Beyer & Leibe 2017, "In defense of the triplet loss", of the loss that stays at the margin). That
-looks like slow learning. What tells it apart is distances, against the margin they are meant to keep.
+When most triplets violate the margin, as with hard mining, the loss falls fastest by pulling everything together: at
+one point every distance is 0, a triplet costs just the margin, and its gradient is zero (Schroff, Kalenichenko &
+Philbin 2015, "FaceNet", section 3.2, of the hardest negatives; Hermans, Beyer & Leibe 2017, "In defense of the triplet
+loss", of the loss that stays at the margin). That looks like slow learning; distances compared with the margin tell the
+two apart.
 """
 
 from collections.abc import Sequence
@@ -17,21 +19,21 @@ from smallvision.metrics.features import checked
 from smallvision.metrics.neighbours import METRICS
 from smallvision.metrics.pair_distances import pair_distances
 
-IMAGES = 1000  # looked at, spread over the split: half a million pairs
-NEAR = 0.1  # of the margin: so near is near zero
-MOST = 0.9  # of all pairs near zero: one place; two classes put at one place each have no more than half
-LINE = 1.1  # effective rank below which more than two classes are on one line
+IMAGES = 1000  # that are measured, spread over the split: half a million pairs
+NEAR = 0.1  # share of the margin below which a distance counts as near zero
+MOST = 0.9  # share of pairs near zero above which all lie at one point; two classes at a point each have at most half
+LINE = 1.1  # effective rank below which more than two classes lie on one line
 REMEDIES = ("semi-hard mining", "a lower learning rate", "normalised representations")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How representations lie, on at most IMAGES of them.
+    """Where representations lie, measured on at most IMAGES of them.
 
     Parameters
     ----------
     dimensions : D.
-    effective_rank : of how many directions they make use, 0 to D (see `dimensions.effective_rank`).
+    effective_rank : how many directions they use, 0 to D (see `dimensions.effective_rank`).
     mean_distance : between two images, as a multiple of the margin.
     near_zero : the share of pairs that are less than NEAR of the margin apart, 0 to 1.
     """
@@ -43,7 +45,7 @@ class Spread:
 
 
 def spread(representations: np.ndarray, margin: float, metric: str = "euclidean") -> Spread:
-    """Measures a batch or a split.
+    """Measure a batch or a split.
 
     Parameters
     ----------
@@ -53,7 +55,8 @@ def spread(representations: np.ndarray, margin: float, metric: str = "euclidean"
 
     Raises
     ------
-    BadInput : fewer than two images, representations that are not finite, an unknown metric, a margin that is not above 0.
+    BadInput : fewer than two images, representations that are not finite, an unknown metric, a margin that is not above
+        0.
     """
     if metric not in METRICS:
         raise BadInput(f'metric: got "{metric}"; known: {", ".join(METRICS)}')
@@ -63,12 +66,12 @@ def spread(representations: np.ndarray, margin: float, metric: str = "euclidean"
     if len(rows) < 2:
         raise BadInput("representations: got those of 1 image; expected at least 2")
     some = rows[np.linspace(0, len(rows) - 1, min(len(rows), IMAGES)).astype(np.int64)]
-    apart = pair_distances(some, np.stack(np.triu_indices(len(some), 1), axis=1), metric) / margin
-    return Spread(rows.shape[1], effective_rank(some), float(apart.mean()), float((apart < NEAR).mean()))
+    relative = pair_distances(some, np.stack(np.triu_indices(len(some), 1), axis=1), metric) / margin
+    return Spread(rows.shape[1], effective_rank(some), float(relative.mean()), float((relative < NEAR).mean()))
 
 
 def collapsed(measured: Spread, classes: int, remedies: Sequence[str] = REMEDIES) -> str | None:
-    """What to tell a person whose network has collapsed, and what helps; None when it has not.
+    """A sentence for a person whose network has collapsed, with what helps; None when it has not.
 
     Parameters
     ----------
@@ -84,7 +87,9 @@ def collapsed(measured: Spread, classes: int, remedies: Sequence[str] = REMEDIES
         return None
     helping = f"{remedies[0]} helps" if len(remedies) == 1 else f"{', '.join(remedies[:-1])} or {remedies[-1]} help"
     return (
-        f"the representation has collapsed: nearly all images lie {where} ({measured.mean_distance:.2g} of the margin apart on average, "
-        f"{measured.near_zero:.0%} of pairs nearer than {NEAR:g} of it, effective rank {measured.effective_rank:.1f} of "
+        f"the representation has collapsed: nearly all images lie {where} ({measured.mean_distance:.2g} of the margin "
+        "apart on average, "
+        f"{measured.near_zero:.0%} of pairs nearer than {NEAR:g} of it, effective rank {measured.effective_rank:.1f} "
+        "of "
         f"{measured.dimensions}); {helping}"
     )

@@ -1,4 +1,4 @@
-"""What the dimensions of a representation are used for: which are dead, which say the same, and how many there really are."""
+"""The dimensions of a representation: which are constant, which duplicate another one, and how many are really used."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from smallvision.metrics.features import checked
 
-SAME = 0.999  # of a correlation's size, beyond which two dimensions say the same
-CONSTANT = 1e-6  # of a dimension's largest value: what rounding to floats can make of a constant
+SAME = 0.999  # absolute correlation above which one dimension duplicates another
+CONSTANT = 1e-6  # range of a dimension, as a share of its largest value, that rounding alone can make of a constant
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ def dead(features: np.ndarray) -> np.ndarray:
 
 
 def duplicates(features: np.ndarray, same: float = SAME) -> np.ndarray:
-    """Which dimensions say what an earlier one does: their correlation (Pearson's), or its negative, exceeds `same`.
+    """Which dimensions duplicate an earlier one: the absolute value of their correlation (Pearson's) exceeds `same`.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def duplicates(features: np.ndarray, same: float = SAME) -> np.ndarray:
 
     Returns
     -------
-    np.ndarray : int64 (D,), the first such earlier dimension, or -1 where there is none. Dead dimensions correlate with
-        nothing: they are -1, and nobody's duplicate.
+    np.ndarray : int64 (D,), the first such earlier dimension, or -1 where there is none. Dead dimensions have no
+        correlation: they are -1, and no other dimension is a duplicate of them.
     """
     values = checked("features", features)
     living = np.flatnonzero(~dead(values))
@@ -62,9 +62,9 @@ def duplicates(features: np.ndarray, same: float = SAME) -> np.ndarray:
         some = values[:, living].astype(np.float64)
         some -= some.mean(0)
         some /= np.linalg.norm(some, axis=0)
-        earlier = np.triu(np.abs(some.T @ some) > same, 1)  # [i, j]: j says what i < j does
-        found = earlier.any(0)
-        out[living[found]] = living[earlier.argmax(0)[found]]
+        earlier = np.triu(np.abs(some.T @ some) > same, 1)  # [i, j]: j duplicates i < j
+        duplicate = earlier.any(0)
+        out[living[duplicate]] = living[earlier.argmax(0)[duplicate]]
     return out
 
 

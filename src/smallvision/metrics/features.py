@@ -1,4 +1,4 @@
-"""What probes look at: a row of numbers for every image, a model's representation of it or its own pixels."""
+"""Features of images: a row of numbers for every image, either a model's representation of it or its own pixels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +20,9 @@ def features(model: nn.Module | None, images: ImageSet, what: str = "representat
 
     Parameters
     ----------
-    model : on the images' device; `encode` takes pixels (B, C, H, W) in [0, 1] and gives (B, D). It is asked in evaluation
-        mode, without gradients, and left in the modes it was in. None will do for pixels.
-    images : N images; of several sizes, for a model that takes them.
+    model : on the images' device; `encode` takes pixels (B, C, H, W) in [0, 1] and gives (B, D). It is called in
+        evaluation mode, without gradients; its modes are restored afterwards. It may be None for pixels.
+    images : N images; they may have several sizes where the model takes them.
     what : "representation", what `model.encode` gives, or "pixels", C * H * W values in [0, 1].
 
     Returns
@@ -31,8 +31,8 @@ def features(model: nn.Module | None, images: ImageSet, what: str = "representat
 
     Raises
     ------
-    BadInput : a model without `encode`, or whose `encode` gives anything but a row of numbers an image; images the model does
-        not take; pixels of images of several sizes; another `what`.
+    BadInput : a model without `encode`, or whose `encode` gives anything but a row of numbers an image; images the
+        model does not take; pixels of images of several sizes; another `what`.
     """
     if what not in KINDS:
         raise BadInput(f'what: got "{what}"; known: {", ".join(KINDS)}')
@@ -42,7 +42,8 @@ def features(model: nn.Module | None, images: ImageSet, what: str = "representat
     if not callable(getattr(model, "encode", None)):
         name = "no model" if model is None else type(model).__name__
         raise BadInput(
-            f"a representation needs a model with encode(pixels) -> (B, D); got {name}, which has none; pixels need no model"
+            f"a representation needs a model with encode(pixels) -> (B, D); got {name}, which has none; pixels need no "
+            "model"
         )
     assert model is not None
     with torch.inference_mode(), _evaluating(model):
@@ -56,42 +57,44 @@ def features(model: nn.Module | None, images: ImageSet, what: str = "representat
     return torch.cat(parts).numpy()
 
 
-def checked(name: str, given: np.ndarray) -> np.ndarray:
+def checked(name: str, values: np.ndarray) -> np.ndarray:
     """Features as float32 or float64 (N, D) in C order, copied where they are not.
 
     Raises
     ------
     BadInput : another shape, no feature, values that are no numbers, not finite or beyond 1e150.
     """
-    found = np.asarray(given)
-    if found.ndim != 2 or not found.size or found.dtype.kind not in "fiub":
+    given = np.asarray(values)
+    if given.ndim != 2 or not given.size or given.dtype.kind not in "fiub":
         raise BadInput(
-            f"{name}: got {found.dtype} of shape {found.shape}; expected numbers (images, features), at least one of each"
+            f"{name}: got {given.dtype} of shape {given.shape}; expected numbers (images, features), at least one of "
+            "each"
         )
-    kind = found.dtype if found.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-    values: np.ndarray = np.require(found, kind, ["C", "W"])  # torch warns of what it may not write to
-    if not -LARGEST < float(values.min()) <= float(values.max()) < LARGEST:  # NaN compares as false, too
-        bad = int((~(np.abs(values.astype(np.float64)) < LARGEST)).any(axis=1).sum())
+    kind = given.dtype if given.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+    rows: np.ndarray = np.require(given, kind, ["C", "W"])  # torch warns of arrays that it may not write to
+    if not -LARGEST < float(rows.min()) <= float(rows.max()) < LARGEST:  # NaN compares as false, too
+        bad = int((~(np.abs(rows.astype(np.float64)) < LARGEST)).any(axis=1).sum())
         raise BadInput(
-            f"{name}: {bad:,} of {len(values):,} images have features that are not finite (or beyond {LARGEST:g})"
+            f"{name}: {bad:,} of {len(rows):,} images have features that are not finite (or beyond {LARGEST:g})"
         )
-    return values
+    return rows
 
 
-def checked_labels(name: str, given: np.ndarray, count: int) -> np.ndarray:
-    """Labels as int64 (N,). Raises BadInput unless there is a whole number from 0 for each of `count` images, at least one."""
-    found = np.asarray(given)
-    if found.shape != (count,) or not count or found.dtype.kind not in "iu" or int(found.min()) < 0:
+def checked_labels(name: str, values: np.ndarray, count: int) -> np.ndarray:
+    """Labels as int64 (N,). Raises BadInput unless there is a whole number from 0 for each of `count` images, at least
+    one."""
+    given = np.asarray(values)
+    if given.shape != (count,) or not count or given.dtype.kind not in "iu" or int(given.min()) < 0:
         raise BadInput(
-            f"{name}: got {found.dtype} of shape {found.shape}; expected a class from 0 up for each of {count:,} images"
+            f"{name}: got {given.dtype} of shape {given.shape}; expected a class from 0 up for each of {count:,} images"
         )
-    return found.astype(np.int64)
+    return given.astype(np.int64)
 
 
 def _encoded(model: nn.Module, pixels: Tensor) -> Tensor:
     """Float32 (B, D) on the CPU, of one batch."""
     try:
-        found = model.encode(pixels)  # type: ignore[operator]
+        encoded = model.encode(pixels)  # type: ignore[operator]
     except (RuntimeError, ValueError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
@@ -99,18 +102,19 @@ def _encoded(model: nn.Module, pixels: Tensor) -> Tensor:
             f"{type(model).__name__}.encode: does not take images of {'x'.join(map(str, pixels.shape[1:]))} "
             f"({(str(error).splitlines() or [''])[0]})"
         ) from error
-    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(pixels) or found.is_complex():
-        got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    if not isinstance(encoded, Tensor) or encoded.ndim != 2 or len(encoded) != len(pixels) or encoded.is_complex():
+        got = tuple(encoded.shape) if isinstance(encoded, Tensor) else type(encoded).__name__
         raise BadInput(
             f"{type(model).__name__}.encode: gives {got} for {len(pixels)} images; expected a row of numbers each, "
             f"({len(pixels)}, D)"
         )
-    return found.float().cpu()
+    return encoded.float().cpu()
 
 
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and every part's own mode again after it (a frozen encoder's is not its classifier's)."""
+    """Evaluation mode; afterwards every part has its own mode again (a frozen encoder's differs from its
+    classifier's)."""
     modes = [(part, part.training) for part in model.modules()]
     model.eval()
     try:

@@ -1,8 +1,10 @@
-"""How much of the classes a representation holds: simple classifiers on its features, on images that are balanced by class.
+"""How much of the classes a representation holds: simple classifiers on its features, on images that are balanced by
+class.
 
 k nearest neighbours ask whether images of a class lie together; a linear probe (Alain & Bengio 2016, "Understanding
-intermediate layers using linear classifier probes") whether hyperplanes tell them apart. Each has one setting, chosen on
-validation; the test images are met once, with that. Pixels, PCA or an untrained encoder are probed alike, as baselines.
+intermediate layers using linear classifier probes") whether hyperplanes tell them apart. Each has one setting, chosen
+on validation; the test images are met once, with that. Pixels, PCA or an untrained encoder are probed alike, as
+baselines.
 """
 
 import warnings
@@ -26,7 +28,7 @@ _PROBE = 3  # keeps this draw apart from those of data/split.py, which are 1 and
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One split as probes see it: features (N, D), float32 or float64, and labels int64 (N,), 0..K-1."""
+    """One split of a probe: features (N, D), float32 or float64, and labels int64 (N,), 0..K-1."""
 
     features: np.ndarray
     labels: np.ndarray
@@ -34,16 +36,16 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """What a probe found on the test images.
+    """The result of a probe on the test images.
 
     Parameters
     ----------
     kind : "knn-cosine", "knn-euclidean" or "linear".
-    setting : what was chosen on validation, "k" or "C".
-    value : of it.
+    setting : name of the hyperparameter that was chosen on validation, "k" or "C".
+    value : the value that was chosen.
     tried : validation accuracy, 0 to 1, of every value tried.
     count : test images.
-    accuracy : share of them classified rightly, 0 to 1.
+    accuracy : share of them that is classified correctly, 0 to 1.
     interval : 95 % (Wilson) around it.
     macro_f1 : the mean of all classes' F1.
     per_class : for each class `class`, `precision`, `recall`, `f1`, `support`.
@@ -67,7 +69,8 @@ class Probe:
 
 
 def each(count: int, classes: Sequence[str], name: str = "subset") -> int:
-    """Images of every class in a balanced subset of `count`. Raises BadInput unless there are equally many, at least one."""
+    """Images of every class in a balanced subset of `count`. Raises BadInput unless there are equally many, at least
+    one."""
     share, rest = divmod(count, len(classes))
     if share < 1 or rest:
         near = max(1, round(count / len(classes))) * len(classes)
@@ -100,7 +103,8 @@ def subset(labels: np.ndarray, per_class: int, classes: Sequence[str], seed: int
         raise BadInput(f"{name}: got {per_class} images of every class; expected at least 1")
     if len(counts) > len(classes):
         raise BadInput(
-            f"{name}: has label {len(counts) - 1}; expected 0 to {len(classes) - 1}, one for each of {len(classes)} classes"
+            f"{name}: has label {len(counts) - 1}; expected 0 to {len(classes) - 1}, one for each of {len(classes)} "
+            "classes"
         )
     least, total = int(counts.argmin()), per_class * len(classes)
     if total > len(known):
@@ -110,7 +114,8 @@ def subset(labels: np.ndarray, per_class: int, classes: Sequence[str], seed: int
         )
     if counts[least] < per_class:
         raise BadInput(
-            f'{name}: {per_class:,} images of every class are more than the {counts[least]:,} there are of "{classes[least]}"; '
+            f"{name}: {per_class:,} images of every class are more than the {counts[least]:,} there are of "
+            f'"{classes[least]}"; '
             f"at most {int(counts[least]) * len(classes):,} images can be equally many of every class"
         )
     return split.draw(known, np.arange(len(known)), np.full(len(classes), per_class), mix(seed, _PROBE))
@@ -153,11 +158,13 @@ def linear(train: Part, validation: Part, test: Part, classes: Sequence[str], cs
     ----------
     train, validation, test : features of one kind and labels. Means and standard deviations are the training images'.
     classes : K names.
-    cs : inverse strengths of the L2 penalty to try, above 0; of those as good the smallest, which is the strongest penalty.
+    cs : inverse strengths of the L2 penalty to try, above 0; among equally good ones the smallest, which is the
+        strongest penalty.
 
     Raises
     ------
-    BadInput : parts that do not fit one another or the classes; training images of one class only; nothing to choose from.
+    BadInput : parts that do not fit one another or the classes; training images of one class only; nothing to choose
+        from.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -170,15 +177,15 @@ def linear(train: Part, validation: Part, test: Part, classes: Sequence[str], cs
     if len(np.unique(train.labels)) < 2:
         raise BadInput("train: has images of one class only; a linear probe needs two at least")
     scaler = StandardScaler().fit(train.features)
-    seen, held = scaler.transform(train.features), scaler.transform(validation.features)
+    scaled, held_out = scaler.transform(train.features), scaler.transform(validation.features)
     models, accuracies, unfinished = {}, {}, set()
     for value in values:
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConvergenceWarning)
-            models[value] = LogisticRegression(C=value, max_iter=STEPS).fit(seen, train.labels)
-        if any(issubclass(one.category, ConvergenceWarning) for one in said):
+            models[value] = LogisticRegression(C=value, max_iter=STEPS).fit(scaled, train.labels)
+        if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
             unfinished.add(value)
-        accuracies[value] = float((models[value].predict(held) == validation.labels).mean())
+        accuracies[value] = float((models[value].predict(held_out) == validation.labels).mean())
     best = max(values, key=lambda value: (accuracies[value], -value))
     predictions = np.asarray(models[best].predict(scaler.transform(test.features)), np.int64)
     notes = (f"C = {best:g} was stopped after {STEPS} steps, before it had converged",) if best in unfinished else ()
@@ -186,18 +193,20 @@ def linear(train: Part, validation: Part, test: Part, classes: Sequence[str], cs
 
 
 def _fitting(train: Part, validation: Part, test: Part, classes: Sequence[str]) -> list[Part]:
-    """The parts, checked. Raises BadInput where features or labels are none, or do not fit one another."""
+    """The parts, checked. Raises BadInput where features or labels are invalid, or do not fit one another."""
     parts: list[Part] = []
     for name, part in (("train", train), ("validation", validation), ("test", test)):
         features = checked(f"{name} features", part.features)
         labels = checked_labels(f"{name} labels", part.labels, len(features))
         if labels.max() >= len(classes):
             raise BadInput(
-                f"{name} labels: got {labels.max()}; expected 0 to {len(classes) - 1}, one for each of {len(classes)} classes"
+                f"{name} labels: got {labels.max()}; expected 0 to {len(classes) - 1}, one for each of {len(classes)} "
+                "classes"
             )
         if parts and features.shape[1] != parts[0].features.shape[1]:
             raise BadInput(
-                f"{name} features: got {features.shape[1]:,} an image; the training images have {parts[0].features.shape[1]:,}"
+                f"{name} features: got {features.shape[1]:,} an image; the training images have "
+                f"{parts[0].features.shape[1]:,}"
             )
         parts.append(Part(features, labels))
     return parts

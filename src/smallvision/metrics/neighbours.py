@@ -1,10 +1,10 @@
-"""Nearest neighbours of features, exactly: which images are near a query, and what they vote for.
+"""Exact nearest neighbours of features: which images are near a query, and which class most of them have.
 
-k-nearest-neighbour classification: Cover & Hart 1967, IEEE Trans. Inf. Theory 13. All distances are one matrix product, but
-|q|² − 2 q·g + |g|² cancels, and a product of doubles costs twice that of floats. So a product of floats only names
+k-nearest-neighbour classification: Cover & Hart 1967, IEEE Trans. Inf. Theory 13. All distances are one matrix product,
+but |q|² − 2 q·g + |g|² cancels, and a product of doubles costs twice that of floats. So a product of floats only names
 candidates; their distances are taken from the features themselves, in doubles; and a bound on the product's rounding
-(Higham 2002, "Accuracy and Stability of Numerical Algorithms", 3.1) says whether a neighbour can be missing among them: if
-so, more are taken. What comes out are the neighbours by distances in doubles, whatever the blocks and threads.
+(Higham 2002, "Accuracy and Stability of Numerical Algorithms", 3.1) says whether a neighbour can be missing among them:
+if so, more are taken. The result is the neighbours by distances in doubles, whatever the blocks and threads.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ from smallvision.errors import BadInput
 from smallvision.metrics.features import checked, checked_labels
 
 KS = (1, 3, 5, 7, 9, 13, 19, 27, 39)
-SPARE = 8  # candidates beyond k, so that rounding seldom leaves a doubt
-MORE = 8  # times as many candidates when it does
+SPARE = 8  # candidates beyond k, so that rounding seldom makes more necessary
+MORE = 8  # times as many candidates where it does
 SCORES = 2**22  # of queries against the gallery at a time: 16 MB
 ELEMENTS = 2**18  # doubles at a time: 2 MB, which stay in the cache
-CENTRED_ON = 1000  # images of the gallery whose mean is its centre; any would do
+CENTRED_ON = 1000  # images of the gallery whose mean is its centre; the result does not depend on which
 UNIT = 2.0**-24  # the relative rounding of one operation on floats
 
 
@@ -35,7 +35,8 @@ def nearest(
     queries : (Q, D) features, float32 or float64.
     gallery : (N, D) features.
     k : how many, 1 to N.
-    metric : "euclidean", or "cosine": 1 − cos of the angle, 0 to 2, and 1 for a vector of zeros, as scikit-learn has it.
+    metric : "euclidean", or "cosine": 1 − cos of the angle, 0 to 2, and 1 for a vector of zeros, as scikit-learn has
+        it.
 
     Returns
     -------
@@ -47,17 +48,18 @@ def nearest(
     """
     if metric not in METRICS:
         raise BadInput(f'metric: got "{metric}"; known: {", ".join(METRICS)}')
-    asked, known = checked("queries", queries), checked("gallery", gallery)
-    if asked.shape[1] != known.shape[1]:
-        raise BadInput(f"queries: got {asked.shape[1]:,} features an image; the gallery has {known.shape[1]:,}")
-    if not 1 <= k <= len(known):
-        raise BadInput(f"k: got {k}; expected 1 to {len(known):,}, the images of the gallery")
+    queries, gallery = checked("queries", queries), checked("gallery", gallery)
+    if queries.shape[1] != gallery.shape[1]:
+        raise BadInput(f"queries: got {queries.shape[1]:,} features an image; the gallery has {gallery.shape[1]:,}")
+    if not 1 <= k <= len(gallery):
+        raise BadInput(f"k: got {k}; expected 1 to {len(gallery):,}, the images of the gallery")
     with torch.inference_mode():
-        return _nearest(torch.from_numpy(asked), torch.from_numpy(known), k, metric)
+        return _nearest(torch.from_numpy(queries), torch.from_numpy(gallery), k, metric)
 
 
 def votes(labels: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """The class that most of each query's neighbours have; of classes with as many the lowest, as scikit-learn decides.
+    """The class that most of each query's neighbours have; among classes with equally many the lowest, as in
+    scikit-learn.
 
     Parameters
     ----------
@@ -91,8 +93,8 @@ def classify(
     ------
     BadInput : as `nearest`; labels that do not fit the gallery.
     """
-    known = checked_labels("labels", labels, len(gallery))
-    return votes(known, nearest(queries, gallery, k, metric)[1])
+    labels = checked_labels("labels", labels, len(gallery))
+    return votes(labels, nearest(queries, gallery, k, metric)[1])
 
 
 def choose_k(
@@ -103,7 +105,7 @@ def choose_k(
     ks: Sequence[int] = KS,
     metric: str = "euclidean",
 ) -> tuple[int, dict[int, float]]:
-    """The k by which most validation images are classified rightly; of several as good the smallest.
+    """The k that classifies most validation images correctly; the smallest of several that are equally good.
 
     Parameters
     ----------
@@ -119,40 +121,39 @@ def choose_k(
     ------
     BadInput : as `classify`; nothing to choose from.
     """
-    right, known = checked_labels("truth", truth, len(queries)), checked_labels("labels", labels, len(gallery))
+    truth, labels = checked_labels("truth", truth, len(queries)), checked_labels("labels", labels, len(gallery))
     tried = sorted(set(ks))
     if not tried or tried[0] < 1:
         raise BadInput(f"ks: got {list(ks)}; expected numbers of neighbours, such as 1, 3, 5")
     indices = nearest(queries, gallery, tried[-1], metric)[1]  # the first few of these are those of a smaller k
-    accuracies = {k: float((votes(known, indices[:, :k]) == right).mean()) for k in tried}
+    accuracies = {k: float((votes(labels, indices[:, :k]) == truth).mean()) for k in tried}
     return max(tried, key=lambda k: (accuracies[k], -k)), accuracies
 
 
 def _nearest(queries: Tensor, gallery: Tensor, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """`nearest` of checked features. A score is half a squared distance, or a cosine distance, up to what is one query's own."""
+    """`nearest` of checked features. A score is half a squared distance, or a cosine distance, up to a constant of each
+    query."""
     centre = _rows(gallery[:: -(-len(gallery) // CENTRED_ON)], metric).mean(0)  # (D,)
-    asked, far, _ = _centred(queries, centre, metric)  # (Q, D), (Q,)
-    known, wide, offsets = _centred(gallery, centre, metric)  # (N, D), (N,), (N,)
-    margins = 2 * _rounding(queries.shape[1], far, wide.max(), offsets.abs().max())  # (Q,)
+    centred_queries, query_lengths, _ = _centred(queries, centre, metric)  # (Q, D), (Q,)
+    centred_gallery, lengths, offsets = _centred(gallery, centre, metric)  # (N, D), (N,), (N,)
+    margins = 2 * _rounding(queries.shape[1], query_lengths, lengths.max(), offsets.abs().max())  # (Q,)
     distances, indices = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
     for block in torch.arange(len(queries)).split(max(1, SCORES // len(gallery))):  # type: ignore[no-untyped-call]
-        scores = torch.addmm(offsets.float()[None], asked[block], known.T, alpha=-1)  # (b, N)
+        scores = torch.addmm(offsets.float()[None], centred_queries[block], centred_gallery.T, alpha=-1)  # (b, N)
         open_, taken = torch.arange(len(block)), min(len(gallery), k + SPARE)
         while len(open_):
-            found = (scores if len(open_) == len(block) else scores[open_]).topk(
-                taken, largest=False
-            )  # (b, taken), sorted
-            exact = _distances(queries, gallery, block[open_], found.indices, metric)
-            order = torch.from_numpy(np.lexsort((found.indices.numpy(), exact.numpy())))[
-                :, :k
-            ]  # by distance, then place
+            rows = scores if len(open_) == len(block) else scores[open_]
+            candidates = rows.topk(taken, largest=False)  # (b, taken), sorted
+            exact = _distances(queries, gallery, block[open_], candidates.indices, metric)
+            # By distance, equal ones by place.
+            order = torch.from_numpy(np.lexsort((candidates.indices.numpy(), exact.numpy())))[:, :k]
             distances[block[open_]] = exact.gather(1, order).numpy()
-            indices[block[open_]] = found.indices.gather(1, order).numpy()
+            indices[block[open_]] = candidates.indices.gather(1, order).numpy()
             if taken == len(gallery):
                 break
             # Nothing left out scores less than the last candidate: can it be as near as the farthest neighbour taken?
-            farthest = found.values.gather(1, order).amax(1).double()
-            sure = found.values[:, -1].double() > farthest + margins[block[open_]]  # false of NaN, too
+            farthest = candidates.values.gather(1, order).amax(1).double()
+            sure = candidates.values[:, -1].double() > farthest + margins[block[open_]]  # false of NaN, too
             open_, taken = open_[~sure], min(len(gallery), MORE * taken)
     return distances, indices
 
@@ -164,8 +165,8 @@ def _rows(features: Tensor, metric: str) -> Tensor:
 
 
 def _centred(features: Tensor, centre: Tensor, metric: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Floats (N, D) less the centre, which makes them small and so their rounding; their lengths (N,); and what a score of each
-    has beside −q·g, (N,)."""
+    """Floats (N, D) less the centre, which makes them small and so their rounding; their lengths (N,); and what a score
+    of each has beside −q·g, (N,)."""
     floats = torch.empty(features.shape, dtype=torch.float32)
     lengths, offsets = torch.empty(2, len(features), dtype=torch.float64)
     at_once = max(1, ELEMENTS // features.shape[1])
@@ -182,10 +183,12 @@ def _centred(features: Tensor, centre: Tensor, metric: str) -> tuple[Tensor, Ten
 
 
 def _rounding(width: int, lengths: Tensor, longest: Tensor, offset: Tensor) -> Tensor:
-    """How far a score in floats can be from the true one, (Q,), from the lengths of queries and the largest of the gallery.
+    """How far a score in floats can be from the true one, (Q,), from the lengths of queries and the largest of the
+    gallery.
 
     A product of D terms is off by at most about D roundings of |q| |g|; eight more, and a tenth, are for the features
-    themselves, the offset, the sum of both, and the bound's second order; the last term is for what is too small for floats.
+    themselves, the offset, the sum of both, and the bound's second order; the last term is for what is too small for
+    floats.
     """
     of_product = 1.1 * (width + 8) * UNIT * (lengths + longest) * longest
     return of_product + 4 * UNIT * offset + width * torch.finfo(torch.float32).tiny
@@ -193,12 +196,12 @@ def _rounding(width: int, lengths: Tensor, longest: Tensor, offset: Tensor) -> T
 
 def _distances(queries: Tensor, gallery: Tensor, rows: Tensor, indices: Tensor, metric: str) -> Tensor:
     """Distances in doubles, (b, m), of some queries (b,) to candidates (b, m), from the features as they were given."""
-    asked, known = rows.repeat_interleave(indices.shape[1]), indices.reshape(-1)
-    out = torch.empty(len(known), dtype=torch.float64)
+    query, candidate = rows.repeat_interleave(indices.shape[1]), indices.reshape(-1)
+    out = torch.empty(len(candidate), dtype=torch.float64)
     at_once = max(1, ELEMENTS // queries.shape[1])
-    for start in range(0, len(known), at_once):
+    for start in range(0, len(candidate), at_once):
         some = slice(start, start + at_once)
-        out[some] = METRICS[metric](_rows(queries[asked[some]], metric), _rows(gallery[known[some]], metric))
+        out[some] = METRICS[metric](_rows(queries[query[some]], metric), _rows(gallery[candidate[some]], metric))
     return out.reshape(indices.shape)
 
 

@@ -1,4 +1,5 @@
-"""How far apart the two images of each pair are, from representations that were computed once, however many pairs an image is in."""
+"""Distances of the two images of each pair, from representations that were computed once, however many pairs an image
+is in."""
 
 import numpy as np
 import torch
@@ -24,7 +25,8 @@ def pair_distances(representations: np.ndarray, pairs: np.ndarray, metric: str =
 
     Raises
     ------
-    BadInput : representations that are not finite, an unknown metric, a pair of one image with itself or with one there is not.
+    BadInput : representations that are not finite, an unknown metric, a pair of one image with itself or with one there
+        is not.
     """
     if metric not in METRICS:
         raise BadInput(f'metric: got "{metric}"; known: {", ".join(METRICS)}')
@@ -41,20 +43,23 @@ def pair_distances(representations: np.ndarray, pairs: np.ndarray, metric: str =
 
 
 def checked_pairs(pairs: np.ndarray, count: int) -> np.ndarray:
-    """Pairs of `count` images as int64 (n, 2). Raises BadInput unless each is of two different images, from 0 to `count` − 1."""
-    found = np.asarray(pairs)
-    if found.ndim != 2 or found.shape[1] != 2 or not len(found) or found.dtype.kind not in "iu":
+    """Pairs of `count` images as int64 (n, 2). Raises BadInput unless each is of two different images, from 0 to
+    `count` − 1."""
+    given = np.asarray(pairs)
+    if given.ndim != 2 or given.shape[1] != 2 or not len(given) or given.dtype.kind not in "iu":
         raise BadInput(
-            f"pairs: got {found.dtype} of shape {found.shape}; expected two images for each pair, (pairs, 2)"
+            f"pairs: got {given.dtype} of shape {given.shape}; expected two images for each pair, (pairs, 2)"
         )
-    if found.min() < 0 or found.max() >= count:
+    if given.min() < 0 or given.max() >= count:
         raise BadInput(
-            f"pairs: image {found.max() if found.max() >= count else found.min():,} is not there; expected 0 to {count - 1:,}"
+            f"pairs: image {given.max() if given.max() >= count else given.min():,} is not there; expected 0 to "
+            f"{count - 1:,}"
         )
-    alone = np.flatnonzero(found[:, 0] == found[:, 1])
+    alone = np.flatnonzero(given[:, 0] == given[:, 1])
     if len(alone):
         raise BadInput(
-            f"pairs: {len(alone):,} of {len(found):,} are of one image with itself (the first is image {found[alone[0], 0]:,}), "
+            f"pairs: {len(alone):,} of {len(given):,} are of one image with itself (the first is image "
+            f"{given[alone[0], 0]:,}), "
             "which are at no distance whatever the network; give two images each"
         )
-    return found.astype(np.int64)
+    return given.astype(np.int64)

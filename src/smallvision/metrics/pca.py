@@ -1,7 +1,8 @@
-"""Exact principal component analysis (Pearson 1901; Hotelling 1933) of images: the best that any linear encoder and decoder can do.
+"""Exact principal component analysis (Pearson 1901; Hotelling 1933) of images: the best that any linear encoder and
+decoder can do.
 
-The covariance is summed in blocks of images and its eigenvectors are taken, so that memory holds D x D numbers beside the images, and
-never a second copy of them.
+The covariance is summed in blocks of images and its eigenvectors are taken, so that memory holds D x D numbers beside
+the images, and never a second copy of them.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-EXACT_ROWS = 1024  # 1024 * 128^2 = 2^24: so many products of bytes float32 sums without rounding
+EXACT_ROWS = 1024  # 1024 * 128^2 = 2^24: float32 sums that many products of bytes without rounding
 COLUMNS = 768
 ROWS = 2048  # images at a time, where nothing else limits them
 
@@ -22,8 +23,8 @@ class Pca:
     Parameters
     ----------
     mean : float64 (D,).
-    components : float64 (K, D), orthonormal rows, largest variance first; K is the smaller of D and the number of images. Of each the
-        value of largest magnitude is positive, so that two computations agree.
+    components : float64 (K, D), orthonormal rows, largest variance first; K is the smaller of D and the number of
+        images. Of each the value of largest magnitude is positive, so that two computations agree.
     variances : float64 (K,), of the images along each component, over N - 1.
     """
 
@@ -37,23 +38,19 @@ class Pca:
         rows = images.flatten(1)
         return torch.cat([self._centred(block) @ self.components[:k].t() for block in rows.split(ROWS)])  # type: ignore[no-untyped-call]
 
-    def reconstruct(self, images: Tensor, k: int) -> Tensor:
-        """What k components keep of images: float32, of the images' shape, pixels in [0, 1] not clamped."""
-        made = self.project(images, k) @ self.components[:k] + self.mean
-        return made.float().view(images.shape)
-
     def error(self, images: Tensor, k: int) -> Tensor:
         """Mean squared error of each image over its pixels, after k components: float64 (N,).
 
-        By Pythagoras: what is left is the square of the whole less that of the coordinates, in float64 to about 1e-16 of the whole.
+        By Pythagoras it is the square of the centred image less that of its coordinates, exact to about 1e-16 of the
+        former.
         """
         self._check(images, k)
-        found = []
+        errors = []
         for block in images.flatten(1).split(ROWS):  # type: ignore[no-untyped-call]
             centred = self._centred(block)
             kept = (centred @ self.components[:k].t()).square().sum(1)
-            found.append((centred.square().sum(1) - kept).clamp(min=0) / len(self.mean))
-        return torch.cat(found)
+            errors.append((centred.square().sum(1) - kept).clamp(min=0) / len(self.mean))
+        return torch.cat(errors)
 
     def _centred(self, rows: Tensor) -> Tensor:
         return _in_unit(rows) - self.mean
@@ -68,8 +65,9 @@ class Pca:
 def fit(images: Tensor) -> Pca:
     """All principal components of images.
 
-    Bytes are summed as they are, in whole numbers: less 128, their products need 14 bits, and float32 sums 1024 of these without
-    rounding. So the covariance is exact up to its last division, at the speed of float32. Other numbers are summed in float64.
+    Bytes are summed as they are, in whole numbers: less 128, their products need 14 bits, and float32 sums 1024 of
+    these without rounding. So the covariance is exact up to its last division, at the speed of float32. Other numbers
+    are summed in float64.
 
     Parameters
     ----------
@@ -84,9 +82,8 @@ def fit(images: Tensor) -> Pca:
         raise ValueError(f"images: {count}; a variance needs two or more")
     rows = images.flatten(1)
     exact = images.dtype == torch.uint8
-    shift = (
-        128.0 if exact else rows[:ROWS].double().mean().item()
-    )  # nearer to the mean: less is lost in the difference below
+    # The nearer to the mean, the less precision the difference below loses.
+    shift = 128.0 if exact else rows[:ROWS].double().mean().item()
     kind = torch.float32 if exact else torch.float64
     size = rows.shape[1]
     total = torch.zeros(size, dtype=torch.float64, device=rows.device)
@@ -100,8 +97,9 @@ def fit(images: Tensor) -> Pca:
             )
     mean = total / count
     covariance = (products.tril_() - mean[:, None] * total).div_((count - 1) * (255**2 if exact else 1))
-    found = np.linalg.eigh(covariance.cpu().numpy())  # of the lower triangle; 1.6 times as quick as torch's
-    variances, vectors = (torch.from_numpy(array).to(rows.device) for array in found)  # smallest first
+    # numpy's takes the lower triangle, and is 1.6 times as quick as torch's.
+    eigen = np.linalg.eigh(covariance.cpu().numpy())
+    variances, vectors = (torch.from_numpy(array).to(rows.device) for array in eigen)  # smallest first
     kept = min(count, size)
     components = vectors.flip(1)[:, :kept].t().contiguous()
     largest = components.gather(1, components.abs().argmax(1, keepdim=True))

@@ -1,9 +1,9 @@
-"""Maps of a representation: two coordinates for every image, for the eye.
+"""Maps of a representation: two coordinates for every image, to be plotted.
 
-PCA keeps large distances and the same axes for new images. t-SNE (van der Maaten & Hinton 2008, JMLR 9; Barnes-Hut: van der
-Maaten 2014, JMLR 15) and UMAP (McInnes, Healy & Melville 2018, arXiv 1802.03426) keep neighbours: distances between groups,
-and the size of groups, mean nothing there. t-SNE begins with PCA, so that what is far stays so as well as it can (Kobak &
-Berens 2019, Nat. Commun. 10), and works on the first 50 principal components, as its authors do.
+PCA keeps large distances and the same axes for new images. t-SNE (van der Maaten & Hinton 2008, JMLR 9; Barnes-Hut: van
+der Maaten 2014, JMLR 15) and UMAP (McInnes, Healy & Melville 2018, arXiv 1802.03426) keep neighbours: distances between
+groups, and the size of groups, mean nothing there. t-SNE starts from PCA, which keeps large distances as well as it can
+(Kobak & Berens 2019, Nat. Commun. 10), and works on the first 50 principal components, as its authors do.
 """
 
 import importlib
@@ -49,8 +49,8 @@ def project(kind: str, features: np.ndarray, seed: int = 0) -> np.ndarray:
 
 def pca(features: np.ndarray, seed: int = 0) -> np.ndarray:
     """The first two principal components, (N, 2); where there is only one feature, the second is 0."""
-    found = _components(features, 2, seed)
-    return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
+    coordinates = _components(features, 2, seed)
+    return np.pad(coordinates, ((0, 0), (0, 2 - coordinates.shape[1])))
 
 
 def tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -1,6 +1,6 @@
 """How far images are from their reconstructions: squared error, PSNR and SSIM of every image, for pixels in [0, 1].
 
-Nothing is clamped: a reconstruction that leaves the range from 0 to 1 is as far off as it is.
+Nothing is clamped: values outside the range from 0 to 1 count with their full error.
 """
 
 import torch
@@ -11,18 +11,18 @@ C1, C2 = 0.01**2, 0.03**2  # (K1 L)^2 and (K2 L)^2 with L = 1
 LEAST_ERROR = 1e-10  # 100 dB: an image without error has a finite PSNR, too
 
 
-def squared_error(made: Tensor, images: Tensor) -> Tensor:
-    """Mean squared error of each image over channels and places.
+def squared_error(reconstructions: Tensor, images: Tensor) -> Tensor:
+    """Mean squared error of each image over channels and positions.
 
     Parameters
     ----------
-    made, images : (B, C, H, W), pixels in [0, 1].
+    reconstructions, images : (B, C, H, W), pixels in [0, 1].
 
     Returns
     -------
     Tensor : float32 (B,).
     """
-    return (made.float() - images.float()).square().mean((1, 2, 3))
+    return (reconstructions.float() - images.float()).square().mean((1, 2, 3))
 
 
 def psnr(error: Tensor) -> Tensor:
@@ -35,22 +35,23 @@ def psnr(error: Tensor) -> Tensor:
     return -10 * error.clamp(min=LEAST_ERROR).log10()
 
 
-def ssim(made: Tensor, images: Tensor) -> Tensor:
+def ssim(reconstructions: Tensor, images: Tensor) -> Tensor:
     """Structural similarity of each image, 1 for equal ones: the mean over channels and over windows about every pixel.
 
-    The window is Gaussian, 11x11, of standard deviation 1.5 (Wang, Bovik, Sheikh & Simoncelli 2004, formula 13, with the constants of
-    section III-C). Beyond its borders an image is reflected, as in torchmetrics (the authors' own code leaves out windows that cross a
-    border: about half of those of a 32x32 image); one with a side of fewer than 6 pixels, to and fro, as often as it takes.
+    The window is Gaussian, 11x11, of standard deviation 1.5 (Wang, Bovik, Sheikh & Simoncelli 2004, formula 13, with
+    the constants of section III-C). Beyond its borders an image is reflected, as in torchmetrics (the authors' own code
+    leaves out windows that cross a border: about half of those of a 32x32 image); where a side has fewer than 6 pixels,
+    it is reflected several times.
 
     Parameters
     ----------
-    made, images : (B, C, H, W), pixels in [0, 1].
+    reconstructions, images : (B, C, H, W), pixels in [0, 1].
 
     Returns
     -------
     Tensor : float32 (B,).
     """
-    x, y = made.float(), images.float()
+    x, y = reconstructions.float(), images.float()
     down, across = _windows(x.shape[2], x), _windows(x.shape[3], x).t()  # (H, H), (W, W)
 
     def weighed(values: Tensor) -> Tensor:
@@ -66,7 +67,8 @@ def ssim(made: Tensor, images: Tensor) -> Tensor:
 
 
 def _windows(size: int, like: Tensor) -> Tensor:
-    """Row i holds the weight of every pixel in the window about pixel i: (size, size). A Gaussian is the product of two such."""
+    """Row i holds the weight of every pixel in the window about pixel i: (size, size). A Gaussian is the product of two
+    such."""
     offsets = torch.arange(WINDOW) - WINDOW // 2
     weights = (-0.5 * (offsets.double() / SIGMA).square()).exp()
     period = max(2 * (size - 1), 1)  # of 0, 1, .., size - 1, .., 1 and again

@@ -1,7 +1,9 @@
-"""Whether an image finds others of its class: precision at 1 and R-precision, each image of a split in turn looked for among the others.
+"""Retrieval: whether the images nearest to an image are of its class, by precision at 1 and R-precision, each image of
+a split in turn.
 
 As in Musgrave, Belongie & Lim 2020, "A metric learning reality check". No threshold is needed and no pair is drawn, so
-these figures speak of the representation alone. The R nearest are asked for as a set, which is far less work than their order.
+these figures depend on the representation alone. The R nearest are found as a set, which is far less work than their
+order.
 """
 
 from dataclasses import dataclass
@@ -17,14 +19,16 @@ DISTANCES = 2**21  # held at a time: 16 MB
 
 @dataclass(frozen=True, eq=False)
 class Retrieval:
-    """What images found. An image that is alone in its class can find nothing, and is left out of all figures.
+    """The figures, and those of each image. An image that is alone in its class is left out of all of them.
 
     Parameters
     ----------
     precision_at_1 : share of images whose nearest other image is of their class, 0 to 1.
-    r_precision : of the R nearest, R being how many others of its class there are, the share that are of it; a mean over images.
-    asked : int64 (Q,), the images that were asked for, in the split's order.
-    first : float64 (Q,), 1 where the nearest other image is of the class and 0 where not; see `retrieve` for equally near ones.
+    r_precision : of the R nearest, R being how many others of its class there are, the share that are of it; a mean
+        over images.
+    asked : int64 (Q,), the images that are not left out, in the split's order.
+    first : float64 (Q,), 1 where the nearest other image is of the class and 0 where not; see `retrieve` for equally
+        near ones.
     found : float64 (Q,), the share of the R nearest that is.
     """
 
@@ -36,15 +40,15 @@ class Retrieval:
 
 
 def retrieve(representations: np.ndarray, labels: np.ndarray, metric: str = "euclidean") -> Retrieval:
-    """Each image looked for among all others.
+    """Find the images nearest to each image among all others.
 
     Parameters
     ----------
     representations : (N, D), float32 or float64.
     labels : int64 (N,), 0..C-1.
-    metric : "euclidean" or "cosine", as for `neighbours.nearest`, but by a product of doubles, whose rounding can change the order of
-        images that are equally near but for 1e-15 of the representations' squared size. Of equally near ones that are not all among the
-        R, each counts in part, so that the order of the images does not matter.
+    metric : "euclidean" or "cosine", as for `neighbours.nearest`, but by a product of doubles, whose rounding can
+        change the order of images that are equally near but for 1e-15 of the representations' squared size. Of equally
+        near ones that are not all among the R, each counts in part, so that the order of the images does not matter.
 
     Returns
     -------
@@ -52,7 +56,8 @@ def retrieve(representations: np.ndarray, labels: np.ndarray, metric: str = "euc
 
     Raises
     ------
-    BadInput : representations that are not finite, an unknown metric, labels that do not fit, no two images of one class.
+    BadInput : representations that are not finite, an unknown metric, labels that do not fit, no two images of one
+        class.
     """
     if metric not in METRICS:
         raise BadInput(f'metric: got "{metric}"; known: {", ".join(METRICS)}')
@@ -73,16 +78,17 @@ def retrieve(representations: np.ndarray, labels: np.ndarray, metric: str = "euc
     for label in np.unique(truth[asked]):
         images = np.flatnonzero(truth == label)
         for some in np.array_split(images, -(-len(images) * len(rows) // DISTANCES)):
-            apart = halves - rows[some] @ rows.T  # (b, N), half of |q − g|² up to what is the query's own
-            apart[np.arange(len(some)), some] = np.inf
-            first[some] = _share(apart, truth == label, 1)
-            found[some] = _share(apart, truth == label, len(images) - 1)
+            distance = halves - rows[some] @ rows.T  # (b, N), half of |q − g|² up to what is the query's own
+            distance[np.arange(len(some)), some] = np.inf
+            first[some] = _share(distance, truth == label, 1)
+            found[some] = _share(distance, truth == label, len(images) - 1)
     return Retrieval(float(first[asked].mean()), float(found[asked].mean()), asked, first[asked], found[asked])
 
 
-def _share(apart: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
-    """Of the `count` nearest (b, N), the share that is right (N,): (b,). Those as far as the last of them have what is left in parts."""
-    last = np.partition(apart, count - 1, axis=1)[:, count - 1, None]
-    nearer, as_far = apart < last, apart == last
+def _share(distance: np.ndarray, of_class: np.ndarray, count: int) -> np.ndarray:
+    """Of the `count` nearest (b, N), the share that is of the class (N,): (b,). Those as far as the last of them share
+    its places."""
+    last = np.partition(distance, count - 1, axis=1)[:, count - 1, None]
+    nearer, as_far = distance < last, distance == last
     places = (count - nearer.sum(1)) / as_far.sum(1)  # of each of those, at most 1
-    return np.asarray((nearer[:, right].sum(1) + places * as_far[:, right].sum(1)) / count)
+    return np.asarray((nearer[:, of_class].sum(1) + places * as_far[:, of_class].sum(1)) / count)

@@ -1,4 +1,4 @@
-"""How a network that takes any size does on images made smaller and larger than those it learned from."""
+"""Accuracy of a network that takes any size on images made smaller and larger than those it was trained on."""
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ def by_scale(model: nn.Module, images: ImageSet) -> dict[str, np.ndarray]:
     Parameters
     ----------
     model : takes images of any size.
-    images : the split; of more than IMAGES every so-manieth is taken.
+    images : the split; of more than IMAGES, that many are taken, evenly spread.
 
     Returns
     -------
@@ -31,26 +31,26 @@ def by_scale(model: nn.Module, images: ImageSet) -> dict[str, np.ndarray]:
     index = np.arange(count) * len(images) // count
     was_training = model.training
     model.eval()
-    found = {
+    predicted = {
         scale: predictions for scale in SCALES if (predictions := _predictions(model, images, index, scale)) is not None
     }
     model.train(was_training)
-    if not found:
+    if not predicted:
         return {}
     return {
-        "scales": np.array(list(found), np.float64),
+        "scales": np.array(list(predicted), np.float64),
         "scaled_index": index.astype(np.int64),
-        "scaled_predictions": np.stack(list(found.values())),
+        "scaled_predictions": np.stack(list(predicted.values())),
     }
 
 
 def resized(pixels: Tensor, scale: float) -> Tensor:
     """uint8 (B, C, H, W) -> floats in [0, 1] with sides of round(scale * side), at least 1."""
     size = [max(1, round(scale * side)) for side in pixels.shape[2:]]
-    shown = as_float(pixels)
+    images = as_float(pixels)
     if scale == 1:
-        return shown
-    return functional.interpolate(shown, size, mode="bilinear", antialias=scale < 1, align_corners=False).clamp_(0, 1)
+        return images
+    return functional.interpolate(images, size, mode="bilinear", antialias=scale < 1, align_corners=False).clamp_(0, 1)
 
 
 def _predictions(model: nn.Module, images: ImageSet, index: np.ndarray, scale: float) -> np.ndarray | None:

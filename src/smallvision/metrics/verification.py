@@ -1,9 +1,10 @@
-"""How well scores tell pairs of one class from pairs of two: the ROC curve, and every figure that is read from it.
+"""How well scores separate pairs of one class from pairs of two: the ROC curve, and every figure that is read from it.
 
-A score is the larger the more alike two images are: a probability, or a distance with its sign changed. A pair is accepted, said to be
-of one class, from a threshold on. The share of pairs of one class that are accepted is the true-accept rate, that of pairs of two
-classes the false-accept rate (ISO/IEC 19795-1; the ROC curve as in Fawcett 2006, "An introduction to ROC analysis", Pattern
-Recognition Letters 27). Pairs may have weights, as many sets of them at once as a bootstrap needs.
+A score is the larger the more alike two images are: a probability, or a distance with its sign changed. A pair is
+accepted, said to be of one class, from a threshold on. The share of pairs of one class that are accepted is the
+true-accept rate, that of pairs of two classes the false-accept rate (ISO/IEC 19795-1; the ROC curve as in Fawcett 2006,
+"An introduction to ROC analysis", Pattern Recognition Letters 27). Pairs may have weights, as many sets of them at once
+as a bootstrap needs.
 """
 
 from dataclasses import dataclass
@@ -12,10 +13,8 @@ import numpy as np
 
 from smallvision.errors import BadInput
 
-FALSE_ACCEPTS = {
-    0.01: 1_000,
-    0.001: 100_000,
-}  # rates at which true accepts are reported, and pairs of two classes it takes
+# Rates of false accepts at which true accepts are reported, and how many pairs of two classes that takes.
+FALSE_ACCEPTS = {0.01: 1_000, 0.001: 100_000}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +85,8 @@ def roc(scores: np.ndarray, same: np.ndarray, weights: np.ndarray | None = None)
     ----------
     scores : (n,), the larger the more alike.
     same : bool (n,), whether a pair is of one class.
-    weights : (..., n), not negative, how often each pair counts; None for once. Where all of a kind are 0, its rates are NaN.
+    weights : (..., n), not negative, how often each pair counts; None for once. Where all of a kind are 0, its rates
+        are NaN.
 
     Raises
     ------
@@ -108,13 +108,15 @@ def roc(scores: np.ndarray, same: np.ndarray, weights: np.ndarray | None = None)
 
 
 def auc(curve: Roc) -> np.ndarray:
-    """The area under the curve by trapezoids: the chance that a pair of one class scores higher than one of two, ties half. (...)."""
+    """The area under the curve by trapezoids: the chance that a pair of one class scores higher than one of two, ties
+    half. (...)."""
     widths = np.diff(curve.false_accepts)
     return np.asarray((widths * (curve.true_accepts[..., 1:] + curve.true_accepts[..., :-1])).sum(-1) / 2)
 
 
 def equal_error(curve: Roc) -> tuple[np.ndarray, np.ndarray]:
-    """Where as large a share is falsely accepted as falsely rejected, between two points of the curve by a straight line.
+    """Where as large a share is falsely accepted as falsely rejected, between two points of the curve by a straight
+    line.
 
     Returns
     -------
@@ -140,27 +142,29 @@ def true_accept_at(curve: Roc, false_accept: float) -> np.ndarray:
 
 
 def threshold_at(curve: Roc, false_accept: float) -> float:
-    """The lowest threshold, of one curve (T,), with no more false accepts than this share, 0 to 1; where none is low enough, above all."""
+    """The lowest threshold, of one curve (T,), with no more false accepts than this share, 0 to 1; where none is low
+    enough, above all."""
     return float(curve.thresholds[int(_last(curve, false_accept))])
 
 
 def rates_at(curve: Roc, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """False-accept and true-accept rate, both (...), when pairs are accepted whose score is at least the threshold."""
     last = int(np.searchsorted(-curve.thresholds, -threshold, side="right")) - 1
-    place = np.full(
-        curve.false_accepts.shape[:-1], max(last, 0)
-    )  # above the first threshold nothing is accepted either
+    # Above the first threshold nothing is accepted either.
+    place = np.full(curve.false_accepts.shape[:-1], max(last, 0))
     return _at(curve.false_accepts, place), _at(curve.true_accepts, place)
 
 
 def accuracy(curve: Roc, threshold: float, same: float = 0.5) -> np.ndarray:
-    """The share of right answers at a threshold, (...), where `same` is the share of pairs that are of one class."""
+    """The share of pairs that are judged correctly at a threshold, (...), where `same` is the share of pairs that are
+    of one class."""
     false, true = rates_at(curve, threshold)
     return same * true + (1 - same) * (1 - false)
 
 
 def checked_scores(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores as float64 (n,) and same as bool (n,). Raises BadInput unless they fit, are finite, and there are pairs of either kind."""
+    """Scores as float64 (n,) and same as bool (n,). Raises BadInput unless they fit, are finite, and there are pairs of
+    either kind."""
     values, truth = np.asarray(scores), np.asarray(same)
     if values.ndim != 1 or values.dtype.kind not in "fiu" or truth.shape != values.shape or truth.dtype != np.bool_:
         raise BadInput(
@@ -172,7 +176,8 @@ def checked_scores(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np
         raise BadInput(f"scores: {bad:,} of {len(values):,} pairs have scores that are not finite")
     if truth.all() or not truth.any():
         raise BadInput(
-            f"same: of {len(truth):,} pairs {int(truth.sum()):,} are of one class; expected pairs of one class and of two"
+            f"same: of {len(truth):,} pairs {int(truth.sum()):,} are of one class; expected pairs of one class and of "
+            "two"
         )
     return values.astype(np.float64), truth
 

@@ -1,15 +1,16 @@
 """The convolutional network of blocks, a head and dense layers: every classifier of the references is one of these."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 
 from smallvision.experiment.model.base import Convolution, Initialization
 from smallvision.experiment.model.classifiers import Block, CnnSpec
 from smallvision.nn import masks
-from smallvision.nn.classifier import Classifier
+from smallvision.nn.base import Classifier
 from smallvision.nn.init import initialized
+from smallvision.nn.input_spec import InputSpec
 from smallvision.nn.layers import ACTIVATIONS, CONVOLUTIONS, HEADS, INCREASING, POOLS, Standardize
 from smallvision.nn.mlp import dense
 from smallvision.nn.shapes import Shape, block_shapes, groups
@@ -21,45 +22,44 @@ class Cnn(Classifier):
     Parameters
     ----------
     spec : blocks, head, dense layers, initialisation.
-    shape : (C, H, W) of the images; with a global head any image that is large enough can be given later.
-    classes : number of classes, K.
-    mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
+    inputs : shape and number of classes of the images, mean and standard deviation of the pixels;
+        with a global head any image that is large enough can be given later.
 
     Attributes
     ----------
-    any_size : whether the head is global; then a batch may have a mask, bool (B, 1, H, W), see `data.batches.Batch`:
-        every image's output is what it would be without padding, up to rounding.
+    any_size : whether the head is global; then a batch may have a mask, bool (B, 1, H, W), see
+        `data.batching.batch.Batch`: every image's output is what it would be without padding, up to rounding.
 
     Raises
     ------
     BadInput : when a block does not fit into the map that it gets.
     """
 
-    def __init__(self, spec: CnnSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(self, spec: CnnSpec, inputs: InputSpec) -> None:
         super().__init__()
-        after = block_shapes(spec.blocks, shape)
-        inputs = [shape[0], *(channels for channels, _, _ in after)]
+        after = block_shapes(spec.blocks, inputs.shape)
+        given = [inputs.shape[0], *(channels for channels, _, _ in after)]
         channels, height, width = after[-1]
         features = channels * height * width if spec.head == "flat" else channels
-        # The output's gain follows what stands before it: a dense layer's activation or the last block's.
-        last = spec.dense_activation if spec.dense else spec.blocks[-1].activation
-
-        self.any_size = spec.head != "flat"
-        self.standardize = Standardize(mean, std)
+        self.any_size = any_size(spec)
+        self.last_activation = spec.dense_activation if spec.dense else spec.blocks[-1].activation
+        self.standardize = Standardize(inputs.mean, inputs.std)
         self.blocks = nn.Sequential(
-            *(_block(block, c, spec.init, spec.convolution) for block, c in zip(spec.blocks, inputs[:-1], strict=True))
+            *(_block(block, c, spec.init, spec.convolution) for block, c in zip(spec.blocks, given[:-1], strict=True))
         )
         self.head = HEADS[spec.head]()  # (B, C, H, W) -> (B, C * H * W), or (B, C)
         self.dense = dense(features, spec.dense, spec.dense_activation, spec.dense_dropout, spec.init)
-        self.output = initialized(nn.Linear((features, *spec.dense)[-1], classes), spec.init, last)
+        output = nn.Linear((features, *spec.dense)[-1], inputs.classes)
+        self.output = initialized(output, spec.init, self.last_activation)
 
     def encode(self, pixels: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
             vector = self.head(self.blocks(self.standardize(pixels)))  # (B, C), or (B, C * H * W)
         else:
             part = masks.own(mask)
-            layers = (layer for block in self.blocks for layer in block.children())
-            maps, part = masks.through(layers, part.clear(self.standardize(pixels)), part)  # (B, C, H, W)
+            maps, part = masks.through(
+                self.spatial_layers(), part.clear(self.standardize(pixels)), part
+            )  # (B, C, H, W)
             vector = masks.pooled(self.head, maps, part)
         features: Tensor = self.dense(vector)  # (B, D)
         return features
@@ -67,6 +67,20 @@ class Cnn(Classifier):
     def forward(self, pixels: Tensor, mask: Tensor | None = None) -> Tensor:
         logits: Tensor = self.output(self.encode(pixels, mask))  # (B, K)
         return logits
+
+    def spatial_layers(self) -> Iterator[nn.Module]:
+        """The layers between standardisation and head, which stand one after the other."""
+        return (layer for block in self.blocks for layer in block.children())
+
+
+def any_size(spec: CnnSpec) -> bool:
+    """Whether the network takes images of several sizes: its head is global."""
+    return spec.head != "flat"
+
+
+def check_shape(spec: CnnSpec, shape: Shape) -> None:
+    """Raise BadInput unless every block fits into the map that it gets from an image (C, H, W)."""
+    block_shapes(spec.blocks, shape)
 
 
 def _block(block: Block, channels: int, init: Initialization, kind: Convolution) -> nn.Sequential:
@@ -81,7 +95,7 @@ def _block(block: Block, channels: int, init: Initialization, kind: Convolution)
         block.kernel,
         stride=block.stride,
         padding=padding,
-        bias=block.normalization != "batch",  # batch normalisation would subtract it, and brings its own
+        bias=block.normalization != "batch",  # batch normalisation would subtract it, and has one of its own
     )
     layers["convolution"] = initialized(convolution, init, block.activation)
     if block.normalization == "batch":
@@ -93,7 +107,8 @@ def _block(block: Block, channels: int, init: Initialization, kind: Convolution)
         varied["activation"] = ACTIVATIONS[block.activation]()
     if block.pool:
         varied["pool"] = POOLS[block.pool_kind](block.pool, block.pool_stride or block.pool)
-    # The largest of increasing values is the value of the largest: pooled first, the activation has a quarter to do.
+    # The largest of increasing values is the value of the largest: after pooling, the activation has fewer values to
+    # do.
     first = block.pool_kind == "max" and block.activation in INCREASING
     layers.update(reversed(varied.items()) if first else varied.items())
     if block.dropout:

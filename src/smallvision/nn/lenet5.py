@@ -1,17 +1,16 @@
 """LeNet-5, the classical network for handwritten digits (LeCun, Bottou, Bengio & Haffner 1998, II.B)."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from smallvision.errors import BadInput
 from smallvision.experiment.model.classifiers import Lenet5Spec
-from smallvision.nn.classifier import Classifier
+from smallvision.nn.base import Classifier
 from smallvision.nn.init import initialized
+from smallvision.nn.input_spec import InputSpec
 from smallvision.nn.layers import ACTIVATIONS, CONVOLUTIONS, POOLS, PadTo, Standardize
 from smallvision.nn.mlp import dense
-from smallvision.nn.shapes import Shape
 
 SIZE = 32  # the side of the images that it was made for
 
@@ -27,27 +26,24 @@ class Lenet5(Classifier):
     Parameters
     ----------
     spec : activation, kind of pooling, initialisation.
-    shape : (C, H, W) of the images.
-    classes : number of classes, K.
-    mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
+    inputs : shape and number of classes of the images, mean and standard deviation of the pixels.
 
     Raises
     ------
     BadInput : for images larger than 32x32.
     """
 
-    def __init__(
-        self, spec: Lenet5Spec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float]
-    ) -> None:
+    def __init__(self, spec: Lenet5Spec, inputs: InputSpec) -> None:
         super().__init__()
-        channels, height, width = shape
+        self.last_activation = spec.activation
+        channels, height, width = inputs.shape
         if max(height, width) > SIZE:
             raise BadInput(
                 f'model.kind: "lenet5" takes images up to {SIZE}x{SIZE}, these are {height}x{width}; '
                 'make them smaller, or use "cnn"'
             )
         self.pad = PadTo(SIZE)
-        self.standardize = Standardize(mean, std)
+        self.standardize = Standardize(inputs.mean, inputs.std)
         convolution = CONVOLUTIONS[spec.convolution]
         self.maps = nn.Sequential(
             OrderedDict(
@@ -61,7 +57,7 @@ class Lenet5(Classifier):
         )
         self.flatten = nn.Flatten()  # (B, 400)
         self.dense = dense(16 * 5 * 5, (120, 84), spec.activation, 0.0, spec.init)  # C5 and F6: (B, 84)
-        self.output = initialized(nn.Linear(84, classes), spec.init, spec.activation)
+        self.output = initialized(nn.Linear(84, inputs.classes), spec.init, spec.activation)
 
     def encode(self, pixels: Tensor) -> Tensor:
         features: Tensor = self.dense(self.flatten(self.maps(self.standardize(self.pad(pixels)))))  # (B, 84)

@@ -1,8 +1,8 @@
-"""Padded images through a network as if nothing had been padded: what each layer does to the part that is an image's own.
+"""Padded images through a network as if nothing had been padded: what each layer does to an image's own part.
 
 An image lies in the upper left corner of its padded place, and so does every map made of it. Outside of that corner is
-0 before every layer, as it is around an unpadded image, and is made 0 again after every layer that could change it. So a
-convolution sees its own padding beyond the image's border; a pooling window that counts lies inside altogether, since
+0 before every layer, as it is around an unpadded image, and is made 0 again after every layer that could change it. So
+a convolution sees its own padding beyond the image's border; a pooling window that counts lies inside altogether, since
 pools have no padding here; and a normalisation takes its statistics, in training the running ones too, over the images'
 own pixels alone. The output is that of the unpadded image up to rounding, and so is every gradient.
 """

@@ -2,7 +2,7 @@
 
 The arithmetic is Araujo, Norris & Sim 2019, "Computing receptive fields of convolutional neural networks", section 2,
 carried through whatever operations a forward pass performs, so that it holds for functional code and branches too.
-What an operation does to a field is looked up in a table; after an operation that is not in it, nothing is claimed.
+What an operation does to a field is looked up in a table; after an operation that is not in it, the field is not known.
 The statistics that a group or layer normalisation takes over a whole map are not counted, as is usual.
 """
 
@@ -94,7 +94,8 @@ class Fields:
             self._set(tensor, field if tensor.ndim == 4 else None)
 
     def convolved(self, pixels: Tensor, out: Tensor, layer: Conv2d) -> None:
-        """Take note that `out` is what a convolution by hand made of `pixels`: its operations are too many to follow."""
+        """Take note that `out` is what a convolution by hand made of `pixels`: its operations are too many to
+        follow."""
         padding = layer._reversed_padding_repeated_twice[2::-2]  # above, and to the left
         self._set(out, _windows(self[pixels], layer.kernel_size, layer.stride, padding, layer.dilation))
 

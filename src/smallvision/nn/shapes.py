@@ -1,4 +1,4 @@
-"""Sizes by integer arithmetic, before any layer is built, so that what does not fit is told in the user's words."""
+"""Sizes by integer arithmetic, before any layer is built, so that messages name what does not fit by its key."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -14,13 +14,12 @@ from torch.utils.flop_counter import flop_registry
 from smallvision.conv import Conv2d
 from smallvision.nn.receptive_fields import Fields, tensors_in
 from smallvision.nn.shapes import Shape
-from smallvision.storage.files import FORMAT_VERSION
 
-BATCH = 2  # one image alone would upset some people's squeeze()
+BATCH = 2  # with one image, a squeeze() in people's code would remove the batch's axis
 
 
 def table(model: nn.Module, shape: Shape) -> dict[str, Any]:
-    """The layer table of a module, as `layers.json` holds it.
+    """The layer table of a module, as `layers.json` holds it beside its `format_version`.
 
     A row stands for one call of a module that has no module inside, in the order of the calls; a module with others
     inside gets a row too when it has parameters of its own or computes something itself. Parameters that are used
@@ -33,7 +32,7 @@ def table(model: nn.Module, shape: Shape) -> dict[str, Any]:
 
     Returns
     -------
-    dict : `format_version`; `input`; `rows`, each with `name`, `type`, `output` (shape without the batch),
+    dict : `input`; `rows`, each with `name`, `type`, `output` (shape without the batch),
         `parameters`, `multiply_adds` (per image: those of convolutions and matrix products, biases apart),
         `receptive_field` (side in pixels, for maps; None where it is not known), `parameter_bytes`, `output_bytes`
         (per image); and `totals`.
@@ -59,7 +58,6 @@ def table(model: nn.Module, shape: Shape) -> dict[str, Any]:
             rows.append(_row(name, _Call(module), counted))
     sums = ("parameters", "multiply_adds", "parameter_bytes", "output_bytes")
     return {
-        "format_version": FORMAT_VERSION,
         "input": list(shape),
         "rows": rows,
         "totals": {key: sum(row[key] for row in rows) for key in sums},
@@ -104,7 +102,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @contextmanager
     def calls(self, model: nn.Module) -> Iterator[None]:
-        """While this lasts, it is known which module an operation belongs to."""
+        """Meanwhile every operation is counted for the module that it belongs to."""
 
         def begin(module: nn.Module, _: Any) -> None:
             call = _Call(module)
@@ -112,13 +110,13 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.finished.append(call)
 
         def end(module: nn.Module, given: Any, out: Any) -> None:
-            call, made = self._open.pop(), tensors_in(out)
-            if made:
+            call, outputs = self._open.pop(), tensors_in(out)
+            if outputs:
                 if isinstance(module, Conv2d) and given:
-                    self.fields.convolved(given[0], made[0], module)
-                call.output = _per_image(made[0])
-                call.output_bytes = sum(t.numel() * t.element_size() for t in made) // BATCH
-                call.receptive_field = self.fields.extent(made[0])
+                    self.fields.convolved(given[0], outputs[0], module)
+                call.output = _per_image(outputs[0])
+                call.output_bytes = sum(t.numel() * t.element_size() for t in outputs) // BATCH
+                call.receptive_field = self.fields.extent(outputs[0])
 
         with ExitStack() as handles:
             for module in model.modules():
@@ -154,7 +152,7 @@ def _row(name: str, call: _Call, counted: set[nn.Parameter]) -> dict[str, Any]:
 def _as_if_nothing_happened(model: nn.Module, place: torch.device) -> Iterator[None]:
     """Evaluation mode without gradients; modes and random state are as before afterwards.
 
-    Fused attention and recurrent kernels are switched off meanwhile: nobody counts what happens inside them.
+    Fused attention and recurrent kernels are switched off meanwhile, since operations inside them are not counted.
     """
     modes = [(module, module.training) for module in model.modules()]
     fused, onednn = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled

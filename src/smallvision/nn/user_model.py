@@ -1,12 +1,13 @@
 """A person's own `nn.Module`: `kind = "file.py:Net"` in an experiment, or a module passed in from Python.
 
-Its source is executed only when the person says so, and its digest is recorded, so that a run knows what it ran.
+Its source is executed only with the person's consent, and its digest is recorded with the run.
 """
 
 import hashlib
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +15,9 @@ from torch import Tensor, nn
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.nn import neighbours
-from smallvision.nn.classifier import Classifier
+from smallvision.nn.base import Classifier
+from smallvision.nn.input_spec import InputSpec
 from smallvision.nn.layers import Standardize
-from smallvision.nn.shapes import Shape
 
 
 class Adopted(Classifier):
@@ -52,23 +53,24 @@ class Adopted(Classifier):
             handle.remove()
         return seen[-1].flatten(1)  # (B, D)
 
+    def encoder_part(self) -> Self:
+        if self.last is None:
+            raise BadInput(
+                f"model.encoder: {type(self.net).__name__} has no dense layer, so nothing tells which of its layers "
+                "encode, and no encoder can be taken over; one with a dense output is needed"
+            )
+        parent, _, name = self.last.rpartition(".")
+        setattr(self.net.get_submodule(parent), name, nn.Identity())
+        return self
 
-def adopt(
-    module: nn.Module,
-    shape: Shape,
-    classes: int,
-    mean: Sequence[float],
-    std: Sequence[float],
-    name: str | None = None,
-) -> Adopted:
-    """Make a person's module one of ours, after one forward pass on two random images.
+
+def adopt(module: nn.Module, inputs: InputSpec, name: str | None = None) -> Adopted:
+    """Make a `Classifier` of a person's module, after one forward pass on two random images.
 
     Parameters
     ----------
     module : takes standardised pixels (B, C, H, W), returns logits (B, K). Its weights are used as they are.
-    shape : (C, H, W) of the images.
-    classes : number of classes, K.
-    mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
+    inputs : shape and number of classes of the images, mean and standard deviation of the pixels.
     name : how messages call it; its class name unless given.
 
     Raises
@@ -76,12 +78,13 @@ def adopt(
     BadInput : when the forward pass fails, or gives anything but floating-point logits (2, K).
     """
     name = name or type(module).__name__
-    model = Adopted(module, mean, std)
+    classes = inputs.classes
+    model = Adopted(module, inputs.mean, inputs.std)
     if next(module.parameters(), None) is None:
         raise BadInput(f"model {name}: has no parameters, so there is nothing to train")
     place = next((t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu"))
     model.standardize.to(place)
-    pixels = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0)).to(place)
+    pixels = torch.rand(2, *inputs.shape, generator=torch.Generator().manual_seed(0)).to(place)
     called: list[str] = []
     handles = [
         part.register_forward_pre_hook(lambda _, __, path=path: called.append(path))
@@ -120,7 +123,7 @@ def adopt(
 
 
 def _softmaxed(output: Tensor) -> list[str]:
-    """What is to be said when a softmax stands before a loss that applies one: output (2, K)."""
+    """Notes for a network that ends in a softmax, which the loss applies again: output (2, K)."""
     one = torch.ones(len(output), device=output.device)
     if (output >= 0).all() and torch.allclose(output.sum(1), one, atol=1e-4):
         return [
@@ -192,9 +195,7 @@ def load_class(spec: CustomSpec) -> type[nn.Module]:
     return found
 
 
-def load(
-    spec: CustomSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float], trust_code: bool
-) -> Adopted:
+def load(spec: CustomSpec, inputs: InputSpec, trust_code: bool) -> Adopted:
     """Import, construct with `spec.options`, and adopt; the arguments are those of `nn.build`.
 
     Raises
@@ -216,4 +217,4 @@ def load(
         raise BadInput(
             f"model.options: {spec.kind} cannot be made with {spec.options}: {type(error).__name__}: {first}"
         ) from error
-    return adopt(net, shape, classes, mean, std, spec.kind)
+    return adopt(net, inputs, spec.kind)

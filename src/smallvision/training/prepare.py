@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -18,13 +19,15 @@ from smallvision.data.datasets import published
 from smallvision.data.imageset import Splits
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
-from smallvision.experiment.model.encoder import OnEncoderSpec
+from smallvision.experiment.model.encoder import EncoderSpec, OnEncoderSpec
 from smallvision.experiment.recipe import RecipeSpec
 from smallvision.experiment.text import expanded
-from smallvision.nn import made, resolution, summary
-from smallvision.nn.pretrained import take_over
+from smallvision.nn import made, summary
+from smallvision.nn.pretrained import refuse_other_shape, take_over
+from smallvision.nn.registry import require_any_size
 from smallvision.nn.shapes import Shape
 from smallvision.runs.read import RunRecord, read_run
+from smallvision.storage.files import FORMAT_VERSION
 from smallvision.tasks import task_of
 from smallvision.tasks.base import Learner
 from smallvision.training import engine
@@ -81,9 +84,9 @@ def ready(
     passed = passed or Passed()
     splits = _splits(experiment, root, passed, where)
     model = _model(experiment, seed, trust_code, passed, splits)
-    on_encoder = isinstance(model, networks.EncoderClassifier | networks.Siamese)
-    if encoder is not None and isinstance(experiment.model, OnEncoderSpec) and on_encoder:
-        take_over(model.get_submodule("encoder"), experiment.model.encoder, encoder, splits.train.largest)
+    if encoder is not None and isinstance(experiment.model, OnEncoderSpec) and isinstance(model, networks.OnEncoder):
+        weights = encoder_weights(experiment.model.encoder, encoder, splits.train.largest)
+        take_over(model.encoder, weights, str(encoder.path))
     learner = task_of(experiment).learner(experiment.task, passed.loss)
     notes = learner.check_data(splits)
     table = summary.table(model, splits.train.largest)
@@ -141,6 +144,52 @@ def giver(experiment: Experiment, seed: int, encoder: Path | None) -> RunRecord 
         return read_run(where)
     except BadInput as error:
         raise BadInput(f"model.encoder: {error}") from None
+
+
+def encoder_weights(asked: EncoderSpec, record: RunRecord, shape: Shape) -> dict[str, Tensor]:
+    """The weights of a finished run, as its encoder is taken over from them.
+
+    Parameters
+    ----------
+    asked : whose encoder is wanted, filled in.
+    record : of the run.
+    shape : (C, H, W) of the images that the encoder is for.
+
+    Raises
+    ------
+    BadInput : the run is unfinished, of images of another shape or not of what was asked, or its weights are missing or damaged.
+    """
+    where = f"model.encoder: {record.path}"
+    if record.result is None or record.layers is None:
+        raise BadInput(
+            f"{where}: is not finished, so it has no encoder to take over; finish it: {resume_command(record)}"
+        )
+    refuse_other_shape(record.layers["input"], shape, str(record.path))
+    path = record.path / "model.safetensors"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"model.encoder: {path}: cannot be read: {error.strerror or error}") from None
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != record.result["model_sha256"]:
+        raise BadInput(
+            f"model.encoder: {path}: is not the file this run wrote (its sha256 differs from result.json's); run it again"
+        )
+    if asked.digest not in (None, record.experiment.training_hash(), sha256) or record.experiment.model != asked.model:
+        raise BadInput(
+            f"{where}: is not the run this experiment was written for (model.encoder.digest is {str(asked.digest)[:12]}); "
+            "leave model.encoder.digest and .model out to take over what is there now"
+        )
+    return safetensors.torch.load(data)
+
+
+def resume_command(record: RunRecord) -> str:
+    """The command that goes on with an unfinished run."""
+    command = (
+        str(record.state["command"])
+        or f"smallvision run {record.path / 'experiment.toml'} --seed {record.state['seed']}"
+    )
+    return command if command.endswith("--resume") else f"{command} --resume"
 
 
 def taken(run: RunRecord, folder: Path) -> dict[str, Any]:
@@ -214,7 +263,9 @@ def layers(experiment: Experiment, pixels: Shape, classes: int, trust_code: bool
     Raises BadInput, also for layers that do not fit.
     """
     ones = (1.0,) * pixels[0]
-    return summary.table(networks.build(experiment.model, pixels, classes, ones, ones, 0, trust_code), pixels)
+    inputs = networks.InputSpec(pixels, classes, ones, ones)
+    table = summary.table(networks.build(experiment.model, inputs, 0, trust_code), pixels)
+    return {"format_version": FORMAT_VERSION, **table}
 
 
 def _splits(experiment: Experiment, root: Path | None, passed: Passed, where: torch.device) -> Splits:
@@ -224,7 +275,7 @@ def _splits(experiment: Experiment, root: Path | None, passed: Passed, where: to
         splits = without_test(splits)
     sizes = sorted({size for split in splits.named().values() for size in split.sizes})
     own = None if passed.model is not None else experiment.model
-    resolution.require(own, splits.train.largest[0], sizes, splits.train.name.rpartition(" ")[0])
+    require_any_size(own, splits.train.largest[0], sizes, splits.train.name.rpartition(" ")[0])
     engine.rows(experiment.recipe, splits.train, 0, 0, buckets.assign(splits.train, experiment.recipe.batch_size))
     splits = replace(splits, notes=(*splits.notes, *buckets.note(splits.train, experiment.recipe.batch_size)))
     if splits.validation is None and (experiment.recipe.select != "last" or experiment.recipe.patience):
@@ -237,13 +288,12 @@ def _splits(experiment: Experiment, root: Path | None, passed: Passed, where: to
 def _model(experiment: Experiment, seed: int, trust_code: bool, passed: Passed, splits: Splits) -> nn.Module:
     """The network before its first step, on the CPU; a module passed in is copied, so that its owner keeps it as it is."""
     train = splits.train
+    inputs = networks.InputSpec(train.largest, len(train.classes), splits.mean, splits.std)
     try:
         if passed.model is not None:
             module = made.network(passed.model, seed)
-            return networks.adopt(module, train.largest, len(train.classes), splits.mean, splits.std)
-        return networks.build(
-            experiment.model, train.largest, len(train.classes), splits.mean, splits.std, seed, trust_code
-        )
+            return networks.adopt(module, inputs)
+        return networks.build(experiment.model, inputs, seed, trust_code)
     except (RuntimeError, MemoryError) as error:
         raise BadInput(f"model: cannot be built ({str(error).splitlines()[0]}); make its layers smaller") from None
 

@@ -161,10 +161,10 @@ def _of_run(folder: str) -> dict[str, Any]:
     except BadInput as error:
         raise BadInput(f"model.encoder.run: {error}") from None
     if record.result is None:
-        from smallvision.nn.pretrained import resuming
+        from smallvision.training.prepare import resume_command
 
         raise BadInput(
-            f"model.encoder.run: {path}: is not finished, so it has no encoder to take over; finish it: {resuming(record)}"
+            f"model.encoder.run: {path}: is not finished, so it has no encoder to take over; finish it: {resume_command(record)}"
         )
     other = record.experiment.model
     if isinstance(other, CustomSpec) and other.kind == "custom":

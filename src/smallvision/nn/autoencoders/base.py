@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Self
 
 from torch import Tensor, nn
 
@@ -11,9 +11,9 @@ from smallvision.conv.stack import Dense, Flat, Layer, shape_text
 from smallvision.errors import BadInput
 from smallvision.experiment.model.autoencoders import AutoencoderSpec
 from smallvision.nn.autoencoders import decoder
-from smallvision.nn.classifier import parameter_groups
+from smallvision.nn.base import Model
+from smallvision.nn.input_spec import InputSpec
 from smallvision.nn.layers import Standardize
-from smallvision.nn.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -24,47 +24,51 @@ class Planned:
     key: str
 
 
-class Autoencoder(nn.Module):
-    """An encoder and the decoder that mirrors it, for pixels in [0, 1] that it standardises itself; see `MODELS` for those there are.
+class Autoencoder(Model):
+    """An encoder and the decoder that mirrors it, for pixels in [0, 1] that it standardises itself.
 
-    What the last activation gives is the reconstruction, in the space of the task's targets: pixels in [0, 1], unless the task's
-    target is "normalized"; then `to_pixels` brings it back.
+    The output of the last activation is the reconstruction, in the space of the task's targets: pixels in [0, 1],
+    unless the task's target is "normalized"; then `to_pixels` brings it back.
 
     Parameters
     ----------
     spec : representation, depth, activations, normalisation, initialisation.
-    shape : (C, H, W) of the images.
+    inputs : shape of the images, mean and standard deviation of the pixels; the number of classes is not used.
     plan : the encoder's layers, the last one of `spec.representation` values; flattening is no layer of its own.
-    mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
+    style : how every layer is made.
+    tied : whether the decoder's dense layers have the encoder's weights, transposed.
 
     Attributes
     ----------
     representation : values that an image is described by, D.
     variational : whether these are drawn from a normal distribution, see `posterior`.
-    any_size : False: images have one size.
 
     Raises
     ------
     BadInput : an encoder's layer makes more values than it takes, and `spec.overcomplete` is false; the layer is named.
     """
 
-    any_size: bool = False
-
     def __init__(
-        self, spec: AutoencoderSpec, shape: Shape, plan: Sequence[Planned], mean: Sequence[float], std: Sequence[float]
+        self,
+        spec: AutoencoderSpec,
+        inputs: InputSpec,
+        plan: Sequence[Planned],
+        style: decoder.Style,
+        tied: bool = False,
     ) -> None:
         super().__init__()
         try:
-            down, up = decoder.steps(shape, flattened([one.layer for one in plan]))
+            down, up = decoder.steps(inputs.shape, flattened([planned.layer for planned in plan]))
         except ValueError as error:
             raise BadInput(f"model: {error}") from None
         enlarging = decoder.enlarging(down, spec.variational)
         if enlarging is not None and not spec.overcomplete:
             raise BadInput(_refusal(spec, down, enlarging, plan))
         self.representation, self.variational = spec.representation, spec.variational
-        self.standardize = Standardize(mean, std)
-        self.encoder = decoder.encoder(spec, down)  # (B, C, H, W) -> (B, D), or (B, 2 D)
-        self.decoder = decoder.decoder(spec, up, self.encoder)  # (B, D) -> (B, C, H, W)
+        self.last_activation = spec.representation_activation
+        self.standardize = Standardize(inputs.mean, inputs.std)
+        self.encoder = decoder.encoder(spec, style, down)  # (B, C, H, W) -> (B, D), or (B, 2 D)
+        self.decoder = decoder.decoder(spec, style, up, self.encoder if tied else None)  # (B, D) -> (B, C, H, W)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The reconstruction (B, C, H, W) of pixels (B, C, H, W) in [0, 1]; of a variational one, that of the mean."""
@@ -82,17 +86,30 @@ class Autoencoder(nn.Module):
         return mean, log_variance
 
     def decode(self, representation: Tensor) -> Tensor:
-        """The image (B, C, H, W) that a representation (B, D) stands for, in the space of the task's targets."""
-        made: Tensor = self.decoder(representation)
-        return made
+        """The image (B, C, H, W) that a representation (B, D) describes, in the space of the task's targets."""
+        images: Tensor = self.decoder(representation)
+        return images
 
     def to_pixels(self, standardised: Tensor) -> Tensor:
         """Standardised pixels (B, C, H, W) back in [0, 1], not clamped."""
         return standardised * self.standardize.std + self.standardize.mean
 
-    def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
-        """What an optimiser takes, as of a classifier: normalisations and biases without weight decay."""
-        return parameter_groups(self, weight_decay)
+    def encoder_part(self) -> Self:
+        if self.variational:
+            _keep_outputs(self.encoder[-1], self.representation)
+            self.variational = False
+        del self.decoder
+        return self
+
+
+def _keep_outputs(layer: nn.Module, kept: int) -> None:
+    """Of the last layer of a variational encoder, which makes (B, 2 D), keep only the D outputs that are means."""
+    for part in layer.children():
+        if isinstance(part, nn.Linear | nn.Conv2d):
+            part.weight = nn.Parameter(part.weight.detach()[:kept].clone())
+            if part.bias is not None:
+                part.bias = nn.Parameter(part.bias.detach()[:kept].clone())
+            setattr(part, "out_features" if isinstance(part, nn.Linear) else "out_channels", kept)
 
 
 def flattened(layers: Sequence[Layer]) -> list[Layer]:
@@ -112,6 +129,7 @@ def _refusal(spec: AutoencoderSpec, down: decoder.Steps, number: int, plan: Sequ
     if named == "model.representation" and spec.variational:
         most = takes // 2  # of a hidden layer between, too, since its width follows
     return (
-        f"{named}: layer {number + 1} of {len(down)} of the encoder makes {makes:,} values ({shape_text(after)}{both}) of {takes:,} "
-        f"({shape_text(before)}), and none may enlarge; use at most {most:,}, or set model.overcomplete = true"
+        f"{named}: layer {number + 1} of {len(down)} of the encoder makes {makes:,} values ({shape_text(after)}{both}) "
+        f"of {takes:,} ({shape_text(before)}), and none may enlarge; use at most {most:,}, "
+        "or set model.overcomplete = true"
     )

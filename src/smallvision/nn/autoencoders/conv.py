@@ -1,12 +1,13 @@
 """The convolutional autoencoder: halvings, and a last convolution over all that is left of the image."""
 
-from collections.abc import Sequence
 from math import prod
 
 from smallvision.conv.stack import Conv
 from smallvision.errors import BadInput
 from smallvision.experiment.model.autoencoders import ComboAutoencoderSpec, ConvAutoencoderSpec
 from smallvision.nn.autoencoders.base import Autoencoder, Planned
+from smallvision.nn.autoencoders.decoder import Style
+from smallvision.nn.input_spec import InputSpec
 from smallvision.nn.shapes import Shape
 
 SMALLEST = 4  # side of a map below which nothing is halved unless channels say so
@@ -14,35 +15,37 @@ MOST_CHANNELS = 256
 
 
 class ConvAutoencoder(Autoencoder):
-    """Convolutions alone: the last one has the map's own size as its kernel, and what it makes are the representation's values.
+    """Convolutions alone: the last one has the map's own size as its kernel, and what it makes are the representation's
+    values.
 
     Parameters
     ----------
     spec : channels, depth, representation and the rest.
-    shape : (C, H, W) of the images.
-    classes : unused; so that every network is made alike.
-    mean, std : of the training pixels, per channel; (0, ..) and (1, ..) to leave the pixels as they are.
+    inputs : shape of the images, mean and standard deviation of the pixels; the number of classes is not used.
 
     Raises
     ------
     BadInput : a layer of the encoder would enlarge, or the image cannot be halved as often as asked.
     """
 
-    def __init__(
-        self, spec: ConvAutoencoderSpec, shape: Shape, classes: int, mean: Sequence[float], std: Sequence[float]
-    ) -> None:
-        plan, (_, height, width) = convolutions(spec, shape)
-        super().__init__(
-            spec, shape, [*plan, Planned(Conv(spec.representation, (height, width)), "model.representation")], mean, std
-        )
+    def __init__(self, spec: ConvAutoencoderSpec, inputs: InputSpec) -> None:
+        plan, (_, height, width) = convolutions(spec, inputs.shape)
+        plan.append(Planned(Conv(spec.representation, (height, width)), "model.representation"))
+        super().__init__(spec, inputs, plan, style(spec))
+
+
+def style(spec: ConvAutoencoderSpec | ComboAutoencoderSpec) -> Style:
+    """How the layers over maps are made."""
+    return Style(spec.init, spec.normalization, pool=spec.down == "pool", upsample=spec.up == "upsample")
 
 
 def convolutions(spec: ConvAutoencoderSpec | ComboAutoencoderSpec, shape: Shape) -> tuple[list[Planned], Shape]:
     """The layers over maps, and the shape of the last map.
 
-    Halvings come as early as they can, one to a layer; layers that are left keep the size, evenly after all halvings, the odd ones
-    after the later, where a map is small and costs least. Without channels in the experiment a halving makes as many as make no more
-    values than it takes, and an image is halved until a side would be less than SMALLEST.
+    Halvings come as early as possible, one to a layer. The layers that are left keep the size; they are spread evenly
+    over all halvings, and where they do not divide evenly, the later halvings have one more, where a map is small and
+    costs least. Where the experiment names no channels, a halving makes as many as possible without more values than it
+    takes, at most MOST_CHANNELS, and an image is halved until a side would be less than SMALLEST.
 
     Raises
     ------
@@ -51,8 +54,8 @@ def convolutions(spec: ConvAutoencoderSpec | ComboAutoencoderSpec, shape: Shape)
     times, most = len(spec.channels), halvings(shape, 1)
     if times > most:
         raise BadInput(
-            f"model.channels: {times} numbers, one for each halving, and an image of {shape[1]}x{shape[2]} can be halved "
-            f"{most} time{'s' if most != 1 else ''}; use fewer"
+            f"model.channels: {times} numbers, one for each halving, and an image of {shape[1]}x{shape[2]} can be "
+            f"halved {most} time{'s' if most != 1 else ''}; use fewer"
         )
     times = times or min(spec.convolutions, halvings(shape, SMALLEST))
     left = spec.convolutions - times
@@ -69,7 +72,8 @@ def convolutions(spec: ConvAutoencoderSpec | ComboAutoencoderSpec, shape: Shape)
 
 
 def halvings(shape: Shape, smallest: int) -> int:
-    """How often an image can be halved, rounding up, until its larger side is 1 or its smaller one would be below `smallest`."""
+    """How often an image can be halved, rounding up, until its larger side is 1 or its smaller one would be below
+    `smallest`."""
     times, (_, height, width) = 0, shape
     while max(height, width) > 1 and min((height + 1) // 2, (width + 1) // 2) >= smallest:
         times, height, width = times + 1, (height + 1) // 2, (width + 1) // 2

@@ -1,21 +1,24 @@
 """From the layers of an encoder, as plain numbers, to the torch modules of encoder and decoder.
 
-The arithmetic is that of `smallvision.conv`: `trace` has the shape after every layer, and `mirror` the layers that come back through the
-same shapes, whatever the image's size. Here they become modules, one for each layer, with normalisation and activation between them.
+The arithmetic is that of `smallvision.conv`: `trace` has the shape after every layer, and `mirror` the layers that come
+back through the same shapes, whatever the image's size. Here they become modules, one for each layer, with
+normalisation and activation between them.
 """
 
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from smallvision.conv.mirror import mirror
 from smallvision.conv.stack import Conv, Dense, Flat, Layer, Step, Transposed, Unflatten, trace
-from smallvision.experiment.model.autoencoders import AutoencoderSpec, MlpAutoencoderSpec, Output
-from smallvision.experiment.model.base import Activation
+from smallvision.experiment.model.autoencoders import AutoencoderSpec, Output
+from smallvision.experiment.model.base import Activation, Initialization
 from smallvision.nn.init import GAINS, initialized
 from smallvision.nn.layers import ACTIVATIONS, INCREASING
 from smallvision.nn.shapes import Shape
@@ -26,16 +29,18 @@ Steps = list[list[Step]]  # of each layer: its weights' step, with the (un)flatt
 
 
 class Spread(nn.ConvTranspose2d):
-    """A transposed convolution of a map of one place, which is one product of matrices: (B, D, 1, 1) to (B, C, kernel).
+    """A transposed convolution of a map of one position, which is one product of matrices: (B, D, 1, 1) to (B, C,
+    kernel).
 
-    The same weights and numbers as torch's; computed there as what it is in general, it takes up to ten times as long.
+    It has torch's weights and gives torch's numbers. As a general transposed convolution, it would take up to ten times
+    as long.
     """
 
     def forward(self, maps: Tensor, output_size: list[int] | None = None) -> Tensor:
         rows = self.weight.permute(0, 2, 3, 1).flatten(1)  # (D, h * w * C)
-        made = torch.mm(maps.flatten(1), rows).view(len(maps), *self.kernel_size, self.out_channels)
-        placed = made.permute(0, 3, 1, 2)  # (B, C, h, w)
-        return placed if self.bias is None else placed + self.bias[:, None, None]
+        values = torch.mm(maps.flatten(1), rows).view(len(maps), *self.kernel_size, self.out_channels)
+        spread = values.permute(0, 3, 1, 2)  # (B, C, h, w)
+        return spread if self.bias is None else spread + self.bias[:, None, None]
 
 
 class TiedLinear(nn.Module):
@@ -67,10 +72,10 @@ def steps(shape: Shape, layers: Sequence[Layer]) -> tuple[Steps, Steps]:
     return _grouped(trace(shape, layers)), _grouped(trace(code, back))
 
 
-def _grouped(found: Sequence[Step]) -> Steps:
+def _grouped(traced: Sequence[Step]) -> Steps:
     """Flattening and unflattening go with the layer that follows, at the end with the one before."""
     groups: Steps = [[]]
-    for step in found:
+    for step in traced:
         if groups[-1] and isinstance(groups[-1][-1].layer, Conv | Dense | Transposed):
             groups.append([])
         groups[-1].append(step)
@@ -80,29 +85,49 @@ def _grouped(found: Sequence[Step]) -> Steps:
     return groups
 
 
-def encoder(spec: AutoencoderSpec, found: Steps) -> nn.Sequential:
+@dataclass(frozen=True)
+class Style:
+    """How every layer of an autoencoder is made.
+
+    Parameters
+    ----------
+    init : of the weights, see `nn.init.initialized`.
+    normalization : after every layer but the encoder's last and the decoder's last.
+    pool : whether a layer halves its map by a 2x2 maximum after its convolution; otherwise by the convolution's stride.
+    upsample : whether the mirror of a halving repeats every pixel before a convolution; otherwise it is a transposed
+        convolution.
+    """
+
+    init: Initialization
+    normalization: Literal["none", "batch"]
+    pool: bool = False
+    upsample: bool = False
+
+
+def encoder(spec: AutoencoderSpec, style: Style, groups: Steps) -> nn.Sequential:
     """(B, C, H, W) to (B, D), or to (B, 2 D) where the network is variational: means, and logarithms of variances."""
-    inner = [_layer(spec, group, spec.activation, spec.activation, True) for group in found[:-1]]
+    inner = [_layer(style, group, spec.activation, spec.activation, True) for group in groups[:-1]]
     after = spec.representation_activation
-    return nn.Sequential(*inner, _layer(spec, found[-1], after, after, False, times=2 if spec.variational else 1))
+    return nn.Sequential(*inner, _layer(style, groups[-1], after, after, False, times=2 if spec.variational else 1))
 
 
-def decoder(spec: AutoencoderSpec, found: Steps, encoder: nn.Sequential) -> nn.Sequential:
-    """(B, D) to (B, C, H, W), the last activation among it; `encoder` for its weights where they are tied."""
-    tied: list[nn.Module | None] = [None] * len(found)
-    if isinstance(spec, MlpAutoencoderSpec) and spec.tied:
-        tied = [layer.get_submodule("linear") for layer in reversed(list(encoder))]
+def decoder(spec: AutoencoderSpec, style: Style, groups: Steps, tied_to: nn.Sequential | None) -> nn.Sequential:
+    """(B, D) to (B, C, H, W), with the last activation; `tied_to` is the encoder whose weights its dense layers have,
+    if any."""
+    tied: list[nn.Module | None] = [None] * len(groups)
+    if tied_to is not None:
+        tied = [layer.get_submodule("linear") for layer in reversed(list(tied_to))]
     inner = [
-        _layer(spec, group, spec.activation, spec.activation, True, tied=of)
-        for group, of in zip(found[:-1], tied, strict=False)
+        _layer(style, group, spec.activation, spec.activation, True, tied=linear)
+        for group, linear in zip(groups[:-1], tied, strict=False)
     ]
     # The gain of the output follows what stands before it, as in the classifiers.
     before = spec.activation if inner else spec.representation_activation
-    return nn.Sequential(*inner, _layer(spec, found[-1], OUTPUTS[spec.output], before, False, tied=tied[-1]))
+    return nn.Sequential(*inner, _layer(style, groups[-1], OUTPUTS[spec.output], before, False, tied=tied[-1]))
 
 
 def _layer(
-    spec: AutoencoderSpec,
+    style: Style,
     group: list[Step],
     activation: Activation,
     gain: Activation,
@@ -110,12 +135,13 @@ def _layer(
     times: int = 1,
     tied: nn.Module | None = None,
 ) -> nn.Sequential:
-    """One layer: weights, normalisation where it is an inner one, activation, and what flattens, pools or upsamples with it.
+    """One layer: weights, normalisation where it is an inner one, activation, and what flattens, pools or upsamples
+    with it.
 
     `times` as many values as planned; weights of the dense layer `tied`, if one is given.
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict()
-    norm = spec.normalization == "batch" and inner  # it would subtract a bias, and brings its own
+    norm = style.normalization == "batch" and inner  # it would subtract a bias, and has one of its own
     pool = False
     for step in group:
         match step.layer:
@@ -127,12 +153,12 @@ def _layer(
                 layers["linear"] = TiedLinear(tied, bias=not norm)
             case Dense():
                 linear = nn.Linear(step.before[0], times * step.after[0], bias=not norm)
-                layers["linear"] = initialized(linear, spec.init, gain)
+                layers["linear"] = initialized(linear, style.init, gain)
             case _:
-                pool = _pools(spec, step)
-                if _repeats(spec, step):
+                pool = style.pool and _halves(step)
+                if style.upsample and _doubles(step):
                     layers["upsample"] = nn.Upsample(size=step.after[1:], mode="nearest")
-                layers["convolution"] = _convolution(spec, step, times * step.after[0], not norm, gain)
+                layers["convolution"] = _convolution(style, step, times * step.after[0], not norm, gain)
     if norm:
         layers["norm"] = (nn.BatchNorm2d if "convolution" in layers else nn.BatchNorm1d)(group[-1].after[0])
     varied: dict[str, nn.Module] = {}
@@ -142,51 +168,49 @@ def _layer(
         varied["pool"] = nn.MaxPool2d(2, ceil_mode=True)
     layers.update(
         reversed(varied.items()) if activation in INCREASING else varied.items()
-    )  # as in nn/cnn.py: sooner done
+    )  # as in nn/cnn.py: it takes less time
     return nn.Sequential(layers)
 
 
-def _pools(spec: AutoencoderSpec, step: Step) -> bool:
-    """Whether this layer halves its map by pooling."""
-    halves = isinstance(step.layer, Conv) and step.layer.stride != (1, 1)
-    return halves and not isinstance(spec, MlpAutoencoderSpec) and spec.down == "pool"
+def _halves(step: Step) -> bool:
+    return isinstance(step.layer, Conv) and step.layer.stride != (1, 1)
 
 
-def _repeats(spec: AutoencoderSpec, step: Step) -> bool:
-    """Whether this layer comes back from a halving by repeating every place."""
-    doubles = isinstance(step.layer, Transposed) and step.layer.stride != (1, 1)
-    return doubles and not isinstance(spec, MlpAutoencoderSpec) and spec.up == "upsample"
+def _doubles(step: Step) -> bool:
+    return isinstance(step.layer, Transposed) and step.layer.stride != (1, 1)
 
 
-def _convolution(spec: AutoencoderSpec, step: Step, channels: int, bias: bool, gain: Activation) -> nn.Module:
-    """The weights over maps: as planned, or a convolution that keeps the size, where pooling or upsampling changes it."""
+def _convolution(style: Style, step: Step, channels: int, bias: bool, gain: Activation) -> nn.Module:
+    """The weights over maps: as planned, or a convolution that keeps the size, where pooling or upsampling changes
+    it."""
     layer, taken = step.layer, step.before[0]
     assert isinstance(layer, Conv | Transposed)
     kernel, stride, padding = _both(layer.kernel), _both(layer.stride), layer.padding
-    if padding == "same" or _pools(spec, step) or _repeats(spec, step):
+    if padding == "same" or (style.pool and _halves(step)) or (style.upsample and _doubles(step)):
         stride, padding = (1, 1), (kernel[0] // 2, kernel[1] // 2)  # these kernels are odd
     elif isinstance(layer, Transposed):
         spreads = step.before[1:] == (1, 1) and kernel == step.after[1:] and padding == (0, 0)
         kind = Spread if spreads else nn.ConvTranspose2d
         transposed = kind(taken, channels, kernel, stride, _both(padding), _both(layer.output_padding), bias=bias)
-        return _fresh(transposed, spec, step, gain)
-    return initialized(nn.Conv2d(taken, channels, kernel, stride, _both(padding), bias=bias), spec.init, gain)
+        return _fresh(transposed, style.init, step, gain)
+    return initialized(nn.Conv2d(taken, channels, kernel, stride, _both(padding), bias=bias), style.init, gain)
 
 
-def _fresh(layer: nn.ConvTranspose2d, spec: AutoencoderSpec, step: Step, gain: Activation) -> nn.ConvTranspose2d:
+def _fresh(layer: nn.ConvTranspose2d, init: Initialization, step: Step, gain: Activation) -> nn.ConvTranspose2d:
     """Fresh weights, as `init.initialized` has them of a convolution.
 
-    A value of the output is made of as many values of the input as the kernel's places over those that one place of the input
-    makes; torch counts what a place of the input makes instead, which for a map of one place is far from it.
+    A value of the output is made of as many values of the input as the kernel has positions, divided by how many
+    positions of the output there are for one of the input. Torch counts the values that a position of the input
+    contributes to instead, which is far from that for a map of one position.
     """
     places = math.prod(layer.kernel_size)
     fan_in = max(1.0, layer.in_channels * places * math.prod(step.before[1:]) / math.prod(step.after[1:]))
-    if spec.init == "default":
+    if init == "default":
         bound = 1 / math.sqrt(fan_in)
         for values in (layer.weight, *(() if layer.bias is None else (layer.bias,))):
             nn.init.uniform_(values, -bound, bound)
         return layer
-    if spec.init == "he":
+    if init == "he":
         nn.init.normal_(layer.weight, std=GAINS[gain] / math.sqrt(fan_in))
     else:
         bound = math.sqrt(6 / (fan_in + layer.out_channels * places))
@@ -200,11 +224,11 @@ def _both(value: object) -> tuple[int, int]:
     return value if isinstance(value, tuple) else (value, value)
 
 
-def enlarging(found: Steps, variational: bool) -> int | None:
+def enlarging(groups: Steps, variational: bool) -> int | None:
     """The first layer of an encoder that makes more values than it takes, counted from 0; None where none does.
 
     A decoder that mirrors it shrinks at the same layer, as its shapes are the encoder's.
     """
-    counts = [math.prod(found[0][0].before), *(math.prod(group[-1].after) for group in found)]
+    counts = [math.prod(groups[0][0].before), *(math.prod(group[-1].after) for group in groups)]
     counts[-1] *= 2 if variational else 1
     return next((number for number, (before, after) in enumerate(pairwise(counts)) if after > before), None)

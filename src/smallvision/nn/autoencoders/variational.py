@@ -1,4 +1,5 @@
-"""The two formulas of a variational autoencoder (Kingma & Welling 2013): the draw that can be differentiated, and the divergence."""
+"""The two formulas of a variational autoencoder (Kingma & Welling 2013): the draw that can be differentiated, and the
+divergence."""
 
 import torch
 from torch import Generator, Tensor
@@ -17,5 +18,6 @@ def sample(mean: Tensor, log_variance: Tensor, generator: Generator) -> Tensor:
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of each image's distribution from the standard normal one, in nats: (B,) (their appendix B)."""
+    """Kullback-Leibler divergence of each image's distribution from the standard normal one, in nats: (B,) (their
+    appendix B)."""
     return 0.5 * (log_variance.exp() + mean.square() - 1 - log_variance).sum(1)

@@ -20,21 +20,17 @@ from smallvision.data.batching.batch import Batch
 from smallvision.data.imageset import ImageSet, Splits
 from smallvision.errors import BadInput
 from smallvision.experiment.task import VerifySpec
-from smallvision.losses import pml
-from smallvision.losses.contrastive import contrastive
-from smallvision.losses.pair_bce import balanced_entropy, pair_entropy
+from smallvision.losses import registry as losses
+from smallvision.losses.pair_bce import balanced_entropy
 from smallvision.losses.pair_distances import every_pair
-from smallvision.losses.triplet import triplet
 from smallvision.metrics import calibration, collapse, dimensions, verification
 from smallvision.metrics.calibration import Calibration
-from smallvision.nn.classifier import NORMS
 from smallvision.nn.siamese import Siamese
 from smallvision.tasks.base import Scores, Step
 from smallvision.tasks.verification.pairs import encoded, judged
 
 PAIRS_SEED = 0  # the pairs of a split are the same for every network, epoch and run
 FEW_PAIRS = 1000  # to fit a threshold and a calibration on: fewer are told
-MARGIN, MINING = 1.0, "semi-hard"
 TRUE_ACCEPTS = {0.01: "true_accept_1", 0.001: "true_accept_01"}  # names of the figures at 1 % and 0.1 % false accepts
 
 
@@ -68,10 +64,8 @@ class VerificationLearner:
 
     def __init__(self, spec: VerifySpec) -> None:
         self.spec = spec
-        self.margin = MARGIN if spec.margin is None else spec.margin
+        self.loss = losses.build(spec)
         self.head_weight = 1.0 if spec.head_weight is None else spec.head_weight
-        options = spec.loss_options, spec.mining_options
-        self.library = pml.loss(spec.loss, spec.mining, *options) if spec.loss.startswith(pml.PREFIX) else None
 
     def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step:
         """The batch's loss, and totals of it and of the dense head's part. `generator` is unused: nothing is drawn here."""
@@ -83,18 +77,13 @@ class VerificationLearner:
         network = _siamese(model)
         made = network.encode(batch.pixels)  # (B, D)
         count, sums = len(made), {}
-        if network.pair_head is None:
-            loss = self._on_distances(network, made, batch.labels)
+        if network.pair_head is None or self.loss.of_head:
+            loss = self.loss(network, made, batch.labels)
         else:
             one, other, same = every_pair(batch.labels)
-            logits = network.logits(made[one], made[other])  # (B (B - 1) / 2,)
-            if self.spec.loss == "cross-entropy":
-                penalties = self.spec.representation_penalty, self.spec.weight_penalty
-                loss = pair_entropy(logits, same, made, _weights(network), *penalties)
-            else:
-                entropy = balanced_entropy(logits, same)
-                sums["head"] = entropy.detach() * count
-                loss = self._on_distances(network, made, batch.labels) + self.head_weight * entropy
+            entropy = balanced_entropy(network.logits(made[one], made[other]), same)
+            sums["head"] = entropy.detach() * count
+            loss = self.loss(network, made, batch.labels) + self.head_weight * entropy
         return Step(loss, {"loss": loss.detach() * count, **sums}, count)
 
     def averages(self, totals: dict[str, float], count: int) -> dict[str, float]:
@@ -107,28 +96,16 @@ class VerificationLearner:
 
     def warning(self, model: nn.Module, validation: Scores) -> str | None:
         """Whether the validation images' representations have shrunk to a point, in a sentence with what else would help."""
-        network, library = _siamese(model), self.library
-        margin = (
-            library.margin
-            if library is not None
-            else self.margin
-            if self.spec.loss in ("triplet", "contrastive")
-            else None
-        )
+        network, margin = _siamese(model), self.loss.margin
         if margin is None or (network.frozen and isinstance(network.projection, nn.Identity)):
             return None  # nothing tells what is near, or nothing can be done about it
         made, labels = validation.evidence["representation"], validation.evidence["labels"]
-        metric_name = network.metric
-        if library is not None:  # which has distances of its own
-            metric_name = "euclidean"
-            made = functional.normalize(torch.from_numpy(made), dim=1).numpy() if library.normalized else made
-        semi_hard = self.spec.loss == "triplet" and self.spec.mining in (None, "semi-hard")
-        known = {
-            "semi-hard mining": semi_hard or self.spec.loss == "contrastive",
-            "normalised representations": network.normalized,
-        }
-        remedies = [remedy for remedy in collapse.REMEDIES if not known.get(remedy)]
-        return collapse.collapsed(collapse.spread(made, margin, metric_name), len(np.unique(labels)), remedies)
+        made = functional.normalize(torch.from_numpy(made), dim=1).numpy() if self.loss.normalized else made
+        in_use = (*self.loss.no_remedies, *(["normalised representations"] if network.normalized else []))
+        remedies = [remedy for remedy in collapse.REMEDIES if remedy not in in_use]
+        return collapse.collapsed(
+            collapse.spread(made, margin, self.loss.metric or network.metric), len(np.unique(labels)), remedies
+        )
 
     def check_data(self, splits: Splits) -> tuple[str, ...]:
         """Refuse, before anything is trained, splits that could not be scored in the end.
@@ -237,14 +214,6 @@ class VerificationLearner:
         except BadInput as error:
             raise BadInput(f"{images.name}: {error}") from None
 
-    def _on_distances(self, network: Siamese, made: Tensor, labels: Tensor) -> Tensor:
-        if self.library is not None:
-            with torch.autocast(made.device.type, enabled=False):  # its distances are products, as ours: see pairwise
-                return self.library(made.float(), labels)
-        if self.spec.loss == "contrastive":
-            return contrastive(made, labels, self.margin, metric=network.metric)
-        return triplet(made, labels, self.margin, self.spec.mining or MINING, network.metric)
-
 
 def _entropy(meaning: Calibration, scores: np.ndarray, same: np.ndarray) -> float:
     """The mean cross-entropy of pairs in nats; from logits, so that a probability that rounds to 0 or 1 costs no endless lot."""
@@ -256,14 +225,3 @@ def _siamese(model: nn.Module) -> Siamese:
     if not isinstance(model, Siamese):
         raise BadInput('task.kind: "verify" needs a network that judges pairs of images; set model.kind = "siamese"')
     return model
-
-
-def _weights(network: Siamese) -> list[Tensor]:
-    """Weights that are trained, biases and normalisations apart."""
-    return [
-        parameter
-        for module in network.modules()
-        if not isinstance(module, NORMS)
-        for parameter in module.parameters(recurse=False)
-        if parameter.requires_grad and parameter.ndim > 1
-    ]

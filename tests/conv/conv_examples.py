@@ -1,4 +1,5 @@
-"""For the tests of check and bench: implementations made up (right, broken, greedy and slow ones), and their command line."""
+"""For the tests of check and bench: implementations made up (right, broken, greedy and slow ones), and their command
+line."""
 
 import sys
 import time
@@ -8,7 +9,7 @@ import torch
 from torch.nn.functional import conv2d, fold, unfold
 
 from smallvision.conv import library
-from smallvision.conv.implementation import Cost, Rung
+from smallvision.conv.implementation import Cost, Implementation
 
 
 def nothing(g, itemsize):
@@ -22,7 +23,7 @@ def made(
     weight_gradient=library.weight_gradient,
     **rest,
 ):
-    return Rung(name, "made up", forward, input_gradient, weight_gradient, rest.pop("costs", nothing), **rest)
+    return Implementation(name, "made up", forward, input_gradient, weight_gradient, rest.pop("costs", nothing), **rest)
 
 
 def numbers(g):

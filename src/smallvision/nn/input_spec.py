@@ -1,0 +1,36 @@
+"""What a network is built for: the shape of the images, the number of classes, and the pixels' mean and deviation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smallvision.errors import BadInput
+from smallvision.nn.shapes import Shape
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """The images that a network is built for.
+
+    Parameters
+    ----------
+    shape : (C, H, W) of the images.
+    classes : number of classes, K; an autoencoder and a siamese network do not use it.
+    mean, std : of the training pixels in [0, 1], one number per channel; (0, ..) and (1, ..) leave the pixels as they
+        are.
+
+    Raises
+    ------
+    BadInput : `mean` has another length than the image has channels.
+    """
+
+    shape: Shape
+    classes: int
+    mean: Sequence[float]
+    std: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != self.shape[0]:
+            raise BadInput(
+                f"data.normalize: {len(self.mean)} numbers for images of {self.shape[0]} channel(s); give one per "
+                "channel"
+            )
