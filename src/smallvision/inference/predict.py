@@ -19,6 +19,7 @@ from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.experiment.task import ReconstructSpec, TaskSpec
 from smallvision.nn import made
 from smallvision.runs.read import RunRecord
+from smallvision.tasks import task_of
 from smallvision.tasks.reconstruction.learn import ReconstructionLearner
 
 BATCH = 256
@@ -36,6 +37,7 @@ class Loaded:
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     any_size: bool = False
+    outputs: int = 0  # of the network: the classes of a classification
 
 
 def load(
@@ -67,7 +69,8 @@ def load(
         )
     channels, height, width = (int(n) for n in record.layers["input"])
     shape, classes = (channels, height, width), tuple(result["classes"])
-    inputs = networks.InputSpec(shape, len(classes), result["mean"], result["std"])
+    outputs = task_of(record.experiment).outputs(len(classes))
+    inputs = networks.InputSpec(shape, outputs, result["mean"], result["std"])
     spec = record.experiment.model
     if isinstance(spec, CustomSpec) and spec.kind == "custom":
         if module is None:
@@ -81,7 +84,7 @@ def load(
     except (RuntimeError, safetensors.SafetensorError) as error:
         first = str(error).splitlines()[0]
         raise BadInput(f"{path}: does not fit the network in experiment.toml: {first}") from None
-    loaded = Loaded(model.eval(), classes, shape, result.get("sizes", 1) > 1)
+    loaded = Loaded(model.eval(), classes, shape, result.get("sizes", 1) > 1, outputs)
     if module is not None and isinstance(spec, CustomSpec) and spec.kind == "custom":
         _refuse_other_network(record, loaded)
     return loaded

@@ -97,7 +97,7 @@ def _untrained(given: Given) -> tuple[Encode, tuple[str, ...]]:
     seed = given.record.state["seed"]
     model = networks.build(
         given.record.experiment.model,
-        networks.InputSpec(loaded.shape, len(loaded.classes), result["mean"], result["std"]),
+        networks.InputSpec(loaded.shape, loaded.outputs, result["mean"], result["std"]),
         seed,
         given.trust_code,
     )

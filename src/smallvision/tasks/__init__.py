@@ -1,9 +1,12 @@
 """The tasks: what is learned. One folder a task, one `Task` object, one line in TASKS. Importing this imports no torch."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
+from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Experiment
+from smallvision.experiment.task import added_task
 from smallvision.metrics.metric import Metric
 from smallvision.tasks.base import Scores, Step, Task
 from smallvision.tasks.classification.task import Classification
@@ -16,12 +19,31 @@ TASKS: dict[str, Task] = {
     "verify": Verification(),
 }
 
-__all__ = ["TASKS", "Scores", "Step", "Task", "task_of"]
+__all__ = ["TASKS", "Scores", "Step", "Task", "task_named", "task_of"]
 
 
 def task_of(experiment: Experiment) -> Task:
-    """The task of an experiment."""
-    return TASKS[experiment.task.kind]
+    """The task of an experiment: one of TASKS, or one that an installed package adds (see `experiment.task`)."""
+    return task_named(experiment.task.kind)
+
+
+def task_named(kind: str) -> Task:
+    """The task of this kind. Raises BadInput where neither TASKS nor an installed package has one."""
+    if kind in TASKS:
+        return TASKS[kind]
+    task = _added(kind)
+    if not isinstance(task, Task):
+        what = "no installed package has this task" if task is None else "its object is no smallvision.tasks.base.Task"
+        raise BadInput(f'task.kind: "{kind}": {what}; {nearest(kind, TASKS)}')
+    return task
+
+
+@cache
+def _added(kind: str) -> Any:
+    try:
+        return added_task(kind)
+    except ValueError as error:
+        raise BadInput(f"task.kind: {error}") from None
 
 
 def metric_named(key: str | None) -> Metric:

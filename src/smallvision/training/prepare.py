@@ -263,7 +263,7 @@ def layers(experiment: Experiment, pixels: Shape, classes: int, trust_code: bool
     Raises BadInput, also for layers that do not fit.
     """
     ones = (1.0,) * pixels[0]
-    inputs = networks.InputSpec(pixels, classes, ones, ones)
+    inputs = networks.InputSpec(pixels, task_of(experiment).outputs(classes), ones, ones)
     table = summary.table(networks.build(experiment.model, inputs, 0, trust_code), pixels)
     return {"format_version": FORMAT_VERSION, **table}
 
@@ -288,7 +288,8 @@ def _splits(experiment: Experiment, root: Path | None, passed: Passed, where: to
 def _model(experiment: Experiment, seed: int, trust_code: bool, passed: Passed, splits: Splits) -> nn.Module:
     """The network before its first step, on the CPU; a module passed in is copied, so that its owner keeps it as it is."""
     train = splits.train
-    inputs = networks.InputSpec(train.largest, len(train.classes), splits.mean, splits.std)
+    outputs = task_of(experiment).outputs(len(train.classes))
+    inputs = networks.InputSpec(train.largest, outputs, splits.mean, splits.std)
     try:
         if passed.model is not None:
             module = made.network(passed.model, seed)
