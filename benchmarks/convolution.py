@@ -67,7 +67,7 @@ def one_epoch(kind: str, threads: int, onednn: bool, seed: int, root: Path | Non
     asked, said = load("mnist-cnn", ["recipe.epochs=1", "protocol.test=never", f"model.convolution={kind}"]), {}
     with tempfile.TemporaryDirectory() as folder, torch.backends.mkldnn.flags(enabled=onednn):
         path = Path(folder) / "run"
-        for event in run.run(asked, run.Place(path, seed, "cpu", threads, root=root), False):
+        for event in run.run(asked, run.RunOptions(path, seed, "cpu", threads, root=root), False):
             if isinstance(event, run.EpochRecord):
                 said = {"loss": event.train["loss"], "accuracy": event.train["accuracy"]}
         return load_model(read_run(path)).model.state_dict(), said
@@ -152,7 +152,7 @@ def network(root: Path | None) -> dict:
     asked = load("mnist-cnn-fast", ["data.validation=5000", "protocol.test=never"])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run"
-        for _ in run.run(asked, run.Place(path, 0, "cpu", root=root), False):
+        for _ in run.run(asked, run.RunOptions(path, 0, "cpu", root=root), False):
             pass
         model = load_model(read_run(path)).model.eval()
     held = images.load(asked.data, root).validation

@@ -25,7 +25,8 @@ import smallvision as sv
 from smallvision.comparison.disagreements import disagreements
 from smallvision.comparison.predictions import Answers
 from smallvision.runs.read import RunRecord
-from smallvision.stats.verdict import Comparison, compare_runs, compare_values, judge
+from smallvision.stats.comparison import Comparison
+from smallvision.stats.verdict import compare_runs, compare_values, judge
 from smallvision.study.read import StudyRecord
 from smallvision.tasks import metric_in
 

@@ -84,7 +84,7 @@ def test_a_study_takes_no_run_of_another_experiment_for_its_own(collide, tmp_pat
     assert [job.what for job in plan.jobs({"one": one, "other": other}, [0])] == ["one", "other"], "neither is left out"
     refuse_alike("study", {"one": one, "other": other})
     with pytest.raises(
-        BadInput, match=r'case "one", seed 0 and case "other", seed 0 would both stand here.*recipe\.learning_rate'
+        BadInput, match=r'case "one", seed 0 and case "other", seed 0 would both be written here.*recipe\.learning_rate'
     ):
         plan.refuse_one_place(jobs, tmp_path)
 
@@ -101,8 +101,8 @@ def test_a_study_in_the_place_of_another_is_refused(collide, tmp_path, monkeypat
     place = tmp_path / "runs" / "studies" / "two-00000000"
     place.mkdir(parents=True)
     from smallvision.experiment import study_to_toml
-    from smallvision.study.events import Place
-    from smallvision.study.setup import Start
+    from smallvision.study.events import StudyOptions
+    from smallvision.study.setup import Setup
 
     (place / "study.toml").write_text(study_to_toml(study))
     (place / "plan.json").write_text(
@@ -136,7 +136,7 @@ def test_a_study_in_the_place_of_another_is_refused(collide, tmp_path, monkeypat
         monkeypatch.setattr(kind, "hash", lambda self: "00000000")
     (tmp_path / "two.toml").write_text(text % 300)
     with pytest.raises(BadInput, match=r"holds another study \(set\.data\.limit: 200 there, 300 asked\)"):
-        Start(load_study(str(tmp_path / "two.toml")), Place(tmp_path / "runs"), None)
+        Setup(load_study(str(tmp_path / "two.toml")), StudyOptions(tmp_path / "runs"), None)
 
 
 def test_a_probe_in_the_place_of_another_is_refused_and_left_alone(collide, tmp_path):

@@ -169,7 +169,7 @@ def test_resuming_on_other_data_is_refused(arrays, tmp_path):
         (folder / str(y[i])).mkdir(parents=True, exist_ok=True)
         Image.fromarray(x[i]).save(folder / str(y[i]) / f"{i}.png")
     asked = sv.show("digits", "data.source=folder", f"data.path={folder}", "data.validation=0", "recipe.epochs=2")
-    running = run.run(asked, run.Place(tmp_path / "run"))
+    running = run.run(asked, run.RunOptions(tmp_path / "run"))
     next(running)
     running.close()
     Image.fromarray(x[100]).save(folder / str(y[100]) / "new.png")

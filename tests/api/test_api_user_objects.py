@@ -518,7 +518,7 @@ def test_a_network_that_is_made_predicts_probes_and_resumes(tmp_path):
     for again in (Drawn, Drawn(), lambda: Drawn()):
         np.testing.assert_array_equal(sv.open_run(done.path, model=again).predict(pixels), done.predict(pixels))
     asked = with_digests(sv.show("digits", "recipe.epochs=2", "data.limit=200"), None, Drawn, None)
-    running = run.run(asked, run.Place(tmp_path / "part"), passed=run.Passed(model=Drawn))
+    running = run.run(asked, run.RunOptions(tmp_path / "part"), passed=run.UserObjects(model=Drawn))
     for event in running:
         if isinstance(event, run.EpochRecord):
             break

@@ -278,7 +278,7 @@ def test_a_report_made_on_the_way_is_made_anew_at_the_end(type_in, tmp_path):
     from smallvision.experiment import load
     from smallvision.training import run
 
-    running = run.run(load("digits", SHORT), run.Place(tmp_path / "run"))
+    running = run.run(load("digits", SHORT), run.RunOptions(tmp_path / "run"))
     next(running)
     running.close()
     assert type_in("report", tmp_path / "run")[0] == 0
@@ -334,7 +334,7 @@ def test_an_unfinished_run_says_how_to_go_on(type_in, tmp_path):
     from smallvision.experiment import load
     from smallvision.training import run
 
-    running = run.run(load("digits", SHORT), run.Place(tmp_path / "run"))
+    running = run.run(load("digits", SHORT), run.RunOptions(tmp_path / "run"))
     next(running)
     running.close()
     status, _, err = type_in("run", "digits", *SHORT, "--out", tmp_path / "run")

@@ -109,11 +109,11 @@ def test_pictures_come_back_by_id_in_their_own_size(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"sizes": np.array([[9, 9]])}, "do not fit together"),
-        ({"sizes": np.array([[0, 1]])}, "do not fit together"),
-        ({"ids": np.array([[1, 2], [3, 4]])}, "do not fit together"),
-        ({"pixels": np.zeros((1, 1, 2, 2))}, "has no array pixels"),
-        ({"ids": np.array([["a", "b"]])}, "has no array ids"),
+        ({"sizes": np.array([[9, 9]])}, "sizes has a side outside 1 to 2 x 2"),
+        ({"sizes": np.array([[0, 1]])}, "sizes has a side outside 1 to 2 x 2"),
+        ({"ids": np.array([[1, 2], [3, 4]])}, "expected N = 2"),
+        ({"pixels": np.zeros((1, 1, 2, 2))}, "pixels is float64 with 4 axes"),
+        ({"ids": np.array([["a", "b"]])}, "ids is <U1 with 2 axes"),
         ({"sizes": np.array([[{}, {}]], object)}, "no plain array"),
     ],
 )

@@ -98,7 +98,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(folder: Path, runs: list
     script = (
         "import sys; from smallvision.training import run as training; from smallvision.experiment import load\n"
         "from pathlib import Path\n"
-        "place = training.Place(Path(sys.argv[1]), 0, device='cpu', threads=1)\n"
+        "place = training.RunOptions(Path(sys.argv[1]), 0, device='cpu', threads=1)\n"
         "events = training.run(load('counting.toml'), place)\n"
         "for event in events:\n"
         "    if isinstance(event, training.EpochRecord) and event.epoch == 2: break\n"

@@ -19,7 +19,7 @@ from smallvision.nn.summary import table
 from smallvision.runs.read import read_run
 from smallvision.training import prepare, run
 from smallvision.training.optimizers import set_rate
-from smallvision.training.run import Place
+from smallvision.training.run import RunOptions
 from smallvision.training.state import begin
 from smallvision.training.user_objects import with_digests
 
@@ -202,7 +202,9 @@ def giver(tmp_path_factory):
     """A finished run of an autoencoder."""
     path = tmp_path_factory.mktemp("runs") / "giver"
     list(
-        run.run(load("digits-autoencoder", ["data.limit=100", "recipe.epochs=1"]), Place(path, device="cpu", threads=1))
+        run.run(
+            load("digits-autoencoder", ["data.limit=100", "recipe.epochs=1"]), RunOptions(path, device="cpu", threads=1)
+        )
     )
     return path
 
@@ -217,13 +219,13 @@ task = {{ kind = "verify" }}
 recipe = {{ order = "classes", classes_per_batch = 4, images_per_class = 2 }}
 """)
     asked = with_digests(load(str(file)), None, None, None)
-    ready = prepare.ready(asked, 0, torch.device("cpu"), encoder=read_run(giver))
+    ready = prepare.prepare(asked, 0, torch.device("cpu"), encoder=read_run(giver))
     taken = safetensors.torch.load((giver / "model.safetensors").read_bytes())
     kept = ready.model.encoder.state_dict()
     assert set(kept) == {name for name in taken if not name.startswith("decoder")}
     assert all(torch.equal(value, taken[name]) for name, value in kept.items())
     assert ready.model.rate == 0.01
-    fresh = prepare.ready(asked, 0, torch.device("cpu"))
+    fresh = prepare.prepare(asked, 0, torch.device("cpu"))
     assert torch.equal(fresh.model.projection.weight, ready.model.projection.weight), (
         "what is new does not depend on what is taken over"
     )

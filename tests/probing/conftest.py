@@ -10,7 +10,7 @@ from smallvision.probing import run as probing
 from smallvision.runs import probes
 from smallvision.runs.read import read_run
 from smallvision.training import run
-from smallvision.training.run import Place
+from smallvision.training.run import RunOptions
 
 SPEC = ProbeSpec(train=300, test=100, maps=("pca", "tsne"), map_images=60, seed=5)
 
@@ -27,7 +27,7 @@ def one_thread():
 def trained(tmp_path_factory):
     """The finished run directory, never to be changed."""
     path = tmp_path_factory.mktemp("runs") / "digits"
-    list(run.run(load("digits-autoencoder", ["recipe.epochs=3"]), Place(path, seed=3, device="cpu", threads=1)))
+    list(run.run(load("digits-autoencoder", ["recipe.epochs=3"]), RunOptions(path, seed=3, device="cpu", threads=1)))
     return path
 
 

@@ -10,7 +10,8 @@ import pytest
 from smallvision.errors import BadInput
 from smallvision.experiment import ProbeSpec
 from smallvision.experiment.io import typed
-from smallvision.runs import evidence, probes
+from smallvision.runs import probes
+from smallvision.storage import arrays
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_find_knows_other_weights(copy, found):
     (copy / "result.json").write_text(json.dumps({**value, "model_sha256": "1" * 64}))
     assert probes.find(copy, found.spec) is None
     (copy / "result.json").write_text("{}")
-    with pytest.raises(BadInput, match=r"result\.json: has no model_sha256"):
+    with pytest.raises(BadInput, match=r'result\.json: its table has no "model_sha256"'):
         probes.find(copy, found.spec)
 
 
@@ -202,7 +203,7 @@ def test_an_archive_that_lies_about_its_size_is_not_unpacked(folder, member, sai
 
 
 def test_what_unpacks_to_more_than_any_probe_has_is_not_unpacked(folder, monkeypatch):
-    monkeypatch.setattr(evidence, "LARGEST_EVIDENCE", 10_000)
+    monkeypatch.setattr(arrays, "LARGEST_ARRAYS", 10_000)
     assert "more than 10,000; not read" in refused(folder)
 
 

@@ -21,7 +21,7 @@ from smallvision.runs import probes
 from smallvision.runs.read import read_run
 from smallvision.storage.files import failed
 from smallvision.training import run
-from smallvision.training.run import Place
+from smallvision.training.run import RunOptions
 
 
 def probed(path, spec, **options):
@@ -56,7 +56,7 @@ def test_a_probe_of_older_weights_is_replaced(copy, found, cheap):
 def test_a_probe_that_stops_halfway_leaves_nothing(copy, cheap):
     events = probing.probe(read_run(copy), cheap)
     for event in events:
-        if isinstance(event, probing.Began) and event.step == "writing":
+        if isinstance(event, probing.StepStarted) and event.step == "writing":
             break
     events.close()
     assert not probes.place(copy, cheap).exists()
@@ -84,7 +84,9 @@ def test_a_run_that_another_process_writes_is_left_alone(copy, cheap):
 
 
 def test_an_unfinished_run_has_nothing_to_probe(tmp_path, cheap):
-    events = run.run(load("digits-autoencoder", ["recipe.epochs=2"]), Place(tmp_path / "run", device="cpu", threads=1))
+    events = run.run(
+        load("digits-autoencoder", ["recipe.epochs=2"]), RunOptions(tmp_path / "run", device="cpu", threads=1)
+    )
     next(events)
     events.close()
     (tmp_path / "run" / "probes").mkdir()
@@ -186,7 +188,7 @@ def test_images_of_several_sizes_have_no_pixels_and_no_pca(tmp_path):
         },
         "recipe": {"epochs": 1, "batch_size": 16},
     }
-    list(run.run(build(table, "sizes"), Place(tmp_path / "run", device="cpu", threads=1)))
+    list(run.run(build(table, "sizes"), RunOptions(tmp_path / "run", device="cpu", threads=1)))
     found = probed(tmp_path / "run", ProbeSpec(train=30, test=15, maps=("pca",)))
     assert [source["name"] for source in found.result["sources"]] == ["representation", "untrained"]
     assert sum("left out, since the images have several sizes" in note for note in found.result["notes"]) == 2
@@ -197,7 +199,7 @@ def test_images_of_several_sizes_have_no_pixels_and_no_pca(tmp_path):
 
 def test_an_expanded_training_set_is_probed_by_its_own_images(tmp_path):
     experiment = load("digits-autoencoder", ["recipe.epochs=1", "data.limit=300", "data.expand.noise=0.3"])
-    list(run.run(experiment, Place(tmp_path / "run", device="cpu", threads=1)))
+    list(run.run(experiment, RunOptions(tmp_path / "run", device="cpu", threads=1)))
     plain = images.load(load("digits-autoencoder", ["data.limit=300"]).data).train
     found = probed(tmp_path / "run", ProbeSpec(train="all", test=50, kinds=("knn",), maps=()))
     assert found.result["counts"]["train"] == len(plain) == 300

@@ -65,7 +65,7 @@ def features(trained, splits, drawn):
 
 
 def test_events_go_from_the_images_to_the_folder(events, found):
-    assert isinstance(events[0], run.Began)
+    assert isinstance(events[0], run.StepStarted)
     assert [event.name for event in events if isinstance(event, run.Source)] == list(SOURCES)
     assert isinstance(events[-1], run.Probed)
     assert events[-1].new

@@ -17,8 +17,9 @@ from sklearn.decomposition import PCA
 
 from smallvision.comparison.predictions import Answers
 from smallvision.experiment import Study, build
+from smallvision.runs.evidence import VALIDATION_EVIDENCE
 from smallvision.runs.read import read_run
-from smallvision.storage.files import VALIDATION_EVIDENCE, write_bytes
+from smallvision.storage.files import write_bytes
 from smallvision.study import selection, verdicts
 from smallvision.study.read import read_study
 from smallvision.tasks import TASKS
@@ -155,10 +156,10 @@ def make(
             "question": "How small?",
             "baseline": names[0],
             "pairs": [list(pair) for pair in pairs],
-            "choice": {"winner": winner, "by": selection.reason(table), "met_test": met},
+            "choice": {"winner": winner, "by": selection.reason(TASKS["reconstruct"].metric), "met_test": met},
             "table": table,
             "verdicts": found,
-            "answer": verdicts.answer(table, winner, names[0], found),
+            "answer": verdicts.answer(table, winner, names[0], found, TASKS["reconstruct"].metric),
             "commands": {"study": "smallvision run ae", "runs": []},
         },
     )

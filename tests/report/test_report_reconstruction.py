@@ -27,8 +27,8 @@ from smallvision.tasks import TASKS
 from smallvision.tasks.reconstruction import figures as reconstruction_figures
 from smallvision.tasks.reconstruction import section
 from smallvision.tasks.reconstruction.wording import against_pca
-from smallvision.training import run as lab
-from smallvision.training.run import Place
+from smallvision.training import run as training_run
+from smallvision.training.run import RunOptions
 
 SHORT = ["recipe.epochs=2", "data.limit=200"]
 KINDS = {
@@ -42,8 +42,8 @@ KINDS = {
 def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunRecord]:
     before, folder, out = torch.get_num_threads(), tmp_path_factory.mktemp("runs"), {}
     for kind, overrides in KINDS.items():
-        place = Place(folder / kind, device="cpu", threads=1, command=("smallvision",))
-        list(lab.run(load("digits-autoencoder", [*SHORT, *overrides]), place))
+        place = RunOptions(folder / kind, device="cpu", threads=1, command=("smallvision",))
+        list(training_run.run(load("digits-autoencoder", [*SHORT, *overrides]), place))
         out[kind] = read_run(folder / kind)
     torch.set_num_threads(before)
     return out

@@ -31,8 +31,8 @@ from smallvision.tasks.verification import error_analysis, section
 from smallvision.tasks.verification import wording as verification_words
 from smallvision.tasks.verification.pair_galleries import apart, probability
 from smallvision.tasks.verification.rates import Curve, curve, threshold_distance
-from smallvision.training import run as lab
-from smallvision.training.run import Place
+from smallvision.training import run as training_run
+from smallvision.training.run import RunOptions
 from smallvision.training.user_objects import with_digests
 
 DENSE = ("model.head=dense", "task.loss=contrastive", "task.margin=1.0")
@@ -530,9 +530,9 @@ def test_a_run_that_was_trained_is_shown(tmp_path: Path) -> None:
         ["recipe.epochs=1", "data.unseen_classes=[8,9]", "recipe.classes_per_batch=8", "data.limit=600"],
     )
     list(
-        lab.run(
+        training_run.run(
             with_digests(experiment, None, None, None),
-            Place(tmp_path / "run", device="cpu", threads=1, command=("smallvision",)),
+            RunOptions(tmp_path / "run", device="cpu", threads=1, command=("smallvision",)),
         )
     )
     torch.set_num_threads(before)

@@ -22,6 +22,7 @@ from smallvision.report.run.page import page
 from smallvision.runs import paths, read
 from smallvision.runs.read import list_runs, read_run, status
 from smallvision.storage import arrays as stored_arrays
+from smallvision.storage import files
 
 SMALL = {"epochs": 2, "steps_per_epoch": 30, "count": 40, "shape": (1, 6, 6), "classes": ("a", "b", "c")}
 
@@ -158,7 +159,7 @@ def test_damaged_toml_is_refused(run: Path) -> None:
 
 
 def test_a_file_too_large_to_be_ours_is_not_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "LARGEST_TEXT", 400)
+    monkeypatch.setattr(files, "LARGEST_TEXT", 400)
     refused(run, "bytes, more than 400")
 
 

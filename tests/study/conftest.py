@@ -7,7 +7,7 @@ import pytest
 
 from smallvision.experiment import load_study
 from smallvision.study import runner as running
-from smallvision.study.events import Finished, Place
+from smallvision.study.events import Finished, StudyOptions
 from smallvision.study.workers.pool import Pool
 
 TEXT = """
@@ -58,7 +58,7 @@ class Lent:
 def one_pool():
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("OMP_NUM_THREADS", "1")
-        with Pool(Place(None, device="cpu").setting) as pool:
+        with Pool(StudyOptions(None, device="cpu").setting) as pool:
             yield pool
 
 
@@ -85,7 +85,7 @@ def finish():
     """Run a study to its end: (its record, all events)."""
 
     def do(study, folder, **options):
-        events = list(running.run(study, Place(folder, **{"device": "cpu", **options})))
+        events = list(running.run(study, StudyOptions(folder, **{"device": "cpu", **options})))
         assert isinstance(events[-1], Finished)
         return events[-1].record, events
 

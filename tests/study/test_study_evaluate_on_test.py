@@ -20,8 +20,8 @@ from smallvision.report.study.cases import Run
 from smallvision.runs.read import read_run
 from smallvision.storage import files as writing
 from smallvision.training import run
-from smallvision.training.evaluate_on_test import look
-from smallvision.training.run import Place
+from smallvision.training.evaluate_on_test import evaluate_on_test
+from smallvision.training.run import RunOptions
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,11 @@ EXPANDED = ["recipe.epochs=1", "data.limit=100", "data.expand={noise=0.1}", "mod
 
 def finish(path, overrides, test):
     before = torch.get_num_threads()
-    list(run.run(load("digits", [*overrides, f"protocol.test={test}"]), Place(path, seed=3, device="cpu", threads=1)))
+    list(
+        run.run(
+            load("digits", [*overrides, f"protocol.test={test}"]), RunOptions(path, seed=3, device="cpu", threads=1)
+        )
+    )
     torch.set_num_threads(before)
     return path
 
@@ -53,7 +57,7 @@ def test_a_later_look_equals_the_look_at_the_end_of_a_run_bit_for_bit(overrides,
     before = read_run(later)
     assert "test" not in before.result
     assert before.result["looks"] == 0
-    found = look(later)
+    found = evaluate_on_test(later)
     expected, record = read_run(once), read_run(later)
     assert record.result == found
     assert found["test"] == expected.result["test"]
@@ -71,7 +75,7 @@ def test_what_was_known_of_validation_images_stays_beside_it(tmp_path):
     before = read_run(path)
     held = scored(before, "validation")
     assert str(held["split"]) == "validation"
-    look(path)
+    evaluate_on_test(path)
     after = read_run(path)
     assert str(after.evidence["split"]) == "test"
     kept = scored(after, "validation")
@@ -84,8 +88,8 @@ def test_what_was_known_of_validation_images_stays_beside_it(tmp_path):
 
 def test_every_look_is_counted_and_finds_the_same(tmp_path):
     path = finish(tmp_path / "run", CONV, "never")
-    first = look(path)
-    second = look(path)
+    first = evaluate_on_test(path)
+    second = evaluate_on_test(path)
     assert (first["looks"], second["looks"]) == (1, 2)
     assert first["test"] == second["test"]
     assert str(scored(read_run(path), "validation")["split"]) == "validation"
@@ -136,7 +140,7 @@ def interrupted(path, moment):
     with pytest.MonkeyPatch.context() as patched:
         stopping(patched, moment, interrupt)
         with pytest.raises(KeyboardInterrupt):
-            look(path)
+            evaluate_on_test(path)
 
 
 @pytest.fixture(scope="module")
@@ -155,13 +159,13 @@ def looked(never, tmp_path_factory):
     folder = tmp_path_factory.mktemp("looked")
     out = {name: shutil.copytree(path, folder / name) for name, path in never.items()}
     for path in out.values():
-        look(path)
+        evaluate_on_test(path)
     return out
 
 
 def test_the_moments_of_a_look_are_all_stopped_at(never, tmp_path, monkeypatch):
     passed = stopping(monkeypatch, None, interrupt)
-    look(shutil.copytree(never["validation"], tmp_path / "run"))
+    evaluate_on_test(shutil.copytree(never["validation"], tmp_path / "run"))
     assert len(passed) == MOMENTS
 
 
@@ -187,7 +191,7 @@ def test_a_look_killed_at_any_moment_is_counted_before_it_is_seen_and_can_be_rep
     assert Run("a case", 3, "run", record).looks == counted(path)
     interrupted(path, min(moment, MOMENTS - 3))  # what is kept already is not written again
     assert counted(path) <= 1, "what is repeated is the same look"
-    look(path)
+    evaluate_on_test(path)
     record = read_run(path)
     assert not record.look_began
     assert record.result == read_run(looked["validation"]).result
@@ -208,7 +212,7 @@ def test_a_killed_look_of_a_run_without_validation_images_shows_nothing_of_the_t
     with pytest.raises(BadInput, match="began and did not end" if record.evidence is None else "trained on alone"):
         common([record])
     assert ("A look at the test split began afterwards and did not end" in pages.page(record)) == (counted(path) == 1)
-    look(path)
+    evaluate_on_test(path)
     assert read_run(path).result == read_run(looked["train"]).result
     assert (path / "evidence.npz").read_bytes() == (looked["train"] / "evidence.npz").read_bytes()
 
@@ -232,17 +236,17 @@ def test_a_process_that_is_killed_while_it_looks_has_been_counted(moment, never,
     path = shutil.copytree(never["validation"], tmp_path / "run")
     program = (
         "import os, signal, sys\nfrom pathlib import Path\nimport pytest\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_study_look import look, stopping\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_study_evaluate_on_test import evaluate_on_test, stopping\n"
         "with pytest.MonkeyPatch.context() as patched:\n"
         f"    stopping(patched, {moment}, lambda: os.kill(os.getpid(), signal.SIGKILL))\n"
-        f"    look(Path({str(path)!r}), device_name='cpu')\n"
+        f"    evaluate_on_test(Path({str(path)!r}), device_name='cpu')\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert counted(path) == (moment > 3)
     assert counted(path) or not shows_the_test_split(path)
     assert common([read_run(path)]) == "validation"
-    look(path)
+    evaluate_on_test(path)
     assert read_run(path).result == read_run(looked["validation"]).result
 
 
@@ -257,7 +261,7 @@ def test_a_look_that_an_earlier_version_did_not_count_is_told_and_repeated(kind,
     assert record.evidence is None if kind == "train" else str(record.evidence["split"]) == "validation"
     assert "A look at the test split began afterwards and did not end" in pages.page(record)
     assert Run("a case", 3, "run", record).looks == 1
-    look(path)
+    evaluate_on_test(path)
     assert read_run(path).result == read_run(looked[kind]).result
     for file in looked[kind].glob("*.npz"):
         assert (path / file.name).read_bytes() == file.read_bytes()
@@ -265,24 +269,24 @@ def test_a_look_that_an_earlier_version_did_not_count_is_told_and_repeated(kind,
 
 def test_what_cannot_be_looked_at_is_refused_and_left_as_it_is(tmp_path):
     path = finish(tmp_path / "run", CONV, "never")
-    running = run.run(load("digits", CONV), Place(tmp_path / "unfinished", device="cpu", threads=1))
+    running = run.run(load("digits", CONV), RunOptions(tmp_path / "unfinished", device="cpu", threads=1))
     next(running)
     with pytest.raises(BadInput, match="another process"):
-        look(tmp_path / "unfinished")
+        evaluate_on_test(tmp_path / "unfinished")
     running.close()
     with pytest.raises(BadInput, match="not finished"):
-        look(tmp_path / "unfinished")
+        evaluate_on_test(tmp_path / "unfinished")
     state = json.loads((path / "state.json").read_text())
     (path / "state.json").write_text(json.dumps({**state, "data": "0" * 64}))
     before = files(path)
     with pytest.raises(BadInput, match="not those this run was trained on"):
-        look(path)
+        evaluate_on_test(path)
     (path / "model.safetensors").write_bytes(b"other")
     with pytest.raises(BadInput, match=r"model\.safetensors|not those"):
-        look(path)
+        evaluate_on_test(path)
     assert files(path).keys() == before.keys()
     assert (path / "result.json").read_bytes() == before["result.json"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="no run directory"):
-        look(tmp_path / "empty")
+        evaluate_on_test(tmp_path / "empty")
     assert files(tmp_path / "empty") == {}

@@ -12,14 +12,14 @@ from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import load, load_study
 from smallvision.report.study import page as pages
 from smallvision.runs.read import read_run
-from smallvision.study.events import Moved, Place
+from smallvision.study.events import Moved, StudyOptions
 from smallvision.study.plan import jobs
 from smallvision.study.plan.cases import expand
 from smallvision.study.plan.jobs import Job
 from smallvision.study.read import read_study
 from smallvision.study.runner import preview, run
-from smallvision.study.workers.process import Desk
-from smallvision.training import run as lab
+from smallvision.study.workers.process import WorkerState
+from smallvision.training import run as training_run
 
 pytestmark = pytest.mark.slow
 
@@ -154,8 +154,8 @@ def test_a_study_runs_what_it_needs_once_for_each_seed_and_never_again(lent, wri
 
     for seed in (0, 1):  # the same bits as one run after the other
         alone = expand(written()).cases["taken over"]
-        place = lab.Place(tmp_path / "alone" / str(seed), seed, "cpu", 1, encoder=givers[seed].path)
-        list(lab.run(alone, place))
+        place = training_run.RunOptions(tmp_path / "alone" / str(seed), seed, "cpu", 1, encoder=givers[seed].path)
+        list(training_run.run(alone, place))
         assert (place.path / "model.safetensors").read_bytes() == (
             record.runs("taken over")[seed].path / "model.safetensors"
         ).read_bytes()
@@ -178,7 +178,7 @@ def test_a_study_runs_what_it_needs_once_for_each_seed_and_never_again(lent, wri
 
 def test_a_need_that_met_the_test_split_elsewhere_will_do(lent, written, finish, tmp_path):
     folder, study = tmp_path / "runs", written(seeds=1)
-    list(lab.run(load(str(tmp_path / "giver.toml")), lab.Place(folder / "mine", 0, "cpu", 1)))
+    list(training_run.run(load(str(tmp_path / "giver.toml")), training_run.RunOptions(folder / "mine", 0, "cpu", 1)))
     record, _ = finish(study, folder, workers=1)
     assert runs(folder)[0].count(("giver", 0)) == 1
     assert record.runs("frozen")[0].state["encoder"]["run"] == "mine"
@@ -188,7 +188,9 @@ def test_what_needs_a_run_that_failed_is_told_and_the_others_finish(lent, writte
     folder, events = tmp_path / "runs", []
     study = written(seeds=1, rate=1e30)
     with pytest.raises(RunFailed) as found:
-        events.extend(one for one in run(study, Place(folder, device="cpu", workers=1)) if events.append(one) or False)
+        events.extend(
+            one for one in run(study, StudyOptions(folder, device="cpu", workers=1)) if events.append(one) or False
+        )
     failed = {event.job.what: event.message for event in events if isinstance(event, Moved) and event.state == "failed"}
     assert "recipe.learning_rate" in failed.pop("giver, needed by taken over")
     assert failed == dict.fromkeys(("taken over", "frozen"), "needs giver, which failed")
@@ -206,7 +208,7 @@ over = { "recipe.learning_rate" = [0.001, 0.01] }
 
 def test_tries_of_a_search_have_their_needs_too(lent, written, finish, tmp_path):
     study, folder = written(seeds=1, search=SEARCH), tmp_path / "runs"
-    estimated = preview(study, Place(folder, device="cpu", workers=1))
+    estimated = preview(study, StudyOptions(folder, device="cpu", workers=1))
     assert not folder.exists()
     assert estimated.total > 0
     finish(study, folder, workers=1)
@@ -224,13 +226,13 @@ def test_a_study_refuses_what_cannot_be_taken_over_before_its_first_run(lent, wr
         list(
             run(
                 written(encoder=f'{{ experiment = "{tmp_path / "base.toml"}" }}'),
-                Place(folder, device="cpu", workers=1),
+                StudyOptions(folder, device="cpu", workers=1),
             )
         )
     asked = expand(written(encoder='{ experiment = "mnist-mlp" }')).cases["frozen"]
     task = {"experiment": asked.model_dump(mode="json", exclude_none=True), "where": "frozen", "needed": False}
     with pytest.raises(BadInput, match=r"^model\.encoder: mnist-mlp is for images of 1x28x28, and these are of 1x8x8"):
-        list(Desk({"device": "cpu", "root": None, "trust_code": False}).check(task))
+        list(WorkerState({"device": "cpu", "root": None, "trust_code": False}).check(task))
     assert not folder.exists()
 
 

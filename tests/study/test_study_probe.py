@@ -33,7 +33,7 @@ from smallvision.runs import probes
 from smallvision.runs.read import read_run
 from smallvision.study import probe_verdicts
 from smallvision.study import runner as running
-from smallvision.study.events import Finished, Moved, Place, Probed, Probing
+from smallvision.study.events import Finished, Moved, Probed, Probing, StudyOptions
 from smallvision.study.probes import refuse
 from smallvision.study.read import read_study
 
@@ -83,7 +83,7 @@ def done(one_pool, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(running, "Pool", lambda _: nullcontext(one_pool))
         events = list(
-            running.run(asked, Place(folder, "cpu", workers=1, command=("smallvision", "run", "probed.toml")))
+            running.run(asked, StudyOptions(folder, "cpu", workers=1, command=("smallvision", "run", "probed.toml")))
         )
     assert isinstance(events[-1], Finished)
     return folder, asked, events
@@ -124,7 +124,7 @@ def test_every_run_of_every_case_is_probed_once_after_all_choices(done, record):
                 1,
                 member.result["model_sha256"],
             )
-            assert one.result["command"] == "smallvision member probed.toml"
+            assert one.result["command"] == "smallvision run probed.toml"
             assert member.result["looks"] == (case in record.result["choice"]["met_test"]), (
                 "a probe is no look of the member itself"
             )
@@ -224,7 +224,7 @@ def remove(path):
 
 def test_what_stands_is_not_repeated_and_what_is_gone_or_of_validation_images_is(done, record, lent):
     folder, asked, _ = done
-    before, place = files(record), Place(folder, "cpu", workers=1, command=("smallvision", "run", "probed.toml"))
+    before, place = files(record), StudyOptions(folder, "cpu", workers=1, command=("smallvision", "run", "probed.toml"))
     assert not [event for event in running.run(asked, place) if isinstance(event, Probing | Probed)]
     gone, other = record.result["probes"][3], record.result["probes"][2]
     for entry in (gone, other):
@@ -258,7 +258,7 @@ def test_a_probe_that_cannot_be_done_is_refused_before_anything_is_trained(overr
     name = str(write(tmp_path))
     asked = load_study(name, [override, *(["probe.test=100", "probe.train=90"] if "classes" in override else [])])
     with pytest.raises(BadInput) as refused:
-        list(running.run(asked, Place(tmp_path, "cpu", workers=1)))
+        list(running.run(asked, StudyOptions(tmp_path, "cpu", workers=1)))
     assert "\n" not in str(refused.value)
     assert str(refused.value).startswith('case "')
     assert words in str(refused.value)
@@ -393,7 +393,7 @@ def test_a_kill_in_the_middle_leaves_nothing_half_written(record, finish, lent, 
 def test_a_worker_that_dies_over_a_probe_is_replaced(record, one_pool, lent, tmp_path):
     folder = trained(record, tmp_path / "runs")
     events, died = [], None
-    for event in running.run(load_study(str(write(tmp_path))), Place(folder, "cpu")):
+    for event in running.run(load_study(str(write(tmp_path))), StudyOptions(folder, "cpu")):
         events.append(event)
         if isinstance(event, Probing) and died is None:
             died = next(worker for worker in one_pool.workers if worker.task is not None)

@@ -13,15 +13,15 @@ from smallvision.errors import BadInput, RunFailed
 from smallvision.runs.directory import unlocked
 from smallvision.runs.read import read_run
 from smallvision.study import directory
-from smallvision.study.events import Added, Estimated, Finished, Looked, Moved, Place, Planned
+from smallvision.study.events import Added, Estimated, Evaluated, Finished, Moved, Planned, StudyOptions
 from smallvision.study.plan import search
 from smallvision.study.plan.cases import expand
 from smallvision.study.read import read_study
 from smallvision.study.runner import preview, run
 from smallvision.study.workers import benchmark, dispatch
 from smallvision.study.workers.pool import Pool
-from smallvision.training import run as lab
-from smallvision.training.run import Place as RunPlace
+from smallvision.training import run as training_run
+from smallvision.training.run import RunOptions
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 def alone(experiment, seed, path):
     """One run without a study."""
     before = torch.get_num_threads()
-    list(lab.run(experiment, RunPlace(path, seed=seed, device="cpu", threads=1)))
+    list(training_run.run(experiment, RunOptions(path, seed=seed, device="cpu", threads=1)))
     torch.set_num_threads(before)
 
 
@@ -77,7 +77,9 @@ def test_a_study_is_its_runs_one_by_one_and_says_what_was_best(lent, tiny, finis
         assert [run.result["looks"] for run in record.runs(case)] == [int(met)] * 2
         assert [("test" in run.result) for run in record.runs(case)] == [met] * 2
         assert ("test" in found[case]) == met
-    assert len([event for event in events if isinstance(event, Looked)]) == 2 * len(record.result["choice"]["met_test"])
+    assert len([event for event in events if isinstance(event, Evaluated)]) == 2 * len(
+        record.result["choice"]["met_test"]
+    )
     assert record.state["status"] == "finished"
     assert record.plan["workers"] == 2
     assert {job["path"] for job in record.plan["jobs"]} == set(together)
@@ -121,7 +123,9 @@ def test_a_failed_run_is_reported_the_others_finish_and_nobody_meets_the_test_sp
     study, folder = tiny(DIVERGES, seeds=1), tmp_path / "runs"
     events = []
     with pytest.raises(RunFailed) as found:
-        events.extend(one for one in run(study, Place(folder, device="cpu", workers=1)) if events.append(one) or False)
+        events.extend(
+            one for one in run(study, StudyOptions(folder, device="cpu", workers=1)) if events.append(one) or False
+        )
     assert 'case "thrown away", seed 0' in str(found.value)
     assert "recipe.learning_rate" in str(found.value)
     assert "\n" not in str(found.value)
@@ -143,7 +147,7 @@ def test_a_finished_run_that_is_damaged_is_a_failed_one_not_the_end_of_the_study
     alone(experiment, 0, path)
     (path / "result.json").write_text("{")
     with pytest.raises(RunFailed, match=r'case "mlp", seed 0: .*result\.json: not valid JSON'):
-        list(run(study, Place(folder, device="cpu", workers=1)))
+        list(run(study, StudyOptions(folder, device="cpu", workers=1)))
     assert len(list(folder.glob("*/result.json"))) == 2
 
 
@@ -151,7 +155,7 @@ def test_a_worker_that_dies_is_replaced_and_its_run_goes_on(lent, tiny, finish, 
     study = tiny(seeds=1, epochs=12)
     finish(study, tmp_path / "whole", workers=1)
     killed, events = 0, []
-    for event in run(study, Place(tmp_path / "runs", device="cpu", workers=1)):
+    for event in run(study, StudyOptions(tmp_path / "runs", device="cpu", workers=1)):
         events.append(event)
         if isinstance(event, Moved) and event.state == "running" and event.epoch >= 3 and killed < 1:
             state = json.loads(
@@ -192,7 +196,7 @@ def test_a_case_that_cannot_be_run_is_refused_before_any_is(lent, own_network, f
 
 
 def test_a_run_that_kills_every_worker_is_given_up_and_told(own_network, finish, tmp_path, monkeypatch, lend):
-    lend(Place(tmp_path, device="cpu", trust_code=True).setting)
+    lend(StudyOptions(tmp_path, device="cpu", trust_code=True).setting)
     monkeypatch.setattr(dispatch, "DEATHS", 2)
     (tmp_path / "deadly").touch()
     with pytest.raises(
@@ -212,10 +216,10 @@ def test_a_run_that_another_process_is_doing_is_waited_for(lent, tiny, tmp_path,
     experiment = expand(study).cases["mlp"]
     path = folder / f"digits-{experiment.hash()}-s0"
     before = torch.get_num_threads()
-    other = lab.run(experiment, RunPlace(path, device="cpu", threads=1))
+    other = training_run.run(experiment, RunOptions(path, device="cpu", threads=1))
     next(other)
     events = []
-    for event in run(study, Place(folder, device="cpu", workers=2)):
+    for event in run(study, StudyOptions(folder, device="cpu", workers=2)):
         events.append(event)
         if states(events, "elsewhere") and states(events, "done") == [("cnn", 0)] and path.exists():
             list(other)  # it ends while the study waits
@@ -233,7 +237,7 @@ def test_the_split_that_a_study_began_with_stands(lent, tiny, finish, tmp_path):
     for path in folder.glob("digits-*-s0"):
         (path / "state.json").unlink()
         path.rename(tmp_path / path.name)
-    with pytest.raises(BadInput, match="this study began with 2 workers of 1 thread, and threads decide bits"):
+    with pytest.raises(BadInput, match="this study began with 2 workers of 1 thread"):
         finish(study, folder, workers=1)
     _, events = finish(study, folder)
     assert str(events[0].split) == "2 workers of 1 thread"
@@ -247,7 +251,7 @@ def test_an_unfinished_run_of_other_threads_is_not_gone_on_with(lent, tiny, fini
     experiment = expand(study).cases["mlp"]
     path = folder / f"digits-{experiment.hash()}-s0"
     before = torch.get_num_threads()
-    begun = lab.run(experiment, RunPlace(path, device="cpu", threads=2))
+    begun = training_run.run(experiment, RunOptions(path, device="cpu", threads=2))
     next(begun)
     begun.close()
     torch.set_num_threads(before)
@@ -262,10 +266,10 @@ def test_an_unfinished_run_of_other_threads_is_not_gone_on_with(lent, tiny, fini
 
 def test_two_processes_do_not_run_one_study(lent, tiny, tmp_path):
     study, folder = tiny(seeds=1, epochs=3), tmp_path / "runs"
-    first = run(study, Place(folder, device="cpu", workers=1))
+    first = run(study, StudyOptions(folder, device="cpu", workers=1))
     assert isinstance(next(first), Planned)
     with pytest.raises(BadInput, match="another process is running this study"):
-        next(run(study, Place(folder, device="cpu", workers=1)))
+        next(run(study, StudyOptions(folder, device="cpu", workers=1)))
     first.close()
 
 
@@ -275,7 +279,7 @@ def test_a_search_on_validation_then_runs_with_the_best(lent, tiny, finish, tmp_
         monkeypatch.setattr(search, "find_spec", lambda name: None)
     more = '[search]\ntries = 3\n"recipe.learning_rate" = { low = 1e-6, high = 1e-2, log = true }\n'
     study, folder = tiny(more, epochs=1), tmp_path / "runs"
-    estimated = preview(study, Place(folder, device="cpu", workers=1))
+    estimated = preview(study, StudyOptions(folder, device="cpu", workers=1))
     assert isinstance(estimated, Estimated)
     assert sum(row.path is None for row in estimated.planned.rows) == 10 - known
     assert not folder.exists()
@@ -303,7 +307,7 @@ def test_a_search_that_was_made_for_another_study_is_known_at_the_start(lent, ti
     folder = tmp_path / "runs"
     finish(tiny(more, epochs=1, seeds=[0, 2]), folder, workers=1)
     study = tiny(more, epochs=1, seeds=[0, 2, 3])  # every try, of seed 1, stands
-    estimated = preview(study, Place(folder, device="cpu", workers=1))
+    estimated = preview(study, StudyOptions(folder, device="cpu", workers=1))
     assert [(row.job.what, row.job.seed) for row in estimated.planned.rows if not row.done] == [("cnn", 3), ("mlp", 3)]
     record, events = finish(study, folder, workers=1)
     assert str(events[0].split) == "1 worker of 1 thread"
@@ -335,14 +339,14 @@ def test_cases_are_matched_in_size_and_the_widths_are_remembered(lent, tiny, fin
 
 def test_a_dry_run_says_what_and_how_long_and_writes_nothing(lent, tiny, finish, tmp_path):
     study, folder = tiny(epochs=3), tmp_path / "runs"
-    estimated = preview(study, Place(folder, device="cpu", workers=2))
+    estimated = preview(study, StudyOptions(folder, device="cpu", workers=2))
     assert not folder.exists()
     assert [row.done for row in estimated.planned.rows] == [False] * 4
     assert len(estimated.seconds) == 4
     assert 0 < max(estimated.seconds.values()) <= estimated.total <= sum(estimated.seconds.values())
     alone(expand(study).cases["mlp"], 0, folder / "mine")
     held = sorted(folder.rglob("*"))
-    estimated = preview(study, Place(folder, device="cpu", workers=1))
+    estimated = preview(study, StudyOptions(folder, device="cpu", workers=1))
     assert [(row.job.what, row.job.seed) for row in estimated.planned.rows if row.done] == [("mlp", 0)]
     assert estimated.total == pytest.approx(sum(estimated.seconds.values()))
     assert sorted(folder.rglob("*")) == held
@@ -353,7 +357,7 @@ def test_without_workers_given_the_faster_split_is_measured_once_and_kept(tiny, 
         monkeypatch.setenv(name, "2")
     monkeypatch.setattr(benchmark, "SECONDS", 0.1)
     monkeypatch.setattr(benchmark, "SHORT", 1e9)
-    lend(Place(tmp_path, device="cpu").setting)
+    lend(StudyOptions(tmp_path, device="cpu").setting)
     quick, events = finish(tiny(seeds=1, epochs=1), tmp_path / "quick")
     assert str(events[0].split) == "2 workers of 1 thread"
     assert events[0].why == "it is over too soon to try another way"

@@ -9,8 +9,11 @@ import pytest
 from smallvision.experiment import load_study
 from smallvision.study.plan import search
 from smallvision.study.plan.cases import expand
-from smallvision.study.plan.scheduler import Agenda
+from smallvision.study.plan.scheduler import Scheduler
 from smallvision.study.plan.search import Tried
+from smallvision.tasks import TASKS
+
+ACCURACY = TASKS["classify"].metric
 
 RANGES = """
 "recipe.learning_rate" = { low = 1e-4, high = 0.1, log = true }
@@ -38,8 +41,12 @@ def score(settings):
 
 def test_random_settings_are_in_their_ranges_short_and_the_same_for_every_case(study):
     asked = study(RANGES, tries=200)
-    drawn = search.proposals(asked, "he", [], "random")
-    assert drawn == search.proposals(asked, "plain", [], "random") == search.proposals(asked, "he", [], "random")
+    drawn = search.proposals(asked, "he", [], "random", ACCURACY)
+    assert (
+        drawn
+        == search.proposals(asked, "plain", [], "random", ACCURACY)
+        == search.proposals(asked, "he", [], "random", ACCURACY)
+    )
     assert len(drawn) == 200
     rates, batches = [one["recipe.learning_rate"] for one in drawn], [one["recipe.batch_size"] for one in drawn]
     assert all(1e-4 <= rate <= 0.1 and rate == float(f"{rate:.3g}") for rate in rates)
@@ -49,15 +56,15 @@ def test_random_settings_are_in_their_ranges_short_and_the_same_for_every_case(s
     tenths = Counter(int((math.log10(rate) + 4) / 3 * 10 * 0.999) for rate in rates)
     assert all(abs(count - 20) <= 1 for count in tenths.values()), "evenly over the logarithms"
     assert abs(statistics.correlation(rates, batches)) < 4 / math.sqrt(200), "keys do not go together"
-    assert search.proposals(asked, "he", [Tried(one) for one in drawn[:5]], "random") == drawn[5:]
+    assert search.proposals(asked, "he", [Tried(one) for one in drawn[:5]], "random", ACCURACY) == drawn[5:]
 
 
 def test_a_small_grid_is_gone_through_once(study):
     asked = study('"recipe.learning_rate" = [0.01, 0.1]\n"recipe.batch_size" = [16, 32]\n', tries=10)
-    drawn = search.proposals(asked, "he", [], "random")
+    drawn = search.proposals(asked, "he", [], "random", ACCURACY)
     rates = [(one["recipe.learning_rate"], one["recipe.batch_size"]) for one in drawn]
     assert rates == [(0.01, 16), (0.01, 32), (0.1, 16), (0.1, 32)]
-    assert search.proposals(asked, "he", [], "optuna") == drawn
+    assert search.proposals(asked, "he", [], "optuna", ACCURACY) == drawn
 
 
 def test_the_seed_of_the_tries_is_none_of_the_studys(study):
@@ -76,38 +83,40 @@ def test_the_best_is_of_highest_accuracy_then_lowest_loss_then_first_and_never_o
         tried("c", 0.9, 0.4),
         tried("d", 0.8, 0.1),
     ]
-    assert search.best(history).settings == {"name": "b"}
-    assert search.best([tried("failed", None, 0), tried("zero", 0.0, 9.0)]).settings == {"name": "zero"}
-    assert search.best([tried("failed", None, 0)]) is None
+    assert search.best(history, ACCURACY).settings == {"name": "b"}
+    assert search.best([tried("failed", None, 0), tried("zero", 0.0, 9.0)], ACCURACY).settings == {"name": "zero"}
+    assert search.best([tried("failed", None, 0)], ACCURACY) is None
 
 
-def drive(asked, agenda):
-    """Finish every job that an agenda knows, in a hurry, until none is left; tries first, as they come."""
+def drive(asked, scheduler):
+    """Finish every job that a scheduler knows, in a hurry, until none is left; tries first, as they come."""
     done = {}
-    while waiting := [job for job in agenda.jobs if job.key not in done]:
+    while waiting := [job for job in scheduler.jobs if job.key not in done]:
         job = waiting[-1]
         done[job.key] = job
         recipe = job.experiment.recipe
-        agenda.take(job, score({"recipe.learning_rate": recipe.learning_rate, "recipe.batch_size": recipe.batch_size}))
+        scheduler.take(
+            job, score({"recipe.learning_rate": recipe.learning_rate, "recipe.batch_size": recipe.batch_size})
+        )
     return done
 
 
 @pytest.mark.parametrize("by", ["random", "optuna"])
 def test_every_case_has_the_same_budget_and_goes_on_with_its_best(study, by):
     asked = study(RANGES, tries=12)
-    agenda = Agenda(asked, expand(asked).cases, sampler=by)
-    assert agenda.searching == ["he", "plain"]
-    assert len(agenda.jobs) + len(agenda.later) == 2 * 12 + 2 * 2
-    done = drive(asked, agenda)
-    assert agenda.searching == []
-    assert agenda.later == []
-    tries = agenda.tries()
+    scheduler = Scheduler(asked, expand(asked).cases, sampler=by)
+    assert scheduler.searching == ["he", "plain"]
+    assert len(scheduler.jobs) + len(scheduler.later) == 2 * 12 + 2 * 2
+    done = drive(asked, scheduler)
+    assert scheduler.searching == []
+    assert scheduler.later == []
+    tries = scheduler.tries()
     for name in ("he", "plain"):
         own = [one for one in tries if one["case"] == name]
         assert [one["try"] for one in own] == list(range(12))
         best = max(own, key=lambda one: one["validation"]["accuracy"])
-        assert agenda.settings(name) == best["settings"]
-        final = agenda.final(name)
+        assert scheduler.settings(name) == best["settings"]
+        final = scheduler.final(name)
         assert [job.seed for job in final] == [0, 1]
         assert {job.experiment.recipe.learning_rate for job in final} == {best["settings"]["recipe.learning_rate"]}
         assert all(job.key in done for job in final)
@@ -117,21 +126,21 @@ def test_every_case_has_the_same_budget_and_goes_on_with_its_best(study, by):
 @pytest.mark.parametrize("by", ["random", "optuna"])
 def test_settings_that_come_again_are_one_run(study, by):
     asked = study('"recipe.batch_size" = { low = 16, high = 18 }\n', tries=7)
-    agenda = Agenda(asked, expand(asked).cases, sampler=by)
-    done = drive(asked, agenda)
-    assert len(agenda.tries()) == 2 * 7
-    assert len([job for job in done.values() if agenda.is_try(job)]) <= 2 * 3
-    assert agenda.searching == []
+    scheduler = Scheduler(asked, expand(asked).cases, sampler=by)
+    done = drive(asked, scheduler)
+    assert len(scheduler.tries()) == 2 * 7
+    assert len([job for job in done.values() if scheduler.is_try(job)]) <= 2 * 3
+    assert scheduler.searching == []
 
 
 @pytest.mark.parametrize("by", ["random", "optuna"])
 def test_a_search_that_was_cut_short_goes_on_with_what_it_would_have_tried(study, by):
     asked = study(RANGES, tries=9)
-    whole = Agenda(asked, expand(asked).cases, sampler=by)
+    whole = Scheduler(asked, expand(asked).cases, sampler=by)
     drive(asked, whole)
     tries = whole.tries()
     for kept in (0, 1, 5, len(tries)):
-        again = Agenda(asked, expand(asked).cases, tries[:kept], by)
+        again = Scheduler(asked, expand(asked).cases, tries[:kept], by)
         drive(asked, again)
         assert sorted(again.tries(), key=str) == sorted(tries, key=str)
         assert again.cases == whole.cases
@@ -139,13 +148,13 @@ def test_a_search_that_was_cut_short_goes_on_with_what_it_would_have_tried(study
 
 def test_tries_that_fail_are_the_worst_and_a_case_whose_tries_all_fail_is_told(study):
     asked = study('"recipe.learning_rate" = [0.01, 0.1, 1.0]\n', tries=3)
-    agenda = Agenda(asked, expand(asked).cases, sampler="random")
-    for job in list(agenda.jobs):
+    scheduler = Scheduler(asked, expand(asked).cases, sampler="random")
+    for job in list(scheduler.jobs):
         bad = job.what.startswith("he") or job.experiment.recipe.learning_rate == 0.01
-        agenda.take(job, None if bad else {"accuracy": 0.5, "loss": 1.0})
-    assert "every try" in agenda.failed["he"]
-    assert agenda.cases["plain"].recipe.learning_rate == 0.1
-    assert agenda.searching == []
+        scheduler.take(job, None if bad else {"accuracy": 0.5, "loss": 1.0})
+    assert "every try" in scheduler.failed["he"]
+    assert scheduler.cases["plain"].recipe.learning_rate == 0.1
+    assert scheduler.searching == []
 
 
 def test_a_search_that_began_with_optuna_is_not_gone_on_with_at_random(monkeypatch):

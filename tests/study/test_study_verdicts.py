@@ -15,6 +15,7 @@ from smallvision.errors import BadInput
 from smallvision.experiment import load_study
 from smallvision.study.read import read_study
 from smallvision.study.verdicts import answer, verdicts
+from smallvision.tasks import TASKS
 
 pytestmark = pytest.mark.slow
 
@@ -156,7 +157,13 @@ def said(a, b, split="validation", verdict="A is better"):
     ],
 )
 def test_the_answer_rests_on_the_test_split_where_there_is_one(found, winner, pair, split, words):
-    told = answer([row("a", 0.9), row("c", 0.7), row("b", 0.8)], winner, "a" if "baseline" in words else "b", found)
+    told = answer(
+        [row("a", 0.9), row("c", 0.7), row("b", 0.8)],
+        winner,
+        "a" if "baseline" in words else "b",
+        found,
+        TASKS["classify"].metric,
+    )
     assert (told["pair"], told["split"]) == (pair, split)
     assert words in told["sentence"]
 

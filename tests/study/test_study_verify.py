@@ -13,7 +13,7 @@ from smallvision.experiment import load_study
 from smallvision.rendering import format
 from smallvision.report.study import page
 from smallvision.study import selection
-from smallvision.study.events import Place
+from smallvision.study.events import StudyOptions
 from smallvision.study.runner import preview
 
 pytestmark = pytest.mark.slow
@@ -87,11 +87,11 @@ def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baselin
     ):
         (tmp_path / f"{name}.toml").write_text(text)
     study = load_study(str(tmp_path / "starts.toml"))
-    estimated = preview(study, Place(tmp_path / "runs", device="cpu", workers=1))
+    estimated = preview(study, StudyOptions(tmp_path / "runs", device="cpu", workers=1))
     assert len(estimated.seconds) == 4, "three cases and the autoencoder"
     batch = ["classes_per_batch=2", "images_per_class=40", "batch_size=80"]
     few = load_study(str(tmp_path / "starts.toml"), [f"set.recipe.{key}" for key in batch])
-    assert preview(few, Place(tmp_path / "runs", device="cpu", workers=1)).total > 0, (
+    assert preview(few, StudyOptions(tmp_path / "runs", device="cpu", workers=1)).total > 0, (
         "steps are timed on enough images of a class"
     )
     record, _ = finish(study, tmp_path / "runs", workers=1)
@@ -103,7 +103,7 @@ def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baselin
     assert (
         record.result["choice"]["by"]
         == "highest mean validation accuracy on pairs, then lowest loss"
-        == selection.reason(record.table)
+        == selection.reason(record.metric)
     )
     met = {case for case, row in rows.items() if "test" in row}
     assert met == {winner, record.result["baseline"]}

@@ -21,9 +21,9 @@ from smallvision.report.run import page
 from smallvision.runs.read import read_run
 from smallvision.tasks.classification.learn import ClassificationLearner
 from smallvision.training import prepare
-from smallvision.training import run as lab
+from smallvision.training import run as training_run
 from smallvision.training.engine import train
-from smallvision.training.run import Place
+from smallvision.training.run import RunOptions
 from smallvision.training.state import begin
 from smallvision.training.user_objects import with_digests
 
@@ -106,14 +106,14 @@ def test_what_it_begins_with_are_the_weights_in_the_file_and_its_own_are_new():
     giver(), taker()
     other = run("giver.toml")
     asked = resolved()
-    ready = prepare.ready(asked, 0, torch.device("cpu"), encoder=read_run(other.path))
+    ready = prepare.prepare(asked, 0, torch.device("cpu"), encoder=read_run(other.path))
     taken, kept = weights(other.path), ready.model.encoder.state_dict()
     assert {name for name in taken if not name.startswith("output.")} == set(kept)
     assert all(torch.equal(value, taken[name]) for name, value in kept.items())
     assert ready.model.encoder.standardize.mean.item() == 0.25, (
         "it standardises as it learned to, not as this data would have it"
     )
-    without = prepare.ready(asked, 0, torch.device("cpu"))
+    without = prepare.prepare(asked, 0, torch.device("cpu"))
     assert torch.equal(ready.model.output.weight, without.model.output.weight)
     assert not torch.equal(ready.model.encoder.dense[0].linear.weight, without.model.encoder.dense[0].linear.weight)
 
@@ -149,7 +149,7 @@ def test_an_unfinished_need_is_gone_on_with_and_one_that_never_met_the_test_spli
     giver(epochs=3), taker()
     asked = load("giver.toml", ["protocol.test=never"])
     other = Path("runs") / f"giver-{asked.hash()}-s0"
-    events = lab.run(asked, Place(other, device="cpu", threads=1))
+    events = training_run.run(asked, RunOptions(other, device="cpu", threads=1))
     for _ in range(4):
         next(events)
     events.close()
@@ -183,7 +183,7 @@ def test_the_loop_trains_encoder_and_head_at_their_own_rates():
         "rates",
     )
     splits = images.load(asked.data)
-    ours, theirs = (prepare.ready(asked, 5, torch.device("cpu")).model for _ in range(2))
+    ours, theirs = (prepare.prepare(asked, 5, torch.device("cpu")).model for _ in range(2))
     state = begin(ours, asked.recipe)
     list(train(state, ClassificationLearner(asked.task), splits, asked, 7))
     head = [*theirs.dense.parameters(), *theirs.output.parameters()]
@@ -222,11 +222,13 @@ def test_a_finished_run_needs_nothing_of_the_other_and_answers_as_a_composition_
 
 
 def test_resumed_without_the_other_run_it_ends_with_the_same_bits(monkeypatch):
-    monkeypatch.setattr(lab, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(training_run, "SAVE_SECONDS", 0.0)
     giver(), taker(more="rate = 0.5\ndense_dropout = 0.2")
     whole = run("taker.toml", out="whole")
     shutil.copytree("runs", "kept")
-    events = lab.run(resolved(), Place(Path("cut"), device="cpu", threads=1, encoder=next(Path("runs").glob("giver*"))))
+    events = training_run.run(
+        resolved(), RunOptions(Path("cut"), device="cpu", threads=1, encoder=next(Path("runs").glob("giver*")))
+    )
     for _ in range(2):
         next(events)
     events.close()
@@ -252,7 +254,7 @@ def test_of_a_run_given_by_its_folder_the_weights_decide():
     run("giver.toml", seed=1, out="mine")
     assert resolved().hash() != asked.hash(), "other weights, another experiment"
     with pytest.raises(BadInput, match=r"^model\.encoder: mine: is not the run this experiment was written for"):
-        list(lab.run(asked, Place(Path("stale"), device="cpu", threads=1)))
+        list(training_run.run(asked, RunOptions(Path("stale"), device="cpu", threads=1)))
     assert not Path("stale").exists()
 
 
@@ -349,7 +351,7 @@ def test_a_need_may_have_needs_and_a_network_of_ones_own():
 )
 def test_what_cannot_give_an_encoder_is_refused_in_one_line(encoder, message):
     taker(encoder), taker('{ experiment = "taker.toml" }', name="round.toml")
-    events = lab.run(load(giver()), Place(Path("begun"), seed=2, device="cpu", threads=1))
+    events = training_run.run(load(giver()), RunOptions(Path("begun"), seed=2, device="cpu", threads=1))
     next(events)
     events.close()
     with pytest.raises(BadInput, match=message) as found:
@@ -363,7 +365,7 @@ def test_what_is_taken_over_can_be_changed_as_a_case_of_a_study_changes_it(capsy
     settings = '{ "recipe.epochs" = 2, "recipe.schedule" = { kind = "cosine" }, data = { normalize = "none" }, "recipe.clip" = 0.5 }'
     taker(f'{{ experiment = "giver.toml", set = {settings} }}')
     with pytest.raises(BadInput, match=r"make it first: smallvision run giver\.toml .* --seed 1") as found:
-        list(lab.run(resolved(), Place(Path("alone"), seed=1, device="cpu", threads=1)))
+        list(training_run.run(resolved(), RunOptions(Path("alone"), seed=1, device="cpu", threads=1)))
     words = shlex.split(str(found.value).split("smallvision run ")[1])[:-2]
     assert words[0] == "giver.toml"
     asked = load(*words[:1], words[1:])
@@ -405,9 +407,9 @@ def test_without_the_run_the_lab_says_which_command_makes_it():
         BadInput,
         match=r"no finished run of giver\.toml with seed 6; make it first: smallvision run giver\.toml --seed 6$",
     ):
-        list(lab.run(resolved(), Place(Path("alone"), seed=6, device="cpu", threads=1)))
+        list(training_run.run(resolved(), RunOptions(Path("alone"), seed=6, device="cpu", threads=1)))
     other = run("giver.toml", out="other")
     (other.path / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(BadInput, match=r"model\.safetensors: is not the file this run wrote"):
-        list(lab.run(resolved(), Place(Path("alone"), device="cpu", threads=1, encoder=other.path)))
+        list(training_run.run(resolved(), RunOptions(Path("alone"), device="cpu", threads=1, encoder=other.path)))
     assert not Path("alone").exists()

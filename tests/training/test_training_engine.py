@@ -181,7 +181,7 @@ def test_an_epoch_is_the_best_only_where_the_best_is_selected(select, patience, 
         "recipe.schedule=constant",
     ]
     asked = load("digits", [*SMALL, "recipe.epochs=8", *overrides])
-    list(run.run(asked, run.Place(tmp_path / "run", device="cpu", threads=1)))
+    list(run.run(asked, run.RunOptions(tmp_path / "run", device="cpu", threads=1)))
     lines = read_run(tmp_path / "run").metrics
     if select == "last":
         assert all("best" not in line for line in lines)
@@ -195,7 +195,7 @@ def test_an_epoch_is_the_best_only_where_the_best_is_selected(select, patience, 
 
 def test_without_validation_images_no_epoch_is_the_best(tmp_path):
     asked = load("digits", [*SMALL, "data.validation=0"])
-    list(run.run(asked, run.Place(tmp_path / "run", device="cpu", threads=1)))
+    list(run.run(asked, run.RunOptions(tmp_path / "run", device="cpu", threads=1)))
     assert all("best" not in line for line in read_run(tmp_path / "run").metrics)
 
 

@@ -13,7 +13,7 @@ import torch
 from smallvision.errors import BadInput
 from smallvision.experiment import load
 from smallvision.training import run
-from smallvision.training.run import Place
+from smallvision.training.run import RunOptions
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +54,7 @@ def one_thread():
 
 def finish(experiment, path, resume=False, events=None):
     """Run to the end, or abandon it after so many events as a crash would, without a word."""
-    running = run.run(experiment, Place(path, seed=3, device="cpu", threads=1), resume)
+    running = run.run(experiment, RunOptions(path, seed=3, device="cpu", threads=1), resume)
     for number, _ in enumerate(running, 1):
         if number == events:
             running.close()
@@ -209,12 +209,12 @@ def test_another_runs_checkpoint_is_refused(tmp_path):
 def test_resume_with_other_threads_is_refused_with_the_reason(tmp_path):
     path = abandoned(tmp_path)
     with pytest.raises(BadInput, match="threads: 1 then, 2 now"):
-        list(run.run(load("digits", ADAM), Place(path, seed=3, device="cpu", threads=2), resume=True))
+        list(run.run(load("digits", ADAM), RunOptions(path, seed=3, device="cpu", threads=2), resume=True))
 
 
 def test_one_process_at_a_time(tmp_path):
     experiment, path = load("digits", ADAM), tmp_path / "run"
-    running = run.run(experiment, Place(path, seed=3, device="cpu", threads=1))
+    running = run.run(experiment, RunOptions(path, seed=3, device="cpu", threads=1))
     next(running)
     with pytest.raises(BadInput, match="another process"):
         finish(experiment, path, resume=True)

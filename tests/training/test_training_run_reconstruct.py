@@ -21,10 +21,10 @@ from smallvision.errors import BadInput
 from smallvision.experiment import load
 from smallvision.metrics import pca
 from smallvision.tasks.reconstruction import latent, pca_baseline, pca_samples
-from smallvision.training import run as lab
-from smallvision.training.evaluate_on_test import look
+from smallvision.training import run as training_run
+from smallvision.training.evaluate_on_test import evaluate_on_test
 from smallvision.training.prepare import layers, shape
-from smallvision.training.run import Place
+from smallvision.training.run import RunOptions
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +45,11 @@ def one_thread():
 
 
 def run(path, *overrides):
-    list(lab.run(load("digits-autoencoder", [*SHORT, *overrides]), Place(path, seed=3, device="cpu", threads=1)))
+    list(
+        training_run.run(
+            load("digits-autoencoder", [*SHORT, *overrides]), RunOptions(path, seed=3, device="cpu", threads=1)
+        )
+    )
     return sv.open_run(path)
 
 
@@ -290,7 +294,7 @@ def test_a_later_look_at_the_test_split_finds_what_a_look_at_the_end_would(runs,
     done = run(tmp_path / "run", *KINDS["denoise"], "protocol.test=never")
     assert "test" not in done.result
     assert done.record.evidence["split"] == "validation"
-    result = look(tmp_path / "run", device_name="cpu")
+    result = evaluate_on_test(tmp_path / "run", device_name="cpu")
     assert result["looks"] == 1
     assert result["test"] == runs["denoise"].result["test"]
     assert (tmp_path / "run" / "evidence-validation.npz").exists()

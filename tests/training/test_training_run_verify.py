@@ -17,9 +17,9 @@ from smallvision.runs import evidence as checks
 from smallvision.runs import probes
 from smallvision.runs.read import read_run
 from smallvision.tasks import TASKS
-from smallvision.training import run as lab
-from smallvision.training.evaluate_on_test import look
-from smallvision.training.run import EpochRecord, Place
+from smallvision.training import run as training_run
+from smallvision.training.evaluate_on_test import evaluate_on_test
+from smallvision.training.run import EpochRecord, RunOptions
 from smallvision.training.user_objects import with_digests
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ def asked(*overrides):
 
 
 def run(path, *overrides):
-    events = list(lab.run(asked(*overrides), Place(path, seed=3, device="cpu", threads=1)))
+    events = list(training_run.run(asked(*overrides), RunOptions(path, seed=3, device="cpu", threads=1)))
     return sv.open_run(path), events
 
 
@@ -247,14 +247,18 @@ def test_damaged_evidence_is_refused_in_one_line(done, tmp_path, changes, said):
 
 
 def test_resumed_after_an_interruption_it_ends_with_the_same_bits(tmp_path, monkeypatch):
-    monkeypatch.setattr(lab, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(training_run, "SAVE_SECONDS", 0.0)
     whole, _ = run(tmp_path / "whole", "model.head=dense")
-    events = lab.run(asked("model.head=dense"), Place(tmp_path / "cut", seed=3, device="cpu", threads=1))
+    events = training_run.run(asked("model.head=dense"), RunOptions(tmp_path / "cut", seed=3, device="cpu", threads=1))
     for event in events:
         if isinstance(event, EpochRecord):
             break
     events.close()
-    list(lab.run(asked("model.head=dense"), Place(tmp_path / "cut", seed=3, device="cpu", threads=1), resume=True))
+    list(
+        training_run.run(
+            asked("model.head=dense"), RunOptions(tmp_path / "cut", seed=3, device="cpu", threads=1), resume=True
+        )
+    )
     for name in ("model.safetensors", "evidence.npz", "experiment.toml", "layers.json"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
     again = read_run(tmp_path / "cut").result
@@ -273,7 +277,7 @@ def test_a_look_scores_the_test_split_and_the_unseen_classes_of_a_run_that_never
     assert "unseen" not in before
     assert before["looks"] == 0
     assert str(never.record.evidence["split"]) == "validation"
-    result = look(path, device_name="cpu")
+    result = evaluate_on_test(path, device_name="cpu")
     straight, _ = run(tmp_path / "straight", "model.head=dense", *UNSEEN)
     assert result["looks"] == 1
     for split in ("test", "unseen", "validation"):
@@ -304,7 +308,7 @@ def test_a_run_with_classes_kept_out_that_never_met_the_test_split_is_probed_on_
     found = probed(path)
     assert (found["split"], found["looks"], found["classes"]) == ("validation", 0, [str(number) for number in range(7)])
     assert found["counts"]["shown"] == 70
-    look(path, device_name="cpu")
+    evaluate_on_test(path, device_name="cpu")
     shutil.rmtree(path / "probes")
     assert {**probed(path), "sources": []} == {**found, "sources": []}, "the run still must not meet it in a probe"
 
@@ -320,7 +324,7 @@ def test_images_with_other_classes_kept_out_are_refused_by_probe_and_look(never,
     with pytest.raises(BadInput, match="not those this run was trained on, so nothing can be said of it"):
         probed(path, splits=other)
     with pytest.raises(BadInput, match="not those this run was trained on, so its test score"):
-        look(path, device_name="cpu", splits=other)
+        evaluate_on_test(path, device_name="cpu", splits=other)
     assert read_run(path).result == never.result
 
 
@@ -406,7 +410,7 @@ EVEN = [k % 4 for k in range(60)]
 def test_what_cannot_be_verified_is_one_line_with_nothing_written(tmp_path, splits, more, said):
     overrides = [*write(tmp_path, **splits), *more]
     with pytest.raises(BadInput, match=said) as caught:
-        list(lab.run(asked(*overrides), Place(tmp_path / "run", device="cpu", threads=1)))
+        list(training_run.run(asked(*overrides), RunOptions(tmp_path / "run", device="cpu", threads=1)))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
 

@@ -24,7 +24,7 @@ from smallvision.stats.intervals import wilson
 from smallvision.tasks.classification.learn import ClassificationLearner
 from smallvision.training import run
 from smallvision.training.engine import Progress, train
-from smallvision.training.run import Place
+from smallvision.training.run import RunOptions
 from smallvision.training.state import begin
 
 FEW = ((8, 8), (12, 12), (10, 14))
@@ -147,7 +147,7 @@ EVERYTHING = {
 
 def finish(asked, path, resume=False, events=None):
     """Run to the end, or abandon it after so many events."""
-    running = run.run(asked, Place(path, seed=3, device="cpu", threads=1), resume)
+    running = run.run(asked, RunOptions(path, seed=3, device="cpu", threads=1), resume)
     for number, _ in enumerate(running, 1):
         if number == events:
             running.close()
@@ -280,7 +280,9 @@ def test_networks_of_one_size_say_so(few, tmp_path):
         with pytest.raises(BadInput, match=r'set data\.size, .* or use model\.kind = "cnn" with a global head'):
             finish(asked, tmp_path / "run")
     own = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
-    running = run.run(experiment(few), Place(tmp_path / "run", device="cpu", threads=1), passed=run.Passed(model=own))
+    running = run.run(
+        experiment(few), RunOptions(tmp_path / "run", device="cpu", threads=1), passed=run.UserObjects(model=own)
+    )
     with pytest.raises(BadInput, match="this network takes one"):
         next(running)
 

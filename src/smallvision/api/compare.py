@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from smallvision.comparison.runs import Compared
-    from smallvision.stats.verdict import Verdict
+    from smallvision.stats.comparison import Verdict
 
 
 def compare(

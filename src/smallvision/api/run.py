@@ -116,7 +116,7 @@ def run(
 
     Raises
     ------
-    BadInput, RunFailed, Interrupted : see lab.run and study.run.
+    BadInput, RunFailed, Interrupted : see training_run.run and study.run.
     """
     asked = read(what, overrides)
     if isinstance(asked, Study):
@@ -130,7 +130,7 @@ def run(
         }
         passed = {"data": data, "model": model, "loss": loss, "workers": workers}
         words = (what, *overrides) if isinstance(what, str) else ()
-        return study.run(asked, study.place(asked, words, **options, **passed), console)
+        return study.run(asked, study.study_options(asked, words, **options, **passed), console)
     if workers is not None:
         raise BadInput(
             f"--workers: {asked.name} is an experiment, one run; --workers is for a study (for one run give --threads)"
@@ -148,7 +148,7 @@ def run(
     if standing != "finished":
         from smallvision.console import run
         from smallvision.data import load
-        from smallvision.training import run as lab
+        from smallvision.training import run as training_run
 
         splits = load.from_arrays(asked.data, arrays_by_name(data)) if data is not None else None
         where_data = Path(root) if root is not None else None
@@ -165,8 +165,10 @@ def run(
         command = () if passed_in else _command(words, options)
         where_run = {"device": device, "threads": threads, "root": root, "trust_code": trust_code, "console": console}
         encoder = _needed(asked, seed, path, splits, **where_run)
-        place = lab.Place(path, seed, device, threads, where_data, trust_code, command, encoder)
-        events = lab.run(asked, place, standing == "unfinished", lab.Passed(splits, model, loss))
+        run_options = training_run.RunOptions(path, seed, device, threads, where_data, trust_code, command, encoder)
+        events = training_run.run(
+            asked, run_options, standing == "unfinished", training_run.UserObjects(splits, model, loss)
+        )
         run.follow(events, console or run.Console())
     done = Run(path, model)
     if standing != "finished" or not (path / "report.html").exists():

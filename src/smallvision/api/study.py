@@ -9,7 +9,7 @@ from smallvision.errors import BadInput
 from smallvision.experiment import Study
 from smallvision.runs import paths
 from smallvision.study import directory
-from smallvision.study.events import Estimated, Place
+from smallvision.study.events import Estimated, StudyOptions
 from smallvision.study.read import StudyRecord
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ NOT_FOR_STUDIES = {
 }
 
 
-def run(study: Study, place: Place, console: "Console | None" = None) -> StudyRecord:
+def run(study: Study, options: StudyOptions, console: "Console | None" = None) -> StudyRecord:
     """Run a study to its end, or go on with it, and write its report; a study that is finished already is shown, not repeated.
 
     Raises
@@ -36,9 +36,9 @@ def run(study: Study, place: Place, console: "Console | None" = None) -> StudyRe
     from smallvision.console import study as display_study
     from smallvision.study import runner as running
 
-    before = directory.place(study, place.folder) / "study.json"
+    before = directory.place(study, options.folder) / "study.json"
     was = before.stat().st_mtime_ns if before.exists() else None
-    record = display_study.follow(running.run(study, place), study, console or run.Console())
+    record = display_study.follow(running.run(study, options), study, console or run.Console())
     if before.stat().st_mtime_ns != was or not (record.path / "report.html").exists():
         report(record)  # a report of before the study was finished is out of date
     return record
@@ -73,11 +73,11 @@ def preview(
 
     study = experiments.read_study(what, overrides)
     return running.preview(
-        study, Place(paths.folder(), device, Path(root) if root is not None else None, trust_code, workers)
+        study, StudyOptions(paths.folder(), device, Path(root) if root is not None else None, trust_code, workers)
     )
 
 
-def place(study: Study, words: Sequence[str], **options: Any) -> Place:
+def study_options(study: Study, words: Sequence[str], **options: Any) -> StudyOptions:
     """Where and how a study is run, with the command that repeats it.
 
     Parameters
@@ -100,4 +100,4 @@ def place(study: Study, words: Sequence[str], **options: Any) -> Place:
     for option in ("device", "root", "workers"):
         command += [f"--{option}", str(options[option])] if options[option] not in (None, "auto") else []
     command += ["--trust-code"] if options["trust_code"] else []
-    return Place(folder, options["device"], root, options["trust_code"], options["workers"], tuple(command))
+    return StudyOptions(folder, options["device"], root, options["trust_code"], options["workers"], tuple(command))

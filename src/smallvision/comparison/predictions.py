@@ -16,7 +16,6 @@ from smallvision.errors import BadInput
 from smallvision.metrics.metric import Metric
 from smallvision.runs import evidence
 from smallvision.runs.read import RunRecord
-from smallvision.storage.files import VALIDATION_EVIDENCE
 from smallvision.tasks import TASKS, task_of
 
 Evidence = Mapping[str, NDArray[Any]]
@@ -103,7 +102,9 @@ def scored(run: RunRecord, split: str) -> Evidence:
         raise BadInput(f"{run.path}: has no answers to {split} images")
     if run.evidence is not None and str(run.evidence["split"]) == split:
         return run.evidence
-    return evidence.read(run.path / VALIDATION_EVIDENCE, len((run.result or {})["classes"]), task_of(run.experiment))
+    return evidence.read(
+        run.path / evidence.VALIDATION_EVIDENCE, len((run.result or {})["classes"]), task_of(run.experiment)
+    )
 
 
 def common(runs: Iterable[RunRecord]) -> str:
@@ -142,7 +143,7 @@ def _splits(run: RunRecord) -> list[str]:
         raise BadInput(
             f"{run.path}: was scored on the images it was trained on alone; give it validation images (data.validation = 0.1)"
         )
-    kept = main == "test" and (run.path / VALIDATION_EVIDENCE).is_file()
+    kept = main == "test" and (run.path / evidence.VALIDATION_EVIDENCE).is_file()
     return [main, "validation"] if kept else [main]
 
 

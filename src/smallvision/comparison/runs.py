@@ -14,7 +14,8 @@ from smallvision.comparison.predictions import Answers, common, gather
 from smallvision.errors import BadInput
 from smallvision.runs.paths import flat
 from smallvision.runs.read import RunRecord, read_run
-from smallvision.stats.verdict import Comparison, Verdict, compare_runs, compare_values, judge
+from smallvision.stats.comparison import Comparison, Verdict
+from smallvision.stats.verdict import compare_runs, compare_values, judge
 
 __all__ = ["Compared", "Side", "compare"]
 

@@ -41,7 +41,7 @@ def follow(events: "Iterable[Event]", console: Console) -> tuple[Path, bool]:
     with console.status("probing") as status:
         for event in events:
             match event:
-                case run.Began():
+                case run.StepStarted():
                     status.update(event.step)
                 case run.Source():
                     name = event.title.partition(",")[0]

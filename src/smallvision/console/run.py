@@ -44,7 +44,7 @@ def follow(events: "Iterable[Event]", console: Console) -> Path:
         line = bar.add_task("training", total=1, now="", start=True)
         for event in events:
             match event:
-                case run.Prepared():
+                case run.Started():
                     columns = event.progress
                     path = event.path
                     console.print(_prepared(event), highlight=False, markup=False)

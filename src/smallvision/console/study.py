@@ -112,7 +112,7 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
     """
     from rich.live import Live
 
-    from smallvision.study.events import Added, Finished, Looked, Moved, Planned, Probed, Probing
+    from smallvision.study.events import Added, Evaluated, Finished, Moved, Planned, Probed, Probing
 
     board, live, record = _Board(""), None, None
     status = console.status("getting ready: data, a step of each case, timed steps", spinner="line")
@@ -137,7 +137,7 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
                     text = _ended(event, was)
                     if text and (live is None or event.state == "failed"):
                         console.print(text, highlight=False, soft_wrap=True)
-                case Looked():
+                case Evaluated():
                     if live is None:
                         said = _score(event.test) if event.test else "there is no test split"
                         console.print(

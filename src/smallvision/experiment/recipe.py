@@ -1,6 +1,6 @@
 """The [recipe] table (optimiser, learning rate, batches, precision, weights kept) and the [protocol] table."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -51,6 +51,15 @@ Schedule = Annotated[Constant | Exponential | StepDecay | Cosine | OneCycle, Fie
 class RecipeSpec(Spec):
     """How a network is trained. Keys that have no effect with the others, such as a momentum for Adam, are refused."""
 
+    # Keys that do not change how long a run takes, and keys that change it only by whether they are above 0. All others do.
+    KEEP_TIME: ClassVar[frozenset[str]] = frozenset(
+        {
+            *("order", "classes_per_batch", "images_per_class", "learning_rate", "momentum", "nesterov", "betas"),
+            *("weight_decay", "schedule", "select", "patience"),
+        }
+    )
+    SWITCHES: ClassVar[frozenset[str]] = frozenset({"clip", "average"})
+
     epochs: Count = 10
     batch_size: Count = 64
     order: Literal["shuffled", "sequential", "classes"] = "shuffled"
@@ -70,6 +79,11 @@ class RecipeSpec(Spec):
     patience: Whole = 0  # epochs without a better validation score (accuracy, then loss); 0: never stop
     precision: Literal["fp32", "bf16"] = "fp32"
     deterministic: Bool = True  # matters on CUDA only
+
+    def time_key(self) -> str:
+        """Recipes with equal texts take equally long for the same data, network and task."""
+        values = self.model_dump(exclude=set(self.KEEP_TIME))
+        return repr({key: value > 0 if key in self.SWITCHES else value for key, value in values.items()})
 
     @field_validator("schedule", mode="before")
     @classmethod

@@ -18,6 +18,11 @@ class Metric:
     share: bool = False  # of answers that are right; else the mean of a number that each image has
     of: str = "images"  # what it is a mean over
 
+    @property
+    def of_independent(self) -> str:
+        """What a verdict says that it rests on: rows that share no image, so that they are independent of one another."""
+        return self.of
+
     def text(self, value: float) -> str:
         """The value as people read it: "98.46 %", "0.01185"."""
         return self.number(value) + (f" {self.unit}" if self.unit else "")

@@ -1,1 +1,1 @@
-"""Probes of a finished run's representation: simple classifiers, nearest neighbours, dimensions, and two-dimensional projections."""
+"""Probes of a run's representation: simple classifiers, nearest neighbours, dimensions, two-dimensional projections."""

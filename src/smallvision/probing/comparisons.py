@@ -1,11 +1,12 @@
-"""The representation against each other source of features: paired on the same images, all comparisons judged together."""
+"""Compares the representation with each other source of features, paired on the same images and judged together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from smallvision.stats.verdict import Verdict, compare_runs, judge
+from smallvision.stats.comparison import Verdict
+from smallvision.stats.verdict import compare_runs, judge
 from smallvision.stats.wording import about, count, points, probability
 
 CALLED = {
@@ -22,13 +23,13 @@ BY = {
 
 
 def comparisons(right: Mapping[str, np.ndarray], kinds: Sequence[str], split: str) -> list[dict[str, Any]]:
-    """The entries of probe.json, probe by probe and source by source; none where the representation is the only source.
+    """The comparisons of probe.json, by probe and source; empty if the representation is the only source.
 
     Parameters
     ----------
-    right : source -> bool (P, N), whether each probe has each image right; "representation" among them.
+    right : source -> bool (P, N), whether each probe gets each image right; one source is "representation".
     kinds : the P probes.
-    split : which the images are of.
+    split : of the images.
     """
     pairs = [(place, kind, other) for place, kind in enumerate(kinds) for other in right if other != "representation"]
     if not pairs:
@@ -53,7 +54,7 @@ def comparisons(right: Mapping[str, np.ndarray], kinds: Sequence[str], split: st
 
 
 def sentence(verdict: Verdict, kind: str, split: str) -> str:
-    """A verdict between two sources of features in one sentence; differences are of the better side over the other."""
+    """A verdict on two sources of features in one sentence; a difference is that of the better side over the other."""
     turned = verdict.verdict == "B is better"
     step = -1 if turned else 1
     a, b = (CALLED[name] for name in verdict.names[::step])
@@ -72,15 +73,16 @@ def sentence(verdict: Verdict, kind: str, split: str) -> str:
     alone = [count(number) for number in verdict.only_right[::step]]
     figures.append(f"{alone[0]} image{'' if alone[0] == '1' else 's'} right by {a} alone, {alone[1]} by {b} alone")
     return (
-        f"{BY[kind]}, {claim}: {points(first, n)} % against {points(second, n)} % over {count(n)} {split} images, a difference of "
-        f"{points(step * verdict.difference, n)} points ({'; '.join(figures)}){_outlook(verdict)}."
+        f"{BY[kind]}, {claim}: {points(first, n)} % against {points(second, n)} % over {count(n)} {split} images, "
+        f"a difference of {points(step * verdict.difference, n)} points ({'; '.join(figures)}){_outlook(verdict)}."
     )
 
 
 def _outlook(verdict: Verdict) -> str:
-    """How many images would tell a difference that these do not."""
+    """The number of images that would detect a difference which these images do not."""
     if verdict.needed is None:
         return ""
     if verdict.difference == 0 or verdict.needed.images is None:
         return "; no number of images tells a difference of zero"
-    return f"; to tell a difference as large as this one ({100 * verdict.power:.4g} % power) takes {about(verdict.needed.images)} images"
+    images = about(verdict.needed.images)
+    return f"; to tell a difference as large as this one ({100 * verdict.power:.4g} % power) takes {images} images"

@@ -1,4 +1,4 @@
-"""What happens while a run's representation is probed."""
+"""The events while a run's representation is probed."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,8 +7,8 @@ from smallvision.metrics.linear_probe import Probe
 
 
 @dataclass(frozen=True)
-class Began:
-    """A step begins that takes its time; `step` says which, for people."""
+class StepStarted:
+    """A step begins that takes a while; `step` names it for people."""
 
     step: str
 
@@ -25,10 +25,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Probed:
-    """The probe stands in `path`: written now, or (`new` is false) found there, and not repeated."""
+    """The probe is in `path`. It was written now or, if `new` is false, it was there and is not repeated."""
 
     path: Path
     new: bool = True
 
 
-Event = Began | Source | Probed
+Event = StepStarted | Source | Probed

@@ -1,4 +1,4 @@
-"""Which training images lie nearest to an image: shown for a query of every class, and counted over all images."""
+"""The training images nearest to an image: shown for a query of each class, and counted over all images."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from smallvision.runs.probe_arrays import NEIGHBOURS, QUERIES
 from smallvision.tasks import sample_images
 
 AT = (1, NEIGHBOURS)
-LARGEST_SIDE = 128  # of a picture; larger ones are made smaller
+LARGEST_SIDE = 128  # of a picture; larger pictures are made smaller
 
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """The nearest training images of every image shown, by cosine: distances float64 (N, near), indices int64 (N, near)."""
+    """The nearest training images by cosine: distances float64 (N, near) and indices int64 (N, near)."""
 
     distances: np.ndarray
     indices: np.ndarray
@@ -29,7 +29,7 @@ def nearest(shown: np.ndarray, train: np.ndarray) -> Nearest:
 
 
 def precision(found: Nearest, shown: np.ndarray, train: np.ndarray) -> dict[str, float]:
-    """Of the nearest 1 and 8 training images, the share that is of the image's own class, over all images: {"1": .., "8": ..}.
+    """The share of the nearest 1 and 8 training images that are of the image's class: {"1": .., "8": ..}.
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def pictures(asked: np.ndarray, found: dict[str, Nearest], shown: ImageSet, trai
 
     Returns
     -------
-    dict : `query_index`, `query_pixels` uint8 (Q, C, H, W), and for each source `neighbours_<source>_pixels` uint8 (Q, near, C, H, W),
-        `_labels` int64 and `_distances` float64 (Q, near).
+    dict : `query_index`, `query_pixels` uint8 (Q, C, H, W), and for each source `neighbours_<source>_pixels` uint8
+        (Q, near, C, H, W), `_labels` int64 and `_distances` float64 (Q, near).
     """
     labels = train.labels.numpy()
     stacks = {"query_pixels": sample_images.stacked(shown, asked)["pixels"]}
@@ -65,16 +65,16 @@ def pictures(asked: np.ndarray, found: dict[str, Nearest], shown: ImageSet, trai
         rows = some.indices[asked]  # (Q, near)
         stacks[f"neighbours_{name}_pixels"] = sample_images.stacked(train, rows.reshape(-1))["pixels"]
         out |= {f"neighbours_{name}_labels": labels[rows], f"neighbours_{name}_distances": some.distances[asked]}
-    room = [max(stack.shape[axis] for stack in stacks.values()) for axis in (2, 3)]
+    size = [max(stack.shape[axis] for stack in stacks.values()) for axis in (2, 3)]
     for name, stack in stacks.items():
-        padded = np.pad(stack, ((0, 0), (0, 0), (0, room[0] - stack.shape[2]), (0, room[1] - stack.shape[3])))
+        padded = np.pad(stack, ((0, 0), (0, 0), (0, size[0] - stack.shape[2]), (0, size[1] - stack.shape[3])))
         small = shrunk(padded, LARGEST_SIDE)
         out[name] = small if name == "query_pixels" else small.reshape(len(asked), -1, *small.shape[1:])
     return out
 
 
 def shrunk(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Images uint8 (n, C, H, W) made smaller, so that neither side is longer than `side`; as they are where they are no larger."""
+    """Images uint8 (n, C, H, W), made smaller if a side is longer than `side`."""
     height, width = pixels.shape[2:]
     share = side / max(height, width)
     if share >= 1 or not len(pixels):

@@ -1,4 +1,4 @@
-"""Maps of the images shown, and how much of the classes is left in two coordinates."""
+"""Two-dimensional maps of the images, and how well the classes can be told apart in them."""
 
 import importlib.util
 import time
@@ -17,7 +17,7 @@ from smallvision.tasks import sample_images
 
 VOTERS = 10
 THUMB_SIDE = 48
-_ON_MAP, _THUMBS = 13, 14  # keep these two draws apart
+_ON_MAP, _THUMBS = 13, 14  # seeds of two independent draws
 
 
 def refuse_missing(kinds: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ def refuse_missing(kinds: Sequence[str]) -> None:
 
 
 def chosen(count: int, most: int, seed: int) -> np.ndarray:
-    """Which of `count` images are on the maps: rows int64 (M,), ascending; all of them unless there are more than `most`."""
+    """The rows of the images on the maps, int64 (M,), ascending: at most `most` of `count` images."""
     return np.sort(permutation(count, mix(seed, _ON_MAP))[:most])
 
 
@@ -59,18 +59,18 @@ def draw(
 
 
 def vote(places: np.ndarray, labels: np.ndarray) -> float:
-    """Share of images, 0 to 1, that their 10 nearest others on a map classify rightly.
+    """The share of images, 0 to 1, whose 10 nearest neighbours on a map vote for their class.
 
     Parameters
     ----------
-    places : (M, 2), M >= 2; with fewer than 11 images all others vote.
+    places : (M, 2), M >= 2; with fewer than 11 images all other images vote.
     labels : int64 (M,).
     """
     count = len(places)
     k = min(VOTERS, count - 1)
     near = neighbours.nearest(places, places, k + 1)[1]  # (M, k + 1), itself mostly among them
     others = near != np.arange(count)[:, None]
-    others[others.all(1), -1] = False  # of images in one place, itself may not be among the nearest
+    others[others.all(1), -1] = False  # of several images in one place, the image itself may be missing
     return float((neighbours.votes(labels, near[others].reshape(count, k)) == labels).mean())
 
 

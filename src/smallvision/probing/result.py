@@ -1,4 +1,4 @@
-"""What is known of a probe that is under way, and what becomes of it: the content of probe.json and the arrays of probe.npz."""
+"""Collects the results of a probe, and makes the content of probe.json and the arrays of probe.npz from them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,8 +17,8 @@ from smallvision.runs.read import RunRecord
 from smallvision.training import device
 
 
-class Found:
-    """The sources so far, their answers, what maps and neighbours need, and the arrays."""
+class ProbeResult:
+    """The results so far: the sources, their probes, the features for maps and neighbours, and the arrays."""
 
     def __init__(self, record: RunRecord, spec: ProbeSpec, drawn: Sample) -> None:
         self.record, self.spec, self.drawn = record, spec, drawn
@@ -26,7 +26,7 @@ class Found:
         self.entries: list[dict[str, Any]] = []  # of the sources
         self.answers: dict[str, list[Probe]] = {}
         self.nearest: dict[str, neighbours.Nearest] = {}
-        self.features: dict[str, np.ndarray] = {}  # of the images shown, of sources that have maps
+        self.features: dict[str, np.ndarray] = {}  # of the images shown, by sources that have maps
         self.maps: list[dict[str, Any]] = []
         self.notes = list(drawn.notes)
         self.arrays: dict[str, np.ndarray] = {}
@@ -34,7 +34,7 @@ class Found:
     def add(
         self, name: str, title: str, size: int, seconds: float, answers: Sequence[Probe], precision: dict[str, float]
     ) -> None:
-        """A source is done, with what its probes answered and the precision among its neighbours."""
+        """Add a source with the answers of its probes and the precision of its neighbours."""
         self.answers[name] = list(answers)
         self.entries.append(
             {
@@ -47,8 +47,8 @@ class Found:
             }
         )
 
-    def result(self, command: str) -> dict[str, Any]:
-        """What probe.json holds, but for the spec; the arrays are complete after it."""
+    def content(self, command: str) -> dict[str, Any]:
+        """The content of probe.json without the spec. It completes `arrays`."""
         record, drawn, classes = self.record, self.drawn, self.drawn.shown.classes
         assert record.result is not None
         used = dimensions.measure(self.features["representation"])
@@ -88,7 +88,7 @@ class Found:
 
 
 def _entry(one: Probe) -> dict[str, Any]:
-    """A probe as probe.json has it; its arrays are in probe.npz."""
+    """The entry of a probe in probe.json; its arrays are in probe.npz."""
     kept = {key: value for key, value in asdict(one).items() if key not in ("confusion", "predictions")}
     tried = [[float(value), accuracy] for value, accuracy in one.tried.items()]
     return {**kept, "value": float(one.value), "tried": tried, "interval": list(one.interval), "notes": list(one.notes)}

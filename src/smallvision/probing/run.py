@@ -1,7 +1,7 @@
-"""How good a run's representation is: simple classifiers on it and on what it has to be better than, neighbours, dimensions, maps.
+"""Probes the representation of a run: classifiers on it and on baseline features, neighbours, dimensions, 2-D maps.
 
-The straight line, as one generator of events: images are drawn, features are computed source by source, probes learn from them, and
-what was found is written into the run's folder at the end, whole. Whoever calls it prints in the body of a `for`.
+One generator of events: images are drawn, the features of each source are computed, probes are fitted to them, and the
+result is written into the run's directory at the end, whole. The caller prints in the body of a `for`.
 """
 
 import shlex
@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.weak import WeakIdKeyDictionary
 
 from smallvision.data import expand, load
 from smallvision.data.imageset import ImageSet, Splits
@@ -24,8 +23,8 @@ from smallvision.metrics.features import features
 from smallvision.metrics.linear_probe import Part, Probe
 from smallvision.probing import neighbours, sources
 from smallvision.probing import projections as mapped
-from smallvision.probing.events import Began, Event, Probed, Source
-from smallvision.probing.result import Found
+from smallvision.probing.events import Event, Probed, Source, StepStarted
+from smallvision.probing.result import ProbeResult
 from smallvision.probing.sampling import Sample, originals, sample
 from smallvision.runs import probes as written
 from smallvision.runs.directory import unlocked
@@ -33,7 +32,7 @@ from smallvision.runs.probe_arrays import RETRIEVED
 from smallvision.runs.read import RunRecord
 from smallvision.training import prepare
 
-__all__ = ["Began", "Event", "Probed", "Source", "probe"]
+__all__ = ["Event", "Probed", "Source", "StepStarted", "probe"]
 
 PROBES: dict[str, Callable[[Part, Part, Part, Sequence[str]], Probe]] = {
     "knn-cosine": lambda train, chosen_on, shown, classes: linear_probe.knn(train, chosen_on, shown, classes, "cosine"),
@@ -44,13 +43,10 @@ PROBES: dict[str, Callable[[Part, Part, Part, Sequence[str]], Probe]] = {
 }
 OF_IMAGES = ("pixels", "pca")  # sources that are the same for every run on the same images
 
-# What these answered, by the training images in memory, as long as they are there: the runs of a study ask for the same.
-_KEPT: "WeakIdKeyDictionary" = WeakIdKeyDictionary()
-
 
 @dataclass(frozen=True, eq=False)
-class Answered:
-    """One source, probed: its title, seconds, probes, neighbours, the features of the images shown (N, D), notes."""
+class ProbedSource:
+    """One source, probed: its title, seconds, probes, neighbours, the features (N, D) of the images shown, notes."""
 
     title: str
     seconds: float
@@ -58,6 +54,9 @@ class Answered:
     nearest: neighbours.Nearest
     shown: np.ndarray
     notes: tuple[str, ...]
+
+
+Cache = dict[tuple[str, int, str, str], ProbedSource]  # by source, its size, the probe's spec and the split
 
 
 def probe(
@@ -68,27 +67,30 @@ def probe(
     trust_code: bool = False,
     command: Sequence[str] = (),
     splits: Splits | None = None,
+    cache: Cache | None = None,
 ) -> Iterator[Event]:
-    """Probe a finished run; a probe of the same spec and the same weights that stands already is not repeated.
+    """Probe a finished run. A finished probe of the same spec and the same weights is not repeated.
 
     Parameters
     ----------
     record : the run.
     spec : what to probe.
     root : where the data sets are.
-    module : the person's own network again, if the run was made with one passed in from Python.
+    module : the user's own network again, if the run was made with one passed in from Python.
     trust_code : whether the file of `kind = "file.py:Net"` may be executed.
-    command : repeats the probe; recorded.
+    command : repeats the probe; it is recorded.
     splits : the run's data, if they were passed in from Python or are in memory already.
+    cache : keeps the probes of raw pixels and PCA for further runs on the same images. The caller passes the same cache
+        only with equal data.
 
     Yields
     ------
-    Event : `Began` for every step, `Source` for every source of features, `Probed` at the end.
+    Event : `StepStarted` for every step, `Source` for every source of features, `Probed` at the end.
 
     Raises
     ------
-    BadInput : the run is unfinished, has no `encode`, is being written, or its data are no longer those it was trained on; images
-        that cannot be had; a map whose library is missing; a damaged probe in its place.
+    BadInput : the run is unfinished, has no `encode`, is being written, or its data have changed since training; there
+        are too few images; the library of a map is missing; a damaged probe is in its place.
     RunFailed : the disk is full or refuses.
     """
     standing = written.find(record.path, spec)
@@ -98,21 +100,21 @@ def probe(
     loaded = predict.load(record, module, trust_code)
     mapped.refuse_missing(spec.maps)
     with unlocked(record.path):
-        yield Began("reading the images")
+        yield StepStarted("reading the images")
         whole = _splits(record, root, splits)
         drawn = _sample(record, whole, spec)
-        found = Found(record, spec, drawn)
+        result = ProbeResult(record, spec, drawn)
         size = _width(loaded.model, drawn.shown)
         given = sources.Given(record, loaded, whole, size, trust_code)
         for name in written.SOURCES:
-            yield from _source(name, given, found)
-        yield from _maps(found)
-        yield Began("writing")
-        yield Probed(written.write(record.path, spec, found.result(shlex.join(command)), found.arrays))
+            yield from _source(name, given, result, {} if cache is None else cache)
+        yield from _maps(result)
+        yield StepStarted("writing")
+        yield Probed(written.write(record.path, spec, result.content(shlex.join(command)), result.arrays))
 
 
 def _splits(record: RunRecord, root: Path | None, passed: Splits | None) -> Splits:
-    """The run's own images, on the CPU, without the test split that it must not meet."""
+    """The run's images on the CPU, without the test split if the run must not use it."""
     experiment = record.experiment
     splits = (passed or load.load(experiment.data, root)).to("cpu")
     prepare.refuse_other_data(record.path, splits, record.state.get("data"), "nothing can be said of it by them")
@@ -120,48 +122,48 @@ def _splits(record: RunRecord, root: Path | None, passed: Splits | None) -> Spli
 
 
 def _sample(record: RunRecord, splits: Splits, spec: ProbeSpec) -> Sample:
-    """The probe's images; of an expanded training set, the images that it was made of."""
+    """The probe's images; the training images are those from which an expanded training set was made."""
     if record.experiment.data.expand is None:
         return sample(splits, spec)
     kinds = len(expand.kinds(record.experiment.data.expand))
     drawn = sample(replace(splits, train=originals(splits.train, kinds)), spec)
-    note = "train: drawn from the training images as they are, without the mirrored and noisy ones that the network has seen beside them"
+    note = (
+        "train: drawn from the training images as they are, without the mirrored and noisy ones that the network has "
+        "seen in addition"
+    )
     return replace(drawn, notes=(*drawn.notes, note))
 
 
 def _width(model: nn.Module, some: ImageSet) -> int:
-    """Values of the representation. Raises BadInput where the network has none, before anything else is computed."""
+    """The size of the representation. Raises BadInput if the network has none, before anything else is computed."""
     return int(features(model, some.take(torch.zeros(1, dtype=torch.int64))).shape[1])
 
 
-def _source(name: str, given: sources.Given, found: Found) -> Iterator[Event]:
+def _source(name: str, given: sources.Given, result: ProbeResult, cache: Cache) -> Iterator[Event]:
     """Features of one source, its probes and its neighbours."""
     why = sources.left_out(name, given)
     if why:
-        found.notes.append(why)
+        result.notes.append(why)
         return
-    drawn = found.drawn
-    kept: dict[tuple[str, int, str, str], Answered] = {}
-    if name in OF_IMAGES:
-        if given.splits.train.pixels not in _KEPT:
-            _KEPT[given.splits.train.pixels] = kept
-        kept = _KEPT[given.splits.train.pixels]
-    key = (name, given.size * (name == "pca"), found.spec.identity, drawn.split)
-    if key not in kept:
-        kept[key] = yield from _answered(name, given, found)
-    one = kept[key]
+    drawn = result.drawn
+    key = (name, given.size if name == "pca" else 0, result.spec.identity, drawn.split)
+    one = cache.get(key) if name in OF_IMAGES else None
+    if one is None:
+        one = yield from _probed_source(name, given, result)
+        if name in OF_IMAGES:
+            cache[key] = one
     if name in RETRIEVED:
-        found.nearest[name], found.features[name] = one.nearest, one.shown
-    found.notes += one.notes
+        result.nearest[name], result.features[name] = one.nearest, one.shown
+    result.notes += one.notes
     precision = neighbours.precision(one.nearest, drawn.shown.labels.numpy(), drawn.train.labels.numpy())
-    found.add(name, one.title, one.shown.shape[1], one.seconds, one.answers, precision)
+    result.add(name, one.title, one.shown.shape[1], one.seconds, one.answers, precision)
     yield Source(name, one.seconds, one.answers, one.title)
 
 
-def _answered(name: str, given: sources.Given, found: Found) -> Generator[Event, None, Answered]:
-    """The probes and neighbours of one source, computed; a step is told before it begins."""
-    drawn, began = found.drawn, time.perf_counter()
-    yield Began(
+def _probed_source(name: str, given: sources.Given, result: ProbeResult) -> Generator[Event, None, ProbedSource]:
+    """Compute the probes and neighbours of one source; an event comes before each step."""
+    drawn, began = result.drawn, time.perf_counter()
+    yield StepStarted(
         f"{sources.NAMES[name]}: features of {len(drawn.train) + len(drawn.chosen_on) + len(drawn.shown):,} images"
     )
     encode, notes = sources.encoder(name, given)
@@ -170,29 +172,29 @@ def _answered(name: str, given: sources.Given, found: Found) -> Generator[Event,
     )
     title = sources.title(name, shown.features.shape[1])
     answers = []
-    for kind in found.spec.probes:
-        yield Began(f"{title}: {kind}")
+    for kind in result.spec.probes:
+        yield StepStarted(f"{title}: {kind}")
         answers.append(PROBES[kind](train, chosen_on, shown, drawn.shown.classes))
-    yield Began(f"{title}: neighbours")
+    yield StepStarted(f"{title}: neighbours")
     nearest = neighbours.nearest(shown.features, train.features)
-    return Answered(title, time.perf_counter() - began, tuple(answers), nearest, shown.features, notes)
+    return ProbedSource(title, time.perf_counter() - began, tuple(answers), nearest, shown.features, notes)
 
 
-def _maps(found: Found) -> Iterator[Event]:
-    """The maps that were asked for."""
-    spec, shown = found.spec, found.drawn.shown
+def _maps(result: ProbeResult) -> Iterator[Event]:
+    """The maps that the spec asks for."""
+    spec, shown = result.spec, result.drawn.shown
     if not spec.maps:
         return
     rows = mapped.chosen(len(shown), spec.map_images, spec.seed)
     if len(rows) < projections.FEWEST:
-        found.notes.append(
+        result.notes.append(
             f"maps: left out, since {len(rows)} images are fewer than the {projections.FEWEST} that a map needs"
         )
         return
     for kind in spec.maps:
-        for name, values in found.features.items():
-            yield Began(f"{sources.NAMES[name]}: {kind} map of {len(rows):,} images")
-            entry, places = mapped.draw(kind, name, values[rows], found.labels[rows], spec.seed)
-            found.maps.append(entry)
-            found.arrays[f"map_{kind}_{name}"] = places
-    found.arrays |= mapped.thumbs(shown, rows, spec.seed)
+        for name, values in result.features.items():
+            yield StepStarted(f"{sources.NAMES[name]}: {kind} map of {len(rows):,} images")
+            entry, places = mapped.draw(kind, name, values[rows], result.labels[rows], spec.seed)
+            result.maps.append(entry)
+            result.arrays[f"map_{kind}_{name}"] = places
+    result.arrays |= mapped.thumbs(shown, rows, spec.seed)

@@ -1,7 +1,7 @@
-"""Which images a probe learns from, which its settings are chosen on, and which it is judged on.
+"""Draws the images to which a probe is fitted, on which its settings are chosen, and on which it is judged.
 
-The three never share an image. Labels of those shown decide nothing: k and C are chosen on validation images that are not shown, or
-else on training images held out.
+The three sets have no image in common. The labels of the images on which it is judged decide nothing: k and C are
+chosen on other validation images, or else on training images that are held out.
 """
 
 from dataclasses import dataclass, replace
@@ -17,9 +17,9 @@ from smallvision.experiment.probe import DEFAULT_TEST, DEFAULT_TRAIN, ProbeSpec
 from smallvision.metrics.linear_probe import each, subset
 
 MOST_TO_CHOOSE = 5000
-SHARE_HELD = 5  # at most one in so many training images is held out to choose by
+SHARE_HELD = 5  # at most one in five training images is held out
 HELD_OUT = "training images held out"
-_HELD, _CAPPED = 11, 12  # keep these draws apart from that of the probe's own subsets
+_HELD, _CAPPED = 11, 12  # seeds that differ from that of the probe's own subsets
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +49,12 @@ def sample(splits: Splits, spec: ProbeSpec) -> Sample:
 
     Parameters
     ----------
-    splits : of the run; without a test split where the run must not meet it. Training images as they are, see `originals`.
+    splits : of the run, without a test split if the run must not use it; without copies of images, see `originals`.
     spec : how many, and the seed.
 
     Raises
     ------
-    BadInput : neither test nor validation images; a number that cannot be had, or not equally many of every class.
+    BadInput : neither test nor validation images; more images are asked for than there are in each class.
     """
     shown_split = "test" if splits.test is not None else "validation"
     of = splits.named().get(shown_split)
@@ -81,9 +81,9 @@ def sample(splits: Splits, spec: ProbeSpec) -> Sample:
 
 
 def originals(images: ImageSet, kinds: int) -> ImageSet:
-    """The images that an expanded training set was made of: the first of so many kinds, within each size.
+    """The images from which an expanded training set was made: the first of `kinds` parts, within each size.
 
-    A mirrored copy of an image that is held out would tell what is on it.
+    A mirrored copy in the training images of an image that is held out would give away its label.
     """
     groups, labels = [], []
     for group, part in zip(images.groups, images.labels.split([len(group) for group in images.groups]), strict=True):  # type: ignore[no-untyped-call]
@@ -95,7 +95,7 @@ def originals(images: ImageSet, kinds: int) -> ImageSet:
 
 
 def _drawn(name: str, images: ImageSet, asked: int | str | None, default: int, seed: int) -> tuple[ImageSet, list[str]]:
-    """The images of one of the two numbers that a person gives, and what is to be said of them."""
+    """The images for one of the two counts of a spec, and notes on them."""
     if asked == "all":
         return images, []
     classes, labels = images.classes, images.labels.numpy()
@@ -104,24 +104,27 @@ def _drawn(name: str, images: ImageSet, asked: int | str | None, default: int, s
     most = int(counts[least]) * len(classes)
     if not most:
         raise BadInput(
-            f'{name}: there is no image of class "{classes[least]}" in {images.name}, so none can be equally many of every '
-            f'class; {name} "all" takes every image'
+            f'{name}: there is no image of class "{classes[least]}" in {images.name}, so none can be equally many of '
+            f'every class; {name} "all" takes every image'
         )
     wanted = default if asked is None else int(asked)
     if asked is not None and wanted > most:
         raise BadInput(
-            f"{name}: {wanted:,} images are more than can be equally many of every class: {images.name} has {len(labels):,}, "
-            f'and {counts[least]:,} of "{classes[least]}"; at most {most:,}, or "all"'
+            f"{name}: {wanted:,} images are more than can be equally many of every class: {images.name} has "
+            f'{len(labels):,}, and {counts[least]:,} of "{classes[least]}"; at most {most:,}, or "all"'
         )
     share = each(wanted, classes, name) if asked is not None else max(1, min(wanted, most) // len(classes))
     taken = _take(images, subset(labels, share, classes, seed, name))
     fewer = asked is None and len(taken) < default
-    note = f"{name}: {len(taken):,} images in place of {default:,}, as many as can be equally many of every class in {images.name}"
+    note = (
+        f"{name}: {len(taken):,} images in place of {default:,}, as many as can be equally many of every class "
+        f"in {images.name}"
+    )
     return taken, [note] if fewer else []
 
 
 def _capped(images: ImageSet, seed: int) -> ImageSet:
-    """The validation images; of too many, equally many of every class, as far as there are."""
+    """The validation images; if there are more than MOST_TO_CHOOSE, equally many of every class, if possible."""
     if len(images) <= MOST_TO_CHOOSE:
         return images
     labels = images.labels.numpy()
@@ -131,19 +134,20 @@ def _capped(images: ImageSet, seed: int) -> ImageSet:
 
 
 def _held(train: ImageSet, shown: int, seed: int) -> np.ndarray:
-    """Rows of the training images that k and C are chosen on, as many of every class as are `shown`. Raises BadInput."""
+    """Rows of the training images on which k and C are chosen, at most `shown` of each class. Raises BadInput."""
     labels = train.labels.numpy()
     counts = np.bincount(labels, minlength=len(train.classes))
     least = int(counts.argmin())
     share = min(max(1, shown), int(counts[least]) // SHARE_HELD)
     if not share:
         raise BadInput(
-            f'{train.name}: k and C are chosen on images that are not shown, and of class "{train.classes[least]}" there are '
-            f"{counts[least]:,} training images, too few to hold some out; run the experiment with data.validation = 0.1"
+            f'{train.name}: k and C are chosen on images that are not shown, and of class "{train.classes[least]}" '
+            f"there are {counts[least]:,} training images, too few to hold some out; "
+            "run the experiment with data.validation = 0.1"
         )
     return subset(labels, share, train.classes, mix(seed, _HELD), HELD_OUT)
 
 
 def _take(images: ImageSet, rows: np.ndarray) -> ImageSet:
-    """The images of ascending rows, which keep this order with several sizes, too."""
+    """The images of ascending rows; the order stays the same with images of several sizes."""
     return images.take(torch.from_numpy(rows))

@@ -1,7 +1,8 @@
-"""Where the features that are probed come from: the network's representation, and what it has to be better than.
+"""The sources of features that are probed: the network's representation and its baselines.
 
-Raw pixels are what a classifier has without any representation; PCA is the best linear one of as many values; the network with its
-initial weights tells what its layers give without learning (Saxe et al. 2011, "On random weights and unsupervised feature learning").
+Raw pixels are the features without any representation. PCA is the best linear representation of the same size. The
+network with its initial weights shows what its layers give without learning (Saxe et al. 2011, "On random weights and
+unsupervised feature learning").
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ Encode = Callable[[ImageSet], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What sources are made of.
+    """The run and the images from which the features are computed.
 
     Parameters
     ----------
@@ -43,7 +44,7 @@ class Given:
 
 
 def left_out(name: str, given: Given) -> str:
-    """Why a source cannot be had, as a note; "" where it can."""
+    """The reason why a source is left out, as a note; "" if it is not."""
     several = any(len(split.groups) > 1 for split in given.splits.named().values())
     if name in ("pixels", "pca") and (several or len({split.shape for split in given.splits.named().values()}) > 1):
         return f"{NAMES[name]}: left out, since the images have several sizes"
@@ -53,17 +54,18 @@ def left_out(name: str, given: Given) -> str:
         return f"{NAMES[name]}: left out, since one image has no variance"
     spec = given.record.experiment.model
     if name == "untrained" and isinstance(spec, CustomSpec) and spec.kind == "custom":
-        return f"{NAMES[name]}: left out, since the network was passed in from Python and its initial weights are not known"
+        why = "the network was passed in from Python and its initial weights are not known"
+        return f"{NAMES[name]}: left out, since {why}"
     return ""
 
 
 def encoder(name: str, given: Given) -> tuple[Encode, tuple[str, ...]]:
-    """What gives a source's features float32 (N, D) of a set of N images, and notes. For sources that are not `left_out`."""
+    """A function from N images to a source's features, float32 (N, D), and notes. For sources not in `left_out`."""
     return _MAKERS[name](given)
 
 
 def title(name: str, size: int) -> str:
-    """A source with its number of values, as a table names it: "representation, 32 values"."""
+    """A source with its number of values, for tables: "representation, 32 values"."""
     unit = "component" if name == "pca" else "value"
     return f"{NAMES[name]}, {size:,} {unit}{'' if size == 1 else 's'}"
 

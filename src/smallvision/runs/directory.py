@@ -1,10 +1,8 @@
-"""The one place that writes a run directory. What each file holds stands in docs/architecture.md. No torch."""
+"""Writes a run directory; nothing else does. docs/architecture.md describes what each file holds. No torch."""
 
 import io
 import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +13,7 @@ import numpy as np
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, to_toml
-from smallvision.storage.files import failed, write_bytes, write_json
+from smallvision.storage.files import failed, new_directory, write_bytes, write_json
 from smallvision.storage.lock import take_lock
 
 RUNNING = "another process is writing this run; wait for it, or choose another --out"
@@ -47,31 +45,18 @@ class RunDirectory:
         ------
         BadInput : something is at `path` already, or no directory can be made there.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent))
-            part.chmod(0o755)
-        except OSError as error:
-            raise BadInput(f"{path}: no run directory can be made here: {error.strerror or error}") from None
-        try:
+        with new_directory(path, "run directory") as part:
             lock = take_lock(part, path, RUNNING, ELSEWHERE)
             first = {**state, "status": "running", "pid": os.getpid(), "started": time.time(), "heartbeat": time.time()}
             write_bytes(part / "experiment.toml", to_toml(experiment).encode())
             write_json(part / "environment.json", environment)
             write_json(part / "layers.json", layers)
             write_json(part / "state.json", first)
-            os.rename(part, path)  # refuses a directory that is there and not empty
-        except OSError as error:
-            shutil.rmtree(part, ignore_errors=True)
-            raise BadInput(f"{path}: no run directory can be made here: {error.strerror or error}") from None
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
         return cls(path, lock, first)
 
     @classmethod
     def reopen(cls, path: Path, state: dict[str, Any], lengths: dict[str, int]) -> "RunDirectory":
-        """Go on with an unfinished run, its logs cut to the lengths in bytes that its checkpoint knows.
+        """Go on with an unfinished run, with its logs truncated to the byte lengths stored in its checkpoint.
 
         Raises
         ------
@@ -116,7 +101,7 @@ class RunDirectory:
         return {name: file.tell() for name, file in self._logs.items()}
 
     def note(self, **changes: Any) -> None:
-        """Change entries of `state.json` and renew its heartbeat."""
+        """Change entries of `state.json` and renew the heartbeat."""
         self._state = {**self._state, **changes, "heartbeat": time.time()}
         write_json(self.path / "state.json", self._state)
 
@@ -136,7 +121,7 @@ class RunDirectory:
         (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the lock; the directory stays."""
+        """Release the lock; the directory stays."""
         for file in self._logs.values():
             with suppress(OSError):  # a full disk was reported when it was met
                 file.close()

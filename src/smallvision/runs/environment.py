@@ -1,4 +1,4 @@
-"""Where a run was computed, recorded beside it; and what keeps another place from giving the same bits. No torch."""
+"""The environment of a run, which is recorded, and the parts of it on which the bits of a run depend. No torch."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ DECIDES_BITS = ("smallvision", "device", "device_name", "processor", "threads", 
 
 
 def describe(device: str, device_name: str, threads: int, precision: str, deterministic: bool) -> dict[str, Any]:
-    """What `environment.json` holds; the arguments are what torch resolved."""
+    """The content of `environment.json`; the arguments are as torch resolved them."""
     return {
         "smallvision": __version__,
         "python": platform.python_version(),
@@ -32,7 +32,7 @@ def describe(device: str, device_name: str, threads: int, precision: str, determ
 
 
 def differences(recorded: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs between two environments and so decides bits, as "threads: 2 then, 1 now" each."""
+    """The differences of two environments on which bits depend, each as "threads: 2 then, 1 now"."""
     pairs = [(key, recorded.get(key), now.get(key)) for key in DECIDES_BITS]
     pairs.append(("torch", recorded.get("packages", {}).get("torch"), now["packages"]["torch"]))
     return [f"{key}: {then} then, {today} now" for key, then, today in pairs if then != today]

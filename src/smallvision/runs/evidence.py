@@ -9,6 +9,8 @@ from smallvision.storage.arrays import ArraySchema, check_arrays, unpacked
 from smallvision.storage.schema import damaged
 from smallvision.tasks.base import SPLITS, Task
 
+VALIDATION_EVIDENCE = "evidence-validation.npz"  # evidence.npz as it was before the run was scored on the test split
+
 # N images of the split that is shown, K classes
 EVERY_TASK = ArraySchema(
     table={

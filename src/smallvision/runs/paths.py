@@ -1,4 +1,4 @@
-"""Where a run lives, and what stands there already. No torch."""
+"""The place of a run, and what is there already. No torch."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec, Study, build, to_toml
 from smallvision.experiment.text import expanded
 
-WORDS = ("name", "about", "minutes", "question")  # for people; they decide nothing
+WORDS = ("name", "about", "minutes", "question")  # for people; no bit depends on them
 
 
 def folder() -> Path:
@@ -29,7 +29,7 @@ def place(experiment: Experiment, seed: int, out: Path | str | None = None, runs
 
 
 def standing(path: Path, experiment: Experiment, seed: int) -> Literal["nothing", "finished", "unfinished"]:
-    """What is at `path`.
+    """The state of the run at `path`.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def _experiment(path: Path) -> Experiment:
 
 
 def same(one: Experiment, other: Experiment) -> bool:
-    """Whether two experiments are one, by their whole canonical forms; empty tables, which no file holds, count for nothing."""
+    """Whether two experiments are equal by their canonical forms, apart from empty tables, which no file holds."""
     return one.identity == other.identity or _written(one).identity == _written(other).identity
 
 

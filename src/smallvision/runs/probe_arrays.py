@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.storage.arrays import unpacked
+from smallvision.storage.arrays import ArraySchema, check_arrays, unpacked
 from smallvision.storage.schema import damaged
 
 THUMBS = 400  # images that a map can show, at most
 NEIGHBOURS = 8  # of a query that are shown
 QUERIES = 10  # at most, one of each class
 
-# kind of dtype and axes; equal letters are equal lengths: N images shown, K classes, S sources, P probes, M images on the maps,
-# T of them as pictures, Q queries and how many are near each
+# Kind of dtype, and axes. Equal names are equal lengths: N images that are judged, K classes, S sources, P probes,
+# M images on the maps, T of them as thumbnails, Q queries, `near` neighbours of each query.
 _ALWAYS: dict[str, tuple[str, tuple[str, ...]]] = {
     "labels": ("i", ("N",)),
     "ids": ("i", ("N", "2")),
@@ -33,58 +33,45 @@ _POINTS = {"labels": "K", "predictions": "K", "map_index": "N", "thumb_index": "
 
 
 def read(file: Path, result: dict[str, Any]) -> dict[str, np.ndarray]:
-    """All arrays of a probe.npz that belongs to the content of a probe.json, checked already. Raises BadInput."""
-    arrays = unpacked(file)
-    table = _expected(result)
+    """All arrays of a probe.npz. `result` is the content of its probe.json, already checked. Raises BadInput."""
+    arrays, schema = unpacked(file), _schema(result)
     sources = result["sources"]
-    sizes = {
-        "2": 2,
+    lengths = {
         "N": result["counts"]["shown"],
         "K": len(result["classes"]),
         "S": len(sources),
         "P": len(sources[0]["probes"]),
     }
     if result["maps"]:
-        sizes["M"] = result["maps"][0]["images"]
-    for name, (kinds, axes) in table.items():
-        if name not in arrays:
-            raise damaged(file, f"has no array {name}")
-        array = arrays[name]
-        if array.dtype.kind not in kinds or array.ndim != len(axes) or (kinds == "u" and array.dtype != np.uint8):
-            raise damaged(file, f"{name} is {array.dtype} with {array.ndim} axes, expected {len(axes)}")
-        for axis, length in zip(axes, array.shape, strict=True):
-            if sizes.setdefault(axis, length) != length:
-                raise damaged(file, f"{name} is {array.shape}, expected {axis} = {sizes[axis]}")
-        if kinds == "f" and not np.isfinite(array).all():
-            raise damaged(file, f"{name} has values that are no finite numbers")
-        limit = sizes.get(_POINTS.get(name, "K" if name.endswith("_labels") else ""))
-        if limit is not None and array.size and not (array.min() >= 0 and array.max() < limit):
-            raise damaged(file, f"{name} has values outside 0 to {limit - 1}")
-    _judged(file, arrays, result)
+        lengths["M"] = result["maps"][0]["images"]
+    check_arrays(file, arrays, schema, lengths)
+    _check_values(file, arrays, result)
     for name, most in (("thumb_index", THUMBS), ("query_index", QUERIES)):
-        found = arrays.get(name, np.zeros(0))
-        if len(found) > most or len(np.unique(found)) != len(found):
+        index = arrays.get(name, np.zeros(0))
+        if len(index) > most or len(np.unique(index)) != len(index):
             raise damaged(file, f"{name} has more than {most} entries, or one twice")
     if len(np.unique(arrays.get("map_index", ()))) != len(arrays.get("map_index", ())):
         raise damaged(file, "map_index has an image twice")
-    return {name: arrays[name] for name in table}
+    return {name: arrays[name] for name in schema.table}
 
 
-def _expected(result: dict[str, Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """What has to be there, from what probe.json says."""
-    table = dict(_ALWAYS)
+def _schema(result: dict[str, Any]) -> ArraySchema:
+    """The arrays that the content of a probe.json asks for; each of them has to be there."""
+    table, points = dict(_ALWAYS), dict(_POINTS)
     for source in result["sources"]:
         if source["name"] in RETRIEVED:
             name = f"neighbours_{source['name']}"
             table[f"{name}_pixels"] = ("u", ("Q", "near", "C", "H", "W"))
             table[f"{name}_labels"], table[f"{name}_distances"] = ("i", ("Q", "near")), ("f", ("Q", "near"))
+            points[f"{name}_labels"] = "K"
     if result["maps"]:
         table |= _MAPS
-    return table | {f"map_{one['kind']}_{one['source']}": ("f", ("M", "2")) for one in result["maps"]}
+    table |= {f"map_{projection['kind']}_{projection['source']}": ("f", ("M", "2")) for projection in result["maps"]}
+    return ArraySchema(table, always=tuple(table), points=points)
 
 
-def _judged(file: Path, arrays: dict[str, np.ndarray], result: dict[str, Any]) -> None:
-    """Raise BadInput unless confusions count the answers, accuracies are theirs, shares are shares and distances ascend."""
+def _check_values(file: Path, arrays: dict[str, np.ndarray], result: dict[str, Any]) -> None:
+    """Raise BadInput where confusions, accuracies, shares of variance or distances contradict the other arrays."""
     labels, classes = arrays["labels"], len(result["classes"])
     for s, source in enumerate(result["sources"]):
         for p, probe in enumerate(source["probes"]):

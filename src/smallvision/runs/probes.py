@@ -1,13 +1,9 @@
-"""The probes of a run's representation: RUN/probes/<hash of the ProbeSpec>/probe.json and probe.npz, written whole and read back. No torch.
+"""Writes and reads the probes of a run: RUN/probes/<hash of the ProbeSpec>/probe.json and probe.npz. No torch.
 
-Files come from outside: every value's type, size and range is checked before it is believed, as for the other files of a run.
+The files come from outside, so type, size and range of each value are checked before it is used.
 """
 
 import io
-import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +15,8 @@ from smallvision.errors import BadInput
 from smallvision.experiment.io import typed
 from smallvision.experiment.probe import ProbeSpec
 from smallvision.runs import paths, probe_arrays
-from smallvision.runs.read import LARGEST_TEXT
-from smallvision.storage.files import FORMAT_VERSION, failed, write_bytes, write_json
-from smallvision.storage.schema import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, check, damaged
+from smallvision.storage.files import new_directory, read_json, write_bytes, write_json
+from smallvision.storage.schema import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, damaged
 
 FOLDER = "probes"
 JSON, ARRAYS = "probe.json", "probe.npz"
@@ -98,9 +93,9 @@ def place(run_path: Path, spec: ProbeSpec) -> Path:
 
 
 def write(run_path: Path, spec: ProbeSpec, result: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
-    """Write a probe into a run; its folder appears whole or not at all, in place of an older one of the same spec.
+    """Write a probe into a run. Its folder appears whole or not at all and replaces an older one of the same spec.
 
-    Whoever calls it holds the run's lock (`directory.unlocked`), so that what killed processes have left here can go.
+    The caller holds the run's lock (`directory.unlocked`), so temporary folders of killed processes can be removed.
 
     Parameters
     ----------
@@ -119,29 +114,9 @@ def write(run_path: Path, spec: ProbeSpec, result: Mapping[str, Any], arrays: Ma
     path = place(run_path, spec)
     packed = io.BytesIO()
     np.savez_compressed(packed, **arrays)  # type: ignore[arg-type]
-    part = old = None
-    try:
-        path.parent.mkdir(exist_ok=True)
-        for left in path.parent.glob(".*.part"):
-            shutil.rmtree(left, ignore_errors=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-        part.chmod(0o755)
+    with new_directory(path, "probe", replace=True) as part:
         write_bytes(part / ARRAYS, packed.getvalue())
         write_json(part / JSON, {**result, "spec": spec.model_dump(mode="json"), "hash": spec.hash()})
-        if path.exists():  # a folder with files in it cannot be renamed over
-            old = path.with_name(f".{path.name}.old.part")
-            os.rename(path, old)
-        os.rename(part, path)
-        if old is not None:
-            shutil.rmtree(old, ignore_errors=True)
-    except BaseException as error:
-        if part is not None:
-            shutil.rmtree(part, ignore_errors=True)
-        if old is not None and old.exists() and not path.exists():
-            os.rename(old, path)
-        if isinstance(error, OSError):
-            raise failed(path, error) from None
-        raise
     return path
 
 
@@ -195,11 +170,7 @@ def find(run_path: Path | str, spec: ProbeSpec) -> ProbeRecord | None:
         raise BadInput(
             f"{path}: holds another probe ({other}); nothing is overwritten, remove it to probe the run anew"
         )
-    file = Path(run_path) / "result.json"
-    try:
-        weights = json.loads(file.read_bytes())["model_sha256"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise damaged(file, "has no model_sha256") from None
+    weights = read_json(Path(run_path) / "result.json", {"model_sha256": TEXT})["model_sha256"]
     return found if found.result["model_sha256"] == weights else None
 
 
@@ -208,31 +179,10 @@ def _read(path: Path) -> ProbeRecord:
     for name in (JSON, ARRAYS):
         if not (path / name).is_file():
             raise damaged(path, f"has no {name}, so it is no probe")
-    result = _json(file)
+    result = read_json(file, SHAPE, "probe")
     spec = typed(ProbeSpec, result["spec"], f"{file}: spec")
     _consistent(file, result, spec)
     return ProbeRecord(path, result, probe_arrays.read(path / ARRAYS, result), spec)
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        if file.stat().st_size > LARGEST_TEXT:
-            raise BadInput(f"{file}: more than {LARGEST_TEXT:,} bytes; no probe writes such a file")
-        value = json.loads(file.read_bytes())
-    except BadInput:
-        raise
-    except OSError as error:
-        raise BadInput(f"{file}: cannot be read ({error.strerror or error}); restore it from a copy") from None
-    except (RecursionError, ValueError) as error:
-        raise damaged(file, f"not valid JSON: {error}") from None
-    found = value.get("format_version") if isinstance(value, dict) else None
-    if type(found) is int and found > FORMAT_VERSION:
-        raise BadInput(
-            f"{file}: format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}; update smallvision"
-        )
-    check(value, SHAPE, file)
-    table: dict[str, Any] = value
-    return table
 
 
 def _consistent(file: Path, result: dict[str, Any], spec: ProbeSpec) -> None:

@@ -1,7 +1,7 @@
-"""A run directory read back: files from outside, so that every one is checked before anything is believed.
+"""Reads a run directory. Its files come from outside, so each one is checked before its values are used. No torch.
 
-What a run directory holds is written in `docs/architecture.md`; `shapes` and `evidence` are that table, for a machine.
-An unfinished run is read as far as it got. Nothing is unpickled; nothing large is unpacked before its size is known.
+`docs/architecture.md` describes what a run directory holds; `runs.schema` and `runs.evidence` are the same table for a
+machine. An unfinished run is read as far as it got. Nothing is unpickled, and sizes are checked before unpacking.
 """
 
 import json
@@ -20,11 +20,10 @@ from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, build
 from smallvision.runs import evidence
 from smallvision.runs.schema import shapes
-from smallvision.storage.files import FORMAT_VERSION, VALIDATION_EVIDENCE
+from smallvision.storage.files import read_bytes, read_json
 from smallvision.storage.schema import check, damaged
 from smallvision.tasks import task_of
 
-LARGEST_TEXT = 512 * 1024**2  # bytes of one .json, .jsonl or .toml
 STALE_SECONDS = 600.0  # where no process can be asked: with an older heartbeat a run has stopped
 
 
@@ -50,7 +49,7 @@ class RunRecord:
         None where none were. So nothing is compared or shown by a look whose scores are not in result.json.
         """
         if self.look_began and self.written_evidence is not None and str(self.written_evidence["split"]) == "test":
-            return self._arrays(VALIDATION_EVIDENCE)
+            return self._arrays(evidence.VALIDATION_EVIDENCE)
         return self.written_evidence
 
     @cached_property
@@ -68,7 +67,7 @@ class RunRecord:
             return False
         if self.result["looks"]:
             return True
-        if self.result.get("validation") and not _there(self.path / VALIDATION_EVIDENCE):
+        if self.result.get("validation") and not _there(self.path / evidence.VALIDATION_EVIDENCE):
             return False  # a look keeps what was known of validation images before all else
         return self.written_evidence is not None and str(self.written_evidence["split"]) == "test"
 
@@ -103,12 +102,12 @@ def read_run(path: str | Path) -> RunRecord:
         path=path,
         experiment=experiment,
         experiment_toml=text,
-        state=_json(path / "state.json", own),
-        environment=_json(path / "environment.json", own, missing={}),
-        metrics=_lines(path / "metrics.jsonl", own),
-        steps=_lines(path / "steps.jsonl", own),
-        layers=_json(path / "layers.json", own, missing=None),
-        result=_json(path / "result.json", own, missing=None),
+        state=read_json(path / "state.json", own["state.json"]),
+        environment=_optional(path / "environment.json", own["environment.json"], {}),
+        metrics=_lines(path / "metrics.jsonl", own["metrics.jsonl"]),
+        steps=_lines(path / "steps.jsonl", own["steps.jsonl"]),
+        layers=_optional(path / "layers.json", own["layers.json"], None),
+        result=_optional(path / "result.json", own["result.json"], None),
     )
     if record.state["status"] == "finished" and record.result is None:
         raise damaged(path / "result.json", "missing, though state.json says finished")
@@ -121,8 +120,8 @@ def list_runs(folder: str | Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict : `name`, `hash`, `seed`, `status`, `epochs` (finished), `test_accuracy` (0 to 1; of a classification),
-        `test_score` (as text, with what it is), `seconds`, `path`, `problem`. What is not known yet is None. A run that cannot
-        be read has the status "broken", and its `problem` says why; it is "" otherwise.
+        `test_score` (as text, with what it is), `seconds`, `path`, `problem`. What is not known yet is None. A run that
+        cannot be read has the status "broken", and its `problem` says why; it is "" otherwise.
 
     Raises
     ------
@@ -146,8 +145,9 @@ def list_runs(folder: str | Path) -> list[dict[str, Any]]:
 def _row(path: Path) -> dict[str, Any]:
     experiment = _experiment(path, _begin(path))
     own, score = shapes(task_of(experiment).schema), task_of(experiment).metric
-    state, result = _json(path / "state.json", own), _json(path / "result.json", own, missing=None)
-    metrics = [] if result else _lines(path / "metrics.jsonl", own)
+    state = read_json(path / "state.json", own["state.json"])
+    result = _optional(path / "result.json", own["result.json"], None)
+    metrics = [] if result else _lines(path / "metrics.jsonl", own["metrics.jsonl"])
     last: dict[str, Any] = metrics[-1] if metrics else {"epoch": 0}
     test = (result or last).get("test") or {}
     return {
@@ -197,7 +197,7 @@ def _begin(path: Path) -> str:
             raise BadInput(f"{path}: {found}, so it is no run directory; give one that `smallvision run` wrote")
     file = path / "experiment.toml"
     try:
-        return _bytes(file).decode()
+        return read_bytes(file).decode()
     except UnicodeDecodeError as error:
         raise damaged(file, f"not UTF-8 text at byte {error.start}") from None
 
@@ -219,42 +219,19 @@ def _there(file: Path) -> bool:
         raise BadInput(f"{file.parent}: {error.strerror or error}; give a run directory that may be read") from None
 
 
-def _bytes(file: Path) -> bytes:
-    try:
-        size = file.stat().st_size
-        if size > LARGEST_TEXT:
-            raise BadInput(f"{file}: {size:,} bytes, more than {LARGEST_TEXT:,}; no run writes such a file")
-        return file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{file}: cannot be read ({error.strerror or error}); restore it from a copy") from None
+def _optional(file: Path, shape: Any, default: Any) -> Any:
+    """The value of a JSON file; `default` where there is no such file."""
+    return read_json(file, shape) if _there(file) else default
 
 
-def _json(file: Path, own: Mapping[str, Any], **default: Any) -> Any:
-    """A JSON file, checked against its shape in `own`; what `missing` says when it is not there."""
-    if default and not _there(file):
-        return default["missing"]
-    try:
-        value = json.loads(_bytes(file))
-    except BadInput:
-        raise
-    except (RecursionError, ValueError) as error:
-        raise damaged(file, f"not valid JSON: {error}") from None
-    found = value.get("format_version") if isinstance(value, dict) else None
-    if type(found) is int and found > FORMAT_VERSION:
-        what = f"format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}"
-        raise BadInput(f"{file}: {what}; update smallvision")
-    check(value, own[file.name], file)
-    return value
-
-
-def _lines(file: Path, own: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _lines(file: Path, shape: Any) -> list[dict[str, Any]]:
     """The records of a .jsonl; a last line that was cut off while it was written is left out."""
-    *whole, torn = _bytes(file).split(b"\n") if _there(file) else [b""]
+    *whole, torn = read_bytes(file).split(b"\n") if _there(file) else [b""]
     records = []
     for number, line in enumerate([*whole, torn] if torn else whole, start=1):
         try:
             value = json.loads(line)
-            check(value, own[file.name], file, f"line {number}")
+            check(value, shape, file, f"line {number}")
             records.append(value)
         except (RecursionError, ValueError) as error:
             if number > len(whole):

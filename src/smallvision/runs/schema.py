@@ -1,4 +1,4 @@
-"""What each JSON file of a run directory holds; docs/architecture.md has the same table for people, made from this one."""
+"""The shape of each JSON file of a run directory. The table in docs/architecture.md is made from this one."""
 
 from typing import Any
 

@@ -42,13 +42,12 @@ weights from the same number, so there is nothing to pair; were the pairs alike,
 too narrow.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 from smallvision.errors import BadInput
-from smallvision.stats.arguments import correctness, inside, numbers, same_images
+from smallvision.stats.arguments import correctness, inside, same_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,16 +98,6 @@ class RecipeDifference:
         if self.error > 0:
             half = max(half, float(t.isf(tail, self.degrees)) * self.error)
         return max(self.difference - half, -1.0), min(self.difference + half, 1.0)
-
-
-@dataclass(frozen=True)
-class ScoreDifference:
-    """Mean score of A - mean score of B, with an error that counts seeds only."""
-
-    difference: float
-    low: float
-    high: float
-    p: float
 
 
 def recipes(a_right: "np.ndarray", b_right: "np.ndarray") -> RecipeDifference:
@@ -178,33 +167,3 @@ def _table(right: "np.ndarray") -> tuple[float, float]:
     variance = (s * rows2 - total * total) / (s * (s - 1) * n * n)
     residual = (s * n * total - s * rows2 - n * columns2 + total * total) / (s * n * (s - 1) * (n - 1))
     return variance, residual
-
-
-def welch(scores_a: Sequence[float], scores_b: Sequence[float], confidence: float = 0.95) -> ScoreDifference:
-    """The difference of two recipes from one number per seed: Welch's t-test (1947, Biometrika 34), scipy's.
-
-    It carries the seeds' variance only: on other test images the difference may be another. With the correctness of
-    every image at hand, use `recipes`.
-
-    Parameters
-    ----------
-    scores_a, scores_b : one score per seed, at least 2 a side, in any one unit.
-    confidence : the share of such intervals that hold the true difference, between 0 and 1.
-
-    Returns
-    -------
-    ScoreDifference : difference, its interval (low, high) and the two-sided p-value.
-
-    Raises
-    ------
-    BadInput : fewer than 2 scores a side, one that is no number, scores that do not vary at all.
-    """
-    from scipy.stats import ttest_ind
-
-    a, b = numbers("scores_a", scores_a, least=2), numbers("scores_b", scores_b, least=2)
-    inside("confidence", confidence, 0.95)
-    if len(set(a)) == len(set(b)) == 1:
-        raise BadInput("scores_a, scores_b: got no seed that differs from another; expected scores that vary")
-    result = ttest_ind(a, b, equal_var=False)
-    low, high = result.confidence_interval(confidence)
-    return ScoreDifference(sum(a) / len(a) - sum(b) / len(b), float(low), float(high), float(result.pvalue))

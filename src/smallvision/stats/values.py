@@ -1,9 +1,10 @@
-"""Two recipes, or some trained networks, by one number for each test image: a squared error, a similarity, ...
+"""Two recipes, or some trained networks, compared by one number for each test image: a squared error, a similarity, ...
 
-The model is that of `seeds`: a seed, an image and chance move every number, images are shared, seeds are not. With at least
-five seeds a side the difference carries both, by the same sums of squares, Satterthwaite's degrees of freedom and Student's t.
-With fewer runs the networks are taken as they are: Student's paired t-test over the images, on the mean over each side's runs.
-Nothing is added for images on which nothing was seen to differ, as correctness needs it: numbers always differ a little.
+The model is that of `seeds`: each number depends on the seed, the image and chance; the sides share the images but not
+the seeds. With at least five seeds a side the error of the difference counts seeds and images, by the same sums of
+squares, Satterthwaite's degrees of freedom and Student's t. With fewer runs the networks are taken as they are:
+Student's paired t-test over the images, on the mean over each side's runs. Correctness needs a least error for images
+on which nothing was seen to differ; numbers do not, since they always differ a little.
 """
 
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def recipes(a: "np.ndarray", b: "np.ndarray") -> ValueDifference:
 
 
 def networks(a: "np.ndarray", b: "np.ndarray") -> ValueDifference:
-    """The mean difference of some trained networks, from a number for every run and image: Student's paired t-test over images.
+    """The mean difference of some trained networks, by Student's paired t-test over images.
 
     Parameters
     ----------

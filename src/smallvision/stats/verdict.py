@@ -1,4 +1,4 @@
-"""The one rule by which smallvision says "better" or "not distinguishable".
+"""The rule by which smallvision says "better" or "not distinguishable".
 
 What is compared depends on what there is (`compare_runs`, `compare_published`):
 
@@ -19,15 +19,16 @@ Then (`judge`), over all comparisons that a study declared beforehand:
        with 80 % power at the same level.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, SupportsFloat
+from typing import TYPE_CHECKING, SupportsFloat
 
 from smallvision.errors import BadInput
 from smallvision.metrics.metric import Metric
 from smallvision.stats import values, wording
 from smallvision.stats.arguments import correctness, inside, same_images
+from smallvision.stats.comparison import Comparison, Kind, Outcome, Verdict
 from smallvision.stats.corrections import holm, holm_factors
 from smallvision.stats.networks import networks
 from smallvision.stats.paired import discordant, mcnemar, paired_interval
@@ -39,56 +40,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 ENOUGH_SEEDS = 5  # a side, to speak of recipes
-
-Kind = Literal["recipes", "these two trained networks", "these trained networks", "published figures"]
-Outcome = Literal["A is better", "B is better", "not distinguishable"]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A against B before the verdict: a p-value, and how to get the interval and what is needed at any level."""
-
-    kind: Kind
-    names: tuple[str, str]
-    accuracies: tuple[float, float]
-    difference: float  # A - B
-    runs: tuple[int, int]  # seeds or runs a side; (0, 0) for published figures
-    images: tuple[int, int]  # test images a side (or pairs); the same ones but for published
-    only_right: tuple[int, int] | None  # images that one alone has, one run a side
-    p: float
-    interval: Callable[[float], tuple[float, float]]  # confidence -> (low, high)
-    needed: Callable[[float, float], Needed]  # power, level -> what would tell `difference`
-    notes: tuple[str, ...] = ()
-    measure: Metric | None = None  # what `accuracies` are, where they are none of images
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A comparison, judged. Shares are from 0 to 1 (a difference of 0.01 is one percentage point)."""
-
-    kind: Kind
-    names: tuple[str, str]
-    accuracies: tuple[float, float]
-    difference: float  # A - B
-    interval: tuple[float, float]
-    confidence: float  # of the interval, Holm's correction included
-    p: float
-    adjusted_p: float  # Holm
-    comparisons: int  # in the family that was judged together
-    level: float
-    verdict: Outcome
-    runs: tuple[int, int]
-    images: tuple[int, int]
-    only_right: tuple[int, int] | None
-    power: float
-    needed: Needed | None  # None where the verdict is "better"
-    notes: tuple[str, ...]
-    measure: Metric | None  # what `accuracies` are, where they are none of images
-
-    @property
-    def sentence(self) -> str:
-        """All of it in one English sentence."""
-        return wording.sentence(self)
 
 
 def compare_runs(a_right: "np.ndarray", b_right: "np.ndarray", names: tuple[str, str] = ("A", "B")) -> Comparison:
@@ -168,7 +119,7 @@ def compare_values(
 
     Returns
     -------
-    Comparison : of kind "recipes", "these two trained networks" or "these trained networks"; its `accuracies` are means.
+    Comparison : of kind "recipes", "these two trained networks" or "these trained networks"; `accuracies` are means.
 
     Raises
     ------
@@ -271,7 +222,7 @@ def _verdict(c: Comparison, adjusted: float, factor: float, family: int, level: 
         outcome = "A is better" if (c.difference > 0) == more else "B is better"
     needed = c.needed(power, level / factor) if outcome == "not distinguishable" else None
     confidence = 1 - level / factor
-    return Verdict(
+    verdict = Verdict(
         c.kind,
         c.names,
         c.accuracies,
@@ -291,6 +242,7 @@ def _verdict(c: Comparison, adjusted: float, factor: float, family: int, level: 
         c.notes,
         c.measure,
     )
+    return replace(verdict, sentence=wording.sentence(verdict))
 
 
 def _different(names: tuple[str, str]) -> None:

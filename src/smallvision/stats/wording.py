@@ -6,22 +6,17 @@ rounded onto the other.
 
 from dataclasses import replace
 from math import floor, log10
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from smallvision.metrics.metric import Metric
-    from smallvision.stats.verdict import Verdict
+from smallvision.metrics.metric import Metric
+from smallvision.stats.comparison import Verdict
 
 
-ALONE = {"pairs": "pairs that share no image"}
-
-
-def sentence(verdict: "Verdict") -> str:
-    """The verdict, what it rests on, and what would tell where nothing could be told.
+def sentence(verdict: Verdict) -> str:
+    """The verdict, the figures behind it, and the sample sizes that would detect a difference that was not detected.
 
     Parameters
     ----------
-    verdict : from `verdict.judge`.
+    verdict : from `verdict.judge`, its `sentence` not yet set.
 
     Returns
     -------
@@ -74,8 +69,8 @@ def about(number: int) -> str:
     return f"about {count(-(-number // unit) * unit)}" if unit > 1 else count(number)
 
 
-def _turned(v: "Verdict") -> "Verdict":
-    """The same with the sides exchanged."""
+def _turned(v: Verdict) -> Verdict:
+    """The verdict with the sides exchanged."""
     low, high = v.interval
     return replace(
         v,
@@ -90,7 +85,7 @@ def _turned(v: "Verdict") -> "Verdict":
     )
 
 
-def _claim(v: "Verdict") -> str:
+def _claim(v: Verdict) -> str:
     a, b = v.names
     same = v.verdict == "not distinguishable"
     if "networks" in v.kind:
@@ -101,7 +96,7 @@ def _claim(v: "Verdict") -> str:
     return f"{how}, {a} and {b} are not distinguishable" if same else f"{how}, {a} is better than {b}"
 
 
-def _figures(v: "Verdict") -> str:
+def _figures(v: Verdict) -> str:
     low, high = v.interval
     parts = [f"{100 * v.confidence:.4g} % interval {_gap(v, low)} to {_gap(v, high)}", probability(v.p, v.level)]
     if v.comparisons > 1:
@@ -118,33 +113,32 @@ def _figures(v: "Verdict") -> str:
     else:
         a, b = (_gap(v, mean) for mean in v.accuracies)
         a, gap = f"{v.measure.name} {a}", _gap(v, v.difference)
-    return (
-        f"{a} against {b} over {runs}{images} {ALONE.get(_of(v), _of(v))}, a difference of {gap} ({'; '.join(parts)})"
-    )
+    of = "images" if v.measure is None else v.measure.of_independent
+    return f"{a} against {b} over {runs}{images} {of}, a difference of {gap} ({'; '.join(parts)})"
 
 
-def _gap(v: "Verdict", value: float) -> str:
+def _gap(v: Verdict, value: float) -> str:
     """A difference, or the score itself, with the digits that both need."""
     return (
         points(value, min(v.images)) if v.measure is None or v.measure.share else amount(value, v.measure, v.interval)
     )
 
 
-def _of(v: "Verdict") -> str:
-    """What was judged on: "images", or "pairs"."""
+def _of(v: Verdict) -> str:
+    """What the sides were judged on: "images" or "pairs"."""
     return "images" if v.measure is None else v.measure.of
 
 
-def amount(value: float, measure: "Metric", beside: tuple[float, float] = (0.0, 0.0)) -> str:
-    """A score or a difference of scores: the measure's digits, or more where an end of the interval would print as zero."""
-    digits, ends = measure.digits, [abs(end) for end in (*beside, value) if end]
-    while digits < 15 and any(round(measure.scale * end, digits) == 0 for end in ends):
+def amount(value: float, metric: Metric, interval: tuple[float, float] = (0.0, 0.0)) -> str:
+    """A score or a difference: with the metric's digits, or more where an end of the interval would print as zero."""
+    digits, ends = metric.digits, [abs(end) for end in (*interval, value) if end]
+    while digits < 15 and any(round(metric.scale * end, digits) == 0 for end in ends):
         digits += 1
-    text = f"{measure.scale * value:.{digits}f}"
+    text = f"{metric.scale * value:.{digits}f}"
     return text.removeprefix("-") if not float(text) else text
 
 
-def _outlook(v: "Verdict") -> str:
+def _outlook(v: Verdict) -> str:
     few = "; to speak of the recipes takes at least five seeds a side" if "networks" in v.kind else ""
     if v.needed is None:
         return few

@@ -1,4 +1,4 @@
-"""The arrays of an .npz file, read and checked against a table: nothing is unpickled, nothing large is unpacked unseen."""
+"""Reads the arrays of an .npz file and checks them against a schema. Sizes are checked first; nothing is unpickled."""
 
 import math
 import zipfile
@@ -14,23 +14,22 @@ from smallvision.storage.schema import damaged
 LARGEST_ARRAYS = 1024**3  # bytes of all arrays of a file together, unpacked
 
 Arrays = Mapping[str, np.ndarray]
-ArrayTable = Mapping[
-    str, tuple[str, tuple[str, ...]]
-]  # name -> kinds of dtype ("i", "u", "f", "U") and the names of the axes
+# name -> kinds of dtype ("i", "u", "f", "U") and the names of the axes
+ArrayTable = Mapping[str, tuple[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
 class ArraySchema:
-    """What the arrays of a file look like, and which of them go with which.
+    """Which arrays a file holds, and what each of them looks like.
 
     Attributes
     ----------
-    table : for each array the kinds of its dtype, as numpy's `dtype.kind` has them ("u" means uint8), and the name of each axis.
-        Axes of one name have one length; an axis named by a number has that length.
-    always : the arrays that are always there.
-    points : arrays whose values are indices, and the axis that they point into.
-    together : pairs of arrays of which neither is there without the other.
-    needs : pairs of arrays of which the first is not there without the second.
+    table : for each array the kinds of its dtype, as in numpy's `dtype.kind` ("u" means uint8), and the name of each
+        axis. Axes of the same name have the same length; an axis named by a number has that length.
+    always : names of the arrays that every such file has.
+    points : names of arrays whose values are indices, and the axis that they index.
+    together : pairs of arrays; a file has both or neither.
+    needs : pairs of arrays; a file that has the first has the second, too.
     """
 
     table: ArrayTable
@@ -40,7 +39,7 @@ class ArraySchema:
     needs: Sequence[tuple[str, str]] = ()
 
     def __or__(self, other: "ArraySchema") -> "ArraySchema":
-        """Both schemas as one; they have no array in common."""
+        """The union of two schemas that have no array in common."""
         return ArraySchema(
             {**self.table, **other.table},
             (*self.always, *other.always),
@@ -51,7 +50,7 @@ class ArraySchema:
 
 
 def unpacked(file: Path) -> dict[str, np.ndarray]:
-    """Every array of an .npz, after comparing each header with what the archive says is there. Raises BadInput."""
+    """All arrays of an .npz file, after a check that each header has the size of the archive. Raises BadInput."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -78,14 +77,14 @@ def unpacked(file: Path) -> dict[str, np.ndarray]:
 def check_arrays(
     file: Path, arrays: Arrays, schema: ArraySchema, lengths: Mapping[str, int] | None = None
 ) -> dict[str, int]:
-    """Compare arrays with a schema: dtypes, numbers of axes, lengths, finite numbers, indices that point at something.
+    """Compare arrays with a schema: presence, dtypes, numbers of axes, lengths, finite numbers, ranges of indices.
 
     Parameters
     ----------
-    file : where the arrays are from, for messages.
-    arrays : all that the file holds; arrays that the schema does not know are passed over.
-    schema : what they should look like.
-    lengths : lengths of axes that are known beforehand.
+    file : the .npz, for messages.
+    arrays : all arrays of the file; those that the schema does not name are ignored.
+    schema : what the arrays have to look like.
+    lengths : axis -> length, where it is known beforehand.
 
     Returns
     -------
@@ -96,6 +95,7 @@ def check_arrays(
     BadInput : the first array that is missing or contradicts the schema is named.
     """
     table, sizes = schema.table, {"2": 2, "3": 3, **(lengths or {})}
+    sources: dict[str, str] = {}  # the first array with each axis, for messages
     missing = [name for name in schema.always if name not in arrays]
     missing += [b for pair in schema.together for a, b in (pair, pair[::-1]) if a in arrays and b not in arrays]
     missing += [b for a, b in schema.needs if a in arrays and b not in arrays]
@@ -107,8 +107,11 @@ def check_arrays(
         if array.dtype.kind not in kinds or array.ndim != len(axes) or (kinds == "u" and array.dtype != np.uint8):
             raise damaged(file, f"{name} is {array.dtype} with {array.ndim} axes, expected {len(axes)}")
         for axis, length in zip(axes, array.shape, strict=True):
-            if sizes.setdefault(axis, length) != length:
-                raise damaged(file, f"{name} is {array.shape}, expected {axis} = {sizes[axis]}")
+            if axis not in sizes:
+                sizes[axis], sources[axis] = length, name
+            if sizes[axis] != length:
+                origin = f" as in {sources[axis]}" if axis in sources else ""
+                raise damaged(file, f"{name} is {array.shape}, expected {axis} = {sizes[axis]}{origin}")
         if kinds == "f" and not np.isfinite(array).all():
             raise damaged(file, f"{name} has values that are no finite numbers")
     for name in [name for name in known if name in schema.points]:

@@ -1,4 +1,4 @@
-"""Images that a report shows, kept by their ids in one .npz beside what was found. No torch."""
+"""Writes and reads the images that a report shows, by their ids, in one .npz. No torch."""
 
 import io
 from collections.abc import Mapping
@@ -7,9 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from smallvision.data.ids import Id
-from smallvision.storage.arrays import unpacked
+from smallvision.storage.arrays import ArraySchema, check_arrays, unpacked
 from smallvision.storage.files import write_bytes
 from smallvision.storage.schema import damaged
+
+SCHEMA = ArraySchema(
+    table={"ids": ("i", ("N", "2")), "pixels": ("u", ("N", "C", "H", "W")), "sizes": ("i", ("N", "2"))},
+    always=("ids", "pixels", "sizes"),
+)
 
 
 def write(file: Path, images: Mapping[Id, np.ndarray]) -> None:
@@ -18,7 +23,7 @@ def write(file: Path, images: Mapping[Id, np.ndarray]) -> None:
     Parameters
     ----------
     file : the .npz.
-    images : id -> uint8 (C, H, W), as many channels in all of them.
+    images : id -> uint8 (C, H, W); all images have the same number of channels.
 
     Raises
     ------
@@ -35,7 +40,7 @@ def write(file: Path, images: Mapping[Id, np.ndarray]) -> None:
 
 
 def read(file: Path) -> dict[Id, np.ndarray]:
-    """The images of a file that `write` wrote: id -> uint8 (C, H, W). empty where there is no such file.
+    """The images of a file that `write` wrote: id -> uint8 (C, H, W). Empty where there is no such file.
 
     Raises
     ------
@@ -44,12 +49,9 @@ def read(file: Path) -> dict[Id, np.ndarray]:
     if not file.is_file():
         return {}
     arrays = unpacked(file)
-    for name, kind, axes in (("ids", "i", 2), ("pixels", "u", 4), ("sizes", "i", 2)):
-        if name not in arrays or arrays[name].dtype.kind != kind or arrays[name].ndim != axes:
-            raise damaged(file, f"has no array {name} of {axes} axes")
+    check_arrays(file, arrays, SCHEMA)
     ids, pixels, sizes = (arrays[name] for name in ("ids", "pixels", "sizes"))
-    fits = ids.shape == sizes.shape == (len(pixels), 2) and pixels.dtype == np.uint8
-    if not fits or (len(sizes) and not (sizes.min() >= 1 and (sizes <= pixels.shape[2:]).all())):
-        raise damaged(file, "ids, pixels and sizes do not fit together")
+    if len(sizes) and not (sizes.min() >= 1 and (sizes <= pixels.shape[2:]).all()):
+        raise damaged(file, f"sizes has a side outside 1 to {pixels.shape[2]} x {pixels.shape[3]}, the size of pixels")
     entries = zip(ids.tolist(), pixels, sizes.tolist(), strict=True)
     return {(first, second): image[:, :height, :width] for (first, second), image, (height, width) in entries}

@@ -1,4 +1,4 @@
-"""One process at a time writes a run, and one a study. No torch."""
+"""A lock on a folder, so that one process at a time writes a run or a study. No torch."""
 
 import fcntl
 import os
@@ -8,16 +8,24 @@ from smallvision.errors import BadInput
 
 
 def take_lock(folder: Path, shown: Path, taken: str, cure: str) -> int:
-    """Take a folder's lock: POSIX flock, which goes with the process, even after kill -9, or with `os.close` of what is returned.
+    """Lock a folder by POSIX flock.
+
+    The lock ends with the process, even after kill -9, or when its descriptor is closed.
 
     Parameters
     ----------
-    folder, shown : where the file "lock" is, and what a message calls it.
-    taken, cure : what is said where another process holds it, and what helps where the file system has no locks.
+    folder : where the file "lock" is.
+    shown : what messages call the folder.
+    taken : the message where another process holds the lock.
+    cure : the advice where the file system has no locks.
+
+    Returns
+    -------
+    int : the file descriptor of the lock; `os.close` releases it.
 
     Raises
     ------
-    BadInput : the lock is taken or cannot be.
+    BadInput : another process holds the lock, or the file system gives none.
     """
     try:
         descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)

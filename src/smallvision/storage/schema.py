@@ -1,7 +1,7 @@
-"""A small language for what a JSON file may hold, and the check of a value against it.
+"""A small language for the shape of a JSON file, and the check of a value against it.
 
-A shape is one of the words below (a leaf), `{key: shape}` for a table ("key?" may be absent), `[shape]` for a list of any length,
-`[shape, shape]` for a list of two, or a tuple of alternatives, of which None stands for null.
+A shape is one of the words below (a leaf), `{key: shape}` for a table (where "key?" may be absent), `[shape]` for a
+list of any length, `[shape, shape]` for a list of two, or a tuple of alternatives, in which None stands for null.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ FLAG = "true or false"
 
 
 def damaged(file: Path, what: str) -> BadInput:
-    """The error for a file of a run that is not what the run wrote."""
+    """The error for a file that is not as the run wrote it."""
     return BadInput(f"{file}: {what}; restore the file from a copy, or repeat the run")
 
 

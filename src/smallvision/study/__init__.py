@@ -1,1 +1,1 @@
-"""Many experiments as one: expanded, put in order of need, run in worker processes, chosen by validation."""
+"""Studies: many experiments that are expanded, scheduled, run in worker processes and compared on validation images."""

@@ -1,4 +1,4 @@
-"""What a study is told and what it tells: where it runs, and the events that its generator yields."""
+"""The options of a study, and the events that its generator yields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,25 +11,35 @@ from smallvision.study.read import StudyRecord
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where and how a study is run. `command` repeats it."""
+class StudyOptions:
+    """Where and how a study is run.
 
-    folder: Path  # of the runs
+    Attributes
+    ----------
+    folder : of the runs.
+    device : "auto", "cpu", "cuda" or "mps".
+    root : where the data sets are; None for the default folder.
+    trust_code : whether `kind = "file.py:Net"` may be executed.
+    workers : worker processes at a time; None: the faster number is measured.
+    command : repeats the study; it is recorded.
+    """
+
+    folder: Path
     device: str = "auto"
-    root: Path | None = None  # where the data sets are
-    trust_code: bool = False  # whether `kind = "file.py:Net"` may be executed
-    workers: int | None = None  # None: measured
+    root: Path | None = None
+    trust_code: bool = False
+    workers: int | None = None
     command: tuple[str, ...] = ()
 
     @property
     def setting(self) -> dict[str, Any]:
-        """What every worker is told first."""
+        """The first message to every worker."""
         return {"device": self.device, "root": str(self.root) if self.root else None, "trust_code": self.trust_code}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A job as it is shown: where it stands or will stand (None: known after the search), and whether it is done."""
+    """A job of the plan, its run directory (None: known after the search), and whether it is done."""
 
     job: Job
     path: Path | None
@@ -38,18 +48,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Planned:
-    """What is to be done, and how the machine is shared out; `why` says in words how that was decided."""
+    """The jobs, and how they share the machine; `why` says in words how that was decided."""
 
     path: Path
     rows: tuple[Row, ...]
-    split: Split | None  # None: nothing is left to be run
+    split: Split | None  # None: every job is done
     why: str
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Estimated:
-    """A dry run: the plan, the seconds each job that is not done will take, and all of them with all workers."""
+    """A dry run: the plan, the seconds of each job that is not done, and the seconds of all jobs together."""
 
     planned: Planned
     seconds: Mapping[Key, float]
@@ -58,27 +68,30 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Added:
-    """Jobs that became known on the way: the next tries of a search, or the runs with its best settings."""
+    """Jobs that became known during the study: the next tries of a search, or the runs with its best settings."""
 
     rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
 class Moved:
-    """A job goes on. `state`: running, done, failed, again (its worker died), elsewhere (another process is doing it)."""
+    """The state of a job has changed.
+
+    `state` is "running", "done", "failed", "again" (its worker died) or "elsewhere" (another process runs it).
+    """
 
     job: Job
     state: str
     epoch: int = 0
-    share: float = 0.0  # of its steps that are done
+    share: float = 0.0  # of its steps, done
     validation: Mapping[str, float] | None = None
     seconds: float = 0.0  # in training so far
     message: str = ""
 
 
 @dataclass(frozen=True)
-class Looked:
-    """A finished run has met the test split; `test` is None where its data have none."""
+class Evaluated:
+    """A finished run was scored on the test split; `test` is None where its data have none."""
 
     job: Job
     test: Mapping[str, Any] | None
@@ -86,7 +99,7 @@ class Looked:
 
 @dataclass(frozen=True)
 class Probing:
-    """The representation of a finished run is probed; `step` says what is done now."""
+    """The representation of a finished run is being probed; `step` names the present step."""
 
     job: Job
     step: str
@@ -94,7 +107,7 @@ class Probing:
 
 @dataclass(frozen=True)
 class Probed:
-    """The probe of a finished run stands."""
+    """The probe of a finished run is written."""
 
     job: Job
     record: ProbeRecord
@@ -102,9 +115,9 @@ class Probed:
 
 @dataclass(frozen=True)
 class Finished:
-    """All files of the study stand."""
+    """All files of the study are written."""
 
     record: StudyRecord
 
 
-Event = Planned | Added | Moved | Looked | Probing | Probed | Finished
+Event = Planned | Added | Moved | Evaluated | Probing | Probed | Finished

@@ -1,8 +1,8 @@
-"""What a study's probes say: each case's representation against the other sources of features, and the declared pairs of cases.
+"""The verdicts of a study by probes: representations against other sources of features, and declared pairs of cases.
 
-Every comparison is of what classifiers on the features get right, image by image over the seeds, by the rule of `stats/verdict.py`;
-all of them are judged together (Holm). The study's own verdicts, by its measure, stand beside these and are not touched by them.
-Pixels and PCA are the same for every seed: their seeds add no chance, and none is counted. No torch.
+Each comparison is of the images that classifiers on the features get right, over all seeds, by the rule of
+`stats/verdict.py`. All of them are judged together (Holm). The study's own verdicts, by its metric, are another family.
+Pixels and PCA are the same for every seed, so their seeds add no variance. No torch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,12 @@ import numpy as np
 
 from smallvision.experiment import Study
 from smallvision.runs.probes import ProbeRecord
-from smallvision.stats.verdict import Verdict, compare_runs, judge
+from smallvision.stats.comparison import Verdict
+from smallvision.stats.verdict import compare_runs, judge
 from smallvision.study.verdicts import Pair, Runs, confounded
 
 OWN = "representation"
-BESIDE = {"pixels": "raw pixels", "pca": "PCA of its size", "untrained": "its untrained encoder"}
+OTHER_SOURCES = {"pixels": "raw pixels", "pca": "PCA of its size", "untrained": "its untrained encoder"}
 BY = {
     "knn-cosine": "By nearest neighbours (cosine)",
     "knn-euclidean": "By nearest neighbours (Euclidean)",
@@ -47,20 +48,20 @@ def verdicts(
 
     Parameters
     ----------
-    study : what it says is meant to vary.
+    study : names what is meant to vary.
     cases : name -> its finished runs.
     probed : name -> the probes of these runs, one each, of one spec.
-    pairs : cases that were declared to be compared; of those that were probed on other images nothing is said.
+    pairs : the declared comparisons of cases; those that were probed on other images are left out.
 
     Returns
     -------
-    list of dict : the fields of `stats.verdict.Verdict` with its `sentence`, and `probe`, `case`, `against` (a source of features or
-        another case), `of` ("sources" or "cases"), `split`, `confound`, `told`: whether it is among the few that are told first, those
-        of the case and the probe that were best where k and C were chosen.
+    list of dict : the fields of `stats.comparison.Verdict`, and `probe`, `case`, `against` (a source of features or
+        another case), `of` ("sources" or "cases"), `split`, `confound` and `told`: whether the report names it first,
+        since it is of the case and the probe that were best where k and C were chosen.
     """
     kinds = next(iter(probed.values()))[0].spec.probes
-    asked = [one for name, records in probed.items() for kind in kinds for one in _beside(name, records, kind)]
-    asked += [one for pair in pairs for kind in kinds for one in _between(pair, probed, kind)]
+    asked = [one for name, records in probed.items() for kind in kinds for one in _against_sources(name, records, kind)]
+    asked += [one for pair in pairs for kind in kinds for one in _between_cases(pair, probed, kind)]
     if not asked:
         return []
     best_case, best_kind = max(
@@ -70,7 +71,7 @@ def verdicts(
     split = next(iter(probed.values()))[0].result["split"]
     out = []
     for one, verdict in zip(asked, found, strict=True):
-        beside = confounded(study, cases, (one.case, one.against)) if one.of == "cases" else ""
+        confound = confounded(study, cases, (one.case, one.against)) if one.of == "cases" else ""
         told = one.probe == best_kind and (one.of == "cases" or one.case == best_case)
         out.append(
             {
@@ -81,7 +82,7 @@ def verdicts(
                 "split": split,
                 **asdict(verdict),
                 "sentence": _sentence(one.probe, verdict),
-                "confound": beside,
+                "confound": confound,
                 "told": told,
             }
         )
@@ -89,7 +90,7 @@ def verdicts(
 
 
 def right(records: Records, source: str, kind: str) -> np.ndarray:
-    """Which images each run's probe got right, bool (seeds, N), ordered by the images' ids."""
+    """The images that each run's probe gets right, bool (seeds, N), ordered by the images' ids."""
     rows = []
     for record in records:
         found = record.evidence
@@ -99,19 +100,19 @@ def right(records: Records, source: str, kind: str) -> np.ndarray:
 
 
 def chosen_at(records: Records, kind: str) -> float:
-    """The accuracy of a representation's probe where its k or C was chosen, the mean over the runs: it decides without the images shown."""
+    """The mean accuracy over the runs of a representation's probe on the images on which its k or C was chosen."""
     own = [next(one for one in record.result["sources"][0]["probes"] if one["kind"] == kind) for record in records]
     return fmean(max((accuracy for _, accuracy in one["tried"]), default=0.0) for one in own)
 
 
-def _beside(name: str, records: Records, kind: str) -> list[Question]:
+def _against_sources(name: str, records: Records, kind: str) -> list[Question]:
     """A case's representation against each other source that all its runs have."""
     there = [
         source
-        for source in BESIDE
+        for source in OTHER_SOURCES
         if all(source in [one["name"] for one in record.result["sources"]] for record in records)
     ]
-    if not _alike(records):
+    if not _same_images(records):
         return []
     own = right(records, OWN, kind)
     return [
@@ -120,24 +121,24 @@ def _beside(name: str, records: Records, kind: str) -> list[Question]:
             name,
             source,
             "sources",
-            (f"the representation of {name}", BESIDE[source]),
+            (f"the representation of {name}", OTHER_SOURCES[source]),
             (own, right(records, source, kind)),
         )
         for source in there
     ]
 
 
-def _between(pair: Pair, probed: Mapping[str, Records], kind: str) -> list[Question]:
+def _between_cases(pair: Pair, probed: Mapping[str, Records], kind: str) -> list[Question]:
     """The representations of two cases."""
     a, b = pair
-    if not _alike([*probed[a], *probed[b]]):
+    if not _same_images([*probed[a], *probed[b]]):
         return []
     names = f"the representation of {a}", f"the representation of {b}"
     return [Question(kind, a, b, "cases", names, (right(probed[a], OWN, kind), right(probed[b], OWN, kind)))]
 
 
-def _alike(records: Records) -> bool:
-    """Whether all were judged on the same images of the same split, with the same labels."""
+def _same_images(records: Records) -> bool:
+    """Whether all probes were judged on the same images of the same split, with the same labels."""
     split, first = records[0].result["split"], records[0].evidence
     order = np.lexsort(first["ids"].T)
     for record in records[1:]:
@@ -150,5 +151,5 @@ def _alike(records: Records) -> bool:
 
 
 def _sentence(probe: str, verdict: Verdict) -> str:
-    said = verdict.sentence.replace("raw pixels is better", "raw pixels are better", 1)
-    return f"{BY[probe]}: {said[:1].lower()}{said[1:]}"
+    sentence = verdict.sentence.replace("raw pixels is better", "raw pixels are better", 1)
+    return f"{BY[probe]}: {sentence[:1].lower()}{sentence[1:]}"

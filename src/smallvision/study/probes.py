@@ -1,4 +1,4 @@
-"""Probes of a study's runs, in a worker: whether they can be done is known before anything is trained; done, they meet the test split."""
+"""Probes of a study's runs, in a worker: checked before anything is trained, and done on the test split at the end."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,14 @@ from smallvision.runs.read import RunRecord
 
 
 def refuse(spec: ProbeSpec, experiment: Experiment, splits: Splits, model: nn.Module) -> None:
-    """Raise BadInput where a run of an experiment could not be probed: too few images, no `encode`, a map whose library is missing.
+    """Raise BadInput if runs of an experiment cannot be probed: too few images, no `encode`, no library for a map.
 
     Parameters
     ----------
-    splits : all of the experiment's, the test split among them.
-    model : as it would be trained.
+    spec : what to probe.
+    experiment : as it will be run.
+    splits : its images, the test split included.
+    model : its network.
     """
     try:
         train = splits.train
@@ -39,18 +41,27 @@ def refuse(spec: ProbeSpec, experiment: Experiment, splits: Splits, model: nn.Mo
 
 
 def probe(
-    record: RunRecord, spec: ProbeSpec, splits: Splits, root: Path | None, trust_code: bool, command: Sequence[str]
+    record: RunRecord,
+    spec: ProbeSpec,
+    splits: Splits,
+    root: Path | None,
+    trust_code: bool,
+    command: Sequence[str],
+    cache: run.Cache,
 ) -> Iterator[str]:
-    """Probe a finished run, in steps that are told.
+    """Probe a finished run and yield the name of each step.
 
-    Runs of a study are trained by the protocol "never", so that no choice is made by the test split. Their probes come after every
-    choice and meet it, as the probe of a run that stood already and met it at its end does.
+    Runs of a study are trained with the protocol "never", so that nothing is selected on the test split. Their probes
+    come after every selection and use the test split.
 
     Parameters
     ----------
     record : the run.
-    splits : its data, the test split among them.
-    command : repeats the study.
+    spec : what to probe.
+    splits : its images, the test split included.
+    root, trust_code : as for a run.
+    command : repeats the study; it is recorded.
+    cache : of the probes of pixels and PCA of these splits.
 
     Raises
     ------
@@ -59,8 +70,8 @@ def probe(
     before = probes.find(record.path, spec)
     if before is not None and before.result["split"] != ("test" if splits.test is not None else "validation"):
         with unlocked(record.path):
-            shutil.rmtree(before.path)  # of the same run alone, on validation images
-    met = replace(record, experiment=record.experiment.model_copy(update={"protocol": ProtocolSpec(test="once")}))
-    for event in run.probe(met, spec, root, None, trust_code, command, splits):
-        if isinstance(event, run.Began):
+            shutil.rmtree(before.path)  # it was of the same run, on validation images
+    with_test = replace(record, experiment=record.experiment.model_copy(update={"protocol": ProtocolSpec(test="once")}))
+    for event in run.probe(with_test, spec, root, None, trust_code, command, splits, cache):
+        if isinstance(event, run.StepStarted):
             yield event.step

@@ -1,6 +1,5 @@
-"""A study directory read back: files from outside, so that every one is checked before anything is believed. No torch."""
+"""Reads a study directory. Its files come from outside, so each one is checked before its values are used. No torch."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,17 +12,21 @@ from smallvision.comparison.predictions import Answers, gather
 from smallvision.data.ids import Id
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, load_study
+from smallvision.metrics.metric import Metric
 from smallvision.runs import probes
 from smallvision.runs.probes import ProbeRecord
-from smallvision.runs.read import LARGEST_TEXT, RunRecord, read_run
+from smallvision.runs.read import RunRecord, read_run
 from smallvision.storage import images
-from smallvision.storage.files import FORMAT_VERSION
-from smallvision.storage.schema import FLAG, NUMBER, SHARE, TEXT, WHOLE, check, damaged
+from smallvision.storage.files import read_json
+from smallvision.storage.schema import FLAG, NUMBER, SHARE, TEXT, WHOLE, damaged
+from smallvision.study.plan import cases
+from smallvision.tasks import TASKS
 
 _JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT, "needed?": FLAG, "tried?": FLAG}
-# what plans without "needed" and "tried" call a run that is no case's own: "cnn, try 3", "giver, needed by cnn"
+# In plans without "needed" and "tried", the names of runs that are no case's own: "cnn, try 3", "giver, needed by cnn".
 _NO_CASE = re.compile(r", try \d+$|^[A-Za-z0-9][A-Za-z0-9._-]{0,63}, needed by ")
-_SCORES = {"loss": NUMBER, "accuracy?": SHARE, "pair_accuracy?": SHARE, "mse?": NUMBER}
+_METRICS = {f"{task.metric.key}?": task.schema.scores[task.metric.key] for task in TASKS.values()}
+_SCORES = {"loss": NUMBER, **_METRICS}
 _VERDICT = {
     "pair": [TEXT],
     "split": TEXT,
@@ -88,14 +91,13 @@ SHAPES: dict[str, Any] = {
         "table": [{"case": TEXT, "hash": TEXT, "runs": [{"seed": WHOLE, "path": TEXT}]}],
     },
 }
-
-
+PAIRED = ("pair", "names", "accuracies", "interval", "images", "runs")  # keys of a verdict with a value for each case
 PICTURES = "pictures.npz"  # the images that the report shows
 
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """All that a study directory says; `result` is the content of study.json, empty until all runs stand."""
+    """The content of a study directory; `result` is that of study.json, empty until all runs are finished."""
 
     path: Path
     study: Study
@@ -105,12 +107,17 @@ class StudyRecord:
 
     @property
     def folder(self) -> Path:
-        """The folder of runs that the study stands in; paths in its files start from here."""
+        """The folder of runs that has the study; paths in its files are relative to it."""
         return self.path.parent.parent
 
     @property
+    def metric(self) -> Metric:
+        """The metric of the task of the study's cases."""
+        return cases.task(self.study).metric
+
+    @property
     def own_jobs(self) -> list[dict[str, Any]]:
-        """The planned runs that are a case's own: neither needed by others nor tries of a search."""
+        """The planned runs of the cases themselves: neither prerequisites of others nor tries of a search."""
         return [job for job in self.plan["jobs"] if not _no_case(job)]
 
     @property
@@ -120,18 +127,18 @@ class StudyRecord:
 
     @property
     def verdicts(self) -> list[dict[str, Any]]:
-        """A dict for each comparison, as `verdicts.verdicts` gives them; empty until all runs stand."""
+        """A dict for each comparison, as `verdicts.verdicts` gives them; empty until all runs are finished."""
         return list(self.result.get("verdicts", []))
 
     @property
     def pictures(self) -> dict[Id, np.ndarray]:
-        """The images on which cases disagree most clearly: id -> uint8 (C, H, W). Raises BadInput when the file is damaged."""
+        """The images on which cases disagree most: id -> uint8 (C, H, W). Raises BadInput for a damaged file."""
         return images.read(self.path / PICTURES)
 
     def answers(self) -> dict[str, Answers]:
-        """What every case answered, image by image: of the validation split, and of the test split those that met it.
+        """The predictions of every case on the validation images, and of the tested cases on the test images.
 
-        Empty where nothing was compared, as the cases had other validation images.
+        Empty if nothing was compared, because the cases have different validation images.
 
         Raises
         ------
@@ -139,21 +146,21 @@ class StudyRecord:
         """
         if not self.verdicts:
             return {}
-        cases = {row["case"]: self.runs(row["case"]) for row in self.table}
-        out = {"validation": gather(cases, "validation")}
-        met = {name: runs for name, runs in cases.items() if all((run.result or {}).get("test") for run in runs)}
-        return {**out, "test": gather(met, "test")} if met else out
+        runs_of = {row["case"]: self.runs(row["case"]) for row in self.table}
+        out = {"validation": gather(runs_of, "validation")}
+        tested = {name: runs for name, runs in runs_of.items() if all((run.result or {}).get("test") for run in runs)}
+        return {**out, "test": gather(tested, "test")} if tested else out
 
     @property
     def probe_verdicts(self) -> list[dict[str, Any]]:
-        """A dict for each comparison by probes, as `probe_verdicts.verdicts` gives them; empty where the study has no probe."""
+        """A dict for each comparison by probes, from `probe_verdicts.verdicts`; empty if the study has no probe."""
         return list(self.result.get("probe_verdicts", []))
 
     def probes(self) -> dict[str, list[ProbeRecord]]:
-        """The probes of every case's runs, in the order of the study's seeds; empty where the study has none. Raises BadInput."""
+        """The probes of every case's runs, in the order of the seeds; empty if the study has none. Raises BadInput."""
         out: dict[str, list[ProbeRecord]] = {}
-        for one in self.result.get("probes", []):
-            out.setdefault(one["case"], []).append(probes.read(self.folder / one["path"]))
+        for entry in self.result.get("probes", []):
+            out.setdefault(entry["case"], []).append(probes.read(self.folder / entry["path"]))
         return out
 
     def runs(self, case: str) -> list[RunRecord]:
@@ -181,44 +188,24 @@ def read_study(path: str | Path) -> StudyRecord:
             found = f"has no {name}" if path.is_dir() else "no such directory"
             raise BadInput(f"{path}: {found}, so it is no study directory; give one that `smallvision run STUDY` wrote")
     study = load_study(str(path / "study.toml"))
-    result = _json(path / "study.json") if (path / "study.json").is_file() else {}
-    return StudyRecord(path, study, _json(path / "plan.json"), _json(path / "state.json"), result)
+    plan, state = (read_json(path / name, SHAPES[name], "study") for name in ("plan.json", "state.json"))
+    file = path / "study.json"
+    result = read_json(file, SHAPES[file.name], "study") if file.is_file() else {}
+    _check_pairs(file, result)
+    return StudyRecord(path, study, plan, state, result)
 
 
 def _no_case(job: Mapping[str, Any]) -> bool:
-    """Whether a planned run is needed by others or a try of a search; an older plan tells it by the name alone."""
+    """Whether a planned run is a prerequisite or a try of a search. In older plans only its name tells it."""
     if "needed" in job or "tried" in job:
         return bool(job.get("needed") or job.get("tried"))
     return _NO_CASE.search(job["case"]) is not None
 
 
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        if file.stat().st_size > LARGEST_TEXT:
-            raise BadInput(f"{file}: more than {LARGEST_TEXT:,} bytes; no study writes such a file")
-        value = json.loads(file.read_bytes())
-    except BadInput:
-        raise
-    except OSError as error:
-        raise BadInput(f"{file}: cannot be read ({error.strerror or error}); restore it from a copy") from None
-    except (RecursionError, ValueError) as error:
-        raise damaged(file, f"not valid JSON: {error}") from None
-    found = value.get("format_version") if isinstance(value, dict) else None
-    if type(found) is int and found > FORMAT_VERSION:
-        raise BadInput(
-            f"{file}: format {found}, of a newer smallvision; this one reads up to {FORMAT_VERSION}; update smallvision"
-        )
-    check(value, SHAPES[file.name], file)
-    two = ("pair", "names", "accuracies", "interval", "images", "runs")
-    both = [
-        (name, one, key)
-        for name in ("verdicts", "probe_verdicts")
-        for one in value.get(name, [])
-        for key in two
-        if key in one
-    ]
-    for name, one, key in both if file.name == "study.json" else []:
-        if len(one[key]) != 2:
-            raise damaged(file, f"{name}: {key} has {len(one[key])} entries, expected one for each of two cases")
-    table: dict[str, Any] = value
-    return table
+def _check_pairs(file: Path, result: Mapping[str, Any]) -> None:
+    """Raise BadInput for a verdict that has not exactly one entry for each of its two cases."""
+    for name in ("verdicts", "probe_verdicts"):
+        for verdict in result.get(name, []):
+            for key in [key for key in PAIRED if key in verdict and len(verdict[key]) != 2]:
+                count = len(verdict[key])
+                raise damaged(file, f"{name}: {key} has {count} entries, expected one for each of two cases")

@@ -1,30 +1,31 @@
-"""What a study found: a row for each case, and the case that is best on validation images. Reads run files only. No torch."""
+"""The table of a study, with a row for each case, and the selection of the best case on validation images. No torch."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from smallvision.metrics.metric import Metric
 from smallvision.runs.read import RunRecord
-from smallvision.tasks import metric_in, task_of
+from smallvision.tasks import task_of
 
 
 def row(case: str, runs: Sequence[RunRecord], folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A case in `study.json`: size, cost, and its scores over the seeds.
+    """The row of a case in the table of `study.json`: its size, its cost, and its scores over the seeds.
 
     Parameters
     ----------
     case : its name.
     runs : finished, one for each seed.
-    folder : of the runs; paths are written as seen from there.
-    settings : what a search found best for the case.
+    folder : of the runs; paths in the row are relative to it.
+    settings : the best settings of a search for the case.
 
     Returns
     -------
     dict : `case`, `hash`, `settings`, `parameters`, `multiply_adds`, `bytes`, `seconds` (mean of a run's training),
-        `runs` [{`seed`, `path`, `looks`, `validation`, `test`?}], `validation` and, when all its runs met it, `test`:
-        {`accuracy`, `accuracy_sd` (over seeds; None with one), `loss`}; of another task its own score (see `metrics/metric.py`)
-        in the place of accuracy.
+        `runs` [{`seed`, `path`, `looks`, `validation`, `test`?}], `validation` and, if all its runs were scored on it,
+        `test`: {`accuracy`, `accuracy_sd` (over seeds; None with one), `loss`}. Another task has its own metric in the
+        place of accuracy.
     """
     results = [run.result or {} for run in runs]
     first, key = results[0], task_of(runs[0].experiment).metric.key
@@ -46,15 +47,26 @@ def row(case: str, runs: Sequence[RunRecord], folder: Path, settings: Mapping[st
     return out
 
 
-def winner(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The case of best mean validation score; between equals of lowest loss, then the first."""
-    return str(max(rows, key=lambda row: metric_in(row["validation"]).merit(row["validation"]))["case"])
+def ranked(rows: Sequence[Mapping[str, Any]], metric: Metric) -> list[str]:
+    """The names of the cases, best first: by mean validation score, then by lower loss, then in the order of the rows.
+
+    Parameters
+    ----------
+    rows : of all cases, as `row` makes them.
+    metric : of the study's task.
+    """
+    order = sorted(rows, key=lambda row: metric.merit(row["validation"]), reverse=True)
+    return [str(row["case"]) for row in order]
 
 
-def reason(rows: Sequence[Mapping[str, Any]]) -> str:
+def winner(rows: Sequence[Mapping[str, Any]], metric: Metric) -> str:
+    """The case that comes first in `ranked`."""
+    return ranked(rows, metric)[0]
+
+
+def reason(metric: Metric) -> str:
     """How `winner` chooses, in words."""
-    one = metric_in(rows[0]["validation"])
-    return f"{'highest' if one.higher else 'lowest'} mean validation {one.name}, then lowest loss"
+    return f"{'highest' if metric.higher else 'lowest'} mean validation {metric.name}, then lowest loss"
 
 
 def _scores(split: Mapping[str, Any], key: str) -> dict[str, float]:
@@ -62,6 +74,6 @@ def _scores(split: Mapping[str, Any], key: str) -> dict[str, float]:
 
 
 def _summary(scores: Sequence[Mapping[str, float]], key: str) -> dict[str, float | None]:
-    values = [one[key] for one in scores]
+    values = [row[key] for row in scores]
     spread = statistics.stdev(values) if len(values) > 1 else None
-    return {key: statistics.fmean(values), f"{key}_sd": spread, "loss": statistics.fmean(one["loss"] for one in scores)}
+    return {key: statistics.fmean(values), f"{key}_sd": spread, "loss": statistics.fmean(row["loss"] for row in scores)}

@@ -1,4 +1,7 @@
-"""What is found out before a study's first run: its cases, what is done already, whether the rest can be run, and how. No torch here."""
+"""Sets up a study: its cases, the finished runs, checks of the others, and how jobs share the machine.
+
+No torch here.
+"""
 
 import os
 import shlex
@@ -17,87 +20,89 @@ from smallvision.runs.probes import JSON
 from smallvision.runs.read import read_run
 from smallvision.study import directory
 from smallvision.study.directory import StudyDirectory
-from smallvision.study.events import Place, Row
+from smallvision.study.events import Row, StudyOptions
 from smallvision.study.plan import cases as expand
 from smallvision.study.plan import jobs
 from smallvision.study.plan.jobs import Job, Key, Split, Timing
-from smallvision.study.plan.scheduler import Agenda
+from smallvision.study.plan.scheduler import Scheduler
 from smallvision.study.read import StudyRecord, read_study
 from smallvision.study.workers import benchmark
 from smallvision.study.workers.pool import Pool
-from smallvision.tasks import task_of
 
-ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA's, AMD's, and either's under Windows' Linux
+ACCELERATORS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA, of AMD, and of both under WSL
 
 
-class Start:
+class Setup:
     """A study before its first run.
 
     Parameters
     ----------
     study : what is to be run.
-    place : where and how.
-    pool : without workers yet; they are started where something has to be asked of them.
+    options : where and how.
+    pool : has no workers yet; they are started when they are needed.
 
     Attributes
     ----------
-    path : the study's directory. before : what stands there already.
-    baseline, pairs : as `expand` gives them.
-    agenda : the runs known so far. done : those that stand, and where. pending : the others.
-    sizes : of the pending experiments at least, by the first part of their key, as workers found them.
+    path : the study's directory.
+    before : its content, if it exists already.
+    baseline, pairs : from `expand`.
+    scheduler : the runs known so far.
+    done : the directories of the finished runs, by the key of their job.
+    pending : the jobs that are not done.
+    sizes : of the pending experiments (and maybe of others), by the first part of their key, as workers report them.
 
     Raises
     ------
     BadInput : an experiment or its data cannot be used; nothing was written.
     """
 
-    def __init__(self, study: Study, place: Place, pool: Pool) -> None:
+    def __init__(self, study: Study, options: StudyOptions, pool: Pool) -> None:
         most = os.cpu_count() or 1
-        if place.workers is not None and not 1 <= place.workers <= most:
-            raise BadInput(f"--workers: got {place.workers}; expected 1 to {most}, as many as this machine has cores")
-        self.study, self.place, self.pool = study, place, pool
-        self.path = directory.place(study, place.folder)
+        if options.workers is not None and not 1 <= options.workers <= most:
+            raise BadInput(f"--workers: got {options.workers}; expected 1 to {most}, as many as this machine has cores")
+        self.study, self.options, self.pool = study, options, pool
+        self.path = directory.place(study, options.folder)
         self.before: StudyRecord | None = read_study(self.path) if self.path.exists() else None
         if self.before is not None and self.before.study.identity != study.identity:
             other = "; ".join(paths.differences(self.before.study, study)[:3])
             raise BadInput(
                 f"{self.path}: holds another study ({other}); nothing is overwritten, give this one another name"
             )
-        found = expand.expand(study)
-        self.baseline, self.pairs = found.baseline, found.pairs
+        expanded = expand.expand(study)
+        self.baseline, self.pairs = expanded.baseline, expanded.pairs
         self.solved: list[dict[str, Any]] = []
-        cases = self._matched(found.cases) if study.match else found.cases
+        cases = self._matched(expanded.cases) if study.match else expanded.cases
         recorded: Mapping[str, Any] = self.before.plan["search"] if self.before else {"tries": [], "sampler": None}
-        self.agenda = Agenda(study, cases, recorded["tries"], recorded["sampler"])
-        jobs.refuse_one_place(self.agenda.jobs, place.folder)
+        self.scheduler = Scheduler(study, cases, recorded["tries"], recorded["sampler"])
+        jobs.refuse_one_place(self.scheduler.jobs, options.folder)
         self.done = self._known()
-        self.pending = [job for job in self.agenda.jobs if job.key not in self.done]
+        self.pending = [job for job in self.scheduler.jobs if job.key not in self.done]
         self.sizes = self._checked() if self.pending else {}
 
     def _known(self) -> dict[Key, Path]:
-        """What is done already. Tries among it, made for another study, tell the agenda what comes after them."""
+        """The runs that are finished already. The scheduler takes the tries among them, which may add further jobs."""
         out: dict[Key, Path] = {}
         looked = 0
-        while new := self.agenda.jobs[looked:]:  # which grows by what becomes known
+        while new := self.scheduler.jobs[looked:]:  # the list grows while tries are taken
             looked += len(new)
-            out |= jobs.finished(self.place.folder, new)
-            for job in [job for job in new if job.key in out and self.agenda.is_try(job)]:
-                scores = (read_run(out[job.key]).result or {}).get("validation")
-                self.agenda.take(
-                    job, {key: scores[key] for key in (task_of(job.experiment).metric.key, "loss")} if scores else None
-                )
+            out |= jobs.finished(self.options.folder, new)
+            for job in [job for job in new if job.key in out and self.scheduler.is_try(job)]:
+                self.scheduler.take(job, (read_run(out[job.key]).result or {}).get("validation"))
         return out
 
     def split(self) -> tuple[Split, str, list[Timing]]:
-        """How the machine is shared out, why, and what was timed to decide it. Once decided it stands: threads decide bits."""
+        """How the jobs share the machine, the reason, and the timings behind it.
+
+        A study keeps its split, since bits depend on the threads.
+        """
         begun = self.before.plan if self.before and self.before.plan["workers"] else None
-        asked = self.place.workers
+        asked = self.options.workers
         if begun:
             split = Split(begun["workers"], begun["threads"])
             if asked not in (None, split.workers):
                 raise BadInput(
-                    f"--workers: got {asked}, but this study began with {split}, and threads decide bits, so that stands; "
-                    f"leave --workers out, or remove {self.path} to begin anew"
+                    f"--workers: got {asked}, but this study began with {split} and keeps them, since bits depend on "
+                    f"threads; leave --workers out, or remove {self.path} to begin anew"
                 )
             timings = [
                 Timing(Split(t["workers"], t["threads"]), t["images_per_second"], t["rounds"]) for t in begun["timings"]
@@ -109,7 +114,7 @@ class Start:
             return Split(asked, self._threads(asked)), "as asked by --workers", []
         largest = max(self.pending, key=lambda job: jobs.size(job, self.sizes))
         images = largest.experiment.recipe.epochs * self.sizes[largest.key[0]]["counts"]["train"]
-        timings = benchmark.fastest_ways(self.pool, largest, len(self.pending) + len(self.agenda.later), images)
+        timings = benchmark.fastest_ways(self.pool, largest, len(self.pending) + len(self.scheduler.later), images)
         if not timings:
             return Split(1, self._threads(1)), "the only way here", []
         if len(timings) == 1:
@@ -118,49 +123,51 @@ class Start:
         return jobs.fastest(timings).split, f"measured: {measured}", timings
 
     def refuse_other_threads(self, split: Split) -> None:
-        """Raise BadInput for an unfinished run that was begun with other threads: going on with it would change its bits."""
+        """Raise BadInput for an unfinished run that was begun with other threads: resuming would change its bits."""
         for job in self.pending:
-            path = jobs.path_of(job, self.place.folder, self.done)
+            path = jobs.path_of(job, self.options.folder, self.done)
             threads = jobs.threads_of(path)
             if split.threads is not None and threads not in (None, split.threads):
                 raise BadInput(
-                    f"{path}: is there, unfinished, begun with {threads} thread(s), and this study gives its runs {split.threads}; "
-                    f"finish it (smallvision run {path}/experiment.toml --seed {job.seed} --threads {threads} --resume), "
+                    f"{path}: is there, unfinished, begun with {threads} thread(s), and this study gives its runs "
+                    f"{split.threads}; finish it (smallvision run {path}/experiment.toml --seed {job.seed} "
+                    f"--threads {threads} --resume), "
                     f"or remove it (smallvision runs --remove {path})"
                 )
 
     def rows(self) -> tuple[Row, ...]:
-        """Every job known so far, and stand-ins for those that become known after the search."""
+        """All jobs known so far, and placeholders for those that become known after the search."""
         known = [
-            Row(job, jobs.path_of(job, self.place.folder, self.done), job.key in self.done) for job in self.agenda.jobs
+            Row(job, jobs.path_of(job, self.options.folder, self.done), job.key in self.done)
+            for job in self.scheduler.jobs
         ]
-        return (*known, *(Row(job, None, False) for job in self.agenda.later))
+        return (*known, *(Row(job, None, False) for job in self.scheduler.later))
 
     def notes(self) -> tuple[str, ...]:
-        """What was solved before the first run, and what comes after the last, in words."""
+        """The widths that were solved before the first run and the probes after the last, in words."""
         of = "parameters" if self.study.match and self.study.match.parameters else "multiply-adds"
         solved = [
             f'case "{one["case"]}": {one["key"]} = {one["width"]} gives {one["size"]:,} {of}' for one in self.solved
         ]
         return (*solved, *([_probed(self.study.probe)] if self.study.probe else []))
 
-    def over(self) -> StudyRecord | None:
-        """The finished study, when everything that it says still stands; else None."""
-        if self.before is None or self.before.state["status"] != "finished" or self.pending or self.agenda.later:
+    def finished(self) -> StudyRecord | None:
+        """The study, if it is finished and all files that it names still exist; else None."""
+        if self.before is None or self.before.state["status"] != "finished" or self.pending or self.scheduler.later:
             return None
-        if "answer" not in self.before.result:  # of a smallvision that did not compare yet
+        if "answer" not in self.before.result:  # from a version that did not compare cases
             return None
-        paths = [self.place.folder / run["path"] for row in self.before.table for run in row["runs"]]
+        paths = [self.options.folder / run["path"] for row in self.before.table for run in row["runs"]]
         files = [path / "result.json" for path in paths]
         if self.study.probe is not None:
             if "probes" not in self.before.result:
                 return None
-            files += [self.place.folder / one["path"] / JSON for one in self.before.result["probes"]]
+            files += [self.options.folder / one["path"] / JSON for one in self.before.result["probes"]]
         return self.before if paths and all(file.is_file() for file in files) else None
 
     def open(self, lock: int | None, split: Split, why: str, timings: list[Timing]) -> StudyDirectory:
-        """The study's directory, new or (with its lock) gone on with, with the plan as it is now. Raises BadInput."""
-        command = shlex.join(self.place.command)
+        """The study's directory, new or reopened with its lock, with the present plan written. Raises BadInput."""
+        command = shlex.join(self.options.command)
         planned = {
             "workers": split.workers,
             "threads": split.threads,
@@ -175,23 +182,23 @@ class Start:
                 }
                 for one in timings
             ],
-            "search": {"sampler": self.agenda.sampler, "tries": self.agenda.tries()},
-            "jobs": [jobs.entry(job, self.place.folder, self.done) for job in self.agenda.jobs],
+            "search": {"sampler": self.scheduler.sampler, "tries": self.scheduler.tries()},
+            "jobs": [jobs.entry(job, self.options.folder, self.done) for job in self.scheduler.jobs],
         }
         if self.before is None or lock is None:
             return StudyDirectory.create(self.path, self.study, planned, command)
-        book = StudyDirectory.reopen(self.path, lock, self.before.plan, self.before.state, command)
-        book.write_plan(**planned)
-        return book
+        reopened = StudyDirectory.reopen(self.path, lock, self.before.plan, self.before.state, command)
+        reopened.write_plan(**planned)
+        return reopened
 
     def _threads(self, workers: int) -> int | None:
-        """Threads for each of so many workers, so that the machine is full and not more; None on an accelerator."""
+        """Threads for each of `workers` workers that together use the whole machine; None on an accelerator."""
         self.pool.resize(max(1, len(self.pool.workers)))
         self.pool.hello(1)
         return max(1, self.pool.threads // workers) if self.pool.device == "cpu" else None
 
     def _matched(self, cases: Mapping[str, Experiment]) -> dict[str, Experiment]:
-        """The cases with the widths that make them equal in size; as the study's plan remembers them, where it does."""
+        """The cases with the widths that make them equal in size; widths in plan.json are not solved for again."""
         wanted = self.study.match
         assert wanted is not None
         self.solved = list(self.before.plan["match"]) if self.before else []
@@ -218,14 +225,14 @@ class Start:
         return out
 
     def _checked(self) -> dict[str, dict[str, Any]]:
-        """How large each pending experiment is; workers load its data and try a step, so that none is refused after others ran.
+        """The size of each pending experiment. Workers load its data and try a step, so errors are found early.
 
-        Where runs are to be probed, those of experiments that stand already are looked at, too.
+        If runs are to be probed, the experiments of finished runs are checked, too.
         """
-        distinct = {job.key[0]: job for job in (self.agenda.jobs if self.study.probe else self.pending)}
+        distinct = {job.key[0]: job for job in (self.scheduler.jobs if self.study.probe else self.pending)}
         self._fetch([job.experiment for job in distinct.values()])
         self.pool.resize(
-            min(len(self.pending) + len(self.agenda.later), self.place.workers or _at_first(self.place.device))
+            min(len(self.pending) + len(self.scheduler.later), self.options.workers or _at_first(self.options.device))
         )
         probe = self.study.probe.model_dump(mode="json") if self.study.probe else None
         asked = [
@@ -234,28 +241,28 @@ class Start:
         return {task["identity"]: answer for task, answer in self.pool.ask(asked)}
 
     def _fetch(self, experiments: Iterable[Experiment]) -> None:
-        """Get public data that is missing, once and with its progress shown, before several workers want it."""
+        """Download missing public data once, with a progress display, before several workers need it."""
         for name in dict.fromkeys(experiment.data.source for experiment in experiments):
             if name in datasets.published():
-                locate(datasets.lookup(name), self.place.root)
+                locate(datasets.lookup(name), self.options.root)
 
 
 def _probed(spec: ProbeSpec) -> str:
-    """What every run is probed with, in words."""
+    """How every run is probed, in words."""
     learn, judge = (
         "all" if count == "all" else f"{count:,}" for count in (spec.train or DEFAULT_TRAIN, spec.test or DEFAULT_TEST)
     )
     maps = f"; maps: {', '.join(spec.maps)}" if spec.maps else ""
     return (
-        f"in the end every run is probed by {' and '.join(spec.kinds)}, learning from {learn} training images and judged on {judge} "
-        f"test images (validation images where there is no test split){maps}"
+        f"in the end every run is probed by {' and '.join(spec.kinds)}, learning from {learn} training images and "
+        f"judged on {judge} test images (validation images where there is no test split){maps}"
     )
 
 
 def _at_first(device: str) -> int:
-    """How many workers to start before torch is asked: a person's own limit, else the cores that are ours.
+    """How many workers to start before torch is asked: OMP_NUM_THREADS if it is set, else the cores of this process.
 
-    One where an accelerator is likely: each process would take its share of that one's memory.
+    It is one where an accelerator is likely, since each process would take a part of the accelerator's memory.
     """
     if device != "cpu" and (
         device != "auto" or sys.platform == "darwin" or any(Path(node).exists() for node in ACCELERATORS)

@@ -1,4 +1,4 @@
-"""Where to compute, with how many threads, and in a way that gives the same bits again."""
+"""The device, the threads, and the settings of torch that make results repeatable to the bit."""
 
 import ctypes
 import os
@@ -22,7 +22,7 @@ def resolve(name: str) -> torch.device:
         raise BadInput(f'--device: got "{name}"; {nearest(name, DEVICES)}')
     if not present[name]:
         raise BadInput(
-            f'--device: "{name}" is not to be had here; use {", ".join(kind for kind, here in present.items() if here)}'
+            f'--device: "{name}" is not available here; use {", ".join(kind for kind, here in present.items() if here)}'
         )
     return torch.device(name)
 
@@ -66,10 +66,10 @@ def settle(device: torch.device, threads: int | None, precision: str, determinis
 
 
 def notes(device: torch.device, precision: str) -> tuple[str, ...]:
-    """What a person should know beforehand of a precision on a device.
+    """Notes on a precision that is slow on a device.
 
-    oneDNN computes convolutions in bf16 where the processor has at least AVX-512 (or Arm's bf16), and elsewhere falls back to code
-    of reference, many times slower than fp32 (docs/results.md, "What was seen before").
+    oneDNN computes convolutions in bf16 if the processor has at least AVX-512 (or Arm's bf16). Otherwise it falls back
+    to reference code, many times slower than fp32 (docs/results.md, "What was seen before").
     """
     if device.type != "cpu" or precision != "bf16" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return ()
@@ -80,7 +80,7 @@ def notes(device: torch.device, precision: str) -> tuple[str, ...]:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what a step frees for the next step, instead of giving it back to the system and asking again.
+    """Let glibc keep freed memory for the next step, instead of returning it to the system.
 
     A step frees and takes again tens of megabytes of activations; by default glibc hands blocks of that size back, and
     every page of them is then faulted in and zeroed anew, up to 10 000 pages a step of R5's network. The thresholds
@@ -96,7 +96,7 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def settings_kept() -> Iterator[None]:
-    """Give back, at the end, the threads and kernels that the process had: they are its owner's."""
+    """Restore, at the end, the threads and kernel settings that the process had before."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     kernels, products = torch.backends.cudnn, torch.backends.cuda.matmul
     before = (kernels.allow_tf32, kernels.benchmark, products.allow_tf32)

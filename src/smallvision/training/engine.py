@@ -1,5 +1,6 @@
-"""The loop. It serves every task, and it is a generator: saving, printing and stopping are the body of the caller's
-`for`. Sums are read from the device only when it yields, and every yield can be checkpointed and resumed.
+"""The training loop of every task, as a generator: the caller saves, prints and stops in the body of its `for`.
+
+Sums are read from the device only when the loop yields. It can be checkpointed and resumed at every yield.
 """
 
 import math
@@ -24,12 +25,12 @@ from smallvision.training.optimizers import set_rate
 from smallvision.training.schedules import rate
 from smallvision.training.state import Best, TrainState
 
-PROGRESS_STEPS = 20  # a number of steps, never of seconds: it must not depend on how fast the machine is
+PROGRESS_STEPS = 20  # steps, not seconds: results must not depend on the speed of the machine
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Some steps later. `losses`: one per step since the last Progress; `values`: averages over the epoch so far."""
+    """Progress in an epoch. `losses`: one per step since the last Progress; `values`: averages of the epoch so far."""
 
     epoch: int
     step: int
@@ -42,10 +43,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """An epoch is over: what `metrics.jsonl` gets. `epoch` counts from 1; `test` only where it is watched.
+    """The record of a finished epoch in `metrics.jsonl`. `epoch` counts from 1; `test` is set only if it is watched.
 
-    `best`: whether it is the best epoch until now by what selects the weights; None where nothing selects.
-    `alarm`: what a person should know now, not when training is over.
+    `best`: whether it is the best epoch so far, by the score that selects the weights; None if nothing selects.
+    `alarm`: a warning that should not wait until training is over.
     """
 
     epoch: int
@@ -65,9 +66,9 @@ def train(
 ) -> Iterator[Progress | EpochRecord]:
     """Train from where `state` is to the end of the recipe, changing `state`.
 
-    With images of several sizes every bucket may have a batch of fewer images than the recipe's. Its gradient then weighs
-    as many images as it has: its mean loss is multiplied by count / batch_size. Where all images have one size there is one
-    such batch, at an epoch's end, and it counts in full, as in every other library.
+    With images of several sizes each bucket may have a batch that is smaller than the recipe's. The gradient of such a
+    batch is weighted by its number of images: its mean loss is multiplied by count / batch_size. If all images have one
+    size, only the last batch of an epoch can be smaller, and it has full weight, as in other libraries.
 
     Parameters
     ----------
@@ -146,18 +147,19 @@ def steps(recipe: RecipeSpec, count: int, parts: Tensor | None = None) -> int:
 
 
 def rows(recipe: RecipeSpec, images: ImageSet, seed: int, epoch: int, parts: Tensor | None = None) -> list[Tensor]:
-    """The batches of an epoch, rows of indices into `images`, which are in the buckets `parts` where they have several sizes.
+    """The batches of an epoch as indices into `images`; `parts` are the buckets of images of several sizes.
 
     Raises
     ------
-    BadInput : a batch is larger than there are images; with order "classes", images of several sizes, or too few of a class.
+    BadInput : a batch is larger than the data; with order "classes", images of several sizes, or too few of a class.
     """
     if recipe.order != "classes":
         steps(recipe, len(images), parts)  # a batch larger than the data is refused
         return samplers.ORDERS[recipe.order](images.labels, recipe.batch_size, recipe.drop_last, seed, epoch, parts)
     if parts is not None:
         raise BadInput(
-            f'recipe.order: "classes" needs images of one size, and {images.name} has {len(images.groups)}; give data.size'
+            f'recipe.order: "classes" needs images of one size, and {images.name} has {len(images.groups)} sizes; '
+            "give data.size"
         )
     try:
         return pk_sampler.by_class(
@@ -170,7 +172,7 @@ def rows(recipe: RecipeSpec, images: ImageSet, seed: int, epoch: int, parts: Ten
 def _close_epoch(
     state: TrainState, learner: Learner, splits: Splits, experiment: Experiment, learning_rate: float
 ) -> EpochRecord:
-    """Score what the protocol lets be scored, keep the best weights, and turn to the next epoch."""
+    """Score the splits that the protocol allows, keep the best weights, and begin the next epoch."""
     recipe = experiment.recipe
     watched = experiment.protocol.test == "watched" and splits.test is not None
     fitted = (
@@ -208,7 +210,7 @@ def _read(sums: dict[str, Tensor]) -> dict[str, float]:
 
 
 def finite(split: str, values: dict[str, float] | None, state: TrainState, learning_rate: float) -> None:
-    """Raise RunFailed when a score is no finite number: the last update has thrown the weights away."""
+    """Raise RunFailed if a score is not finite, since the last update has destroyed the weights."""
     for name, value in (values or {}).items():
         if not math.isfinite(value):
             raise RunFailed(

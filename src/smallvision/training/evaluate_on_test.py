@@ -1,4 +1,4 @@
-"""A look at the test split by a run that was trained without it: later, once it is chosen, and counted."""
+"""Scores the test split by a finished run that was trained without it. Every such evaluation is counted in `looks`."""
 
 import io
 from pathlib import Path
@@ -12,26 +12,27 @@ from smallvision.data.imageset import Splits
 from smallvision.errors import BadInput
 from smallvision.inference import predict
 from smallvision.runs.directory import unlocked
+from smallvision.runs.evidence import VALIDATION_EVIDENCE
 from smallvision.runs.read import RunRecord, read_run
-from smallvision.storage.files import VALIDATION_EVIDENCE, write_bytes, write_json
+from smallvision.storage.files import write_bytes, write_json
 from smallvision.tasks import task_of
 from smallvision.training import device, prepare, results
 
 
-def look(
+def evaluate_on_test(
     path: Path,
     root: Path | None = None,
     device_name: str = "auto",
     trust_code: bool = False,
     splits: Splits | None = None,
 ) -> dict[str, Any]:
-    """Score the test split by the selected weights of a finished run, and write what was found into the run.
+    """Score the test split by the selected weights of a finished run, and write the scores into the run.
 
-    `result.json` gets `test` and one more in `looks`; `evidence.npz` is of the test split from then on, and what it was
-    before is kept as `evidence-validation.npz`. The look is counted before anything of it is written, and the scores
-    come last. Killed in between, a look is counted, `RunRecord.look_began` says so, and whoever reads the run is given
-    the validation images' evidence as before. Looking again completes that look without counting it a second time; of a
-    run that had met the test split already, every look that was begun is counted.
+    `result.json` gets `test`, and its `looks` grows by one; `evidence.npz` holds the test split from then on, and its
+    former content is kept as `evidence-validation.npz`. The evaluation is counted before any of its results is written,
+    and the scores are written last. If the process is killed in between, the evaluation is counted,
+    `RunRecord.look_began` is true, and readers get the evidence of the validation images as before. A second call then
+    completes the evaluation without counting it again. If the run had test scores before, every call is counted.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def look(
     root : where the data sets are.
     device_name : "auto", "cpu", "cuda" or "mps". On the CPU the threads are those of the run.
     trust_code : whether the file of `kind = "file.py:Net"` may be executed.
-    splits : the run's data, where they are in memory already.
+    splits : the run's data, if they are in memory already.
 
     Returns
     -------
@@ -47,9 +48,9 @@ def look(
 
     Raises
     ------
-    BadInput : the run is unfinished, has no test split, is being written, or its data are no longer those it was trained on.
+    BadInput : the run is unfinished, has no test split, is being written, or its data have changed since training.
     """
-    read_run(path)  # no lock is put where no run is
+    read_run(path)  # raises before a lock file is made where there is no run
     with device.settings_kept(), unlocked(path):
         record = read_run(path)
         if record.result is None:
@@ -68,26 +69,28 @@ def look(
         learner = task_of(experiment).learner(experiment.task)
         with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
             fitted = learner.calibrate(model, splits.train, splits.validation)
-            met = {"test": splits.test, "unseen": splits.unseen}
-            scores = {name: learner.score(model, split, fitted) for name, split in met.items() if split is not None}
-            found = results.evidence(model, splits, experiment, scores)
+            held_out = {"test": splits.test, "unseen": splits.unseen}
+            scores = {
+                name: learner.score(model, split, fitted) for name, split in held_out.items() if split is not None
+            }
+            evidence = results.evidence(model, splits, experiment, scores)
         packed = io.BytesIO()
-        np.savez_compressed(packed, **found)  # type: ignore[arg-type]
+        np.savez_compressed(packed, **evidence)  # type: ignore[arg-type]
         looks = result["looks"] if result["looks"] and record.look_began else result["looks"] + 1
         counted = {**result, "looks": looks}
         counts = {**result["counts"], **{name: score.count for name, score in scores.items()}}
-        if scores["test"].fitted:  # on another device it differs in its last digits, and is what judged
+        if scores["test"].fitted:  # on another device its last digits differ
             result = {**result, "verifier": scores["test"].fitted}
         result = {**result, "counts": counts, **results.splits_of(experiment, splits, scores), "looks": looks}
         _keep_validation_evidence(record)
-        _write_result(path, counted)  # before anything of the test split can be seen
+        _write_result(path, counted)  # before any result on the test split is written
         write_bytes(path / "evidence.npz", packed.getvalue())
         _write_result(path, result)
         return result
 
 
 def _keep_validation_evidence(record: RunRecord) -> None:
-    """Keep what evidence.npz says of validation images, since the test split takes its place."""
+    """Keep a copy of evidence.npz if it is of validation images, since that of the test split replaces it."""
     written = record.written_evidence
     if written is not None and str(written["split"]) == "validation":
         write_bytes(record.path / VALIDATION_EVIDENCE, (record.path / "evidence.npz").read_bytes())

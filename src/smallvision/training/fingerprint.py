@@ -27,7 +27,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-UNKNOWN = "unknown-"  # how the digest of what cannot be told begins; never the same twice
+UNKNOWN = "unknown-"  # the digest of an object without a fingerprint begins with this; no two are equal
 
 _BY_NAME = ("torch", "numpy", "smallvision")  # packages whose parts are told by name and version
 _LARGE = 16_000_000  # bytes; a larger compiled library of an installed package counts by its size

@@ -1,4 +1,4 @@
-"""Optimisers by name: torch's own, fused where the device has them."""
+"""Optimisers by name: those of torch, fused if the device supports it."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from smallvision.experiment.recipe import RecipeSpec
 
-FUSED = ("cpu", "cuda")  # device types on which torch fuses all three into one kernel
+FUSED = ("cpu", "cuda")  # device types on which torch has fused kernels of all three
 
 
 def build(recipe: RecipeSpec, model: nn.Module) -> Optimizer:
     """The recipe's optimiser over the model's own parameter groups (no weight decay on norms and biases).
 
-    A group's `rate`, 1 unless it has one, is its learning rate in terms of the recipe's; see `set_rate`.
+    A group's `rate` (1 by default) is multiplied by the recipe's learning rate; see `set_rate`.
     In Adam weight decay is L2 regularisation (Kingma & Ba 2014); in AdamW it is decoupled (Loshchilov & Hutter 2017).
     """
     groups: list[dict[str, Any]] = model.parameter_groups(recipe.weight_decay)  # type: ignore[operator]
@@ -27,6 +27,6 @@ def build(recipe: RecipeSpec, model: nn.Module) -> Optimizer:
 
 
 def set_rate(optimizer: Optimizer, learning_rate: float) -> None:
-    """Give every group its share of a step's learning rate, as the schedule has it."""
+    """Set the learning rate of a step: each group gets its `rate` times that of the schedule."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group.get("rate", 1.0)

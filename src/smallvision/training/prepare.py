@@ -1,4 +1,4 @@
-"""Before a run: its data, network and task, and one step on a copy, so that what cannot be trained is said with nothing written."""
+"""Sets up a run: loads the data, builds the network and tries one step on a copy, before any file is written."""
 
 import hashlib
 import os
@@ -35,53 +35,58 @@ from smallvision.training.fingerprint import UNKNOWN, fingerprint
 
 
 @dataclass(frozen=True)
-class Passed:
-    """What a person passes in from Python in place of a source, a network or a loss."""
+class UserObjects:
+    """What the user passes in from Python in place of a data source, a network or a loss.
+
+    Attributes
+    ----------
+    splits : the images.
+    model : a network, or a class or function that makes one and is called under the run's seed.
+    loss : a function of logits (B, K) and targets (B,) that gives a scalar.
+    """
 
     splits: Splits | None = None
-    model: nn.Module | Callable[[], nn.Module] | None = (
-        None  # or a class or function that makes it, called under the run's seed
-    )
+    model: nn.Module | Callable[[], nn.Module] | None = None
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
-class Ready:
-    """All that training begins with: images and network on the device, the learner, the layer table."""
+class Prepared:
+    """What training begins with: images and network on the device, the learner, the layer table."""
 
     splits: Splits
     model: nn.Module
     learner: Learner
     layers: dict[str, Any]
-    notes: tuple[str, ...] = ()  # what a person should know of it beforehand
+    notes: tuple[str, ...] = ()  # what a person should know beforehand
 
 
-def ready(
+def prepare(
     experiment: Experiment,
     seed: int,
     where: torch.device,
     root: Path | None = None,
     trust_code: bool = False,
-    passed: Passed | None = None,
+    passed: UserObjects | None = None,
     encoder: RunRecord | None = None,
-) -> Ready:
+) -> Prepared:
     """Load the data, build the network, and try one step on a copy of it.
 
     Parameters
     ----------
     experiment : what is to be run.
     seed : decides the initial weights.
-    where : the device that images and network go to.
+    where : the device for images and network.
     root : where the data sets are.
     trust_code : whether `kind = "file.py:Net"` may be executed.
-    passed : a person's own data, network or loss.
+    passed : the user's own data, network or loss.
     encoder : the finished run whose encoder is taken over; without it the encoder has fresh weights.
 
     Raises
     ------
-    BadInput : data or network cannot be used, or not with each other; or not with the encoder.
+    BadInput : data, network or encoder cannot be used, or do not fit together.
     """
-    passed = passed or Passed()
+    passed = passed or UserObjects()
     splits = _splits(experiment, root, passed, where)
     model = _model(experiment, seed, trust_code, passed, splits)
     if encoder is not None and isinstance(experiment.model, OnEncoderSpec) and isinstance(model, networks.OnEncoder):
@@ -92,7 +97,7 @@ def ready(
     table = summary.table(model, splits.train.largest)
     model = placed(model, where)
     _rehearse(model, learner, splits, experiment, where)
-    return Ready(splits, model, learner, table, (*notes, *_told_of(experiment, passed)))
+    return Prepared(splits, model, learner, table, (*notes, *_notes_on_passed(experiment, passed)))
 
 
 def digests(experiment: Experiment) -> tuple[str | None, str | None]:
@@ -100,8 +105,8 @@ def digests(experiment: Experiment) -> tuple[str | None, str | None]:
     return getattr(experiment.model, "digest", None), getattr(experiment.task, "loss_digest", None)
 
 
-def _told_of(experiment: Experiment, passed: Passed) -> Iterator[str]:
-    """Notes on what a person passed in: weights that the seed does not decide, and what no fingerprint can tell."""
+def _notes_on_passed(experiment: Experiment, passed: UserObjects) -> Iterator[str]:
+    """Notes on what the user passed in: weights that the seed does not decide, objects without a fingerprint."""
     if isinstance(passed.model, nn.Module):
         yield (
             "the network was passed in with its weights, so the seed does not decide them; "
@@ -111,23 +116,23 @@ def _told_of(experiment: Experiment, passed: Passed) -> Iterator[str]:
         if thing is not None and str(digest).startswith(UNKNOWN):
             why = fingerprint(thing).unknown or "it changed while the run was prepared"
             yield (
-                f"the {name} holds something that no fingerprint can tell ({why}), so this run is never taken for an earlier one: "
-                "the same call runs again, and an interrupted run is not resumed"
+                f"the {name} holds something that no fingerprint can tell ({why}), so this run is never taken for an "
+                "earlier one: the same call runs again, and an interrupted run is not resumed"
             )
 
 
-def giver(experiment: Experiment, seed: int, encoder: Path | None) -> RunRecord | None:
-    """The run whose encoder an experiment takes over, None where it takes over none.
+def encoder_run(experiment: Experiment, seed: int, encoder: Path | None) -> RunRecord | None:
+    """The run whose encoder an experiment takes over; None where it takes over none.
 
     Parameters
     ----------
     experiment : what is to be run.
     seed : of its run.
-    encoder : the finished run of the experiment that it names; of no meaning where it names a run itself.
+    encoder : the finished run of the experiment that the spec names; unused where the spec names a run.
 
     Raises
     ------
-    BadInput : there is no such run; the command that makes it is said.
+    BadInput : there is no such run; the message has the command that makes it.
     """
     model = experiment.model
     if not isinstance(model, OnEncoderSpec) or model.weights == "fresh":
@@ -192,31 +197,37 @@ def resume_command(record: RunRecord) -> str:
     return command if command.endswith("--resume") else f"{command} --resume"
 
 
-def taken(run: RunRecord, folder: Path) -> dict[str, Any]:
-    """What `state.json` records of a run whose encoder was taken over; its path as seen from `folder`, where the new run stands."""
+def provenance(run: RunRecord, folder: Path) -> dict[str, Any]:
+    """What `state.json` records of the run whose encoder was taken over.
+
+    Parameters
+    ----------
+    run : finished.
+    folder : the recorded path of `run` is relative to it; the folder of the new run.
+    """
     assert run.result is not None
     path = Path(os.path.relpath(run.path, folder)).as_posix()
     return {"run": path, **{key: run.result[key] for key in ("experiment", "seed", "model_sha256")}}
 
 
-def told(found: dict[str, Any] | None) -> tuple[str, ...]:
-    """What `taken` gave, as a note that people read."""
-    if found is None:
+def provenance_note(origin: dict[str, Any] | None) -> tuple[str, ...]:
+    """The content of `provenance` as a note for people; no note where no encoder was taken over."""
+    if origin is None:
         return ()
-    of = f"experiment {found['experiment']}, seed {found['seed']}, sha256 of its weights {found['model_sha256']}"
-    return (f"the encoder was taken over from the run {found['run']} ({of}), with the standardisation of its images",)
+    of = f"experiment {origin['experiment']}, seed {origin['seed']}, sha256 of its weights {origin['model_sha256']}"
+    return (f"the encoder was taken over from the run {origin['run']} ({of}), with the standardisation of its images",)
 
 
 def placed(model: nn.Module, where: torch.device) -> nn.Module:
-    """The network on the device, in the memory format that it is trained and scored in."""
+    """The network on the device, in the memory format in which it is trained and scored."""
     model = model.to(where)
     if engine.channels_last(model):
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]   # torch has it, its type hints not
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # not in torch's type hints
     return model
 
 
 def digest(splits: Splits) -> str:
-    """sha256 of which images with which labels are in which split."""
+    """sha256 over the ids and labels of every split."""
     hashed = hashlib.sha256()
     for name, split in splits.named().items():
         hashed.update(name.encode())
@@ -226,7 +237,7 @@ def digest(splits: Splits) -> str:
 
 
 def without_test(splits: Splits) -> Splits:
-    """The splits of a run with protocol.test = "never": no test images, none of classes kept out of training either."""
+    """The splits of a run with protocol.test = "never": no test images and no classes kept out of training."""
     return replace(splits, test=None, unseen=None)
 
 
@@ -237,8 +248,8 @@ def refuse_other_data(path: Path, splits: Splits, recorded: str | None, conseque
     ----------
     path : the run directory.
     splits : all splits of the data as they are now.
-    recorded : the digest in the run's `state.json`; None in older runs, which have none and are believed.
-    consequence : what would be wrong, for the message.
+    recorded : the digest in the run's `state.json`; None for older runs, which recorded none and are not checked.
+    consequence : what would go wrong, for the message.
 
     Raises
     ------
@@ -249,7 +260,7 @@ def refuse_other_data(path: Path, splits: Splits, recorded: str | None, conseque
 
 
 def shape(experiment: Experiment, root: Path | None = None) -> tuple[Shape, int]:
-    """(C, H, W) of an experiment's images, and its number of classes. The data is read only where that is not known beforehand."""
+    """(C, H, W) of an experiment's images and the number of classes; the data is read only if they are not known."""
     known = published().get(experiment.data.source)
     if known is not None and known.shape is not None:
         return known.shape, len(experiment.data.classes or known.classes)
@@ -258,9 +269,11 @@ def shape(experiment: Experiment, root: Path | None = None) -> tuple[Shape, int]
 
 
 def layers(experiment: Experiment, pixels: Shape, classes: int, trust_code: bool = False) -> dict[str, Any]:
-    """The layer table of an experiment's network for images of such a shape, as `layers.json` has it.
+    """The layer table of an experiment's network for images of shape `pixels`, as in `layers.json`.
 
-    Raises BadInput, also for layers that do not fit.
+    Raises
+    ------
+    BadInput : the network cannot be built, or its layers do not fit.
     """
     ones = (1.0,) * pixels[0]
     inputs = networks.InputSpec(pixels, task_of(experiment).outputs(classes), ones, ones)
@@ -268,8 +281,8 @@ def layers(experiment: Experiment, pixels: Shape, classes: int, trust_code: bool
     return {"format_version": FORMAT_VERSION, **table}
 
 
-def _splits(experiment: Experiment, root: Path | None, passed: Passed, where: torch.device) -> Splits:
-    """The data on the device, checked against what the experiment asks of it."""
+def _splits(experiment: Experiment, root: Path | None, passed: UserObjects, where: torch.device) -> Splits:
+    """The data on the device, after a check that it has what the experiment needs."""
     splits = passed.splits.to(where) if passed.splits else load.load(experiment.data, root, where)
     if experiment.protocol.test == "never":
         splits = without_test(splits)
@@ -280,13 +293,14 @@ def _splits(experiment: Experiment, root: Path | None, passed: Passed, where: to
     splits = replace(splits, notes=(*splits.notes, *buckets.note(splits.train, experiment.recipe.batch_size)))
     if splits.validation is None and (experiment.recipe.select != "last" or experiment.recipe.patience):
         raise BadInput(
-            "recipe.select and recipe.patience need validation images, and this data has none; set data.validation, say 0.1"
+            "recipe.select and recipe.patience need validation images, and this data has none; "
+            "set data.validation, say 0.1"
         )
     return splits
 
 
-def _model(experiment: Experiment, seed: int, trust_code: bool, passed: Passed, splits: Splits) -> nn.Module:
-    """The network before its first step, on the CPU; a module passed in is copied, so that its owner keeps it as it is."""
+def _model(experiment: Experiment, seed: int, trust_code: bool, passed: UserObjects, splits: Splits) -> nn.Module:
+    """The network before its first step, on the CPU; a module passed in is copied and stays as it is."""
     train = splits.train
     outputs = task_of(experiment).outputs(len(train.classes))
     inputs = networks.InputSpec(train.largest, outputs, splits.mean, splits.std)
@@ -300,14 +314,14 @@ def _model(experiment: Experiment, seed: int, trust_code: bool, passed: Passed, 
 
 
 def _rehearsals(splits: Splits, recipe: RecipeSpec) -> Iterable[tuple[Tensor, int]]:
-    """Rows of the batches to be tried, and of how many images each is."""
+    """The rows of each batch to be tried, and the number of its images."""
     if recipe.order == "classes":
         return [(engine.rows(recipe, splits.train, 0, 0)[0], recipe.batch_size)]
     return buckets.rehearsals(splits.train, recipe.batch_size, recipe.drop_last)
 
 
 def _rehearse(model: nn.Module, learner: Learner, splits: Splits, experiment: Experiment, where: torch.device) -> None:
-    """One step on a copy, with the smallest batch there will be; with images of several sizes, with up to three."""
+    """Try one step on a copy of the network with the smallest batch; with images of several sizes, with up to three."""
     recipe = experiment.recipe
     vary = transforms.build(experiment.data.augment, len(splits.train.classes))
     generator = torch.Generator(where)

@@ -1,4 +1,4 @@
-"""Builds result.json and evidence.npz of a finished run; what is the task's in them, the task gives."""
+"""Builds result.json and evidence.npz of a finished run. Each task adds its own part."""
 
 from typing import Any
 
@@ -8,8 +8,7 @@ from torch import nn
 from smallvision.data import expand
 from smallvision.data.imageset import Splits
 from smallvision.experiment import Experiment
-from smallvision.tasks import Scores, task_of
-from smallvision.tasks import sample_images as chosen
+from smallvision.tasks import Scores, sample_images, task_of
 from smallvision.training.state import TrainState
 
 
@@ -26,14 +25,14 @@ def result(
     scores: dict[str, Scores],
     selected: dict[str, Any],
 ) -> dict[str, Any]:
-    """What `result.json` holds, but for what only the run directory knows (seed, notes, digest of the weights).
+    """The content of `result.json`, except the seed, the notes and the digest of the weights.
 
     Parameters
     ----------
     layers : the layer table.
     state : at the end of training.
-    scores : of every split, scored by the selected weights.
-    selected : the epoch that these weights are of, and what chose it.
+    scores : of every split, by the selected weights.
+    selected : {`epoch`, `by`}: the epoch of these weights and what chose it.
     """
     out: dict[str, Any] = {
         "name": experiment.name,
@@ -61,8 +60,11 @@ def result(
 
 
 def splits_of(experiment: Experiment, splits: Splits, scores: dict[str, Scores]) -> dict[str, Any]:
-    """The scores of each split by its name; those of the shown one, and of classes never seen, in full: with their intervals, the
-    figures of each class and all else that `result.json` has of a split."""
+    """The scores of each split by its name.
+
+    The split that the report shows and the split of classes kept out of training have their full scores: with
+    intervals, the figures of each class and the rest of the task's entries.
+    """
     out: dict[str, Any] = {name: {**score.values, "count": score.count} for name, score in scores.items()}
     for name in {shown(scores), "unseen"} & set(scores):
         out[name] |= task_of(experiment).full_scores(experiment, splits, name, scores[name])
@@ -70,7 +72,7 @@ def splits_of(experiment: Experiment, splits: Splits, scores: dict[str, Scores])
 
 
 def looks(experiment: Experiment, splits: Splits, epochs: int) -> int:
-    """How often the test split was scored: once at the end, and after every epoch where it is watched."""
+    """How often the test split was scored: once at the end, and after every epoch if it is watched."""
     if splits.test is None:
         return 0
     return 1 + (epochs if experiment.protocol.test == "watched" else 0)
@@ -79,18 +81,18 @@ def looks(experiment: Experiment, splits: Splits, epochs: int) -> int:
 def evidence(
     model: nn.Module, splits: Splits, experiment: Experiment, scores: dict[str, Scores]
 ) -> dict[str, np.ndarray]:
-    """What `evidence.npz` holds: every answer on the shown split, chosen images, the first layer's weights."""
+    """The arrays of `evidence.npz`: all answers on the shown split, chosen images, the first layer's weights."""
     name, train = shown(scores), splits.train
-    some = chosen.first(train)
+    some = sample_images.first(train)
     out = {
         "split": np.array(name),
         **scores[name].evidence,
         **task_of(experiment).evidence(experiment, model, splits, name, scores),
-        **{f"train_{key}": value for key, value in chosen.stacked(train, some).items()},
+        **{f"train_{key}": value for key, value in sample_images.stacked(train, some).items()},
         "train_labels": train.labels.cpu().numpy()[some],
-        "filters": chosen.filters(model, train.largest),
+        "filters": sample_images.filters(model, train.largest),
     }
     if experiment.data.expand is not None:
         kinds = expand.kinds(experiment.data.expand)
-        out |= {"panel_pixels": chosen.panel(train, len(kinds)).cpu().numpy(), "panel_kinds": np.array(kinds)}
+        out |= {"panel_pixels": sample_images.panel(train, len(kinds)).cpu().numpy(), "panel_kinds": np.array(kinds)}
     return out

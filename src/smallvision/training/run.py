@@ -1,6 +1,6 @@
-"""The straight line, from an experiment to a finished run directory, as one generator of events.
+"""One run, from an experiment to a finished run directory, as one generator of events.
 
-Whoever runs it prints and draws in the body of a `for`; saving and stopping are done here.
+The caller prints and draws in the body of a `for`; saving and stopping are done here.
 """
 
 import hashlib
@@ -28,31 +28,66 @@ from smallvision.training import checkpoint, device, engine, prepare, results
 from smallvision.training.engine import EpochRecord as EpochRecord
 from smallvision.training.engine import Progress as Progress
 from smallvision.training.fingerprint import UNKNOWN
-from smallvision.training.prepare import Passed as Passed
+from smallvision.training.prepare import UserObjects as UserObjects
 from smallvision.training.signals import Signals
 from smallvision.training.state import TrainState, begin
 
 CHECKPOINT = "checkpoint.safetensors"
-SAVE_SECONDS = 30.0  # within an epoch; when a checkpoint is written decides no bits
+SAVE_SECONDS = 30.0  # between two checkpoints within an epoch; no bit depends on when a checkpoint is written
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where and how to run: what decides a run's bits beside the experiment, and is recorded with it."""
+class RunOptions:
+    """Where and how an experiment is run.
+
+    Attributes
+    ----------
+    path : the run directory.
+    seed : decides weights, order and augmentation.
+    device : "auto", "cpu", "cuda" or "mps".
+    threads : of the CPU; None leaves torch's choice.
+    root : where the data sets are; None for the default folder.
+    trust_code : whether `kind = "file.py:Net"` may be executed.
+    command : repeats the run; it is recorded.
+    encoder : the finished run of the experiment whose encoder is taken over.
+    """
 
     path: Path
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
-    root: Path | None = None  # where the data sets are
-    trust_code: bool = False  # whether `kind = "file.py:Net"` may be executed
-    command: tuple[str, ...] = ()  # repeats the run
-    encoder: Path | None = None  # the finished run of the experiment whose encoder is taken over
+    root: Path | None = None
+    trust_code: bool = False
+    command: tuple[str, ...] = ()
+    encoder: Path | None = None
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Data and network are ready, the run directory stands; training begins (or goes on after `epoch` epochs)."""
+class RunContext:
+    """What every stage of a run needs and none of them changes."""
+
+    experiment: Experiment
+    options: RunOptions
+    splits: Splits
+    learner: Learner
+    directory: RunDirectory
+    signals: Signals
+
+
+@dataclass(frozen=True)
+class Started:
+    """Data and network are ready and the run directory exists; training begins, or goes on after `epoch` epochs.
+
+    Attributes
+    ----------
+    path : the run directory.
+    counts : images of each split.
+    layers : the layer table.
+    notes : what a person should know beforehand.
+    device, threads : where training runs.
+    epoch : epochs that are done already.
+    progress : keys of the figures that are printed while training, each with its format.
+    """
 
     path: Path
     counts: dict[str, int]
@@ -61,7 +96,7 @@ class Prepared:
     device: str
     threads: int
     epoch: int
-    progress: tuple[tuple[str, str], ...]  # keys of the figures that are printed while training, each with its format
+    progress: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -73,66 +108,73 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Finished:
-    """All files of the run stand, the report excepted."""
+    """All files of the run are written, except the report."""
 
     path: Path
     result: dict[str, Any]
 
 
-Event = Prepared | Progress | EpochRecord | Scoring | Finished
+Event = Started | Progress | EpochRecord | Scoring | Finished
 
 
-def run(experiment: Experiment, place: Place, resume: bool = False, passed: Passed | None = None) -> Iterator[Event]:
-    """Run an experiment, or go on with an unfinished one, to a finished run directory.
+def run(
+    experiment: Experiment, options: RunOptions, resume: bool = False, passed: UserObjects | None = None
+) -> Iterator[Event]:
+    """Run an experiment, or go on with an unfinished run, until the run directory is finished.
 
     Parameters
     ----------
     experiment : what to run.
-    place : where and how.
-    resume : go on with the unfinished run at `place.path`; False: nothing may be there yet.
-    passed : a person's own data, network or loss.
+    options : where and how.
+    resume : go on with the unfinished run at `options.path`. If False, nothing may be there yet.
+    passed : the user's own data, network or loss.
 
     Yields
     ------
-    Prepared, then Progress and EpochRecord, then Scoring for each split, then Finished.
+    Started, then Progress and EpochRecord, then Scoring for each split, then Finished.
 
     Raises
     ------
-    BadInput : data, network, directory or setting cannot be used; nothing was written.
-    RunFailed : the loss is no number any more, or the disk is full; the last good checkpoint stays.
+    BadInput : data, network, directory or a setting cannot be used; nothing was written.
+    RunFailed : the loss is not finite any more, or the disk is full; the last good checkpoint stays.
     Interrupted : SIGINT or SIGTERM came; everything is saved.
     """
     with device.settings_kept():
-        where = device.resolve(place.device)
+        where = device.resolve(options.device)
         recipe = experiment.recipe
-        threads = device.settle(where, place.threads, recipe.precision, recipe.deterministic)
+        threads = device.settle(where, options.threads, recipe.precision, recipe.deterministic)
         now = environments.describe(where.type, device.name_of(where), threads, recipe.precision, recipe.deterministic)
-        before = _unfinished(place.path, now) if resume else None
-        begun = (place.path / CHECKPOINT).exists()  # which has all weights already
-        giver = None if begun else prepare.giver(experiment, place.seed, place.encoder)
-        prepared = prepare.ready(experiment, place.seed, where, place.root, place.trust_code, passed, giver)
-        splits, learner, layers = prepared.splits, prepared.learner, prepared.layers
+        before = _unfinished(options.path, now) if resume else None
+        begun = (options.path / CHECKPOINT).exists()  # a checkpoint has all weights, those of the encoder included
+        encoder = None if begun else prepare.encoder_run(experiment, options.seed, options.encoder)
+        prepared = prepare.prepare(experiment, options.seed, where, options.root, options.trust_code, passed, encoder)
+        splits, layers = prepared.splits, prepared.layers
         state = begin(prepared.model, recipe)
-        taken = prepare.taken(giver, place.path.parent) if giver is not None else (before or {}).get("encoder")
-        directory = _open(experiment, place, now, layers, state, before, prepare.digest(splits), taken)
+        origin = (
+            prepare.provenance(encoder, options.path.parent) if encoder is not None else (before or {}).get("encoder")
+        )
+        data = prepare.digest(splits)
+        if before is None:
+            directory = _create(experiment, options, now, layers, data, origin)
+        else:
+            directory = _reopen(experiment, options, state, before, data)
         try:
             with Signals() as signals, torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
                 counts = {name: len(split) for name, split in splits.named().items()}
-                slow = device.notes(where, recipe.precision)
                 notes = (
                     *splits.notes,
                     *getattr(prepared.model, "notes", ()),
                     *prepared.notes,
-                    *prepare.told(taken),
-                    *slow,
+                    *prepare.provenance_note(origin),
+                    *device.notes(where, recipe.precision),
                 )
-                yield Prepared(
-                    place.path, counts, layers, notes, where.type, threads, state.epoch, task_of(experiment).progress
-                )
-                yield from _train(state, learner, splits, experiment, place, directory, signals)
-                yield from _score(state, learner, splits, experiment, place, directory, signals, layers, notes)
+                progress = task_of(experiment).progress
+                yield Started(options.path, counts, layers, notes, where.type, threads, state.epoch, progress)
+                context = RunContext(experiment, options, splits, prepared.learner, directory, signals)
+                yield from _train(context, state)
+                yield from _score(context, state, layers, notes)
         except (RunFailed, BadInput, Interrupted) as error:
-            with suppress(RunFailed):  # a full disk takes no note either
+            with suppress(RunFailed):  # on a full disk the note cannot be written, either
                 directory.note(status="interrupted" if isinstance(error, Interrupted) else "failed", message=str(error))
             raise
         finally:
@@ -140,7 +182,7 @@ def run(experiment: Experiment, place: Place, resume: bool = False, passed: Pass
 
 
 def _unfinished(path: Path, now: dict[str, Any]) -> dict[str, Any]:
-    """The state of the run to go on with; refused where the setting would give other bits."""
+    """The state of the run that is resumed. Raises BadInput where the environment `now` would give other bits."""
     record = read_run(path)
     different = environments.differences(record.environment, now)
     if different:
@@ -151,55 +193,56 @@ def _unfinished(path: Path, now: dict[str, Any]) -> dict[str, Any]:
     return record.state
 
 
-def _open(
+def _create(
     experiment: Experiment,
-    place: Place,
-    now: dict[str, Any],
+    options: RunOptions,
+    environment: dict[str, Any],
     layers: dict[str, Any],
-    state: TrainState,
-    before: dict[str, Any] | None,
     data: str,
-    taken: dict[str, Any] | None,
+    origin: dict[str, Any] | None,
 ) -> RunDirectory:
-    """A new run directory; or the unfinished one, with `state` filled from its checkpoint if it came that far."""
-    if before is None:
-        first = {
-            "experiment": experiment.hash(),
-            "seed": place.seed,
-            "data": data,
-            "command": shlex.join(place.command),
-        }
-        first |= {"encoder": taken} if taken is not None else {}
-        return RunDirectory.create(place.path, experiment, first, now, layers)
+    """A new run directory. `data`: the digest of the images; `origin`: the run whose encoder was taken over."""
+    first = {
+        "experiment": experiment.hash(),
+        "seed": options.seed,
+        "data": data,
+        "command": shlex.join(options.command),
+    }
+    first |= {"encoder": origin} if origin is not None else {}
+    return RunDirectory.create(options.path, experiment, first, environment, layers)
+
+
+def _reopen(
+    experiment: Experiment, options: RunOptions, state: TrainState, before: dict[str, Any], data: str
+) -> RunDirectory:
+    """The directory of an unfinished run; `state` is filled from its checkpoint, if there is one.
+
+    Raises
+    ------
+    BadInput : the images, whose digest is `data`, or the checkpoint are not those of the run.
+    """
     if before.get("data", data) != data:
         raise BadInput(
-            f"{place.path}: the images or labels are not those this run began with; start anew in another --out"
+            f"{options.path}: the images or labels are not those this run began with; start anew in another --out"
         )
-    saved = place.path / CHECKPOINT
+    saved = options.path / CHECKPOINT
     lengths: dict[str, int] = {}
     if saved.exists():
         belongs = checkpoint.load(state, saved)
-        if (belongs["experiment"], belongs["seed"]) != (experiment.hash(), place.seed):
+        if (belongs["experiment"], belongs["seed"]) != (experiment.hash(), options.seed):
             found = f"experiment {belongs['experiment']} with seed {belongs['seed']}"
             raise BadInput(
                 f"{saved}: is the checkpoint of {found}; put the right one back, or start anew in another --out"
             )
         lengths = belongs["lengths"]
-    return RunDirectory.reopen(place.path, before, lengths)
+    return RunDirectory.reopen(options.path, before, lengths)
 
 
-def _train(
-    state: TrainState,
-    learner: Learner,
-    splits: Splits,
-    experiment: Experiment,
-    place: Place,
-    directory: RunDirectory,
-    signals: Signals,
-) -> Iterator[Progress | EpochRecord]:
-    """Train; after each event what it says is on disk, and a checkpoint where one is due."""
+def _train(context: RunContext, state: TrainState) -> Iterator[Progress | EpochRecord]:
+    """Train, logging every event and saving a checkpoint after every epoch and at least every SAVE_SECONDS."""
+    directory, signals = context.directory, context.signals
     saved = time.monotonic()
-    for event in engine.train(state, learner, splits, experiment, place.seed):
+    for event in engine.train(state, context.learner, context.splits, context.experiment, context.options.seed):
         if isinstance(event, EpochRecord):
             directory.append("metrics.jsonl", {key: value for key, value in asdict(event).items() if value is not None})
         else:
@@ -212,56 +255,52 @@ def _train(
             }
             directory.append("steps.jsonl", line)
         if isinstance(event, EpochRecord) or time.monotonic() - saved > SAVE_SECONDS:
-            _save(state, experiment, place, directory)
+            _save(context, state)
             saved = time.monotonic()
         directory.heartbeat()
         yield event
         if signals.caught:
-            _save(state, experiment, place, directory)
-            _stop(signals.caught, place, experiment)
+            _save(context, state)
+            _stop(context, signals.caught)
 
 
-def _save(state: TrainState, experiment: Experiment, place: Place, directory: RunDirectory) -> None:
-    belongs = {"experiment": experiment.hash(), "seed": place.seed, "lengths": directory.lengths()}
-    checkpoint.save(state, place.path / CHECKPOINT, belongs)
+def _save(context: RunContext, state: TrainState) -> None:
+    lengths = context.directory.lengths()
+    belongs = {"experiment": context.experiment.hash(), "seed": context.options.seed, "lengths": lengths}
+    checkpoint.save(state, context.options.path / CHECKPOINT, belongs)
 
 
-def _stop(signal_number: int, place: Place, experiment: Experiment) -> NoReturn:
-    if any(str(digest).startswith(UNKNOWN) for digest in prepare.digests(experiment)):
+def _stop(context: RunContext, signal_number: int) -> NoReturn:
+    path, command = context.options.path, context.options.command
+    if any(str(digest).startswith(UNKNOWN) for digest in prepare.digests(context.experiment)):
         why = "no fingerprint can tell what was passed in, so it is not resumed; start anew"
-        raise Interrupted(f"stopped in {place.path}; {why}", signal_number)
-    again = shlex.join([*place.command, "--resume"]) if place.command else "the same call with resume=True"
-    raise Interrupted(f"stopped and saved in {place.path}; go on with: {again}", signal_number)
+        raise Interrupted(f"stopped in {path}; {why}", signal_number)
+    again = shlex.join([*command, "--resume"]) if command else "the same call with resume=True"
+    raise Interrupted(f"stopped and saved in {path}; go on with: {again}", signal_number)
 
 
 def _score(
-    state: TrainState,
-    learner: Learner,
-    splits: Splits,
-    experiment: Experiment,
-    place: Place,
-    directory: RunDirectory,
-    signals: Signals,
-    layers: dict[str, Any],
-    notes: tuple[str, ...],
+    context: RunContext, state: TrainState, layers: dict[str, Any], notes: tuple[str, ...]
 ) -> Iterator[Scoring | Finished]:
-    """Score every split once with the selected weights, and write what the run found."""
+    """Score every split once with the selected weights, and write the result."""
+    experiment, splits, learner, directory = context.experiment, context.splits, context.learner, context.directory
     model = state.scored
-    chosen = experiment.recipe.select == "best-validation" and state.best is not None
-    if chosen and state.best is not None:
+    selected = {"epoch": state.epoch, "by": experiment.recipe.select}
+    if experiment.recipe.select == "best-validation" and state.best is not None:
         model.load_state_dict(state.best.weights)
+        selected["epoch"] = state.best.epoch
     fitted = learner.calibrate(model, splits.train, splits.validation)
     scores: dict[str, Scores] = {}
     for name, split in splits.named().items():
         yield Scoring(name)
         scores[name] = learner.score(model, split, fitted)
         engine.finite(name, scores[name].values, state, experiment.recipe.learning_rate)
-        if signals.caught:
-            _stop(signals.caught, place, experiment)
+        if context.signals.caught:
+            _stop(context, context.signals.caught)
     tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in model.state_dict().items()}
     weights = safetensors.torch.save(tensors, {"format_version": str(FORMAT_VERSION)})
-    selected = {"epoch": state.best.epoch if chosen and state.best else state.epoch, "by": experiment.recipe.select}
     result = results.result(experiment, splits, layers, state, scores, selected)
-    result |= {"seed": place.seed, "notes": list(notes), "model_sha256": hashlib.sha256(weights).hexdigest()}
+    digest = hashlib.sha256(weights).hexdigest()
+    result |= {"seed": context.options.seed, "notes": list(notes), "model_sha256": digest}
     directory.finish(result, results.evidence(model, splits, experiment, scores), weights)
-    yield Finished(place.path, result)
+    yield Finished(context.options.path, result)

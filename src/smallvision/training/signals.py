@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM set a flag, which is read where a run can be saved."""
+"""Turns Ctrl-C and SIGTERM into a flag that is read at points where a run can be saved."""
 
 import signal
 import threading
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Signals:
-    """While inside: `caught` is the signal's number once one came. A second one stops the process at once."""
+    """A context in which `caught` becomes the number of a signal that came. A second signal ends the process."""
 
     def __init__(self) -> None:
         self.caught: int | None = None

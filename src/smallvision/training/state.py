@@ -22,14 +22,14 @@ class Best:
 
 @dataclass
 class TrainState:
-    """All that changes. The random state is no part of it: batch b of epoch k draws from (seed, k, b) alone.
+    """Everything that changes. The random state is not part of it: batch b of epoch k draws from (seed, k, b) alone.
 
     epoch     : the epoch under way, 0 for the first; equal to the recipe's epochs when training is over
     batch     : batches done in this epoch
-    step      : steps done in all
-    examples  : images seen in all
-    sums      : what the task reports, summed over this epoch so far, on the device
-    count     : images that are in the sums
+    step      : steps done in total
+    examples  : images seen in total
+    sums      : the totals of the learner, summed over this epoch so far, on the device
+    count     : images in the sums
     since_best: epochs since the best one
     seconds   : time spent in training steps so far, over all sessions
     """
@@ -49,7 +49,7 @@ class TrainState:
 
     @property
     def scored(self) -> nn.Module:
-        """The network whose scores count now: the averaged one, if there is an average."""
+        """The network that is scored: the averaged one, if there is an average."""
         return self.average if self.average is not None else self.model
 
     def add(self, sums: dict[str, Tensor], count: int) -> None:
@@ -64,7 +64,7 @@ class TrainState:
 
     @torch.no_grad()
     def update_average(self, decay: float) -> None:
-        """Move the averaged weights towards the present ones; early on faster, so that the start is forgotten."""
+        """Move the averaged weights towards the present ones; faster in early steps, so that the start is forgotten."""
         if self.average is None:
             return
         share = 1 - min(decay, (1 + self.step) / (10 + self.step))

@@ -1,6 +1,6 @@
-"""What an experiment has beside its own words: what a person passes in from Python, or whose encoder it takes over.
+"""Digests of what an experiment's spec only names: objects passed in from Python, and the encoder that it takes over.
 
-Its content goes into the experiment's hash, so that two never share a run.
+They become part of the experiment's hash, so that experiments with different objects never share a run.
 """
 
 import hashlib
@@ -37,25 +37,26 @@ def arrays_by_name(data: Arrays) -> dict[str, Any]:
         return dict(data)
     if len(data) not in (2, 4):
         raise BadInput(
-            f"data: got {len(data)} arrays; expected (x_train, y_train) or (x_train, y_train, x_test, y_test), or a dict"
+            f"data: got {len(data)} arrays; expected (x_train, y_train) or (x_train, y_train, x_test, y_test), "
+            "or a dict"
         )
     return dict(zip(("x_train", "y_train", "x_test", "y_test"), data, strict=False))
 
 
 def with_digests(asked: Experiment, data: Arrays | None, model: "Network | None", loss: "Loss | None") -> Experiment:
-    """The experiment as it is with what was passed in, and with the network and digest of the encoder that it takes over.
+    """The experiment with the digests of what was passed in, and the spec and digest of an encoder that it takes over.
 
     Parameters
     ----------
     data : arrays in place of the source.
-    model : a network in place of the spec's, which counts with its weights; or a class or function that makes one, which counts by
-        its code.
+    model : in place of the spec's network: a network, whose digest includes its weights, or a class or function that
+        makes one, whose digest is of its code.
     loss : (logits (B, K), labels (B,)) -> scalar.
 
     Raises
     ------
-    BadInput : what was passed in is no network or no loss; a file that cannot be read; an encoder of something that is not there,
-        cannot give one, or needs itself.
+    BadInput : what was passed in is no network or no loss; a file cannot be read; the run or experiment of the encoder
+        does not exist, has no encoder, or needs itself.
     """
     return _with_digests(asked, data, model, loss, {})
 
@@ -92,7 +93,7 @@ def _with_digests(
 
 
 def _refuse_loss(asked: Experiment, loss: object) -> None:
-    """Raise BadInput for a loss that is no function, and beside a task that has losses of its own."""
+    """Raise BadInput for a loss that is no function, or if the task has losses of its own."""
     if not isinstance(asked.task, ClassifySpec):
         raise BadInput(
             f'loss: one passed in is for task.kind = "classify", and that of {asked.name} is "{asked.task.kind}", '
@@ -111,9 +112,9 @@ def _refuse_loss(asked: Experiment, loss: object) -> None:
 
 
 def _with_encoder(model: OnEncoderSpec, needing: dict[Path, str]) -> OnEncoderSpec:
-    """The spec with the network and the digest of the encoder filled in, as they are now.
+    """The spec with the present network and digest of the encoder.
 
-    Where these are known already (from a run's experiment.toml), what they were taken from need not be there any more.
+    If they are known already (from a run's experiment.toml), their source need not exist any more.
     """
     encoder = model.encoder
     try:
@@ -164,7 +165,8 @@ def _of_run(folder: str) -> dict[str, Any]:
         from smallvision.training.prepare import resume_command
 
         raise BadInput(
-            f"model.encoder.run: {path}: is not finished, so it has no encoder to take over; finish it: {resume_command(record)}"
+            f"model.encoder.run: {path}: is not finished, so it has no encoder to take over; "
+            f"finish it: {resume_command(record)}"
         )
     other = record.experiment.model
     if isinstance(other, CustomSpec) and other.kind == "custom":

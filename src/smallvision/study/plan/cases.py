@@ -1,4 +1,4 @@
-"""From a study to its cases: each a whole experiment that trains without the test split. No torch."""
+"""The cases of a study. Each is a whole experiment that trains without the test split. No torch."""
 
 import itertools
 import math
@@ -14,15 +14,16 @@ from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.experiment.model.encoder import OnEncoderSpec
 from smallvision.experiment.study import LONGEST_NAME, Range
 from smallvision.experiment.text import short
+from smallvision.tasks import TASKS, Task, task_of
 from smallvision.training.user_objects import with_digests
 
 MOST_CASES = 1000
-BRING_VALIDATION = ("folder", "npz")  # sources that may have validation images of their own: known when they are read
+BRING_VALIDATION = ("folder", "npz")  # sources that may have validation images of their own
 
 
 @dataclass(frozen=True)
 class Expanded:
-    """The cases of a study by name, in the order of its file; the baseline; the comparisons declared beforehand."""
+    """The cases of a study by name, in the order of its file, the baseline, and the declared comparisons."""
 
     cases: dict[str, Experiment]
     baseline: str
@@ -34,8 +35,8 @@ def expand(study: Study) -> Expanded:
 
     Raises
     ------
-    BadInput : a key that no experiment has, two cases alike, an unknown case, settings that would have no effect, no
-        validation images to choose by, or a study that would choose by the test split.
+    BadInput : a key that no experiment has, two equal cases, an unknown case, settings without effect, no validation
+        images to select by, or a study that would select by the test split.
     """
     _refuse_test(study)
     settings = dict(_settings(study))
@@ -50,8 +51,16 @@ def expand(study: Study) -> Expanded:
     return Expanded(cases, baseline, _pairs(study, baseline, list(cases)))
 
 
+def task(study: Study) -> Task:
+    """The task of a study's cases, which `set`, a case or an axis may change from the base experiment's."""
+    settings = {**study.set, **next(_settings(study))[1]}
+    table = settings.get("task")
+    kind = settings.get("task.kind") or (table.get("kind") if isinstance(table, Mapping) else None)
+    return TASKS.get(str(kind), task_of(study.base))
+
+
 def refuse_alike(name: str, cases: Mapping[str, Experiment]) -> None:
-    """Raise BadInput when two cases of the study `name` are the same experiment."""
+    """Raise BadInput if two cases of the study `name` are the same experiment."""
     first: dict[str, str] = {}
     for case, experiment in cases.items():
         other = first.setdefault(experiment.identity, case)
@@ -60,7 +69,7 @@ def refuse_alike(name: str, cases: Mapping[str, Experiment]) -> None:
 
 
 def _refuse_other_tasks(name: str, cases: Mapping[str, Experiment]) -> None:
-    """Raise BadInput when the cases learn different things, whose scores cannot be compared."""
+    """Raise BadInput if the cases have different tasks, whose scores cannot be compared."""
     (first, one), *others = cases.items()
     for case, experiment in others:
         if experiment.task.kind != one.task.kind:
@@ -69,13 +78,13 @@ def _refuse_other_tasks(name: str, cases: Mapping[str, Experiment]) -> None:
 
 
 def changed(experiment: Experiment, settings: Mapping[str, Any], where: str) -> Experiment:
-    """The experiment with some keys set anew; in the order of keys, so that a table comes before what is inside it.
+    """The experiment with some keys changed, in the order of keys, so that a table is set before its entries.
 
-    Whose encoder is taken over, if one is, is looked up anew.
+    If the experiment takes over an encoder, the digest of the encoder is looked up again.
 
     Raises
     ------
-    BadInput : an unknown key, a value of wrong type or range; `where` comes first in its text.
+    BadInput : an unknown key, or a value of wrong type or range; the message begins with `where`.
     """
     table = experiment.model_dump(mode="json", exclude_none=True)
     try:
@@ -88,7 +97,7 @@ def changed(experiment: Experiment, settings: Mapping[str, Any], where: str) -> 
 
 
 def _looked_up(experiment: Experiment, where: str) -> Experiment:
-    """With what else decides it: the source of a person's own network, the encoder that is taken over."""
+    """The experiment with the digests of a user's own network and of an encoder that is taken over."""
     try:
         return with_digests(experiment, None, None, None)
     except BadInput as error:
@@ -106,7 +115,7 @@ def _experiment(study: Study, case: str, own: dict[str, Any]) -> Experiment:
         raise BadInput(f"{where}: {error}") from None
     if data.source == "arrays" or (isinstance(experiment.model, CustomSpec) and experiment.model.kind == "custom"):
         raise BadInput(
-            f"{where}: was passed in from Python, which the processes of a study cannot be; "
+            f"{where}: was passed in from Python, and the processes of a study cannot receive it; "
             'save arrays as .npz (data.source = "npz"), a network as a file (model.kind = "file.py:Net")'
         )
     if not data.validation and data.source not in BRING_VALIDATION:
@@ -117,7 +126,7 @@ def _experiment(study: Study, case: str, own: dict[str, Any]) -> Experiment:
 
 
 def _settings(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The name of each case and what it sets beside `Study.set`."""
+    """The name of each case and the keys that it sets in addition to `Study.set`."""
     if study.case:
         yield from ((case.name, case.set) for case in study.case)
         return
@@ -132,13 +141,14 @@ def _settings(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
         name = ", ".join(f"{word} {value}" for word, (value, _) in zip(words, point, strict=True))
         if len(name) > LONGEST_NAME:
             raise BadInput(
-                f'{study.name}: axes: the case "{name}" has more than {LONGEST_NAME} characters; write the cases as [[case]]'
+                f'{study.name}: axes: the case "{name}" has more than {LONGEST_NAME} characters; '
+                "write the cases as [[case]]"
             )
         yield name, {key: value for key, (_, value) in zip(study.axes, point, strict=True)}
 
 
 def _axis_words(keys: list[str]) -> list[str]:
-    """The shortest end of each key that no other key has too, and that does not begin with a list's index."""
+    """The shortest end of each key that no other key has and that does not begin with a list index."""
     words = []
     for key in keys:
         parts = key.split(".")
@@ -153,7 +163,7 @@ def _axis_words(keys: list[str]) -> list[str]:
 
 
 def _names(values: tuple[Any, ...]) -> list[str]:
-    """A short word for each value of an axis, no two alike."""
+    """A short word for each value of an axis, without duplicates."""
     words = [_word(value) for value in values]
     if len(set(words)) < len(words):
         words = [short(value) for value in values]
@@ -172,20 +182,21 @@ def _word(value: Any) -> str:
 
 
 def _refuse_test(study: Study) -> None:
-    """Raise BadInput when a case would meet the test split while it is trained or chosen."""
+    """Raise BadInput if a case would be scored on the test split while it is trained or selected."""
     tables = {"set": study.set, "axes": study.axes, "search": study.search.over if study.search else {}}
     tables |= {f'case "{case.name}"': case.set for case in study.case}
     for where, table in tables.items():
         for key in table:
             if key == "protocol" or key.startswith("protocol."):
                 raise BadInput(
-                    f"{study.name}: {where}: sets {key}, but a study chooses by validation images and its runs train with "
-                    'protocol.test = "never"; only the winner and the baseline meet the test split, at the end; leave it out'
+                    f"{study.name}: {where}: sets {key}, but a study chooses by validation images and its runs train "
+                    'with protocol.test = "never"; only the winner and the baseline are scored on the test split, '
+                    "at the end; leave it out"
                 )
 
 
 def _refuse_overwritten(study: Study, settings: Mapping[str, dict[str, Any]]) -> None:
-    """Raise BadInput for a key that two places set, so that one of them would have no effect."""
+    """Raise BadInput for a key that is set in two places, one of which would have no effect."""
     for key in study.axes:
         if _within(key, study.set):
             raise BadInput(f"{study.name}: {key} is set for all cases and is an axis too; keep one")
@@ -208,12 +219,12 @@ def _refuse_overwritten(study: Study, settings: Mapping[str, dict[str, Any]]) ->
 
 
 def _within(key: str, settings: Mapping[str, Any]) -> bool:
-    """Whether `key` itself, or something inside it, is set. (A table around it may be: the key changes a part of that.)"""
+    """Whether `key` or a key inside it is set. (If a table around it is set, the key changes a part of that table.)"""
     return any(other == key or other.startswith(f"{key}.") for other in settings)
 
 
 def _refuse_search_outside(study: Study, cases: Mapping[str, Experiment]) -> None:
-    """Raise BadInput for a searched key or a value that some case cannot take."""
+    """Raise BadInput for a searched key or value that a case cannot take."""
     for key, over in study.search.over.items() if study.search else ():
         values = (over.low, over.high) if isinstance(over, Range) else over
         for name, experiment in cases.items():
@@ -222,7 +233,7 @@ def _refuse_search_outside(study: Study, cases: Mapping[str, Experiment]) -> Non
 
 
 def _pairs(study: Study, baseline: str, names: list[str]) -> tuple[tuple[str, str], ...]:
-    """The comparisons declared: (the case, what it is compared with)."""
+    """The declared comparisons: (case, the case that it is compared with)."""
     if study.compare == "all":
         return tuple(itertools.combinations(names, 2))
     if study.compare == "baseline":

@@ -1,4 +1,4 @@
-"""What a study has to do: its jobs, which of them are done, in which order, by how many workers. No torch."""
+"""The jobs of a study: which of them are done, in which order they are run, and by how many workers. No torch."""
 
 import json
 import math
@@ -19,16 +19,19 @@ from smallvision.runs import paths
 from smallvision.runs.read import read_run
 from smallvision.training.user_objects import with_digests
 
-Key = tuple[str, int]  # an experiment's whole canonical form and a seed: equal keys are one run
+Key = tuple[str, int]  # the canonical form of an experiment and a seed; jobs with equal keys are the same run
 PROTOCOLS: tuple[Literal["never", "once", "watched"], ...] = ("never", "once", "watched")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a study. `what`: its case, or which try of its case's search, or what needs it.
+    """One run of a study.
 
-    `needed`: it is there for others to begin with; it need not have validation images, and when it met the test split is all one.
-    `tried`: it is a try of a case's search.
+    Attributes
+    ----------
+    what : the name for people: the case, the try of its search, or the job that needs it.
+    needed : a prerequisite of another job. It needs no validation split, and any test protocol is accepted.
+    tried : a try of a case's search.
     """
 
     what: str
@@ -39,12 +42,12 @@ class Job:
 
     @cached_property
     def key(self) -> Key:
-        """Equal experiments with equal seeds are one run."""
+        """Jobs with equal keys are the same run."""
         return self.experiment.identity, self.seed
 
     @cached_property
-    def will_do(self) -> tuple[Experiment, ...]:
-        """The experiments whose runs will do, the best first: where it is needed, also those that met the test split at other times."""
+    def accepted(self) -> tuple[Experiment, ...]:
+        """The experiments whose runs are accepted, best first: for a prerequisite, those with any test protocol."""
         if not self.needed:
             return (self.experiment,)
         return (
@@ -54,56 +57,58 @@ class Job:
 
     @cached_property
     def needs(self) -> tuple["Job", ...]:
-        """The runs that have to be there before it. Raises BadInput, see `needs`."""
+        """The runs that have to be finished before this one. Raises BadInput, see `needs`."""
         seed = getattr(getattr(self.experiment.model, "encoder", None), "seed", None)
         own = self.seed if seed is None else seed
         return tuple(Job(f"{other.name}, needed by {self.what}", other, own, True) for other in needs(self.experiment))
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """The name in messages."""
         return f"{self.what}, seed {self.seed}" if self.needed else f'case "{self.what}", seed {self.seed}'
 
     @cached_property
     def images(self) -> DataSpec:
-        """What decides which images it works on: its data without the augmentation, which is the batches'."""
+        """The spec of its images: its data without augmentation, which is applied to batches."""
         return self.experiment.data.model_copy(update={"augment": ()})
 
 
 @dataclass(frozen=True)
 class Split:
-    """How the machine is shared out: so many workers at a time, each with so many threads (None: on an accelerator)."""
+    """How jobs share the machine: the workers at a time and the threads of each (None: on an accelerator)."""
 
     workers: int
     threads: int | None
 
     def __str__(self) -> str:
-        many = f"{self.workers} worker{'s' if self.workers != 1 else ''}"
-        return many if self.threads is None else f"{many} of {self.threads} thread{'s' if self.threads != 1 else ''}"
+        workers = f"{self.workers} worker{'s' if self.workers != 1 else ''}"
+        return (
+            workers if self.threads is None else f"{workers} of {self.threads} thread{'s' if self.threads != 1 else ''}"
+        )
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What a split was measured to do: images that all its workers together train on in a second, and what that means."""
+    """The measured speed of a split: images per second of all its workers together."""
 
     split: Split
     images_per_second: float
-    rounds: int  # how often each worker takes a job until all are done
+    rounds: int  # jobs that each worker runs, one after the other
 
     @property
     def cost(self) -> float:
-        """Seconds for all jobs, if each trained on one image."""
+        """Seconds for all jobs if each trained on one image."""
         return self.rounds * self.split.workers / self.images_per_second
 
 
 def needs(experiment: Experiment) -> list[Experiment]:
-    """The experiments whose runs this one begins with: that whose encoder it takes over, if it does.
+    """The experiments whose runs this one needs: the one whose encoder it takes over, if it does.
 
-    Where this one trains without the test split, as all do in a study, so does what it needs.
+    If this one trains without the test split, as in a study, the needed one does, too.
 
     Raises
     ------
-    BadInput : the other experiment is not there, or is no longer what it was when this one was written.
+    BadInput : the other experiment does not exist, or has changed since this one was written.
     """
     model = experiment.model
     if not isinstance(model, OnEncoderSpec) or model.weights == "fresh" or model.encoder.experiment is None:
@@ -122,16 +127,16 @@ def needs(experiment: Experiment) -> list[Experiment]:
 
 
 def ordered(graph: Mapping[Key, Iterable[Key]], names: Mapping[Key, str]) -> list[Key]:
-    """The keys in an order in which every one comes after what it needs, else in their own order.
+    """The keys ordered so that each comes after those that it needs, else in their own order.
 
     Parameters
     ----------
-    graph : for every key, the keys that it needs.
-    names : what messages call them.
+    graph : key -> the keys that it needs.
+    names : key -> its name in messages.
 
     Raises
     ------
-    BadInput : needs that go in a circle; the circle is named.
+    BadInput : jobs that need each other in a circle; the message names the circle.
     """
     place = {key: number for number, key in enumerate(graph)}
     sorter: TopologicalSorter[Key] = TopologicalSorter(graph)
@@ -151,21 +156,21 @@ def ordered(graph: Mapping[Key, Iterable[Key]], names: Mapping[Key, str]) -> lis
 
 
 def jobs(cases: Mapping[str, Experiment], seeds: Sequence[int]) -> list[Job]:
-    """Every run that the cases need, once, in order of need; else seed after seed, so that all cases come on together.
+    """Every run of the cases and of their prerequisites, once; prerequisites first, else seed after seed.
 
     Raises
     ------
-    BadInput : needs that go in a circle.
+    BadInput : jobs that need each other in a circle.
     """
     return with_needs([Job(case, experiment, seed) for seed in seeds for case, experiment in cases.items()])
 
 
 def with_needs(wanted: Iterable[Job]) -> list[Job]:
-    """These jobs and all that they need, once, in order of need; else in their own order.
+    """These jobs and their prerequisites, once; prerequisites first, else in their own order.
 
     Raises
     ------
-    BadInput : needs that go in a circle.
+    BadInput : jobs that need each other in a circle.
     """
     found: dict[Key, Job] = {}
     graph: dict[Key, list[Key]] = {}
@@ -181,12 +186,12 @@ def with_needs(wanted: Iterable[Job]) -> list[Job]:
 
 
 def path_of(job: Job, folder: Path, done: Mapping[Key, Path]) -> Path:
-    """Where a job's run stands, or will stand."""
+    """The directory of a job's run, which exists or will."""
     return done.get(job.key) or paths.place(job.experiment, job.seed, runs=folder)
 
 
 def entry(job: Job, folder: Path, done: Mapping[Key, Path]) -> dict[str, Any]:
-    """A job as the plan remembers it: `needed` and `tried` tell it from a case's own; its path starts from `folder`."""
+    """The entry of a job in plan.json. Its path is relative to `folder`."""
     path = path_of(job, folder, done).relative_to(folder).as_posix()
     return {
         "case": job.what,
@@ -199,7 +204,7 @@ def entry(job: Job, folder: Path, done: Mapping[Key, Path]) -> dict[str, Any]:
 
 
 def threads_of(path: Path) -> int | None:
-    """The threads that an unfinished run on a CPU was begun with; None when there is no such run."""
+    """The threads with which an unfinished run on a CPU was begun; None if there is no such run."""
     try:
         found = json.loads((path / "environment.json").read_text(encoding="utf-8"))
         return int(found["threads"]) if found["device"] == "cpu" else None
@@ -208,11 +213,11 @@ def threads_of(path: Path) -> int | None:
 
 
 def finished(folder: Path, wanted: Iterable[Job]) -> dict[Key, Path]:
-    """Where the jobs stand that are done already, in whatever directory of the runs' folder, whoever asked for them.
+    """The directories of the jobs that are done already, whatever their names in the folder of runs.
 
     Raises
     ------
-    BadInput : something else is where a job's run would go.
+    BadInput : something else is at the place of a job's run.
     """
     out: dict[Key, Path] = {}
     missing: dict[Key, Job] = {}
@@ -223,9 +228,9 @@ def finished(folder: Path, wanted: Iterable[Job]) -> dict[Key, Path]:
         else:
             missing[job.key] = job
     if missing and folder.is_dir():
-        sought: dict[Key, list[Experiment]] = {}  # by the digits of the hash and the seed, which are quick to read
+        sought: dict[Key, list[Experiment]] = {}  # by hash and seed, which are quick to read
         for job in missing.values():
-            for other in job.will_do:
+            for other in job.accepted:
                 sought.setdefault((other.hash(), job.seed), []).append(other)
         there: dict[Key, Path] = {}
         for state in sorted(folder.glob("[!.]*/state.json")):
@@ -237,14 +242,14 @@ def finished(folder: Path, wanted: Iterable[Job]) -> dict[Key, Path]:
                 if paths.same(standing, other):
                     there.setdefault((other.identity, found[1]), state.parent)
         for job in missing.values():
-            will_do = [there[key] for other in job.will_do if (key := (other.identity, job.seed)) in there]
-            if will_do:
-                out[job.key] = will_do[0]
+            accepted = [there[key] for other in job.accepted if (key := (other.identity, job.seed)) in there]
+            if accepted:
+                out[job.key] = accepted[0]
     return out
 
 
 def refuse_one_place(wanted: Iterable[Job], folder: Path) -> None:
-    """Raise BadInput where the runs of two different experiments would stand at one place, as the digits in its name are alike."""
+    """Raise BadInput if two different experiments have the same run directory, since their hashes are equal."""
     places: dict[Path, Job] = {}
     for job in wanted:
         path = paths.place(job.experiment, job.seed, runs=folder)
@@ -252,7 +257,7 @@ def refuse_one_place(wanted: Iterable[Job], folder: Path) -> None:
         if other.key != job.key:
             differ = "; ".join(paths.differences(other.experiment, job.experiment)[:3])
             raise BadInput(
-                f"{path}: {other.title} and {job.title} would both stand here, and are different runs ({differ}); "
+                f"{path}: {other.title} and {job.title} would both be written here and are different runs ({differ}); "
                 "give one of them another name"
             )
 
@@ -262,11 +267,11 @@ def _finished_hash(file: Path) -> tuple[str, int] | None:
         state = json.loads(file.read_text(encoding="utf-8"))
         return (str(state["experiment"]), int(state["seed"])) if state["status"] == "finished" else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None  # no run that could be taken over
+        return None  # not a run that can be used
 
 
 def _finished_experiment(path: Path) -> Experiment | None:
-    """The experiment of a finished run; None where the run cannot be read."""
+    """The experiment of a finished run; None if the run cannot be read."""
     try:
         record = read_run(path)
     except BadInput:
@@ -275,22 +280,22 @@ def _finished_experiment(path: Path) -> Experiment | None:
 
 
 def splits(cores: int, count: int) -> list[Split]:
-    """The ways to share `cores` out among `count` jobs that are worth measuring: all for one, and as many workers as can be."""
-    many = max(1, min(cores, count))
-    return [Split(1, cores)] if many == 1 else [Split(1, cores), Split(many, cores // many)]
+    """The splits of `cores` cores among `count` jobs that are worth timing: one worker, and as many as possible."""
+    most = max(1, min(cores, count))
+    return [Split(1, cores)] if most == 1 else [Split(1, cores), Split(most, cores // most)]
 
 
 def rounds(count: int, workers: int) -> int:
-    """How often each worker takes a job until `count` are done."""
+    """How many of `count` jobs each worker runs, one after the other."""
     return math.ceil(count / workers)
 
 
 def fastest(timings: Sequence[Timing]) -> Timing:
-    """The split that has all jobs done first; between equals, the one with fewer workers."""
+    """The timing of the split that finishes all jobs first; of equals, the one with fewer workers."""
     return min(timings, key=lambda timing: (timing.cost, timing.split.workers))
 
 
 def size(job: Job, sizes: Mapping[str, Mapping[str, Any]]) -> int:
-    """How much a job has to compute: multiply-adds of all its epochs. `sizes`: by the first part of the key, as workers found them."""
+    """The multiply-adds of all epochs of a job. `sizes`: by the first part of the key, as workers report them."""
     found = sizes.get(job.key[0])
     return job.experiment.recipe.epochs * found["counts"]["train"] * found["multiply_adds"] if found else 0

@@ -1,4 +1,4 @@
-"""Networks made comparable: the width that gives a network as many parameters, or multiply-adds, as another has."""
+"""Solves for the width that gives a network a wanted number of parameters or multiply-adds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from smallvision.nn.shapes import Shape
 from smallvision.study.plan.cases import changed
 from smallvision.training import prepare
 
-WIDEST = 1_000_000  # as wide as a layer can be asked to be
-SKIPPED = 8  # widths in a row that may be impossible (group normalisation wants even ones)
+WIDEST = 1_000_000  # the largest width of a layer that is tried
+SKIPPED = 8  # consecutive widths that may be impossible (group normalisation needs even ones)
 
 
 @dataclass(frozen=True)
 class Solved:
-    """The width that was found, at which key, and the size that the network has with it."""
+    """The width that was found, its key, and the size of the network with it."""
 
     key: str
     width: int
@@ -26,7 +26,7 @@ class Solved:
 
 
 def size(experiment: Experiment, of: str, root: Path | None = None, trust_code: bool = False) -> int:
-    """How many "parameters", or "multiply_adds" an image, the network of an experiment has. Raises BadInput."""
+    """The number of "parameters", or of "multiply_adds" per image, of an experiment's network. Raises BadInput."""
     return _size(experiment, of, prepare.shape(experiment, root), trust_code)
 
 
@@ -38,22 +38,22 @@ def solve(
     root: Path | None = None,
     trust_code: bool = False,
 ) -> Solved:
-    """The integer at a key that brings a network nearest to a wanted size.
+    """The integer at a key with which a network is nearest to a wanted size.
 
-    A network grows with its width, so the widths on both sides of the wanted size are found by halving; those that
-    cannot be built (an odd one under group normalisation) are passed over.
+    A network grows with its width, so the widths on both sides of the wanted size are found by bisection. Widths with
+    which the network cannot be built (an odd one with group normalisation) are skipped.
 
     Parameters
     ----------
     experiment : whose network is varied.
-    vary : the keys that may be; the first that holds an integer in this experiment is taken.
-    wanted : {"parameters": n} or {"multiply_adds": n}; a None is passed over.
-    within : how far from it the nearest may be, as a share of it.
+    vary : keys that may be changed; the first that has an integer in this experiment is used.
+    wanted : {"parameters": n} or {"multiply_adds": n}; entries that are None are ignored.
+    within : the largest difference from the wanted size, as a share of it.
     root, trust_code : as for a run.
 
     Raises
     ------
-    BadInput : no such key, or no integer brings the network near enough; the nearest two are said.
+    BadInput : no such key, or no integer is near enough; the message names the nearest two.
     """
     of, target = next((name, count) for name, count in wanted.items() if count is not None)
     key = _key(experiment, vary)
@@ -62,7 +62,7 @@ def solve(
     refused: dict[int, BadInput] = {}
 
     def at(width: int) -> int | None:
-        """The size with this width; None where it cannot be built."""
+        """The size with this width; None if the network cannot be built."""
         if width not in found and width not in refused:
             try:
                 found[width] = _size(changed(experiment, {key: width}, "match"), of, shape, trust_code)
@@ -102,12 +102,13 @@ def _key(experiment: Experiment, vary: Sequence[str]) -> str:
         if type(place) is int:
             return key
     raise BadInput(
-        f"match.vary: there is no integer at {' or '.join(vary)}; name a width of this network, as in model.blocks.0.channels"
+        f"match.vary: there is no integer at {' or '.join(vary)}; "
+        "name a width of this network, as in model.blocks.0.channels"
     )
 
 
 def _around(at: Any, target: int) -> tuple[int | None, int | None]:
-    """The largest possible width below the target's size, and the smallest that reaches it; None where there is none."""
+    """The largest possible width below the target size and the smallest that reaches it; None if there is none."""
 
     def possible(width: int, most: int) -> int | None:
         return next((w for w in range(width, min(width + SKIPPED, most + 1)) if at(w) is not None), None)

@@ -1,4 +1,4 @@
-"""The runs of a study as far as they are known: all from the start, or after a search has found each case's settings. No torch."""
+"""The runs of a study. With a search, those of a case are known after the search has found its settings. No torch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,23 +8,25 @@ from smallvision.study.plan import jobs, search
 from smallvision.study.plan.cases import changed
 from smallvision.study.plan.jobs import Job
 from smallvision.study.plan.search import Tried
+from smallvision.tasks import task_of
 
 
-class Agenda:
-    """What is to be run now, and what becomes known as runs are finished.
+class Scheduler:
+    """The runs that are known now, and those that become known when runs are finished.
 
     Parameters
     ----------
     study : the study.
     cases : its cases, widths solved.
-    recorded : the tries that the study's plan remembers, as `tries` gave them.
-    sampler : what the search began with; None: nothing yet.
+    recorded : the tries in the study's plan.json, as `tries` gave them.
+    sampler : the sampler that the search began with; None for a new study.
 
     Attributes
     ----------
-    cases : each case as it is known by now: with its best settings, once its search is over.
-    jobs : the runs known so far; tries that the plan remembers are no longer among them.
-    failed : why a case cannot be run, by its name: all its tries failed.
+    cases : the experiment of each case; it has the best settings once its search is over.
+    jobs : the runs known so far, without the recorded tries.
+    failed : the reason why a case cannot be run, by its name: all its tries failed.
+    metric : of the cases' task; tries are compared by it.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Agenda:
         sampler: str | None = None,
     ) -> None:
         self.cases = dict(cases)
+        self.metric = task_of(next(iter(cases.values()))).metric
         self.jobs: list[Job] = []
         self.failed: dict[str, str] = {}
         self.sampler = search.sampler(sampler) if study.search else None
@@ -60,7 +63,7 @@ class Agenda:
 
     @property
     def later(self) -> list[Job]:
-        """Stand-ins for the runs that become known on the way, each case as it was before: tries of its search, then its runs."""
+        """Placeholders for the runs that are not known yet: for each case the tries of its search, then its runs."""
         out = []
         for name in self.searching:
             left = range(len(self._history[name]), search.budget(self._study))
@@ -76,11 +79,22 @@ class Agenda:
         return [Job(name, self.cases[name], seed) for seed in self._study.seeds]
 
     def take(self, job: Job, scores: Mapping[str, float] | None) -> list[Job]:
-        """Take note that a run is over (scores None: it failed). Returns the jobs that became known by it."""
+        """Record that a run is over.
+
+        Parameters
+        ----------
+        job : the run.
+        scores : on the validation images; None if the run failed.
+
+        Returns
+        -------
+        list of Job : the jobs that became known by it.
+        """
         before = len(self.jobs)
         for (name, number), tried in list(self._tries.items()):
             if tried.key == job.key and not self._history[name][number].done:
-                self._history[name][number] = Tried(self._history[name][number].settings, scores)
+                kept = {key: scores[key] for key in (self.metric.key, "loss")} if scores else None
+                self._history[name][number] = Tried(self._history[name][number].settings, kept)
                 self._advance(name)
         return self.jobs[before:]
 
@@ -89,37 +103,38 @@ class Agenda:
         return any(tried.key == job.key for tried in self._tries.values())
 
     def tries(self) -> list[dict[str, Any]]:
-        """The tries that are over, as the plan remembers them."""
+        """The tries that are over, as plan.json records them."""
         out = []
         for (name, number), job in self._tries.items():
             tried = self._history[name][number]
             if tried.done:
-                found = {"settings": dict(tried.settings), "validation": dict(tried.scores) if tried.scores else None}
-                out.append({"case": name, "try": number, "seed": job.seed, "hash": job.experiment.hash(), **found})
+                entry = {"case": name, "try": number, "seed": job.seed, "hash": job.experiment.hash()}
+                scores = dict(tried.scores) if tried.scores else None
+                out.append({**entry, "settings": dict(tried.settings), "validation": scores})
         return out
 
     def settings(self, name: str) -> dict[str, Any]:
         """The settings that the search found best for a case; empty without a search."""
-        found = search.best(self._history[name]) if self._over(name) and self._history[name] else None
-        return dict(found.settings) if found else {}
+        best = search.best(self._history[name], self.metric) if self._over(name) and self._history[name] else None
+        return dict(best.settings) if best else {}
 
     def _over(self, name: str) -> bool:
         history = self._history[name]
         return len(history) == search.budget(self._study) and all(tried.done for tried in history)
 
     def _advance(self, name: str) -> None:
-        """Add the tries of a case that can be run now; after the last one, its runs."""
+        """Add the tries of a case that can be run now, or its runs after the last try."""
         history = self._history[name]
-        while new := search.proposals(self._study, name, history, self.sampler or ""):
+        while new := search.proposals(self._study, name, history, self.sampler or "", self.metric):
             for settings in new:
                 self._add(name, settings)
         if not self._over(name):
             return
-        found = search.best(history)
-        if found is None:
+        best = search.best(history, self.metric)
+        if best is None:
             self.failed[name] = f"every try of its search failed ({len(history)})"
             return
-        self.cases[name] = changed(self._plain[name], found.settings, f'{self._study.name}: case "{name}"')
+        self.cases[name] = changed(self._plain[name], best.settings, f'{self._study.name}: case "{name}"')
         known = {job.key for job in self.jobs}
         self.jobs += [job for job in jobs.jobs({name: self.cases[name]}, self._study.seeds) if job.key not in known]
 

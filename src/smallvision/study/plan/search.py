@@ -1,9 +1,9 @@
-"""A small search for every case, on validation images: which settings are tried next, and which were best. No torch.
+"""A small search for every case on validation images: which settings are tried next, and which were best. No torch.
 
-With Optuna (the `search` extra) its tree-structured Parzen estimator (Bergstra et al. 2011) proposes, one try after the
-other for each case; without it the settings are drawn at random, spread evenly over what is possible (a Latin hypercube:
-McKay, Beckman & Conover 1979), the same for every case. Either way they follow from the study alone, so that a study that
-was killed goes on with what it would have tried.
+With Optuna (the `search` extra) its tree-structured Parzen estimator (Bergstra et al. 2011) proposes the settings of
+one try after the other for each case. Without Optuna the settings are drawn from a Latin hypercube (McKay, Beckman &
+Conover 1979), the same for every case. Either way they depend on the study alone, so a study that was killed goes on
+with the same tries.
 """
 
 import hashlib
@@ -19,33 +19,39 @@ from typing import Any
 from smallvision.errors import BadInput
 from smallvision.experiment import Study
 from smallvision.experiment.study import Range
-from smallvision.tasks import metric_in
+from smallvision.metrics.metric import Metric
 
 DIGITS = 3  # significant digits of a number drawn: it is written down and read by people
-WORST = -1.0  # what Optuna is told of a try that failed: no accuracy and no squared error of pixels is worse
-ATTEMPTS = 100  # to draw settings of which no two are alike
+WORST = -1.0  # the value of a failed try for Optuna: no accuracy and no squared error of pixels is worse
+ATTEMPTS = 100  # to draw settings without duplicates
 
 
 @dataclass(frozen=True)
 class Tried:
-    """One try of a case: its settings, and its validation scores; None: it failed. Not `done`: it is under way."""
+    """One try of a case.
+
+    Attributes
+    ----------
+    settings : key -> value, set in the case's experiment.
+    scores : on the validation images; None if the try failed or is not done.
+    done : False while the try is queued or running.
+    """
 
     settings: Mapping[str, Any]
     scores: Mapping[str, float] | None = None
     done: bool = True
 
-    @property
-    def merit(self) -> tuple[float, float]:
-        """The task's score first, then a lower loss; a try that failed is the worst there is."""
-        return metric_in(self.scores).merit(self.scores) if self.scores else (-math.inf, -math.inf)
+    def merit(self, metric: Metric) -> tuple[float, float]:
+        """The metric, larger is better, then the negative loss; a failed try is worse than all others."""
+        return metric.merit(self.scores) if self.scores else (-math.inf, -math.inf)
 
 
 def sampler(recorded: str | None) -> str:
-    """What proposes: as the study began; else "optuna" when it is installed, "random" otherwise.
+    """The sampler that a study began with; for a new study "optuna" if it is installed, else "random".
 
     Raises
     ------
-    BadInput : the study began with Optuna, and it is not here any more.
+    BadInput : the study began with Optuna, which is not installed any more.
     """
     here = find_spec("optuna") is not None
     if recorded == "optuna" and not here:
@@ -56,7 +62,7 @@ def sampler(recorded: str | None) -> str:
 
 
 def seed(study: Study) -> int:
-    """The seed of every try: the first that is none of the study's, so that no run is chosen by its own luck."""
+    """The seed of every try: the first that the study does not use, so no reported run is selected by its luck."""
     return next(number for number in itertools.count() if number not in study.seeds)
 
 
@@ -65,8 +71,8 @@ def budget(study: Study) -> int:
     return int(min(study.search.tries, _grid(study.search.over))) if study.search else 0
 
 
-def proposals(study: Study, case: str, history: Sequence[Tried], by: str) -> list[dict[str, Any]]:
-    """The settings of a case to be tried now.
+def proposals(study: Study, case: str, history: Sequence[Tried], by: str, metric: Metric) -> list[dict[str, Any]]:
+    """The settings of a case that can be tried now.
 
     Parameters
     ----------
@@ -74,10 +80,11 @@ def proposals(study: Study, case: str, history: Sequence[Tried], by: str) -> lis
     case : its name.
     history : the case's tries so far, in their order.
     by : "random" or "optuna".
+    metric : by which tries are compared.
 
     Returns
     -------
-    list of dict : none while Optuna waits for a try, and none once there were as many as the study asks for.
+    list of dict : empty while Optuna waits for a try, and when the case has all tries that the study asks for.
     """
     assert study.search is not None
     over, tries = dict(study.search.over), study.search.tries
@@ -85,22 +92,22 @@ def proposals(study: Study, case: str, history: Sequence[Tried], by: str) -> lis
         return _drawn(over, tries)[len(history) :]
     if len(history) >= tries or any(not tried.done for tried in history):
         return []
-    return [_optuna(over, case, history, tries)]
+    return [_optuna(over, case, history, tries, metric)]
 
 
-def best(history: Sequence[Tried]) -> Tried | None:
-    """The best of a case's tries by validation; the earliest between equals; None when all failed."""
-    found = max(history, key=lambda tried: tried.merit)
-    return found if found.scores is not None else None
+def best(history: Sequence[Tried], metric: Metric) -> Tried | None:
+    """The best of a case's tries by the metric on validation images, the earliest of equals; None if all failed."""
+    winner = max(history, key=lambda tried: tried.merit(metric))
+    return winner if winner.scores is not None else None
 
 
 def _grid(over: Mapping[str, Range | tuple[Any, ...]]) -> float:
-    """How many different settings there are; infinite with a range."""
+    """The number of different settings; infinite with a range."""
     return math.prod(math.inf if isinstance(values, Range) else len(values) for values in over.values())
 
 
 def _drawn(over: Mapping[str, Range | tuple[Any, ...]], tries: int) -> list[dict[str, Any]]:
-    """All settings, where there are no more than tries; else a Latin hypercube, no two alike where that can be."""
+    """All settings, if they are not more than `tries`; else a Latin hypercube, if possible without duplicates."""
     if _grid(over) <= tries:
         lists = [values for values in over.values() if not isinstance(values, Range)]
         return [dict(zip(over, point, strict=True)) for point in itertools.product(*lists)]
@@ -114,36 +121,33 @@ def _drawn(over: Mapping[str, Range | tuple[Any, ...]], tries: int) -> list[dict
 
 
 def _column(key: str, values: Range | tuple[Any, ...], tries: int, attempt: int) -> list[Any]:
-    """One value out of each of `tries` equal parts of what is possible, in a random order."""
+    """One value from each of `tries` equal parts of the possible values, in a random order."""
     draw = random.Random(int.from_bytes(hashlib.sha256(f"{key} {attempt}".encode()).digest()[:8], "big"))
     shares = [(part + draw.random()) / tries for part in range(tries)]  # in [0, 1)
-    order = sorted(
-        range(tries), key=lambda _: draw.random()
-    )  # random() is the same in every version of Python, shuffle() is not
+    order = sorted(range(tries), key=lambda _: draw.random())  # unlike shuffle(), the same in every version of Python
     return [_at(values, shares[part]) for part in order]
 
 
 def _at(values: Range | tuple[Any, ...], share: float) -> Any:
-    """The value at a share of what is possible."""
+    """The value at a share, 0 to 1, of the possible values."""
     if not isinstance(values, Range):
         return values[int(share * len(values))]
     whole = isinstance(values.low, int) and isinstance(values.high, int)
-    low, high = (
-        (values.low - 0.5, values.high + 0.5) if whole else (values.low, values.high)
-    )  # each integer has its own part
+    # each integer has a part of its own, of equal width
+    low, high = (values.low - 0.5, values.high + 0.5) if whole else (values.low, values.high)
     drawn = math.exp(math.log(low) + share * math.log(high / low)) if values.log else low + share * (high - low)
     return min(int(values.high), max(int(values.low), round(drawn))) if whole else _short(drawn, values)
 
 
 def _short(value: float, values: Range) -> float:
-    """The number in a few digits, still in its range."""
+    """The number with few digits, still in its range."""
     return min(float(values.high), max(float(values.low), float(f"{value:.{DIGITS}g}")))
 
 
 def _optuna(
-    over: Mapping[str, Range | tuple[Any, ...]], case: str, history: Sequence[Tried], tries: int
+    over: Mapping[str, Range | tuple[Any, ...]], case: str, history: Sequence[Tried], tries: int, metric: Metric
 ) -> dict[str, Any]:
-    """What Optuna proposes after these tries. It is told them anew each time, so nothing need be kept between calls."""
+    """The settings that Optuna proposes after these tries. It gets all of them each time, so no state is kept."""
     optuna: Any = import_module("optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     number = int.from_bytes(hashlib.sha256(f"{case} {len(history)}".encode()).digest()[:4], "big")
@@ -151,20 +155,20 @@ def _optuna(
     study = optuna.create_study(direction="maximize", sampler=estimator)
     spaces = {key: _space(optuna.distributions, values) for key, values in over.items()}
     for tried in history:
-        told = {
+        params = {
             key: values.index(value) if isinstance(values := over[key], tuple) else value
             for key, value in tried.settings.items()
         }
-        merit, loss = tried.merit if tried.scores else (WORST, 0.0)
-        value = merit + 1e-6 * max(loss, -1e3)  # the loss decides between equals
-        study.add_trial(optuna.trial.create_trial(params=told, distributions=spaces, value=value))
+        score, negative_loss = tried.merit(metric) if tried.scores else (WORST, 0.0)
+        value = score + 1e-6 * max(negative_loss, -1e3)  # the loss decides between equals
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=spaces, value=value))
     drawn = study.ask(spaces).params
     return {key: _value(values, drawn[key]) for key, values in over.items()}
 
 
 def _space(distributions: Any, values: Range | tuple[Any, ...]) -> Any:
     if not isinstance(values, Range):
-        return distributions.CategoricalDistribution(list(range(len(values))))  # by index: a value may be a table
+        return distributions.CategoricalDistribution(list(range(len(values))))  # by index, since a value may be a table
     if isinstance(values.low, int) and isinstance(values.high, int):
         return distributions.IntDistribution(values.low, values.high, log=values.log)
     return distributions.FloatDistribution(values.low, values.high, log=values.log)

@@ -1,4 +1,4 @@
-"""Timed steps of a study's own experiments: which split of the machine is faster, and how long a run will take. No torch here."""
+"""Times steps of a study's experiments, to choose a split of the machine and estimate runs. No torch here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,14 +7,14 @@ from smallvision.errors import BadInput, RunFailed
 from smallvision.study.plan.jobs import Job, Split, Timing, fastest, rounds, splits
 from smallvision.study.workers.pool import DEATHS, Pool, Worker
 
-SECONDS = 0.4  # of steps, each time; more where a few steps take longer
-TURNS = 3  # each way is timed so often, in turn, and its best counts: others disturb, nobody helps
-BEHIND = 1.5  # a way that takes so many times as long as the best is not timed again
-SHORT = 20.0  # seconds; where one thread a worker takes no longer for all, no other way is tried
+SECONDS = 0.4  # of each timing; more if a few steps take longer
+TURNS = 3  # timings of each split, in turn; the fastest counts, since other processes only slow a timing down
+BEHIND = 1.5  # a split that takes this many times as long as the best is not timed again
+SHORT = 20.0  # seconds; if many workers finish all jobs within this time, no other split is timed
 
 
 def task(what: str, job: Job, **more: Any) -> dict[str, Any]:
-    """A task for a worker about a job's experiment."""
+    """The message that asks a worker to do `what` with a job's experiment."""
     return {
         "do": what,
         "experiment": job.experiment.model_dump(mode="json", exclude_none=True),
@@ -24,16 +24,16 @@ def task(what: str, job: Job, **more: Any) -> dict[str, Any]:
 
 
 def fastest_ways(pool: Pool, job: Job, count: int, images: int) -> list[Timing]:
-    """Time a job's experiment in the ways that the machine may be shared out; empty where there is one way only.
+    """Time a job's experiment with each possible split of the machine; empty if there is only one split.
 
-    In a study that is over in seconds only one way is timed, the one of many workers: trying the other would cost more.
+    In a study that takes seconds only the split with many workers is timed, since timing the other would take longer.
 
     Parameters
     ----------
-    pool : with as many workers as jobs can run at a time; one has said hello.
+    pool : at least one of its workers is ready.
     job : the largest of the study.
-    count : how many jobs there are.
-    images : that the job trains on, over all its epochs.
+    count : of the jobs.
+    images : the images on which the job trains, over all its epochs.
     """
     ways = splits(pool.threads, count)
     if pool.device != "cpu" or len(ways) < 2:
@@ -51,11 +51,11 @@ def fastest_ways(pool: Pool, job: Job, count: int, images: int) -> list[Timing]:
 
 
 def _in_turn(pool: Pool, team: Sequence[Worker], ways: Sequence[Split], count: int, images: int) -> list[Timing] | None:
-    """The best rate of each way by turns; None when a worker died."""
+    """The best rate of each split over several turns; None if a worker died."""
     best: dict[Split, Timing] = {}
     left = list(reversed(ways))
     for turn in range(TURNS + 1):
-        quick = left[:1] if turn == 0 else left  # a first impression of the way of many workers
+        quick = left[:1] if turn == 0 else left  # the first turn is a short one of many workers
         for way in quick:
             seconds = SECONDS / 4 if turn == 0 else SECONDS
             found = _together(pool, team[: way.workers], {"do": "time", "threads": way.threads, "seconds": seconds})
@@ -76,10 +76,13 @@ def _in_turn(pool: Pool, team: Sequence[Worker], ways: Sequence[Split], count: i
 
 
 def estimates(pool: Pool, wanted: Sequence[Job], split: Split) -> dict[str, float]:
-    """Seconds that a run of each experiment takes with all workers busy, by the first part of their key; equal work is timed once."""
+    """Seconds of a run of each experiment while all workers are busy, by the first part of its key.
+
+    Experiments that take equally long are timed once.
+    """
     alike: dict[str, list[Job]] = {}
     for job in wanted:
-        alike.setdefault(_cost(job), []).append(job)
+        alike.setdefault(_time_key(job), []).append(job)
     firsts = {cost: group[0] for cost, group in alike.items()}
     pool.resize(split.workers)
     asked = [task("estimate", job, threads=split.threads, seconds=SECONDS, cost=cost) for cost, job in firsts.items()]
@@ -90,7 +93,7 @@ def estimates(pool: Pool, wanted: Sequence[Job], split: Split) -> dict[str, floa
 
 
 def total(seconds: Sequence[float], workers: int) -> float:
-    """How long so many workers take for runs of so many seconds, each taking the next when it is done."""
+    """Seconds until `workers` workers have done runs of these seconds, each taking the next run when it is done."""
     until = [0.0] * max(workers, 1)
     for length in seconds:
         until[until.index(min(until))] += length
@@ -98,7 +101,7 @@ def total(seconds: Sequence[float], workers: int) -> float:
 
 
 def _together(pool: Pool, team: Sequence[Worker], request: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """The answers of several workers to one task, done at the same time; None when one of them died."""
+    """The answers of several workers that do one task at the same time; None if one of them died."""
     for worker in team:
         pool.give(worker, dict(request))
     out: list[dict[str, Any]] = []
@@ -113,9 +116,7 @@ def _together(pool: Pool, team: Sequence[Worker], request: Mapping[str, Any]) ->
     return None if died else out
 
 
-def _cost(job: Job) -> str:
-    """What decides how long a run takes: equal texts, equal times."""
-    recipe = job.experiment.recipe
-    spent = recipe.model_dump(include={"epochs", "batch_size", "optimizer", "precision", "drop_last", "deterministic"})
-    extras = (recipe.average > 0, recipe.clip > 0)
-    return f"{job.experiment.data!r} {job.experiment.model!r} {job.experiment.task!r} {spent} {extras}"
+def _time_key(job: Job) -> str:
+    """Jobs with equal texts take equally long."""
+    experiment = job.experiment
+    return f"{experiment.data!r} {experiment.model!r} {experiment.task!r} {experiment.recipe.time_key()}"

@@ -1,7 +1,7 @@
-"""The worker processes of a study: started, given tasks, replaced when they die, stopped. No torch here.
+"""The pool of worker processes of a study: they are started, given tasks, replaced when they die, and stopped.
 
-Workers are processes of their own (`worker`), spoken to in JSON lines. They stand in sessions of their own, so that Ctrl-C
-in a terminal reaches the study alone, which tells them; and they end when the study does, whatever ends it.
+Workers (`study.workers.process`) exchange JSON lines with the pool. Each has a session of its own, so Ctrl-C in a
+terminal reaches only the study, which then stops its workers. A worker ends when the study does. No torch here.
 """
 
 import json
@@ -18,12 +18,12 @@ from typing import IO, Any
 
 from smallvision.errors import BadInput, RunFailed
 
-DEATHS = 5  # of workers over one task, without any progress between, before it is given up
-STOP_SECONDS = 60.0  # for a worker to save what it does
+DEATHS = 5  # of workers over one task, without progress in between, before the task fails
+STOP_SECONDS = 60.0  # for a worker to save its run
 
 
 class Worker:
-    """One process: `task` is what it does now, None while it is idle; `kept` is the data that it has in memory."""
+    """One process. `task` is its present task, None while it is idle; `kept` is the spec of the data in its memory."""
 
     def __init__(self, setting: dict[str, Any]) -> None:
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
@@ -41,21 +41,21 @@ class Worker:
         self.send(setting)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Write one line; that the process has died is seen where its answers are read."""
+        """Write one line. A process that has died is noticed when its answers are read."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
     def read(self) -> tuple[list[dict[str, Any]], bool]:
-        """The answers that have come, and whether more can come."""
+        """The answers that have arrived, and whether more can follow."""
         assert self.process.stdout is not None
         data = os.read(self.process.stdout.fileno(), 2**16)
         *lines, self._cut = (self._cut + data).split(b"\n")
         return [json.loads(line) for line in lines], bool(data)
 
     def last_words(self) -> str:
-        """How the process ended, and the last line it wrote to standard error."""
+        """How the process ended, and its last line on standard error."""
         status = self.process.wait()
         self.errors.seek(0)
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
@@ -63,7 +63,7 @@ class Worker:
         return f"{how}: {lines[-1]}" if lines else how
 
     def close(self) -> None:
-        """End the process at once, whatever it does."""
+        """End the process at once."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         with suppress(BrokenPipeError):
@@ -75,23 +75,23 @@ class Worker:
 
 
 class Pool:
-    """So many workers, and what they answer. Use it in a `with`: at its end no process is left.
+    """A number of workers. Used in a `with`, at whose end all processes are ended.
 
     Parameters
     ----------
-    setting : what every worker is told first: {"device", "root", "trust_code"}.
+    setting : the first message to every worker: {"device", "root", "trust_code"}.
 
     Attributes
     ----------
-    device : the kind of device that workers found ("cpu", "cuda", "mps"), once one has said hello.
-    threads : how many threads torch takes of its own accord in one process, likewise.
+    device : the kind of device that the workers use ("cpu", "cuda", "mps"); known when one is ready.
+    threads : the threads that torch chooses in one process; known when one worker is ready.
     """
 
     def __init__(self, setting: dict[str, Any]) -> None:
         self.workers: list[Worker] = []
         self.device, self.threads = "", 0
         self._setting = setting
-        self._early = 0  # deaths in a row of workers that had not begun
+        self._early = 0  # consecutive deaths of workers that were not ready yet
         self._selector = selectors.DefaultSelector()
 
     def __enter__(self) -> "Pool":
@@ -103,7 +103,7 @@ class Pool:
         self._selector.close()
 
     def resize(self, count: int) -> None:
-        """Start or end workers until there are so many; those that do something stay."""
+        """Start workers or end idle ones until there are `count`."""
         while len(self.workers) < count:
             worker = Worker(self._setting)
             assert worker.process.stdout is not None
@@ -117,19 +117,19 @@ class Pool:
         return [worker for worker in self.workers if worker.ready and worker.task is None]
 
     def give(self, worker: Worker, task: dict[str, Any]) -> None:
-        """Let an idle worker do a task."""
+        """Give a task to an idle worker."""
         worker.task = task
         worker.send(task)
 
     def answers(self, seconds: float) -> Iterator[tuple[Worker, dict[str, Any], dict[str, Any]]]:
-        """What workers say within so many seconds: (worker, task, answer).
+        """The answers that arrive within `seconds`: (worker, task, answer).
 
-        A worker that died is replaced; for its task the answer is {"said": "died", "message": ...}.
+        A worker that died is replaced; the answer for its task is {"said": "died", "message": ...}.
 
         Raises
         ------
         BadInput : the setting cannot be used (no such device).
-        RunFailed : one worker after the other died before it could begin.
+        RunFailed : several workers died before they were ready.
         """
         for key, _ in self._selector.select(seconds):
             worker: Worker = key.data
@@ -146,22 +146,22 @@ class Pool:
                         worker.task = None
                     yield worker, task, answer
             if not alive:
-                task, words = worker.task, worker.last_words()
+                task, reason = worker.task, worker.last_words()
                 self._early += not worker.ready
                 if self._early >= DEATHS:
-                    raise RunFailed(f"worker processes end before they can begin ({words})")
+                    raise RunFailed(f"worker processes end before they can begin ({reason})")
                 count = len(self.workers)
                 self._drop(worker)
                 self.resize(count)
                 if task is not None:
-                    yield worker, task, {"said": "died", "message": words}
+                    yield worker, task, {"said": "died", "message": reason}
 
     def ask(self, tasks: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        """Have tasks done that only ask something, by all workers: (task, answer) as they are done, in any order.
+        """Have all workers do tasks with one answer each: (task, answer), in the order in which they are done.
 
         Raises
         ------
-        BadInput, RunFailed : as a task's failure says; or workers died over it.
+        BadInput, RunFailed : a task failed, or workers died over it.
         """
         waiting, out, deaths = list(tasks), 0, 0
         while waiting or out:
@@ -182,13 +182,13 @@ class Pool:
                     yield task, answer
 
     def hello(self, count: int) -> None:
-        """Wait until so many workers are ready."""
+        """Wait until `count` workers are ready."""
         while sum(worker.ready for worker in self.workers) < min(count, len(self.workers)):
             for _ in self.answers(1.0):
                 pass
 
     def stop(self) -> None:
-        """Have every worker save what it does and end; after STOP_SECONDS it is ended as it is."""
+        """Have every worker save its run; wait for them for at most STOP_SECONDS."""
         for worker in self.workers:
             with suppress(ProcessLookupError):
                 worker.process.send_signal(signal.SIGINT)

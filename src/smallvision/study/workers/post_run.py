@@ -1,29 +1,29 @@
-"""What is done with finished runs by a study's workers: each a task of its own, done again when its worker dies. No torch here."""
+"""Tasks about finished runs, done by a study's workers; a task is repeated when its worker dies. No torch here."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from smallvision.errors import BadInput, RunFailed
-from smallvision.study.workers.dispatch import WAIT_SECONDS, Work, busy
+from smallvision.study.workers.dispatch import WAIT_SECONDS, Dispatcher, busy
 from smallvision.study.workers.pool import DEATHS
 
 
 def each(
-    work: Work, tasks: Mapping[str, Mapping[str, Any]], stands: Callable[[str], bool], what: str
+    dispatcher: Dispatcher, tasks: Mapping[str, Mapping[str, Any]], stands: Callable[[str], bool], what: str
 ) -> Iterator[tuple[str, str]]:
-    """Have a task done about every one of some finished runs, by all workers.
+    """Have the workers do a task about each of some finished runs.
 
     Parameters
     ----------
-    work : the study under way.
+    dispatcher : of the study.
     tasks : by the path of the run.
-    stands : whether what a task makes stands, by the path: its worker may die when all is written.
-    what : is done, for a message: "scored".
+    stands : whether the files of a task are written, by the path; a worker may die after it has written them.
+    what : the task as a participle, for messages: "scored".
 
     Yields
     ------
-    tuple : the path and what its worker says it does, as it goes on ("step"); the path and "" once it is done.
+    tuple : the path and the name of each step of its task; the path and "" when the task is done.
 
     Raises
     ------
@@ -31,11 +31,11 @@ def each(
     Interrupted : a signal came.
     """
     waiting, todo, deaths = set(tasks), list(tasks), 0
-    work.pool.resize(min(max(work.split.workers, 1), max(len(waiting), len(work.pool.workers))))
+    dispatcher.pool.resize(min(max(dispatcher.split.workers, 1), max(len(waiting), len(dispatcher.pool.workers))))
     while waiting:
-        for worker in work.pool.idle()[: len(todo)]:
-            work.pool.give(worker, dict(tasks[todo.pop(0)]))
-        for _, task, answer in work.pool.answers(WAIT_SECONDS):
+        for worker in dispatcher.pool.idle()[: len(todo)]:
+            dispatcher.pool.give(worker, dict(tasks[todo.pop(0)]))
+        for _, task, answer in dispatcher.pool.answers(WAIT_SECONDS):
             path = task["path"]
             if answer["said"] == "step":
                 yield path, answer["step"]
@@ -50,6 +50,6 @@ def each(
             if answer["said"] == "failed" and not busy(Path(path)):
                 raise (BadInput if answer["kind"] == "BadInput" else RunFailed)(answer["message"])
             todo.append(path)
-        if work.signals.caught:
-            work.stop(work.signals.caught)
-        work.book.heartbeat()
+        if dispatcher.signals.caught:
+            dispatcher.stop(dispatcher.signals.caught)
+        dispatcher.directory.heartbeat()

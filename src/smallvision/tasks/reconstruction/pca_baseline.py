@@ -1,7 +1,7 @@
-"""PCA beside an autoencoder: fitted on the same training images, its error on the same images as the network is shown on.
+"""PCA as a baseline of an autoencoder: fitted on the same training images, scored on the same images as the network.
 
-PCA is the best that a linear encoder and decoder can do on the training images, and is there without training. An autoencoder whose
-error is higher has learned less than that.
+PCA is the best linear encoder and decoder for the training images and needs no training. An autoencoder with a higher
+error has learned less than that.
 """
 
 from math import prod
@@ -19,23 +19,25 @@ MOST = 1024  # components on the ladder, but for the last: of more, PCA is close
 LADDER = (1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.4, 8)  # steps of about 10^(1/10)
 ROWS = 2048
 
-# Of the training images in memory, as long as they are there: result and evidence ask for the same, and so do the runs of a study.
+# A cache of the fit to training images in memory, freed with them. `Task.full_scores` and `Task.evidence` need the same
+# fit, and so do all runs and probes on the same images in a worker of a study; nothing could pass it on between them.
+# The value depends on the pixels alone, which nobody changes, so a hit and a new fit are equal to the bit.
 _FITTED: "WeakIdKeyDictionary" = WeakIdKeyDictionary()
 
 
 def curve(train: ImageSet, images: ImageSet, components: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mean squared error over pixels and images that is left after so many components, on a ladder of numbers of components.
+    """Mean squared error over pixels and images after several numbers of components.
 
     Parameters
     ----------
-    train : images of one size, which PCA is fitted on.
-    images : which it is scored on.
-    components : a number that is to be on the ladder, if there are as many.
+    train : images of one size, on which PCA is fitted.
+    images : on which it is scored.
+    components : a number that is included, if there are as many components.
 
     Returns
     -------
-    tuple or None : int64 (k,), ascending, up to all there are; float64 (k,), descending. None where images are too large (LARGEST), or
-        there are fewer than two to fit on.
+    tuple or None : numbers of components, int64 (k,), ascending up to all; errors, float64 (k,), descending. None if
+        images are larger than LARGEST or there are fewer than two training images.
     """
     fitted = of(train)
     if fitted is None:
@@ -56,7 +58,7 @@ def curve(train: ImageSet, images: ImageSet, components: int) -> tuple[np.ndarra
 
 
 def of(train: ImageSet) -> pca.Pca | None:
-    """Exact PCA of training images of one size; None where they are too large (LARGEST), or fewer than two."""
+    """Exact PCA of training images of one size; None if they are larger than LARGEST or fewer than two."""
     return None if prod(train.shape) > LARGEST or len(train) < 2 else _fitted(train.pixels)
 
 

@@ -27,7 +27,7 @@ def pictures(
     Returns
     -------
     dict : `first_pca` uint8 (n, C, H, W), `first_pca_mse` float64 (n,), the error of each; `pca_samples` uint8 (SAMPLES, C, H, W);
-        where there are pairs `pca_interpolations` uint8 (pairs, STEPS, C, H, W). Empty where PCA is not fitted, see `beside.of`.
+        where there are pairs `pca_interpolations` uint8 (pairs, STEPS, C, H, W). Empty where PCA is not fitted, see `pca_baseline.of`.
     """
     fitted = pca_baseline.of(train)
     if fitted is None:

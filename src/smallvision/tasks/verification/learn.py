@@ -35,6 +35,27 @@ TRUE_ACCEPTS = {0.01: "true_accept_1", 0.001: "true_accept_01"}  # names of the 
 
 
 @dataclass(frozen=True, eq=False)
+class JudgedPairs:
+    """The pairs of a split, as a network judges them.
+
+    Attributes
+    ----------
+    images : the split, N images.
+    representations : float32 (N, D), on the device of the images.
+    pairs : int64 (M, 2), rows of the images.
+    same : bool (M,), whether the two images are of one class.
+    scores, distances : float64 (M,) each, as of `pairs.judged`.
+    """
+
+    images: ImageSet
+    representations: Tensor
+    pairs: np.ndarray
+    same: np.ndarray
+    scores: np.ndarray
+    distances: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Verifier:
     """What the head's score of a pair means, fitted on validation pairs.
 
@@ -44,14 +65,15 @@ class Verifier:
     threshold : the probability from which it is said to be.
     false_accept : the share of pairs of two classes that the threshold lets through on the pairs it was fitted on.
     pairs : how many pairs these were.
-    encoded : the images they are of and their representations, so that these are not computed twice.
+    judged : these pairs. When the calibrated network is scored on the same `ImageSet`, they are not drawn and judged
+        again. Any other `ImageSet`, even an equal one, is judged anew, with the same values.
     """
 
     meaning: Calibration
     threshold: float
     false_accept: float
     pairs: int
-    encoded: tuple[ImageSet, Tensor] = field(repr=False)
+    judged: JudgedPairs = field(repr=False)
 
     def figures(self) -> dict[str, float]:
         """What a run keeps of it."""
@@ -149,9 +171,8 @@ class VerificationLearner:
                 "set data.validation, say 0.1"
             )
         network = _siamese(model)
-        made = encoded(network, validation)
-        which, same = self.pairs(validation)
-        scores, _ = judged(network, made, which)
+        pairs = self._judge(network, validation)
+        scores, same = pairs.scores, pairs.same
         meaning = calibration.fit(scores, same)
         probabilities = meaning.probability(scores)
         curve = verification.roc(probabilities, same)
@@ -162,7 +183,7 @@ class VerificationLearner:
         else:
             threshold = min(float(verification.equal_error(curve)[1]), 1.0)
         accepts = float(verification.rates_at(curve, threshold)[0])
-        return Verifier(meaning, threshold, accepts, len(which), (validation, made))
+        return Verifier(meaning, threshold, accepts, len(same), pairs)
 
     @torch.inference_mode()
     def score(self, model: nn.Module, images: ImageSet, fitted: Verifier) -> Scores:
@@ -177,9 +198,8 @@ class VerificationLearner:
             float64, `probabilities` float64 (M,) each.
         """
         network = _siamese(model)
-        made = fitted.encoded[1] if fitted.encoded[0] is images else encoded(network, images)
-        which, same = self.pairs(images)
-        scores, distances = judged(network, made, which)
+        pairs = fitted.judged if fitted.judged.images is images else self._judge(network, images)
+        made, same, scores, distances = pairs.representations, pairs.same, pairs.scores, pairs.distances
         probabilities = fitted.meaning.probability(scores)
         found = verification.measure(probabilities, same, fitted.threshold)
         values = {
@@ -196,7 +216,7 @@ class VerificationLearner:
             "labels": images.labels.cpu().numpy(),
             "ids": images.ids.cpu().numpy(),
             "representation": made.cpu().numpy(),
-            "pairs": which,
+            "pairs": pairs.pairs,
             "same": same.astype(np.int64),
             "distances": distances,
             "scores": scores,
@@ -213,6 +233,12 @@ class VerificationLearner:
             return drawn.balanced(labels, count, self.spec.pairs_per_image, PAIRS_SEED, images.classes)
         except BadInput as error:
             raise BadInput(f"{images.name}: {error}") from None
+
+    def _judge(self, network: Siamese, images: ImageSet) -> JudgedPairs:
+        """Draw the pairs of a split, encode its images and judge the pairs. Raises BadInput as `pairs` does."""
+        made = encoded(network, images)
+        which, same = self.pairs(images)
+        return JudgedPairs(images, made, which, same, *judged(network, made, which))
 
 
 def _entropy(meaning: Calibration, scores: np.ndarray, same: np.ndarray) -> float:

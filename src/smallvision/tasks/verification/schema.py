@@ -10,7 +10,17 @@ from smallvision.storage.arrays import ArraySchema
 from smallvision.storage.schema import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, damaged
 from smallvision.tasks.base import Schema
 
-ACCURACY = Metric("pair_accuracy", "accuracy on pairs", True, 100.0, "%", 2, share=True, of="pairs")
+
+class PairMetric(Metric):
+    """A metric of pairs of images. Verdicts rest on pairs that share no image, since those are independent."""
+
+    @property
+    def of_independent(self) -> str:
+        """What a verdict says that it rests on."""
+        return f"{self.of} that share no image"
+
+
+ACCURACY = PairMetric("pair_accuracy", "accuracy on pairs", True, 100.0, "%", 2, share=True, of="pairs")
 AUC = Metric("auc", "AUC", True, 1.0, "", 4)
 GALLERIES = ("right_same", "right_other", "wrong_same", "wrong_other")  # a verifier's clearest answers, right and wrong
 OF_GALLERIES = ("pixels", "near", "near_labels", "near_distances")  # what there is of each beside the rows
