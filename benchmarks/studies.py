@@ -23,7 +23,7 @@ import accounts
 
 import smallvision as sv
 from smallvision.comparison.disagreements import disagreements
-from smallvision.comparison.predictions import Answers
+from smallvision.comparison.predictions import AlignedPredictions
 from smallvision.runs.read import RunRecord
 from smallvision.stats.comparison import Comparison
 from smallvision.stats.verdict import compare_runs, compare_values, judge
@@ -121,11 +121,11 @@ def singles(record: StudyRecord) -> list[dict[str, Any]]:
     return out
 
 
-def one_a_side(answers: Answers, a: str, b: str, place: int) -> Comparison:
+def one_a_side(answers: AlignedPredictions, a: str, b: str, place: int) -> Comparison:
     """Two networks, one of each case."""
     if answers.values is None:
-        return compare_runs(answers.right(a)[place], answers.right(b)[place], (a, b))
-    return compare_values(answers.values[a][place], answers.values[b][place], answers.measure, (a, b))
+        return compare_runs(answers.correct(a)[place], answers.correct(b)[place], (a, b))
+    return compare_values(answers.values[a][place], answers.values[b][place], answers.metric, (a, b))
 
 
 def of_probes(record: StudyRecord) -> dict[str, Any]:

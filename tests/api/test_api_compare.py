@@ -73,8 +73,8 @@ def test_two_networks_by_mcnemar_on_images_paired_by_id(runs):
     assert verdict.only_right == (only_fast, only_slow)
     assert verdict.p == pytest.approx(stats.binomtest(only_fast, only_fast + only_slow).pvalue, rel=1e-12)
     assert found.images == len(slow) == 360
-    assert found.confounds == ("",)
-    assert [text.partition(":")[0] for text in found.differing[0]] == ["recipe.learning_rate"]
+    assert found.confounders == ("",)
+    assert [text.partition(":")[0] for text in found.config_differences[0]] == ["recipe.learning_rate"]
 
 
 def test_the_order_in_which_a_run_saw_its_images_does_not_matter(runs, tmp_path):
@@ -111,12 +111,12 @@ def test_several_sides_are_judged_as_one_family(runs):
 
 
 def test_what_confounds_is_named(runs):
-    (line,) = sv.compare(runs["slow", 0], runs["mlp", 0]).confounds
+    (line,) = sv.compare(runs["slow", 0], runs["mlp", 0]).confounders
     assert "recipe.learning_rate: 0.01 against 0.0005" in line
     assert "model.kind: mlp against cnn" in line
-    assert sv.compare(runs["slow", 0], runs["fast", 0], question=["recipe"]).confounds == ("",)
-    assert sv.compare(runs["fast", 0], runs["mlp", 0], question=["model"]).confounds == ("",)
-    (line,) = sv.compare(runs["slow", 0], runs["fast", 0], question=["recipe.learn"]).confounds
+    assert sv.compare(runs["slow", 0], runs["fast", 0], question=["recipe"]).confounders == ("",)
+    assert sv.compare(runs["fast", 0], runs["mlp", 0], question=["model"]).confounders == ("",)
+    (line,) = sv.compare(runs["slow", 0], runs["fast", 0], question=["recipe.learn"]).confounders
     assert "in more than recipe.learn," in line
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallvision.comparison.disagreements import disagreements
-from smallvision.comparison.predictions import Answers
+from smallvision.comparison.predictions import AlignedPredictions
 from smallvision.errors import BadInput
 from smallvision.storage import images as image_store
 from smallvision.tasks import TASKS
@@ -24,7 +24,7 @@ def made(seed, runs_a, runs_b, count=60):
         name: np.where(draw.random((runs, count)) < 0.6, labels, draw.integers(0, 3, (runs, count)))
         for name, runs in (("x", runs_a), ("y", runs_b))
     }
-    return Answers("test", np.stack([np.arange(count), np.zeros(count, int)], 1), labels, CLASSES, guess)
+    return AlignedPredictions("test", np.stack([np.arange(count), np.zeros(count, int)], 1), labels, CLASSES, guess)
 
 
 def counted(answers):
@@ -60,7 +60,7 @@ def test_kinds_and_their_order_by_brute_force(seed, runs_a, runs_b, most):
 
 def test_with_one_run_a_side_they_are_the_discordant_images():
     answers = made(1, 1, 1, 500)
-    x, y = (answers.right(side)[0] for side in ("x", "y"))
+    x, y = (answers.correct(side)[0] for side in ("x", "y"))
     totals = [kind.total for kind in disagreements(answers, "x", "y")]
     assert totals == [(x & ~y).sum(), (y & ~x).sum(), (~x & ~y).sum()]
 
@@ -76,7 +76,7 @@ def test_of_numbers_the_furthest_apart_by_brute_force(seed, runs_a, runs_b, most
     }  # exact, and with ties
     judged = dataclasses.replace(TASKS["reconstruct"].metric, higher=higher)
     ids = np.stack([np.arange(count), np.zeros(count, int)], 1)
-    answers = Answers("test", ids, draw.integers(0, 3, count), CLASSES, {}, judged, values)
+    answers = AlignedPredictions("test", ids, draw.integers(0, 3, count), CLASSES, {}, judged, values)
     found = disagreements(answers, "x", "y", most)
     assert [kind.title for kind in found] == ["x better", "y better"]
     means = {

@@ -15,7 +15,7 @@ from fake_study import Made, jobs, write
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from smallvision.comparison.predictions import Answers
+from smallvision.comparison.predictions import AlignedPredictions
 from smallvision.experiment import Study, build
 from smallvision.runs.evidence import VALIDATION_EVIDENCE
 from smallvision.runs.read import read_run
@@ -171,7 +171,7 @@ def make(
     return Made(read_study(path), answers if met else {"validation": answers["validation"]}, pictures)
 
 
-def _answers(split: Split, runs: Mapping[str, Sequence[Any]]) -> Answers:
+def _answers(split: Split, runs: Mapping[str, Sequence[Any]]) -> AlignedPredictions:
     values = {}
     for name, records in runs.items():
         arrays = [
@@ -181,7 +181,7 @@ def _answers(split: Split, runs: Mapping[str, Sequence[Any]]) -> Answers:
             if _is_of(record.path / file, split.name)
         ]
         values[name] = np.stack(arrays).astype(np.float64)
-    return Answers(split.name, split.ids, split.labels, CLASSES, {}, TASKS["reconstruct"].metric, values)
+    return AlignedPredictions(split.name, split.ids, split.labels, CLASSES, {}, TASKS["reconstruct"].metric, values)
 
 
 def _is_of(file: Path, split: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import fake_run
 import numpy as np
 
-from smallvision.comparison.predictions import Answers
+from smallvision.comparison.predictions import AlignedPredictions
 from smallvision.experiment import Study, load
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.stats.verdict import compare_runs, judge
@@ -23,7 +23,7 @@ CLASSES = ("zero", "one", "two", "three")
 
 class Made(NamedTuple):
     record: StudyRecord
-    answers: dict[str, Answers]
+    answers: dict[str, AlignedPredictions]
     pictures: dict[tuple[int, int], np.ndarray]
 
 
@@ -118,7 +118,7 @@ def make(
 
 def _answers(
     rng: np.random.Generator, split: str, names: Sequence[str], cases: Sequence[str], seeds: int, images: int
-) -> Answers:
+) -> AlignedPredictions:
     labels = rng.integers(0, len(CLASSES), images)
     hard = rng.random(images)
     said = {}
@@ -126,7 +126,7 @@ def _answers(
         right = rng.random((seeds, images)) > hard * (0.5 + 0.3 * list(cases).index(name) / len(cases))
         said[name] = np.where(right, labels, (labels + rng.integers(1, len(CLASSES), (seeds, images))) % len(CLASSES))
     ids = np.stack([np.arange(images) + (10**6 if split == "test" else 0), np.zeros(images, np.int64)], 1)
-    return Answers(split, ids, labels, CLASSES, said)
+    return AlignedPredictions(split, ids, labels, CLASSES, said)
 
 
 def jobs(folder: Path, runs: Mapping[str, Sequence[RunRecord]]) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def write(folder: Path, study: Study, planned: dict[str, Any], command: str, fou
 
 
 def _runs(
-    folder: Path, answers: dict[str, Answers], name: str, place: int, seeds: int, epochs: int, images: int
+    folder: Path, answers: dict[str, AlignedPredictions], name: str, place: int, seeds: int, epochs: int, images: int
 ) -> list[RunRecord]:
     """The runs of a case, their scores those of the answers."""
     sizes = {
@@ -162,7 +162,7 @@ def _runs(
     out = []
     for seed in range(seeds):
         scored = {
-            split: {"accuracy": float(found.right(name)[seed].mean()), "loss": 0.3 + place / 100, "count": images}
+            split: {"accuracy": float(found.correct(name)[seed].mean()), "loss": 0.3 + place / 100, "count": images}
             for split, found in answers.items()
             if name in found.predictions
         }
@@ -191,8 +191,8 @@ def _runs(
     return out
 
 
-def _verdicts(answers: Answers, pairs: Sequence[tuple[str, str]], confound: str) -> list[dict[str, Any]]:
-    judged = judge([compare_runs(answers.right(a), answers.right(b), (a, b)) for a, b in pairs])
+def _verdicts(answers: AlignedPredictions, pairs: Sequence[tuple[str, str]], confound: str) -> list[dict[str, Any]]:
+    judged = judge([compare_runs(answers.correct(a), answers.correct(b), (a, b)) for a, b in pairs])
     return [
         {
             **asdict(one),

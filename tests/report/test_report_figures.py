@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from smallvision.errors import BadInput
 from smallvision.rendering import embed, style
-from smallvision.report.run import figures, series
+from smallvision.report.run import curves, series
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.tasks.classification import figures as classification_figures
 
@@ -67,7 +67,7 @@ def test_smoothing_is_a_median_and_thinning_keeps_the_extremes() -> None:
 
 def test_loss_curve_shows_what_was_recorded(tmp_path: Path) -> None:
     record = run(tmp_path, epochs=4, steps_per_epoch=100, validation=True)
-    figure = figures.loss_curve(record.steps, record.metrics)
+    figure = curves.loss_curve(record.steps, record.metrics)
     lines = labelled(figure)
     np.testing.assert_allclose(
         lines["training, each step"].get_ydata(),
@@ -87,7 +87,7 @@ def test_loss_curve_shows_what_was_recorded(tmp_path: Path) -> None:
 
 def test_curves_show_what_was_recorded(tmp_path: Path) -> None:
     record = run(tmp_path, epochs=5, validation=True)
-    figure = figures.curves(record.metrics)
+    figure = curves.curves(record.metrics)
     for axes, score, scale in zip(figure.axes[:2], ("loss", "accuracy"), (1, 100), strict=True):
         found = {line.get_label(): line for line in axes.lines}
         names = {"train": "train (average while training)", "validation": "validation", "test": "test (watched)"}
@@ -97,7 +97,7 @@ def test_curves_show_what_was_recorded(tmp_path: Path) -> None:
     assert figure.axes[0].get_xlabel() == "epoch"
     assert figure.axes[1].get_ylabel() == "accuracy (%)"
     with pytest.raises(BadInput):
-        figures.curves([])
+        curves.curves([])
 
 
 def test_splits_differ_in_more_than_colour() -> None:
@@ -106,7 +106,7 @@ def test_splits_differ_in_more_than_colour() -> None:
 
 def test_a_loss_that_falls_far_gets_a_logarithmic_axis() -> None:
     steps = [{"examples": 100 * (i + 1), "loss": [2.0 * 0.8**i] * 10} for i in range(40)]
-    axes = figures.loss_curve(steps).axes[0]
+    axes = curves.loss_curve(steps).axes[0]
     assert axes.get_yscale() == "log"
     assert "log scale" in axes.get_ylabel()
     assert not any("$" in text or "mathdefault" in text for text in texts(axes.figure))
@@ -117,10 +117,10 @@ def test_short_and_long_runs_are_drawn_and_stay_small(tmp_path: Path, epochs: in
     record = run(tmp_path, epochs=epochs, steps_per_epoch=steps, status="running", validation=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        size = len(embed.svg(figures.loss_curve(record.steps, record.metrics), "loss", "a"))
+        size = len(embed.svg(curves.loss_curve(record.steps, record.metrics), "loss", "a"))
         assert size < 70_000
         if epochs:
-            assert len(embed.svg(figures.curves(record.metrics), "curves", "b")) < 70_000
+            assert len(embed.svg(curves.curves(record.metrics), "curves", "b")) < 70_000
 
 
 @pytest.mark.parametrize("k", [2, 10, 20, 21, 100])
@@ -162,7 +162,7 @@ def test_per_class_bars_are_the_rows(k: int) -> None:
 )
 def test_filters_are_on_one_symmetric_scale(shape: tuple[int, ...]) -> None:
     weights = np.random.default_rng(0).normal(size=shape)
-    figure = figures.filters(weights)
+    figure = curves.filters(weights)
     low, high = figure.axes[1].get_ylim()
     largest = np.abs(weights if shape[1] in (1, 3) else weights.mean(1)).max()
     assert low == -high
@@ -173,15 +173,15 @@ def test_filters_are_on_one_symmetric_scale(shape: tuple[int, ...]) -> None:
     assert "weight" in figure.axes[1].get_ylabel()
     for bad in (np.zeros((0, 1, 1, 1)), np.zeros((3, 3))):
         with pytest.raises(BadInput):
-            figures.filters(bad)
-    figures.filters(np.zeros(shape))
+            curves.filters(bad)
+    curves.filters(np.zeros(shape))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 28, 28), (23, 3, 32, 32), (3, 2, 8, 16)])
 def test_gallery_shows_each_image_with_its_caption(shape: tuple[int, ...]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     captions = [f"true 4\npredicted {i}" for i in range(len(pixels))]
-    figure = figures.gallery(pixels, captions)
+    figure = curves.gallery(pixels, captions)
     shown = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in shown] == captions
     if shape[1] != 2:
@@ -189,9 +189,9 @@ def test_gallery_shows_each_image_with_its_caption(shape: tuple[int, ...]) -> No
         np.testing.assert_array_equal(shown[0].images[0].get_array(), expected)
     for bad in (pixels.astype(float), pixels[0], pixels[:0]):
         with pytest.raises(BadInput):
-            figures.gallery(bad, captions)
+            curves.gallery(bad, captions)
     with pytest.raises(BadInput):
-        figures.gallery(pixels, captions[1:])
+        curves.gallery(pixels, captions[1:])
 
 
 HOSTILE = [
@@ -224,8 +224,8 @@ def test_hostile_class_names_are_drawn_as_text() -> None:
 
 def test_svg_is_the_same_every_time_and_its_ids_are_its_own(tmp_path: Path) -> None:
     record = run(tmp_path, epochs=3)
-    first, again = (embed.svg(figures.curves(record.metrics), "alt", "one") for _ in range(2))
-    other = embed.svg(figures.curves(record.metrics), "alt", "two")
+    first, again = (embed.svg(curves.curves(record.metrics), "alt", "one") for _ in range(2))
+    other = embed.svg(curves.curves(record.metrics), "alt", "two")
     assert first == again
     ids, others = (set(re.findall(r' id="([^"]+)"', text)) for text in (first, other))
     assert ids
@@ -240,7 +240,7 @@ def test_svg_is_the_same_every_time_and_its_ids_are_its_own(tmp_path: Path) -> N
 
 def test_the_readers_settings_and_pyplot_are_left_alone(tmp_path: Path) -> None:
     before = dict(matplotlib.rcParams)
-    figures.curves(run(tmp_path, epochs=2).metrics)
+    curves.curves(run(tmp_path, epochs=2).metrics)
     assert dict(matplotlib.rcParams) == before
     code = (
         "import sys, numpy as np; from smallvision.tasks.classification import figures;"

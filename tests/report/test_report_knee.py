@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallvision.report.study.knee import LEAST, knee
+from smallvision.stats.knee import LEAST, knee
 
 
 def test_the_example_of_the_paper() -> None:

@@ -135,7 +135,7 @@ def test_galleries_show_the_right_images(record: RunRecord, seen: Page) -> None:
         fake_run.NAMES[evidence[key][tile.index]] for key in ("labels", "predictions")
     )
     assert tile.score == format.probability(float(chance.max()))
-    assert not tile.right
+    assert not tile.correct
     alt = f"test image {tile.index}: {tile.label}, predicted {tile.prediction}"
     shown = next(image for image in seen.find("img") if image["alt"] == alt)
     picture = Image.open(io.BytesIO(base64.b64decode(shown["src"].partition(",")[2])))

@@ -18,7 +18,7 @@ from smallvision.runs import probes
 from smallvision.runs.probes import ProbeRecord
 
 SIZES, SEEDS = (2, 6), {2: 2, 6: 1}
-SHOW = """{% extends "frame.html" %}{% from "probe_study.html" import section %}
+SHOW = """{% extends "rendering/templates/base.html" %}{% from "report/probe/study.html" import section %}
 {% block main %}{% if found %}{{ section(found, "h2", "h3") }}{% endif %}{% endblock %}"""
 Rows = list[tuple[str, list[ProbeRecord]]]
 

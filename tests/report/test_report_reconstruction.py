@@ -20,7 +20,7 @@ from PIL import Image
 import smallvision as sv
 from smallvision.errors import BadInput
 from smallvision.experiment import load
-from smallvision.report.run import figures
+from smallvision.report.run import curves
 from smallvision.report.run.page import page, page_of_many
 from smallvision.runs.read import RunRecord, list_runs, read_run
 from smallvision.tasks import TASKS
@@ -206,7 +206,7 @@ def test_pca_in_words() -> None:
 def test_curves_have_one_panel_where_loss_and_score_are_the_same(records: dict[str, RunRecord]) -> None:
     score = TASKS["reconstruct"].metric
     same, both = (
-        figures.curves(records[kind].metrics, "loss", score, (0.5, "PCA")) for kind in ("plain", "variational")
+        curves.curves(records[kind].metrics, "loss", score, (0.5, "PCA")) for kind in ("plain", "variational")
     )
     assert [axes.get_ylabel() for axes in same.axes] == [score.name]
     assert [axes.get_ylabel() for axes in both.axes] == ["loss", score.name]

@@ -15,18 +15,20 @@ from PIL import ImageColor
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from smallvision.comparison.runs import Compared, Side
+from smallvision.comparison.runs import RunComparison, Side
 from smallvision.errors import BadInput
-from smallvision.rendering import embed, format, html
+from smallvision.metrics.metric import ACCURACY
+from smallvision.rendering import embed, format, html, style
 from smallvision.report.comparison import page, verdicts
 from smallvision.report.run import page as run_page
-from smallvision.report.study import cases, costs, figures
+from smallvision.report.study import costs, figures
 from smallvision.report.study import page as study
 from smallvision.report.study.costs import Point
 from smallvision.report.study.figures import Difference
+from smallvision.stats.mean_score import mean_score
 from smallvision.stats.verdict import compare_runs, judge
 from smallvision.study.read import StudyRecord, read_study
-from smallvision.tasks import TASKS
+from smallvision.tasks import TASKS, Task
 
 HOSTILE = ("<script>alert(1)</script>", "x" * 60, "a & b \"quoted\" 'too' </title> ±")
 
@@ -128,7 +130,7 @@ def test_the_page_is_whole_and_self_contained(made: fake_study.Made, seen: Page)
 def test_the_table_holds_scipys_means_and_intervals(made: fake_study.Made, seen: Page) -> None:
     for place, (name, start) in enumerate((("cnn", "cnn"), ("mlp", "mlp baseline"), ("mlp, wide", "mlp, wide"))):
         row = cells(seen, start, "case,seeds")
-        accuracies = 100 * made.answers["validation"].right(name).mean(1)
+        accuracies = 100 * made.answers["validation"].correct(name).mean(1)
         low, high = stats.t.interval(0.95, 4, np.mean(accuracies), stats.sem(accuracies))
         assert row[1:3] == ["5", f"{np.mean(accuracies):.2f} ± {np.std(accuracies, ddof=1):.2f}{low:.2f} to {high:.2f}"]
         assert (row[3] == "–") == (place == 2)
@@ -154,15 +156,15 @@ def test_the_table_holds_scipys_means_and_intervals(made: fake_study.Made, seen:
 def test_one_seed_has_wilsons_interval_and_says_so(tmp_path: Path) -> None:
     made = fake_study.make(tmp_path, seeds=1, images=150)
     seen = Page(study.page(*made))
-    right = int(made.answers["validation"].right("cnn").sum())
+    right = int(made.answers["validation"].correct("cnn").sum())
     low, high = proportion_confint(right, 150, method="wilson")
     assert cells(seen, "cnn", "case,seeds")[2] == f"{100 * right / 150:.2f}{100 * low:.2f} to {100 * high:.2f}*"
     says(seen.one("#cases [data-about=intervals]").text, "Wilson")
     denies(seen.one("#cases [data-about=intervals]").text, "Student's")
     assert len(seen.all("h3[data-about=disagreement]")) == 3  # none on what changes with the seed
-    assert cases.score([0.5]).interval is None
-    assert cases.score([0.9, 1.0, 1.0]).interval[1] == 1.0
-    assert cases.score([0.9, 0.9]).interval == (0.9, 0.9)
+    assert mean_score([0.5], ACCURACY).interval is None
+    assert mean_score([0.9, 1.0, 1.0], ACCURACY).interval[1] == 1.0
+    assert mean_score([0.9, 0.9], ACCURACY).interval == (0.9, 0.9)
 
 
 def test_galleries_count_what_brute_force_counts(made: fake_study.Made, seen: Page) -> None:
@@ -189,7 +191,7 @@ def test_galleries_count_what_brute_force_counts(made: fake_study.Made, seen: Pa
         label, *sides = tile["alt"].split(";")
         says(label, "test", image.label)
         for name, side, one in zip(("cnn", "mlp"), sides, image.said, strict=True):
-            says(side, name, str(one.right), "5", *([one.wrong] if one.wrong else []))
+            says(side, name, str(one.correct), "5", *([one.wrong] if one.wrong else []))
             denies(side, *(set(fake_study.CLASSES) - {one.wrong}))
     first = next(key for key, pixels in made.pictures.items() if pixels is shown.kinds[0].images[0].pixels)
     column = [tuple(one) for one in found.ids.tolist()].index(first)
@@ -314,7 +316,7 @@ def test_thirty_cases_are_one_page(tmp_path: Path) -> None:
     made = fake_study.make(tmp_path, [f"width {i}" for i in range(30)], seeds=1, epochs=2)
     text = study.page(*made)
     check_self_contained(Page(text), text)
-    assert len({tuple(sorted(figures.look(number).items())) for number in range(30)}) == 30
+    assert len({tuple(sorted(style.case_look(number).items())) for number in range(30)}) == 30
     assert numbers(Page(text).one("[data-about=together]").text)[0] == "29"
     assert len(Page(text).all("ol.verdicts li")) == 30
     assert len(Page(text).all("#cases tbody tr")) == 30
@@ -358,12 +360,10 @@ def test_curves_are_the_mean_and_the_range_over_runs() -> None:
     np.testing.assert_allclose(low, [loss[:, 1].min(), loss[:2, 2].min(), loss[0, 3]])
     np.testing.assert_allclose(high, [loss[:, 1].max(), loss[:2, 2].max(), loss[0, 3]])
     assert [len(one) for one in figures.over_runs([], "train", "loss")] == [0, 0, 0, 0]
-    grays = [
-        sum(w * c for w, c in zip((0.299, 0.587, 0.114), ImageColor.getrgb(c), strict=True)) for c in figures.COLORS
-    ]
+    grays = [sum(w * c for w, c in zip((0.299, 0.587, 0.114), ImageColor.getrgb(c), strict=True)) for c in style.COLORS]
     alike = [(i, j) for i in range(8) for j in range(i) if abs(grays[i] - grays[j]) < 25]
     for i, j in alike:  # in gray line and marker must tell what colour does not
-        assert figures.look(i)["marker"] != figures.look(j)["marker"]
+        assert style.case_look(i)["marker"] != style.case_look(j)["marker"]
 
 
 def test_a_verifiers_own_loss_and_that_of_its_probabilities_have_a_scale_each() -> None:
@@ -378,10 +378,15 @@ def test_a_verifiers_own_loss_and_that_of_its_probabilities_have_a_scale_each() 
             for e in range(1, 5)
         ]
     ]
-    apart = [axes.get_ylim() for axes in figures.curves([("one", runs)], measure=TASKS["verify"].metric).axes]
+    apart = [
+        axes.get_ylim()
+        for axes in figures.curves(
+            [("one", runs)], metric=TASKS["verify"].metric, same_loss=TASKS["verify"].same_loss
+        ).axes
+    ]
     assert apart[0][1] >= 40
     assert 0.7 <= apart[1][1] < 2
-    together = [axes.get_ylim() for axes in figures.curves([("one", runs)], measure=TASKS["classify"].metric).axes]
+    together = [axes.get_ylim() for axes in figures.curves([("one", runs)], metric=TASKS["classify"].metric).axes]
     assert together[0] == together[1]
 
 
@@ -419,7 +424,7 @@ def test_no_label_is_clipped_or_on_another(count: int) -> None:
             assert not any(box.overlaps(other) for other in boxes[:place])
         for point, x in [
             (p, axes.transData.transform((p.costs[key], p.value)))
-            for p, key in [(p, costs.COSTS[figure.axes.index(axes)][0]) for p in points]
+            for p, key in [(p, Task.costs[figure.axes.index(axes)]) for p in points]
         ]:
             assert inside.contains(*x), point
     assert (figure.axes[1].get_xscale() == "log") == (
@@ -452,9 +457,11 @@ def test_a_report_replaces_a_report_only(made: fake_study.Made, tmp_path: Path) 
 def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None:
     found = made.answers["validation"]
     sides = tuple(Side(name, tuple(made.record.runs(name)), found.scores(name)) for name in ("mlp", "cnn", "mlp, wide"))
-    judged = judge([compare_runs(found.right(side.name), found.right("mlp"), (side.name, "mlp")) for side in sides[1:]])
+    judged = judge(
+        [compare_runs(found.correct(side.name), found.correct("mlp"), (side.name, "mlp")) for side in sides[1:]]
+    )
     keys = (("model.kind: cnn against mlp",), ())
-    compared = Compared("validation", 400, sides, found, keys, ("cnn and mlp differ in <more>", ""), judged)
+    compared = RunComparison("validation", 400, sides, found, keys, ("cnn and mlp differ in <more>", ""), judged)
     out = page.write(compared, found, made.pictures, tmp_path / "page.html")
     text = out.read_text(encoding="utf-8")
     assert text == page.page(compared, found, made.pictures)
@@ -471,14 +478,14 @@ def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None
     assert not second.has("[data-about=confound]")
     denies(second.one("[data-about=differing]").text, "model.kind")
     says(seen.one("[data-about=together]").text, "2", "Holm's")
-    low, high = stats.t.interval(0.95, 4, found.right("cnn").mean(), stats.sem(found.right("cnn").mean(1)))
+    low, high = stats.t.interval(0.95, 4, found.correct("cnn").mean(), stats.sem(found.correct("cnn").mean(1)))
     assert f"{100 * low:.2f} to {100 * high:.2f}" in cells(seen, "cnn", "case,seeds")[2]
     pair = dataclasses.replace(
         compared,
         sides=sides[:2],
-        differing=keys[:1],
-        confounds=("",),
-        verdicts=judge([compare_runs(found.right("cnn"), found.right("mlp"), ("cnn", "mlp"))]),
+        config_differences=keys[:1],
+        confounders=("",),
+        verdicts=judge([compare_runs(found.correct("cnn"), found.correct("mlp"), ("cnn", "mlp"))]),
     )
     alone = Page(page.page(pair, found, made.pictures))
     says(alone.one("h1").text, "cnn", "mlp")

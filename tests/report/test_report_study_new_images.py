@@ -13,8 +13,9 @@ from page_reading import Page, check_self_contained, says
 from PIL import Image
 
 from smallvision.rendering import embed
-from smallvision.report.study import costs, figures, page, samples
+from smallvision.report.study import costs, figures, page
 from smallvision.study.read import read_study
+from smallvision.tasks.reconstruction import study_samples
 
 CASES = {"plain": {"representation": 8}, "variational": {"representation": 8}, "small": {"representation": 2}}
 
@@ -111,7 +112,7 @@ def test_a_case_that_goes_between_other_images_is_left_out_of_that(tmp_path: Pat
     )
     changed = dict(np.load(file))
     np.savez_compressed(file, **{**changed, "interpolation_index": changed["interpolation_index"][::-1]})
-    found = samples.new_images(page._cases(read_study(both.record.path)))
+    found = study_samples.new_images(page._cases(read_study(both.record.path)))
     assert found is not None
     assert [[row.name for row in one.rows] for one in found.between] == [
         ["PCA, 8 components", "plain", "variational"]

@@ -18,19 +18,21 @@ from PIL import Image
 from scipy import stats
 from test_report_study import cells
 
-from smallvision.comparison.runs import Compared, Side
+from smallvision.comparison.runs import RunComparison, Side
 from smallvision.rendering import embed
 from smallvision.report.comparison import page, verdicts
-from smallvision.report.study import cases, figures, trend_figures, trends
 from smallvision.report.study import costs as study_costs
+from smallvision.report.study import figures
 from smallvision.report.study import page as study
-from smallvision.report.study.cases import Case, Score
+from smallvision.report.study.cases import Case
 from smallvision.report.study.costs import Point
 from smallvision.report.study.figures import Difference
-from smallvision.report.study.trends import Line
+from smallvision.stats.mean_score import MeanScore, mean_score
 from smallvision.stats.verdict import compare_values, judge
 from smallvision.study.read import read_study
 from smallvision.tasks import TASKS
+from smallvision.tasks.reconstruction import study_figures, study_images, study_scores, study_trends
+from smallvision.tasks.reconstruction.study_trends import Line
 
 MSE = TASKS["reconstruct"].metric
 SIZES = (2, 8, 32)
@@ -140,7 +142,7 @@ def test_the_table_holds_scikit_learns_pca_and_scipys_intervals(made: Made, seen
 
 
 def test_far_from_pca_is_said_in_times(made: Made) -> None:
-    rows = {(row.case.name, row.split): row for row in study.study_reconstructions.rows(every(made))}
+    rows = {(row.case.name, row.split): row for row in study_scores.rows(every(made))}
     row = rows["representation=32", "test"]
     for value, pca, text in (
         (0.0095, 0.01, "5.0 % below PCA"),
@@ -148,7 +150,7 @@ def test_far_from_pca_is_said_in_times(made: Made) -> None:
         (0.0199, 0.01, "99.0 % above PCA"),
         (0.118, 0.01, "11.8 times PCA’s"),
     ):
-        told = dataclasses.replace(row, score=Score(value, None, None, 1, MSE), pca=pca)
+        told = dataclasses.replace(row, score=MeanScore(value, None, None, 1, MSE), pca=pca)
         assert told.against.replace("\u202f", " ") == text
     assert dataclasses.replace(row, pca=None).against == ""
 
@@ -159,9 +161,9 @@ def test_one_seed_has_students_interval_over_images(deep: Made, deep_seen: Page)
     assert cells(deep_seen, "depth 5", "case,images")[2] == f"{errors.mean():.5f}{low:.5f} to {high:.5f}*"
     says(deep_seen.one("#cases [data-about=intervals]").text, "Student’s")
     denies(deep_seen.text, "Wilson")
-    assert cases.score([0.01], 100, MSE).interval is None
-    assert cases.score([0.001, 0.1], one=MSE).interval == pytest.approx((0, 0.0505 + stats.t.isf(0.025, 1) * 0.0495))
-    assert cases.score([1.5, 1.6], one=MSE).interval[1] > 1.6
+    assert mean_score([0.01], MSE).interval is None
+    assert mean_score([0.001, 0.1], MSE).interval == pytest.approx((0, 0.0505 + stats.t.isf(0.025, 1) * 0.0495))
+    assert mean_score([1.5, 1.6], MSE).interval[1] > 1.6
 
 
 def facts_of(text: str) -> list[str]:
@@ -195,7 +197,7 @@ def test_originals_stand_above_every_cases_reconstructions(made: Made, seen: Pag
 
 
 def test_what_a_denoising_network_was_given_is_shown_once(deep: Made, deep_seen: Page) -> None:
-    (sheet, beside) = study.study_reconstructions.sheets(every(deep))
+    (sheet, beside) = study_images.sheets(every(deep))
     assert (sheet.split, [strip.name for strip in sheet.strips]) == ("test", ["depth 1", "depth 10"])
     assert (beside.split, len(beside.strips)) == ("validation", 4)
     arrays = np.load(deep.record.folder / "depth-3-s0" / "evidence.npz")
@@ -211,9 +213,9 @@ def test_what_a_denoising_network_was_given_is_shown_once(deep: Made, deep_seen:
 @pytest.mark.usefixtures("undrawn")
 def test_all_met_the_test_split_so_it_is_shown_alone(tmp_path: Path) -> None:
     both = fake_autoencoders.make(tmp_path, {"small": {"representation": 2}, "large": {"representation": 8}}, seeds=1)
-    assert [sheet.split for sheet in study.study_reconstructions.sheets(every(both))] == ["test"]
+    assert [sheet.split for sheet in study_images.sheets(every(both))] == ["test"]
     assert "size" in Page(study.page(*both)).sections
-    assert trends.returns(trends.lines(every(both), "representation")[0]) == ""
+    assert study_trends.returns(study_trends.lines(every(both), "representation")[0]) == ""
 
 
 def test_a_lower_error_is_the_better_side(made: Made) -> None:
@@ -255,7 +257,7 @@ def test_galleries_count_whose_error_is_lower(made: Made, seen: Page) -> None:
         says(title, name, str(count), "120")
     shown = verdicts.gallery(made.answers["test"], (a, b), made.pictures)
     assert shown is not None
-    assert shown.measure == MSE
+    assert shown.metric == MSE
     row = int((values[b] - values[a]).argmax())
     first = shown.kinds[0].images[0]
     np.testing.assert_array_equal(first.pixels, made.pictures[tuple(made.answers["test"].ids[row].tolist())])
@@ -305,7 +307,7 @@ def test_the_error_is_drawn_against_every_cost() -> None:
         Point(name, 0.02 * factor, 0.018 * factor, 0.023 * factor, {key: factor * cost for key, cost in costs.items()})
         for name, factor in (("small", 1), ("large", 2))
     ]
-    figure = study_costs.scatter(points, MSE)
+    figure = study_costs.scatter(points, MSE, TASKS["reconstruct"].costs)
     labels = [
         "size of the weights",
         "parameters",
@@ -326,13 +328,13 @@ def test_the_error_is_drawn_against_every_cost() -> None:
 
 
 def test_the_error_against_the_size_of_the_representation(made: Made, deep: Made, deep_seen: Page) -> None:
-    (line,) = trends.lines(every(made), "representation")
+    (line,) = study_trends.lines(every(made), "representation")
     assert (line.name, line.values) == ("", SIZES)
     means = [made.answers["validation"].values[f"representation={size}"].mean() for size in SIZES]
     assert [one.value for one in line.scores] == pytest.approx(means, rel=1e-6)
     validation = fake_autoencoders.splits()["validation"]
-    pca = study.study_reconstructions.ladder(every(made)[0].runs[0], "validation")
-    figure = trend_figures.against_representation([line], pca)
+    pca = study_scores.pca_errors(every(made)[0].runs[0], "validation")
+    figure = study_figures.against_representation([line], pca)
     (axes,) = figure.axes
     drawn = {one.get_label(): one for one in axes.lines}
     label = "PCA, as many components"
@@ -341,14 +343,14 @@ def test_the_error_against_the_size_of_the_representation(made: Made, deep: Made
         drawn[label].get_ydata(), [((validation.pca(k) - validation.images) ** 2).mean() for k in (2, 5, 8, 16, 32)]
     )
     assert axes.get_ylim()[0] == 0
-    assert trends.lines(every(made), "depth") == []
-    assert trends.lines(every(deep), "representation") == []
+    assert study_trends.lines(every(made), "depth") == []
+    assert study_trends.lines(every(deep), "representation") == []
     assert "size" not in deep_seen.sections
     assert "depth" in deep_seen.sections
 
 
-def scored(*values: float) -> tuple[Score, ...]:
-    return tuple(Score(value, None, None, 1, MSE) for value in values)
+def scored(*values: float) -> tuple[MeanScore, ...]:
+    return tuple(MeanScore(value, None, None, 1, MSE) for value in values)
 
 
 def line(values: tuple[int, ...], validation: tuple[float, ...], train: tuple[float, ...] = (), **changes: Any) -> Line:
@@ -366,11 +368,11 @@ def line(values: tuple[int, ...], validation: tuple[float, ...], train: tuple[fl
 def test_the_knee_is_ringed_and_said() -> None:
     bent = line((10, 32, 100, 1000), (0.02, 0.011, 0.006, 0.004))
     assert bent.knee == 2
-    figure = trend_figures.against_representation([bent])
+    figure = study_figures.against_representation([bent])
     (ring,) = [one for one in figure.axes[0].lines if one.get_label() == "knee"]
     assert [(float(x), float(y)) for x, y in zip(ring.get_xdata(), ring.get_ydata(), strict=True)] == [(100, 0.006)]
     assert len([text for text in figure.legends[0].get_texts() if numbers(text.get_text()) == ["100"]]) == 1
-    said = trends.returns(bent)
+    said = study_trends.returns(bent)
     assert numbers(said) == [
         "100",
         "70",
@@ -381,9 +383,9 @@ def test_the_knee_is_ringed_and_said() -> None:
         "1000",
     ]  # % less from 10 to 100, and from there to 1000
     straight = line((2, 8, 32), (0.06, 0.04, 0.02), name="conv")
-    assert numbers(trends.returns(straight)) == ["2", "32"]
-    says(trends.returns(straight), "conv")
-    assert "knee" not in [one.get_label() for one in trend_figures.against_representation([straight]).axes[0].lines]
+    assert numbers(study_trends.returns(straight)) == ["2", "32"]
+    says(study_trends.returns(straight), "conv")
+    assert "knee" not in [one.get_label() for one in study_figures.against_representation([straight]).axes[0].lines]
 
 
 OVERFIT = line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.005))
@@ -391,26 +393,26 @@ OVERFIT = line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.005))
 
 def overfits(found: Line) -> bool:
     """Whether a line is said to overfit."""
-    return trends.SEEN.lower() in trends.overfitting(found).lower()
+    return study_trends.SEEN.lower() in study_trends.overfitting(found).lower()
 
 
 def test_depth_overfits_only_where_training_error_falls_while_the_other_rises() -> None:
-    said = trends.overfitting(OVERFIT)
+    said = study_trends.overfitting(OVERFIT)
     assert numbers(said)[:6] == ["3", "10", "0.01000", "0.01500", "0.00900", "0.00500"]
     says(said, "+200.0 %")
     several = dataclasses.replace(OVERFIT, runs=tuple(one * 2 for one in OVERFIT.runs))
-    assert said.startswith(trends.overfitting(several))  # and of one seed each, more is said
-    assert len(said) > len(trends.overfitting(several))
+    assert said.startswith(study_trends.overfitting(several))  # and of one seed each, more is said
+    assert len(said) > len(study_trends.overfitting(several))
     assert overfits(OVERFIT)
     assert overfits(line((2, 4, 8), (0.02, 0.01, 0.015), (0.02, 0.009, 0.005)))
     harder = line((1, 3, 10), (0.02, 0.01, 0.015), (0.02, 0.009, 0.014))
-    assert numbers(trends.overfitting(harder))[:6] == ["3", "10", "0.01000", "0.01500", "0.00900", "0.01400"]
+    assert numbers(study_trends.overfitting(harder))[:6] == ["3", "10", "0.01000", "0.01500", "0.00900", "0.01400"]
     better = line((1, 3), (0.02, 0.01))
-    assert numbers(trends.overfitting(better))[0] == "3"
+    assert numbers(study_trends.overfitting(better))[0] == "3"
     within = line((1, 3), (0.0101, 0.0105), (0.01, 0.009), runs=((0.0100, 0.0102), (0.0101, 0.0109)))
-    assert numbers(trends.overfitting(within))[0] == "1"
+    assert numbers(study_trends.overfitting(within))[0] == "1"
     assert not any(overfits(one) for one in (harder, better, within))
-    assert len({wording(trends.overfitting(one)) for one in (OVERFIT, harder, better, within)}) == 4
+    assert len({wording(study_trends.overfitting(one)) for one in (OVERFIT, harder, better, within)}) == 4
 
 
 def test_a_rise_within_chance_over_the_images_is_none() -> None:
@@ -425,19 +427,19 @@ def test_a_rise_within_chance_over_the_images_is_none() -> None:
 
 
 def test_the_error_against_depth(deep: Made, deep_seen: Page) -> None:
-    (found,) = trends.lines(every(deep), "depth")
+    (found,) = study_trends.lines(every(deep), "depth")
     assert found.values == (1, 3, 5, 10)
     train = [
         json.loads((deep.record.folder / f"depth-{depth}-s0" / "result.json").read_text())["train"]["mse"]
         for depth in found.values
     ]
-    figure = trend_figures.against_depth([found])
+    figure = study_figures.against_depth([found])
     drawn = [one for one in figure.axes[0].lines if len(one.get_xdata()) == 4 and one.get_marker() == "o"]
     assert [one.get_xdata().tolist() for one in drawn] == [[1, 3, 5, 10]] * 2
     np.testing.assert_allclose(drawn[1].get_ydata(), train)
     assert [to_hex(one.get_markerfacecolor()) == "#ffffff" for one in drawn] == [False, True]
     assert drawn[0].get_linestyle() != drawn[1].get_linestyle()
-    said = trends.overfitting(found)
+    said = study_trends.overfitting(found)
     assert plain(said) in deep_seen.one("#depth").text
     assert overfits(found)
     assert numbers(said)[:2] == ["5", "10"]
@@ -450,7 +452,7 @@ def test_a_grid_has_a_line_for_each_kind_of_network(tmp_path: Path) -> None:
         for size in (8, 2)
     }
     made = fake_autoencoders.make(tmp_path, grid, seeds=1)
-    found = trends.lines(every(made), "representation")
+    found = study_trends.lines(every(made), "representation")
     assert [(one.name, one.values) for one in found] == [("mlp-autoencoder", (2, 8)), ("conv-autoencoder", (2, 8))]
     values = made.answers["validation"].values
     assert values is not None
@@ -480,7 +482,7 @@ def test_the_page_of_a_comparison(made: Made, tmp_path: Path) -> None:
     names = ("representation=2", "representation=8")
     sides = tuple(Side(name, tuple(made.record.runs(name)), found.scores(name)) for name in names)
     judged = judge([compare_values(found.values[names[1]], found.values[names[0]], MSE, names[::-1])])
-    compared = Compared("validation", 120, sides, found, (("model.representation: 8 against 2",),), ("",), judged)
+    compared = RunComparison("validation", 120, sides, found, (("model.representation: 8 against 2",),), ("",), judged)
     text = page.page(compared, found, made.pictures)
     seen = Page(text)
     check_self_contained(seen, text)

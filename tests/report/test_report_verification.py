@@ -23,7 +23,7 @@ from smallvision.console.run import Console, result_table
 from smallvision.experiment import load
 from smallvision.experiment.task import VerifySpec
 from smallvision.rendering import format, style
-from smallvision.report.run import figures, series
+from smallvision.report.run import curves, series
 from smallvision.report.run.page import page, page_of_many
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.tasks import TASKS, task_of
@@ -375,7 +375,7 @@ def test_distances_have_three_digits(value: float, text: str) -> None:
 
 def test_loss_and_scores_never_share_an_axis(records: dict[str, RunRecord]) -> None:
     metrics, score = records["plain"].metrics, TASKS["verify"].metric
-    figure = figures.curves(metrics, "loss (triplet)", score, beside=(section.AUC,))
+    figure = curves.curves(metrics, "loss (triplet)", score, beside=(section.AUC,))
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss (triplet)", "accuracy on pairs (%)", "AUC"]
     shown = (("train", "loss", 1), ("validation", "pair_accuracy", 100), ("validation", "auc", 1))
     for axes, (split, key, scale) in zip(figure.axes, shown, strict=True):
@@ -396,7 +396,7 @@ def test_loss_and_scores_never_share_an_axis(records: dict[str, RunRecord]) -> N
     assert series.minimised(classified, TASKS["classify"].metric) == classified
     drawn = {
         line.get_label()
-        for line in figures.loss_curve(records["plain"].steps, series.minimised(metrics, score)).axes[0].lines
+        for line in curves.loss_curve(records["plain"].steps, series.minimised(metrics, score)).axes[0].lines
     }
     assert "validation" not in drawn
 

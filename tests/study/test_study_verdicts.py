@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from smallvision.comparison.confounders import confound, differing
+from smallvision.comparison.confounders import config_differences, confounder
 from smallvision.comparison.disagreements import disagreements
 from smallvision.comparison.predictions import gather
 from smallvision.data import load
@@ -98,10 +98,10 @@ def test_declared_pairs_are_judged_on_validation_and_the_winner_on_the_test_spli
 
     # what is meant to differ confounds nothing; what is searched or solved for every case alike does not either
     runs = record.runs("cnn")[0], record.runs("wide")[0]
-    assert confound(("a", "b"), runs, ("model", "recipe")) == ""
-    assert confound(("a", "b"), runs, (), ("recipe.learning_rate",)) == ""
-    assert "recipe.learning_rate" in confound(("a", "b"), runs, ("model",))
-    assert differing(runs[0], runs[0]) == ()
+    assert confounder(("a", "b"), runs, ("model", "recipe")) == ""
+    assert confounder(("a", "b"), runs, (), ("recipe.learning_rate",)) == ""
+    assert "recipe.learning_rate" in confounder(("a", "b"), runs, ("model",))
+    assert config_differences(runs[0], runs[0]) == ()
     meant = study.model_copy(update={"varies": ("model", "recipe")})
     cases = {case: record.runs(case) for case in ("cnn", "mlp", "wide")}
     assert {one["confound"] for one in verdicts(meant, cases, [("cnn", "wide")], "validation")} == {""}

@@ -1,1 +1,1 @@
-"""The Python interface: the same words as the command line. Heavy imports happen when a call needs them."""
+"""The Python interface, with the words of the command line; `smallvision/__init__.py` lists its public names."""

@@ -1,4 +1,7 @@
-"""The notebook's face of comparisons: `compare` and `compare_published`. Imports happen when a call needs them."""
+"""Comparisons of runs and of published figures: `compare` and `compare_published`.
+
+Imports happen when a call needs them.
+"""
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
@@ -10,25 +13,26 @@ from smallvision.errors import BadInput
 if TYPE_CHECKING:
     import numpy as np
 
-    from smallvision.comparison.runs import Compared
+    from smallvision.comparison.runs import RunComparison
     from smallvision.stats.comparison import Verdict
 
 
 def compare(
     *paths: Path | str, question: Sequence[str] = (), out: Path | str | None = None, root: Path | str | None = None
-) -> "Compared":
+) -> "RunComparison":
     """Finished runs of two or more experiments, compared: a verdict for each against the first, and what confounds it.
 
     Parameters
     ----------
     paths : run directories; several seeds of one experiment are one side, and from five a side on recipes are compared.
-    question : keys, or tables of keys, that are meant to differ: ("model",). By default whatever differs, if it is of one table.
+    question : keys, or tables of keys, that are meant to differ: ("model",). By default whatever differs, if it is of
+        one table.
     out : an HTML page to be written, with the images on which the sides disagree.
     root : where the data sets are, which those images are taken from; by default $SMALLVISION_DATA or the user's cache.
 
     Raises
     ------
-    BadInput : see compared.compare.
+    BadInput : see comparison.runs.compare.
     """
     from smallvision.comparison import runs
 
@@ -40,8 +44,10 @@ def compare(
     return found
 
 
-def _pictures(found: "Compared", root: Path | str | None) -> "dict[tuple[int, int], np.ndarray]":
-    """The images that the page shows, from the first side's data: of every other side those on which the two disagree most clearly."""
+def _pictures(found: "RunComparison", root: Path | str | None) -> "dict[tuple[int, int], np.ndarray]":
+    """The images that the page shows, from the first side's data: of every other side those on which the two disagree
+    most clearly.
+    """
     from smallvision.data import imageset, load
 
     kinds = [kind for side in range(1, len(found.sides)) for kind in found.disagreements(side)]
@@ -51,7 +57,7 @@ def _pictures(found: "Compared", root: Path | str | None) -> "dict[tuple[int, in
 
 
 def compare_published(a: str | float, b: str | float, images: int) -> "Verdict":
-    """Two published accuracies on so many test images each, unpaired: is the difference more than chance?
+    """Whether the difference of two published accuracies, unpaired, is more than chance.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The notebook's face of data sets: which there are, getting them, what is in them. Imports happen when a call needs them."""
+"""Data sets: which there are, getting them, what is in them. Imports happen when a call needs them."""
 
 from pathlib import Path
 from typing import Any

@@ -1,8 +1,12 @@
-"""A run in a notebook: its scores, figures (matplotlib's) and tables (lists of dicts), and its model's answers."""
+"""The class `Run`: a run directory with its scores, figures (matplotlib's) and tables (lists of dicts), and its model.
 
-from collections.abc import Sequence
+Imports that take long happen when a call needs them.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec
@@ -22,13 +26,30 @@ if TYPE_CHECKING:
     from smallvision.training.user_objects import Arrays, Network
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _of_some_tasks(method: Method) -> Method:
+    """A method of `Run` that only runs of those tasks have that name it in `Task.methods`; it raises BadInput for
+    others.
+    """
+
+    @wraps(method)
+    def checked(self: "Run", *args: Any, **kwargs: Any) -> Any:
+        self._refuse_unless(method.__name__)
+        return method(self, *args, **kwargs)
+
+    return cast(Method, checked)
+
+
 class Run:
     """A run directory, read: figures are matplotlib's, tables are lists of dicts.
 
     Parameters
     ----------
     path : the run directory.
-    module : the person's own network, its class, or the function that makes it, if the run was made with one passed in from Python.
+    module : the person's own network, its class, or the function that makes it, if the run was made with one passed in
+        from Python.
 
     Raises
     ------
@@ -40,12 +61,13 @@ class Run:
         self._module = module
 
     def __repr__(self) -> str:
-        state = f"{self.record.state['status']}"
-        key, shown = (
-            (of := task_of(self.experiment).metric).key,
-            [split for split in ("test", "validation") if split in self.result],
-        )
-        score = f", {shown[0]} {of.name} {of.number(self.result[shown[0]][key])}{of.unit}" if shown else ""
+        state = self.record.state["status"]
+        metric = task_of(self.experiment).metric
+        scored = [split for split in ("test", "validation") if split in self.result]
+        score = ""
+        if scored:
+            value = self.result[scored[0]][metric.key]
+            score = f", {scored[0]} {metric.name} {metric.number(value)}{metric.unit}"
         return f"Run({str(self.path)!r}: {state}{score})"
 
     @property
@@ -55,7 +77,7 @@ class Run:
 
     @property
     def experiment(self) -> Experiment:
-        """What was run."""
+        """The experiment that was run."""
         return self.record.experiment
 
     @property
@@ -74,46 +96,49 @@ class Run:
         return self.record.layers["rows"] if self.record.layers else []
 
     def curves(self) -> "Figure":
-        """Loss and score (accuracy, or mean squared error) over epochs."""
-        from smallvision.report.run import figures
+        """The loss and the metric of the task over epochs."""
+        from smallvision.report.run import curves
 
         task = task_of(self.experiment)
-        return figures.curves(self.record.metrics, task.loss_name(self.experiment), task.metric)
+        return curves.curves(self.record.metrics, task.loss_name(self.experiment), task.metric)
 
+    @_of_some_tasks
     def confusion(self) -> "Figure":
         """The confusion matrix of the test split (of the validation split where there is no test split)."""
         from smallvision.tasks.classification import figures
 
-        return figures.confusion(self._of("confusion")["confusion"], self.result["classes"])
+        return figures.confusion(self._evidence()["confusion"], self.result["classes"])
 
+    @_of_some_tasks
     def mistakes(self, n: int = 20, confident: bool = False) -> "Figure":
         """The first `n` images (at most 20) that were taken for another class, or the `n` most confident of these."""
         from smallvision.rendering import image_grids
         from smallvision.tasks import galleries
 
-        tiles = galleries.tiles(self._of("mistakes"), self.result["classes"], "confident" if confident else "mistake")[
-            :n
-        ]
+        tiles = galleries.tiles(self._evidence(), self.result["classes"], "confident" if confident else "mistake")[:n]
         if not tiles:
             raise BadInput(f"{self.path}: there are no mistakes to show")
         return image_grids.gallery([tile.pixels for tile in tiles], [tile.caption for tile in tiles])
 
+    @_of_some_tasks
     def confused(self) -> list[dict[str, Any]]:
-        """A dict for each pair of classes that was confused, most often first."""
+        """A dict for each pair of classes that were confused, the most frequent first."""
         from smallvision.tasks.classification import section
 
-        return section.confused(self._of("confused")["confusion"], self.result["classes"])
+        return section.confused(self._evidence()["confusion"], self.result["classes"])
 
+    @_of_some_tasks
     def reconstructions(self, n: int = 10, worst: bool = False) -> "Figure":
-        """Of an autoencoder: the first `n` images (at most 20) above what it makes of them, or the `n` it does worst."""
+        """The first `n` images (at most 20) above their reconstructions, or the `n` of highest error."""
         from smallvision.rendering import image_grids
         from smallvision.tasks.reconstruction import section
 
-        found = section.stacks(self._of("reconstructions"), self.result["classes"], "worst" if worst else "first")[:n]
+        found = section.stacks(self._evidence(), self.result["classes"], "worst" if worst else "first")[:n]
         parts = list(zip(*([part for _, part in stack.parts] for stack in found), strict=True))  # a row of images each
         captions = [*[""] * (len(parts) - 1) * len(found), *(stack.caption for stack in found)]
         return image_grids.gallery([pixels for row in parts for pixels in row], captions, columns=len(found))
 
+    @_of_some_tasks
     def predict(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> Any:
         """Probabilities (N, K) for pixels (N, C, H, W), uint8 or float in [0, 1]; a list of dicts for image files."""
         import numpy as np
@@ -121,43 +146,45 @@ class Run:
 
         from smallvision.inference import predict
 
-        self._refuse_unless("predict")
         loaded = predict.load(self.record, self._module, trust_code)
         if isinstance(images, torch.Tensor | np.ndarray):
             return predict.predict(loaded, torch.as_tensor(images))
         return predict.predict_files(loaded, [Path(image) for image in images])
 
     def encode(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> "np.ndarray":
-        """Representations float32 (N, D) of pixels (N, C, H, W), uint8 or float in [0, 1], or of image files; of a classifier,
-        what its last layer sees."""
+        """Representations float32 (N, D) of pixels (N, C, H, W), uint8 or float in [0, 1], or of image files; of a
+        classifier, what its last layer sees."""
         from smallvision.inference import predict
 
         loaded = predict.load(self.record, self._module, trust_code)
         return predict.encode(loaded, predict.pixels(loaded, images))
 
+    @_of_some_tasks
     def reconstruct(
         self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False
     ) -> "np.ndarray":
-        """What an autoencoder makes of pixels (N, C, H, W), uint8 or float in [0, 1], or of image files: float32 (N, C, H, W) for
-        pixels in [0, 1], not clamped. Nothing is added to them, whatever the task's noise."""
+        """What an autoencoder makes of pixels (N, C, H, W), uint8 or float in [0, 1], or of image files: float32 (N, C,
+        H, W) for pixels in [0, 1], not clamped. Nothing is added to them, whatever the task's noise."""
         from smallvision.inference import predict
 
-        self._refuse_unless("reconstruct")
         loaded = predict.load(self.record, self._module, trust_code)
-        return predict.reconstruct(loaded, predict.pixels(loaded, images), self.experiment.task)
+        learner = task_of(self.experiment).learner(self.experiment.task)
+        return predict.answer(loaded, predict.pixels(loaded, images), learner, self.reconstruct.__name__)
 
+    @_of_some_tasks
     def same(self, image_a: "Images", image_b: "Images", trust_code: bool = False) -> Any:
         """Of a verifier: whether two images are of one class.
 
         Parameters
         ----------
-        image_a, image_b : an image each: pixels (C, H, W), uint8 or float in [0, 1], or an image file of any size and mode. Or as many
-            of either, to be paired in their order: pixels (N, C, H, W), or a list of files.
+        image_a, image_b : an image each: pixels (C, H, W), uint8 or float in [0, 1], or an image file of any size and
+            mode. Or as many of either, to be paired in their order: pixels (N, C, H, W), or a list of files.
 
         Returns
         -------
-        dict, or a list of them : `same`, by the threshold of the run; `probability` that they are, calibrated on validation pairs, of
-            which half were; `distance` of the representations; of files that were brought to the model's size and mode also `notes`.
+        dict, or a list of them : `same`, by the threshold of the run; `probability` that they are, calibrated on
+            validation pairs, of which half were; `distance` of the representations; of files that were brought to the
+            model's size and mode also `notes`.
 
         Raises
         ------
@@ -165,13 +192,14 @@ class Run:
         """
         from smallvision.inference import pairs, predict
 
-        self._refuse_unless("same")
         return pairs.same(predict.load(self.record, self._module, trust_code), image_a, image_b, self.verifier)
 
     @property
+    @_of_some_tasks
     def verifier(self) -> dict[str, float]:
-        """Of a verifier what makes an answer of a distance or a logit: slope, intercept, threshold, and what they rest on."""
-        self._refuse_unless("verifier")
+        """Of a verifier what makes an answer of a distance or a logit: slope, intercept, threshold, and what they rest
+        on.
+        """
         if not self.result:
             raise BadInput(
                 f"{self.path}: the run is not finished, so it has no threshold yet; go on with it by --resume"
@@ -191,15 +219,16 @@ class Run:
         data: "Arrays | None" = None,
         console: "Console | None" = None,
     ) -> ProbeRecord:
-        """How good the representation is: simple classifiers on it, and on pixels, PCA and the untrained network beside it.
+        """How good the representation is: simple classifiers on it, and on pixels, PCA and the untrained network beside
+        it.
 
         What was probed already is shown, not repeated. The run's report is written again, with what was found.
 
         Parameters
         ----------
-        train, test : images that classifiers learn from and are judged on, equally many of every class, or "all"; 10,000 and 1,000
-            unless given, or as many as can be equally many of every class. The split is validation where there is no test split,
-            or the run must not meet it.
+        train, test : images that classifiers learn from and are judged on, equally many of every class, or "all";
+            10,000 and 1,000 unless given, or as many as can be equally many of every class. The split is validation
+            where there is no test split, or the run must not meet it.
         kinds : "knn" (k nearest neighbours, by cosine and by Euclidean distance), "linear" (logistic regression).
         maps : "pca", "tsne", "umap".
         seed : which images are drawn, and what is random in a map.
@@ -244,9 +273,8 @@ class Run:
 
         return page.write(self.record, Path(out) if out else self.path / "report.html")
 
-    def _of(self, method: str) -> "dict[str, np.ndarray]":
-        """The evidence that a method of this name shows."""
-        self._refuse_unless(method)
+    def _evidence(self) -> "dict[str, np.ndarray]":
+        """The arrays of evidence.npz. Raises BadInput where there are none."""
         if self.record.evidence is None and self.result:
             why = (
                 "a look at its test split began and did not end"
@@ -264,9 +292,9 @@ class Run:
         """Raise BadInput when runs of this task have no such method."""
         own = task_of(self.experiment)
         if method not in own.methods:
-            kinds = [f'"{task.kind}"' for task in TASKS.values() if method in task.methods]
+            kinds = [f'"{other.kind}"' for other in TASKS.values() if method in other.methods]
             raise BadInput(
-                f"{self.path}: {method} is for runs of task.kind = {' or '.join(kinds)}, "
+                f"{self.path}: {method} is for runs of the task {' or '.join(kinds)}, "
                 f'and the task of this run is "{own.kind}"; it has {", ".join(own.methods)}'
             )
 

@@ -1,4 +1,4 @@
-"""The notebook's face of studies: `run` and `preview`. Imports happen when a call needs them."""
+"""Studies: `run`, `preview` and `report`. Imports happen when a call needs them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 NOT_FOR_STUDIES = {
     "seed": "a study has seeds of its own (as an override: seeds=3, or seeds=[4, 7])",
-    "out": "the runs of a study stand with all others, so that none is repeated; set SMALLVISION_RUNS to another folder",
+    "out": (
+        "the runs of a study stand with all others, so that none is repeated; set SMALLVISION_RUNS to another folder"
+    ),
     "threads": "a study shares the machine out itself; give --workers",
     "data": 'it does not reach the processes of a study; save the arrays as .npz and set data.source = "npz"',
     "model": 'it does not reach the processes of a study; save it as a file and set model.kind = "file.py:Net"',
@@ -26,11 +28,12 @@ NOT_FOR_STUDIES = {
 
 
 def run(study: Study, options: StudyOptions, console: "Console | None" = None) -> StudyRecord:
-    """Run a study to its end, or go on with it, and write its report; a study that is finished already is shown, not repeated.
+    """Run a study to its end, or go on with it, and write its report; a study that is finished already is shown, not
+    repeated.
 
     Raises
     ------
-    BadInput, RunFailed, Interrupted : see study.run.
+    BadInput, RunFailed, Interrupted : see study.runner.run.
     """
     from smallvision.console import run
     from smallvision.console import study as display_study
@@ -82,7 +85,8 @@ def study_options(study: Study, words: Sequence[str], **options: Any) -> StudyOp
 
     Parameters
     ----------
-    words : its name and overrides as they were typed; empty for a Study passed in from Python, which stands in its directory.
+    words : its name and overrides as they were typed; empty for a Study passed in from Python, which stands in its
+        directory.
     options : the options of `run`.
 
     Raises

@@ -1,4 +1,7 @@
-"""The command `smallvision assign`: a task sheet and an experiment for each student. Imports happen when it is called."""
+"""The command `smallvision assign`: a task sheet and an experiment for each student.
+
+Imports happen when it is called.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +67,7 @@ def _refuse_unfit(tasks: "Sequence[Task]", where: str) -> None:
 
     Data that only its reader knows (a folder, an .npz) and people's own networks are left to the run.
     """
-    from smallvision.api import run
+    from smallvision.api import catalog
     from smallvision.data import split
     from smallvision.data.datasets import published
 
@@ -77,6 +80,6 @@ def _refuse_unfit(tasks: "Sequence[Task]", where: str) -> None:
         done.add(task.experiment.identity)
         try:
             split.class_indices(known.classes, data.classes or (), data.source)
-            run.layers(task.experiment)
+            catalog.layers(task.experiment)
         except BadInput as error:
             raise BadInput(f"{where}: student {task.student.id} (line {task.student.line}): {error}") from None

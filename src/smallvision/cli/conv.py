@@ -29,7 +29,8 @@ Stack = Annotated[
         metavar="STACK", help='A shape and layers: "3x32x32 conv(16, k=3, p=1) relu pool(2)".', show_default=False
     ),
 ]
-WORDS = """Layers: conv(channels, k, s, p, d, g, bias, in), p=same too; transposed(channels, k, s, p, op, d, g, bias, in);
+WORDS = """Layers: conv(channels, k, s, p, d, g, bias, in), p=same too;
+transposed(channels, k, s, p, op, d, g, bias, in);
 pool(k, s, p, d, ceil); meanpool(k, s, p, ceil); global(max), global(mean); upsample(factor); flat; unflatten(CxHxW);
 dense(values, bias, in); batchnorm; dropout(p); relu, gelu, silu, elu, tanh, sigmoid, leakyrelu, softmax.
 Two numbers, height first, as k=5x3."""

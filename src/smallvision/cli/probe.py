@@ -30,14 +30,16 @@ def probe(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """How good is a run's representation? Simple classifiers on it, on pixels, PCA and the untrained network; neighbours; maps."""
-    from smallvision.api import run
+    """How good is a run's representation? Simple classifiers on it, on pixels, PCA and the untrained network;
+    neighbours; maps.
+    """
+    from smallvision.api import catalog
     from smallvision.console import probe
     from smallvision.console import run as display
 
     console = display.Console()
     try:
-        found = run.open_run(path).probe(
+        found = catalog.open_run(path).probe(
             train=_images("--train", train),
             test=_images("--test", test),
             kinds=_words(kinds),

@@ -1,4 +1,7 @@
-"""The command `smallvision same`: whether two images are of one class, as a verifier says it. Imports happen when it is called."""
+"""The command `smallvision same`: whether two images are of one class, as a verifier says it.
+
+Imports happen when it is called.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,12 +27,13 @@ def same(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Are two images of one class? The answer for each pair of files, with its probability and the distance."""
-    from smallvision.api import run as api
+    from smallvision.api import catalog as api
     from smallvision.console import run as display
 
     if len(images) % 2:
         raise BadInput(
-            f"same: got {len(images)} image{'s' if len(images) > 1 else ''}; give pairs: smallvision same RUN A B [A B]..."
+            f"same: got {len(images)} image{'s' if len(images) > 1 else ''}; give pairs: smallvision same RUN A B [A "
+            "B]..."
         )
     console, run = display.Console(), api.open_run(path)
     rows = run.same(images[::2], images[1::2], trust_code)
@@ -43,7 +47,9 @@ def same(
 
 
 def sentence(row: Mapping[str, Any], threshold: float) -> str:
-    """ "not the same class: probability 0.03 (same from 0.56), distance 1.42"; as many digits as tell the two shares apart."""
+    """ "not the same class: probability 0.03 (same from 0.56), distance 1.42"; as many digits as tell the two shares
+    apart.
+    """
     likely, digits = float(row["probability"]), 2
     while digits < 15 and round(likely, digits) == round(threshold, digits) and likely != threshold:
         digits += 1

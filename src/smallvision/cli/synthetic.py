@@ -65,7 +65,7 @@ def mnist_varres(
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """MNIST at several resolutions, as a folder of images: digits scaled and placed at random in images of these sizes."""
+    """MNIST at several resolutions, as a folder of images: scaled digits at random places in images of these sizes."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from smallvision.console import run

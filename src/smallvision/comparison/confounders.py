@@ -1,26 +1,26 @@
-"""What two runs differ in beside the question: a difference between them cannot be put down to one thing then. No torch."""
+"""Confounders: what two runs differ in apart from the question, so that their difference has no single cause.
+
+No torch.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from smallvision.runs.paths import flat
+from smallvision.experiment.text import flat
 from smallvision.runs.read import RunRecord
 
-OUTSIDE = (
-    "name",
-    "about",
-    "minutes",
-    "protocol",
-)  # words for people; and when the test split is met changes no training
+# Sections that change no training: descriptions, and when the test split is met.
+OUTSIDE = ("name", "about", "minutes", "protocol")
 SHOWN = 6
 ALIKE = 0.01  # steps of training that differ by less are as many
 
 
-def differing(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
-    """What the experiments of two runs differ in: "recipe.epochs: 3 against 2", `b`'s value last.
+def config_differences(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
+    """The keys in which the experiments of two runs differ: "recipe.epochs: 3 against 2", `b`'s value last.
 
-    Keys inside a table of another `kind` are left out: they are other keys anyway. So is whose weights an encoder has, where one is
-    taken over and the other fresh: that is the difference in `weights`, told already.
+    Keys inside a table of another `kind` are left out, since such tables have different keys anyway. The digest of an
+    encoder is left out where one encoder is taken over and the other is fresh: the difference in `weights` says that
+    already.
     """
     one, other = (flat(record.experiment.model_dump(mode="json")) for record in (a, b))
     keys = [key for key in dict.fromkeys((*one, *other)) if key.split(".")[0] not in OUTSIDE]
@@ -32,10 +32,10 @@ def differing(a: RunRecord, b: RunRecord) -> tuple[str, ...]:
     return tuple(f"{key}: {_said(one, key)} against {_said(other, key)}" for key in told)
 
 
-def confound(
+def confounder(
     names: tuple[str, str], runs: tuple[RunRecord, RunRecord], asked: Sequence[str] = (), tuned: Sequence[str] = ()
 ) -> str:
-    """In one line, what two sides differ in beside what is asked; "" if nothing does.
+    """What two sides differ in apart from what is asked, in one line; "" if there is nothing.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def confound(
         (data, model, task, recipe).
     tuned : keys that were searched or solved for each side alike, and so may differ.
     """
-    beside = [text for text in differing(*runs) if not _within(text, tuned)]
+    beside = [text for text in config_differences(*runs) if not _within(text, tuned)]
     if asked:
         beside = [text for text in beside if not _within(text, asked)]
     elif len({text.split(".")[0] for text in beside}) < 2:
@@ -57,7 +57,8 @@ def confound(
         return ""
     more = f", and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
     return (
-        f"{names[0]} and {names[1]} differ in more than {', '.join(asked) or 'one thing'}, so the difference cannot be put down to it: "
+        f"{names[0]} and {names[1]} differ in more than {', '.join(asked) or 'one thing'}, so the difference cannot be "
+        "put down to it: "
         f"{'; '.join(shown[:SHOWN])}{more}"
     )
 
@@ -71,15 +72,17 @@ def _said(values: dict[str, Any], key: str) -> str:
 
 
 def _place(run: RunRecord) -> tuple[str, str]:
-    """What can matter beside the experiment: the kind of device, and torch's version."""
+    """What can change a result besides the experiment: the kind of device, and torch's version."""
     return str(run.environment.get("device")), str(run.environment.get("packages", {}).get("torch"))
 
 
 def _steps(runs: tuple[RunRecord, RunRecord]) -> list[str]:
-    """How often the weights were changed, where that differs and no key of data or recipe says why (a run stopped early)."""
+    """How often the weights were changed, where that differs and no key of data or recipe says why (a run stopped
+    early).
+    """
     one, other = (run.metrics[-1]["step"] if run.metrics else 0 for run in runs)
     if abs(one - other) <= ALIKE * max(one, other) or any(
-        _within(text, ("data", "recipe")) for text in differing(*runs)
+        _within(text, ("data", "recipe")) for text in config_differences(*runs)
     ):
         return []
     return [f"steps of training: {one:,} against {other:,}"]

@@ -1,7 +1,9 @@
-"""The images behind a difference: who got which right, what the seed decides, and what nobody gets. No torch.
+"""The images behind a difference: those that one side alone gets right, that depend on the seed, or that no run gets
+right.
 
-Two accuracies that are alike can hide thousands of images on which the networks disagree; these are the images to look at.
-Where images have no right answer but a number each (a squared error), they are those on which the numbers are furthest apart.
+Two accuracies that are alike can hide thousands of images on which the networks disagree; these are the images to look
+at. Where images have no right answer but a number each (a squared error), they are those on which the numbers are
+furthest apart.
 """
 
 from collections.abc import Mapping
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smallvision.comparison.predictions import Answers
+from smallvision.comparison.predictions import AlignedPredictions
 
 MOST = 20
 
@@ -21,18 +23,18 @@ class Disagreement:
 
     title: str
     total: int
-    rows: NDArray[np.int64]  # the first of them, the clearest first; indices into `Answers`
+    rows: NDArray[np.int64]  # the first of them, the clearest first; indices into `AlignedPredictions`
 
 
-def disagreements(answers: Answers, a: str, b: str, most: int = MOST) -> tuple[Disagreement, ...]:
+def disagreements(answers: AlignedPredictions, a: str, b: str, most: int = MOST) -> tuple[Disagreement, ...]:
     """The images on which two sides disagree, which change with the seed, and which all runs of both get wrong.
 
-    A side gets an image right when more than half of its runs do, and wrong when more than half do not: with an even number of
-    runs an image can be neither. The clearest come first: those on which the sides' shares of right answers are furthest apart
-    (for the seed: nearest to one half), and of equals the one whose id is lowest.
+    A side gets an image right when more than half of its runs do, and wrong when more than half do not: with an even
+    number of runs an image can be neither. The clearest come first: those on which the sides' shares of right answers
+    are furthest apart (for the seed: nearest to one half), and of equals the one whose id is lowest.
 
-    Where each image has a number and no right answer, a side is better on the images on which the mean over its runs is; those on
-    which the means are furthest apart come first. No other kind exists there.
+    Where each image has a number and no right answer, a side is better on the images on which the mean over its runs
+    is; those on which the means are furthest apart come first. No other kind exists there.
 
     Parameters
     ----------
@@ -42,12 +44,13 @@ def disagreements(answers: Answers, a: str, b: str, most: int = MOST) -> tuple[D
 
     Returns
     -------
-    tuple of Disagreement : right in `a` and wrong in `b`; the other way round; where a side has several runs, those that some
-        runs of a side get right and others wrong; wrong in every run of both sides. Of numbers: better in `a`, and better in `b`.
+    tuple of Disagreement : right in `a` and wrong in `b`; the other way round; where a side has several runs, those
+        that some runs of a side get right and others wrong; wrong in every run of both sides. Of numbers: better in
+        `a`, and better in `b`.
     """
     if answers.values is not None:
-        return _by_value(answers.values, a, b, answers.measure.higher, most)
-    shares = {side: answers.right(side).mean(0) for side in (a, b)}  # (N,) each
+        return _by_value(answers.values, a, b, answers.metric.higher, most)
+    shares = {side: answers.correct(side).mean(0) for side in (a, b)}  # (N,) each
     gap = shares[a] - shares[b]
     found = [
         _kind(f"{one} right, {other} wrong", (shares[one] > 0.5) & (shares[other] < 0.5), sign * gap, most)

@@ -1,7 +1,7 @@
-"""What finished runs answered, image by image and in one order for all of them, from their files alone. No torch.
+"""The predictions of finished runs, aligned image by image in one order for all runs, from their files alone. No torch.
 
-Images are known by their ids, so runs may have met them in another order, or at another size. Of verifiers it is pair by pair, and of
-the pairs that share no image, which are independent as images are.
+Images are identified by their ids, so runs may have met them in another order, or at another size. The predictions of
+verifiers are aligned pair by pair, over pairs that share no image: such pairs are independent, as images are.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,43 +16,41 @@ from smallvision.errors import BadInput
 from smallvision.metrics.metric import Metric
 from smallvision.runs import evidence
 from smallvision.runs.read import RunRecord
-from smallvision.tasks import TASKS, task_of
+from smallvision.tasks import DEFAULT_METRIC, task_of
 
 Evidence = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """The answers of several sides, each one run or more, to the same images, or to the same pairs of them."""
+class AlignedPredictions:
+    """The predictions of several sides, each of one run or more, for the same images or pairs of images."""
 
     split: str  # "test" or "validation"
     ids: NDArray[np.int64]  # (N, 2), ascending; of pairs (N, 4), of the one image and of the other
     labels: NDArray[np.int64]  # (N,)
     classes: tuple[str, ...]
-    predictions: dict[str, NDArray[np.int64]] = field(
-        repr=False
-    )  # side -> (runs, N); empty where nothing is classified
-    measure: Metric = TASKS["classify"].metric  # what runs are judged by
-    values: dict[str, NDArray[np.float64]] | None = field(
-        repr=False, default=None
-    )  # side -> (runs, N), a number for each image
+    # side -> (runs, N); empty where the task gives a number for each image, and no answer that is right or wrong
+    predictions: dict[str, NDArray[np.int64]] = field(repr=False)
+    metric: Metric = DEFAULT_METRIC  # what runs are judged by
+    # side -> (runs, N), a number for each image; None where answers are right or wrong
+    values: dict[str, NDArray[np.float64]] | None = field(repr=False, default=None)
 
     def images(self, rows: NDArray[np.int64]) -> list[tuple[int, int]]:
         """The ids of the images of some rows, in their order; of a pair both."""
         return [(content, occurrence) for content, occurrence in self.ids[rows].reshape(-1, 2).tolist()]
 
     def scores(self, side: str) -> tuple[float, ...]:
-        """Of each run of a side, the mean over the images."""
-        each = self.right(side) if self.values is None else self.values[side]
+        """The score of each run of a side: the mean over the images."""
+        each = self.correct(side) if self.values is None else self.values[side]
         return tuple(float(mean) for mean in each.mean(1))
 
-    def right(self, side: str) -> NDArray[np.bool_]:
+    def correct(self, side: str) -> NDArray[np.bool_]:
         """Which images each run of a side got right, bool (runs, N)."""
         found: NDArray[np.bool_] = self.predictions[side] == self.labels
         return found
 
 
-def gather(sides: Mapping[str, Sequence[RunRecord]], split: str) -> Answers:
+def gather(sides: Mapping[str, Sequence[RunRecord]], split: str) -> AlignedPredictions:
     """The answers of all runs to the images of a split.
 
     Parameters
@@ -64,8 +62,9 @@ def gather(sides: Mapping[str, Sequence[RunRecord]], split: str) -> Answers:
     ------
     BadInput : a run without answers to that split, runs on other images or other labels, damaged evidence.
     """
-    first: Answers | None = None
-    found: dict[str, list[NDArray[Any]]] = {side: [] for side in sides}
+    first: AlignedPredictions | None = None
+    rows: dict[str, list[NDArray[Any]]] = {side: [] for side in sides}
+    are_values = False
     where = Path()
     for side, runs in sides.items():
         for run in runs:
@@ -74,17 +73,17 @@ def gather(sides: Mapping[str, Sequence[RunRecord]], split: str) -> Answers:
             order = np.lexsort(answers.ids.T)
             ids, labels = (np.asarray(array[order], np.int64) for array in (answers.ids, answers.labels))
             if first is None:
-                first, where = Answers(split, ids, labels, answers.classes, {}, task.metric), run.path
+                first, where = AlignedPredictions(split, ids, labels, answers.classes, {}, task.metric), run.path
             _refuse_others(run.path, ids, labels, first, where)
+            are_values = answers.predictions is None
             each = answers.values if answers.predictions is None else answers.predictions
             assert each is not None
-            found[side].append(each[order])
+            rows[side].append(each[order])
     if first is None:
         raise BadInput("compare: got no runs")
-    stacked = {side: np.stack(rows) for side, rows in found.items()}
-    if first.measure.share:
-        return replace(first, predictions={side: rows.astype(np.int64) for side, rows in stacked.items()})
-    return replace(first, values={side: rows.astype(np.float64) for side, rows in stacked.items()})
+    if are_values:
+        return replace(first, values={side: np.stack(own).astype(np.float64) for side, own in rows.items()})
+    return replace(first, predictions={side: np.stack(own).astype(np.int64) for side, own in rows.items()})
 
 
 def scored(run: RunRecord, split: str) -> Evidence:
@@ -126,7 +125,8 @@ def common(runs: Iterable[RunRecord]) -> str:
         if len(there) == count:
             return split
     raise BadInput(
-        f"{paths['validation'][0]}: was scored on validation images, {paths['test'][0]} on test images; compare runs scored on the same"
+        f"{paths['validation'][0]}: was scored on validation images, {paths['test'][0]} on test images; compare runs "
+        "scored on the same"
     )
 
 
@@ -141,15 +141,18 @@ def _splits(run: RunRecord) -> list[str]:
     main = str(run.evidence["split"])
     if main not in ("test", "validation"):
         raise BadInput(
-            f"{run.path}: was scored on the images it was trained on alone; give it validation images (data.validation = 0.1)"
+            f"{run.path}: was scored on the images it was trained on alone; give it validation images (data.validation "
+            "= 0.1)"
         )
     kept = main == "test" and (run.path / evidence.VALIDATION_EVIDENCE).is_file()
     return [main, "validation"] if kept else [main]
 
 
-def _refuse_others(path: Path, ids: NDArray[np.int64], labels: NDArray[np.int64], first: Answers, where: Path) -> None:
+def _refuse_others(
+    path: Path, ids: NDArray[np.int64], labels: NDArray[np.int64], first: AlignedPredictions, where: Path
+) -> None:
     """Raise BadInput for another set of images than the first run's, or other labels."""
-    of = first.measure.of
+    of = first.metric.of
     if not np.array_equal(ids, first.ids):
         shared = len(set(map(tuple, ids.tolist())) & set(map(tuple, first.ids.tolist())))
         raise BadInput(

@@ -1,23 +1,25 @@
 """Finished runs compared honestly, from their files alone: which differences are real, and what else differs. No torch.
 
-Runs of one experiment are one side, whatever their seeds. Every side is compared with the first; the verdict's rule is that of
-`stats/verdict.py`. Images are paired by their ids, so sides may have had them in another order, or at another size.
+Runs of one experiment are one side, whatever their seeds. Every side is compared with the first; the verdict's rule is
+that of `stats/verdict.py`. Images are paired by their ids, so sides may have had them in another order, or at another
+size.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from smallvision.comparison.confounders import confound, differing
+from smallvision.comparison.confounders import config_differences, confounder
 from smallvision.comparison.disagreements import MOST, Disagreement, disagreements
-from smallvision.comparison.predictions import Answers, common, gather
+from smallvision.comparison.predictions import AlignedPredictions, common, gather
 from smallvision.errors import BadInput
-from smallvision.runs.paths import flat
+from smallvision.experiment.text import flat
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.stats.comparison import Comparison, Verdict
 from smallvision.stats.verdict import compare_runs, compare_values, judge
+from smallvision.tasks import DEFAULT_METRIC, task_of
 
-__all__ = ["Compared", "Side", "compare"]
+__all__ = ["RunComparison", "Side", "compare"]
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,17 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """What `compare` found; `verdicts` and `confounds` go with `sides[1:]`, each against `sides[0]`."""
+class RunComparison:
+    """What `compare` found; `verdicts` and `confounders` go with `sides[1:]`, each against `sides[0]`."""
 
     split: str  # "test", or "validation" where no test split was met
-    images: int  # or pairs of them, see `answers.measure.of`
+    images: int  # or pairs of them, see `answers.metric.of`
     sides: tuple[Side, ...]
-    answers: Answers  # of every side, image by image
-    differing: tuple[
-        tuple[str, ...], ...
-    ]  # "recipe.epochs: 3 against 2" where the experiments differ, the first's last
-    confounds: tuple[str, ...]  # one line each, empty where only the question differs
+    answers: AlignedPredictions  # of every side, image by image
+    # for each of `sides[1:]` the keys in which its experiment differs from the first side's: "recipe.epochs: 3 against
+    # 2", the first's last
+    config_differences: tuple[tuple[str, ...], ...]
+    confounders: tuple[str, ...]  # a line for each of `sides[1:]`, empty where only the question differs
     verdicts: tuple[Verdict, ...]
 
     def disagreements(self, side: int = 1, most: int = MOST) -> tuple[Disagreement, ...]:
@@ -48,18 +50,19 @@ class Compared:
         return disagreements(self.answers, self.sides[side].name, self.sides[0].name, most)
 
 
-def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> Compared:
+def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> RunComparison:
     """Compare finished runs of two or more experiments.
 
     Parameters
     ----------
     paths : run directories; the experiment of the first is what all others are compared with.
-    question : keys, or tables of keys, that are meant to differ: ("model",), ("recipe.learning_rate",). By default whatever differs
-        is meant, if it is of one table (data, model, task or recipe).
+    question : keys, or tables of keys, that are meant to differ: ("model",), ("recipe.learning_rate",). By default
+        whatever differs is meant, if it is of one table (data, model, task or recipe).
 
     Raises
     ------
-    BadInput : a run that is unfinished or given twice, runs of one experiment alone, of other tasks, or on other images.
+    BadInput : a run that is unfinished or given twice, runs of one experiment alone, of other tasks, or on other
+        images.
     """
     records = [read_run(Path(path)) for path in paths]
     _check(records)
@@ -73,18 +76,20 @@ def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> Compar
     named = dict(zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True))
     answers = gather(named, common(records))
     first, *others = [Side(name, tuple(runs), answers.scores(name)) for name, runs in named.items()]
-    differ = tuple(differing(side.runs[0], first.runs[0]) for side in others)
-    beside = tuple(confound((side.name, first.name), (side.runs[0], first.runs[0]), question) for side in others)
+    differences = tuple(config_differences(side.runs[0], first.runs[0]) for side in others)
+    confounders = tuple(confounder((side.name, first.name), (side.runs[0], first.runs[0]), question) for side in others)
     verdicts = judge([compare_sides(answers, side.name, first.name) for side in others])
-    return Compared(answers.split, len(answers.labels), (first, *others), answers, differ, beside, verdicts)
+    return RunComparison(
+        answers.split, len(answers.labels), (first, *others), answers, differences, confounders, verdicts
+    )
 
 
-def compare_sides(answers: Answers, a: str, b: str) -> Comparison:
+def compare_sides(answers: AlignedPredictions, a: str, b: str) -> Comparison:
     """Two sides before the verdict: by what each run got right, or by the task's own number for each image."""
     if answers.values is None:
-        comparison = compare_runs(answers.right(a), answers.right(b), (a, b))
-        return replace(comparison, measure=answers.measure) if answers.measure.of == "pairs" else comparison
-    return compare_values(answers.values[a], answers.values[b], answers.measure, (a, b))
+        comparison = compare_runs(answers.correct(a), answers.correct(b), (a, b))
+        return replace(comparison, measure=None if answers.metric == DEFAULT_METRIC else answers.metric)
+    return compare_values(answers.values[a], answers.values[b], answers.metric, (a, b))
 
 
 def _check(records: Sequence[RunRecord]) -> None:
@@ -94,15 +99,17 @@ def _check(records: Sequence[RunRecord]) -> None:
             raise BadInput(
                 f"{record.path}: the run is not finished, so it cannot be compared; go on with it by --resume"
             )
-        if record.experiment.task.kind != records[0].experiment.task.kind:
+        own, first = task_of(record.experiment), task_of(records[0].experiment)
+        if own is not first:
             raise BadInput(
-                f"{record.path}: its task is {record.experiment.task.kind}, that of {records[0].path} "
-                f"{records[0].experiment.task.kind}; compare runs of one task"
+                f"{record.path}: its task is {own.kind}, that of {records[0].path} {first.kind}; compare runs of one "
+                "task"
             )
         key = record.experiment.identity, int(record.state["seed"])
         if key in seen:
             raise BadInput(
-                f"{record.path}: is the same experiment with the same seed as {seen[key]}, and would count twice; give it once"
+                f"{record.path}: is the same experiment with the same seed as {seen[key]}, and would count twice; give "
+                "it once"
             )
         seen[key] = record.path
 

@@ -95,16 +95,20 @@ def show_bench_end(console: Console, found: Mapping[str, Any], unsteady: int) ->
     done = sum(row["reason"] is None for row in rows)
     if done:
         console.print(
-            f"Median of {found['rounds']} rounds; torch is timed again in each of them, and ratios are taken within. peak: the most "
-            "memory that forward, input gradient or weight gradient needs beside what it is given and returns, as measured; stated: by "
-            "its formula. GMAC/s: 10^9 multiply-adds of the definition a second, forward and backward. ~ from a slice of the work. - not "
+            f"Median of {found['rounds']} rounds; torch is timed again in each of them, and ratios are taken within. "
+            "peak: the most "
+            "memory that forward, input gradient or weight gradient needs beside what it is given and returns, as "
+            "measured; stated: by "
+            "its formula. GMAC/s: 10^9 multiply-adds of the definition a second, forward and backward. ~ from a slice "
+            "of the work. - not "
             "for this shape, or not known.",
             highlight=False,
             style="dim",
         )
     if unsteady:
         console.print(
-            f"[yellow]note:[/] in {unsteady} of {done} rows the rounds differ by more than half: other work was running. "
+            f"[yellow]note:[/] in {unsteady} of {done} rows the rounds differ by more than half: other work was "
+            "running. "
             "Measure again when it is done, with more rounds or fewer threads.",
             highlight=False,
         )

@@ -1,4 +1,7 @@
-"""What shape arithmetic looks like on a terminal: stacks with their formulas, and the settings that were found. rich only."""
+"""What shape arithmetic looks like on a terminal: stacks with their formulas, and the settings that were found.
+
+rich only.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +20,10 @@ if TYPE_CHECKING:
     from smallvision.conv.stack import Step
 
 PAIRS = 10  # of settings for both axes, shown if nobody says how many
-ORDER = "simplest first: no dilation, no gaps between windows, no {}, little padding, few pixels {}, a small kernel, a small stride"
+ORDER = (
+    "simplest first: no dilation, no gaps between windows, no {}, little padding, few pixels {}, a small kernel, a "
+    "small stride"
+)
 ASCII = str.maketrans({"⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "·": "*", "−": "-", "─": "-"})
 
 
@@ -154,7 +160,8 @@ def _beneath(step: "Step") -> Iterator[tuple[str, str]]:
     if step.formulas and step.stride and any(step.stride):
         yield (
             "places",
-            f"{_alike(step.stride, ' x ')} pixel{'s' if max(step.stride) > 1 else ''} apart; the first sees {_first(step)}",
+            f"{_alike(step.stride, ' x ')} pixel{'s' if max(step.stride) > 1 else ''} apart; the first sees "
+            f"{_first(step)}",
         )
 
 

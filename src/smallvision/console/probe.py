@@ -56,7 +56,9 @@ def follow(events: "Iterable[Event]", console: Console) -> tuple[Path, bool]:
 
 
 def table(record: "ProbeRecord") -> Table:
-    """A row for each source of features: accuracy with its 95 % interval and macro F1 of each probe, precision among neighbours."""
+    """A row for each source of features: accuracy with its 95 % interval and macro F1 of each probe, precision among
+    neighbours.
+    """
     result = record.result
     split, counts = result["split"], result["counts"]
     out = Table(
@@ -84,7 +86,9 @@ def table(record: "ProbeRecord") -> Table:
 
 
 def lines(record: "ProbeRecord") -> list[str]:
-    """What else is to be said: the comparisons, a sentence for each probe, the use of the dimensions, the maps, the notes."""
+    """What else is to be said: the comparisons, a sentence for each probe, the use of the dimensions, the maps, the
+    notes.
+    """
     result, size = record.result, record.result["sources"][0]["size"]
     used = result["dimensions"]
     out = [_compared(kind, result["comparisons"]) for kind in record.spec.probes if result["comparisons"]]

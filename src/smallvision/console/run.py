@@ -13,7 +13,7 @@ from rich.table import Table
 from smallvision.tasks.base import Task
 
 if TYPE_CHECKING:
-    from smallvision.comparison.runs import Compared
+    from smallvision.comparison.runs import RunComparison
     from smallvision.training.run import Event
 
 
@@ -82,7 +82,8 @@ def _prepared(event: Any) -> str:
     shape = "x".join(str(n) for n in event.layers["input"])
     begun = f"; going on after {event.epoch} epochs" if event.epoch else ""
     return (
-        f"{counts} images of {shape}; {totals['parameters']:,} parameters, {totals['multiply_adds']:,} multiply-adds an image; "
+        f"{counts} images of {shape}; {totals['parameters']:,} parameters, {totals['multiply_adds']:,} multiply-adds "
+        "an image; "
         f"{event.device}, {event.threads} threads{begun}"
     )
 
@@ -108,30 +109,31 @@ def _cost(result: dict[str, Any]) -> str:
     """What a run took."""
     return (
         f"{result['parameters']:,} parameters ({result['bytes'] / 1e6:.2f} MB), {result['epochs']} epochs of "
-        f"{result['seconds_per_epoch']:.2f} s, {result['images_per_second']:,.0f} images/s, {result['precision']}, seed {result['seed']}"
+        f"{result['seconds_per_epoch']:.2f} s, {result['images_per_second']:,.0f} images/s, {result['precision']}, "
+        f"seed {result['seed']}"
     )
 
 
-def compared_table(found: "Compared") -> Table:
+def comparison_table(found: "RunComparison") -> Table:
     """The sides of a comparison: runs, seeds, accuracy on the images they were compared on."""
-    measure, rows = found.answers.measure, []
+    metric, rows = found.answers.metric, []
     for side in found.sides:
-        spread = f" ± {measure.number(stdev(side.scores))}" if len(side.scores) > 1 else ""
+        spread = f" ± {metric.number(stdev(side.scores))}" if len(side.scores) > 1 else ""
         seeds = ", ".join(str(run.state["seed"]) for run in side.runs)
         row = {"experiment": side.name, "runs": len(side.scores), "seeds": seeds}
         rows.append(
-            {**row, f"{found.split} {measure.unit or measure.key}": f"{measure.number(fmean(side.scores))}{spread}"}
+            {**row, f"{found.split} {metric.unit or metric.key}": f"{metric.number(fmean(side.scores))}{spread}"}
         )
-    return rows_table(rows, f"{found.images:,} {found.split} {measure.of}")
+    return rows_table(rows, f"{found.images:,} {found.split} {metric.of}")
 
 
-def differing_lines(found: "Compared", shown: int = 6) -> list[str]:
+def config_difference_lines(found: "RunComparison", shown: int = 6) -> list[str]:
     """For each side what its experiment differs in from the first side's, a line each."""
     first, *others = found.sides
-    more = [f"; and {len(texts) - shown} more" if len(texts) > shown else "" for texts in found.differing]
+    more = [f"; and {len(texts) - shown} more" if len(texts) > shown else "" for texts in found.config_differences]
     return [
         f"{side.name} differs from {first.name} in {'; '.join(texts[:shown])}{rest}"
-        for side, texts, rest in zip(others, found.differing, more, strict=True)
+        for side, texts, rest in zip(others, found.config_differences, more, strict=True)
     ]
 
 

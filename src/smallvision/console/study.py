@@ -1,4 +1,7 @@
-"""What a study looks like on a terminal or in a notebook: one table of all runs while they run, and what was found. rich only."""
+"""What a study looks like on a terminal or in a notebook: one table of all runs while they run, and what was found.
+
+rich only.
+"""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -12,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from smallvision.experiment import Study
-from smallvision.tasks import metric_in
+from smallvision.metrics.metric import Metric
+from smallvision.tasks import task_of
 
 if TYPE_CHECKING:
     from smallvision.runs.probes import ProbeRecord
@@ -45,6 +49,7 @@ class _Board:
     """All runs of a study as they are shown, and how far they are."""
 
     split: str
+    metric: Metric
     lines: dict["Key", _Line] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     already: float = 0.0  # runs that were done before this session
@@ -68,10 +73,13 @@ class _Board:
         line.state, line.touched = event.state, self.moves
         line.epoch, line.share = max(line.epoch, event.epoch), max(line.share, event.share)
         if event.validation:
-            line.score = metric_in(event.validation).text(event.validation[metric_in(event.validation).key])
+            line.score = self.metric.text(event.validation[self.metric.key])
 
     def __rich__(self) -> Group:
-        """The table: runs under way and the latest that ended; all, when they are few. Below it, how far the study is."""
+        """The table: runs under way and the latest that ended; all, when they are few.
+
+        Below it, how far the study is.
+        """
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in ("case", "seed", "epoch", "validation", "state"):
             table.add_column(column, justify="left" if column in ("case", "state") else "right")
@@ -104,7 +112,8 @@ class _Board:
 
 
 def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyRecord":
-    """Show a study while it runs: a table that changes on a terminal, else a line for every run that ends; then the result.
+    """Show a study while it runs: a table that changes on a terminal, else a line for every run that ends; then the
+    result.
 
     Returns
     -------
@@ -114,7 +123,8 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
 
     from smallvision.study.events import Added, Evaluated, Finished, Moved, Planned, Probed, Probing
 
-    board, live, record = _Board(""), None, None
+    metric = task_of(study.base).metric
+    board, live, record = _Board("", metric), None, None
     status = console.status("getting ready: data, a step of each case, timed steps", spinner="line")
     status.start()
     try:
@@ -122,7 +132,7 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
             status.stop()
             match event:
                 case Planned():
-                    board = _Board(str(event.split or ""))
+                    board = _Board(str(event.split or ""), metric)
                     board.add(event.rows)
                     for text in _opening(event, study):
                         console.print(text, highlight=False, soft_wrap=True)
@@ -134,12 +144,12 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
                 case Moved():
                     was = board.lines[event.job.key].state
                     board.move(event)
-                    text = _ended(event, was)
+                    text = _ended(event, was, metric)
                     if text and (live is None or event.state == "failed"):
                         console.print(text, highlight=False, soft_wrap=True)
                 case Evaluated():
                     if live is None:
-                        said = _score(event.test) if event.test else "there is no test split"
+                        said = _score(event.test, metric) if event.test else "there is no test split"
                         console.print(
                             f"test       {escape(event.job.what)}, seed {event.job.seed}: {said}", highlight=False
                         )
@@ -176,11 +186,12 @@ def _opening(event: "Planned", study: Study) -> list[str]:
     return lines
 
 
-def _ended(event: "Moved", was: str) -> str:
+def _ended(event: "Moved", was: str, metric: Metric) -> str:
     """A line for a run that has ended or was disturbed; "" for everything else."""
     name = f"{escape(event.job.what)}, seed {event.job.seed}"
     if event.state == "done" and was != "done" and event.validation:
-        return f"done       {name}: validation {_score(event.validation)}, loss {event.validation['loss']:.4f}, {duration(event.seconds)}"
+        score, loss = _score(event.validation, metric), event.validation["loss"]
+        return f"done       {name}: validation {score}, loss {loss:.4f}, {duration(event.seconds)}"
     if event.state in ("failed", "again"):
         what = "again" if event.state == "again" else "[red]failed[/]"
         why = f"its worker died ({event.message})" if event.state == "again" else event.message
@@ -191,7 +202,9 @@ def _ended(event: "Moved", was: str) -> str:
 
 
 def result_table(record: "StudyRecord") -> Group:
-    """A finished study: a row for each case, what was best on validation, who met the test split; the answer, all verdicts, confounds."""
+    """A finished study: a row for each case, the best on validation, which cases met the test split, the answer,
+    verdicts, confounders.
+    """
     choice, baseline = record.result["choice"], record.result["baseline"]
     table = Table(
         title=f"{escape(record.study.name)}: best on validation images is {escape(choice['winner'])}",
@@ -200,16 +213,16 @@ def result_table(record: "StudyRecord") -> Group:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    one = metric_in(record.table[0]["validation"])
-    unit = one.unit or one.key
+    metric = task_of(record.study.base).metric
+    unit = metric.unit or metric.key
     table.add_column("case", min_width=14, overflow="fold")
-    # so that 80 columns do; a score of five digits takes the room of the multiply-adds, which the report has
-    costs = {"params": "parameters", "mult-adds": "multiply_adds"} if one.digits < 4 else {"params": "parameters"}
+    # The table fits into 80 columns. Scores of five digits leave no space for the multiply-adds, which the report has.
+    costs = {"params": "parameters", "mult-adds": "multiply_adds"} if metric.digits < 4 else {"params": "parameters"}
     for column in ("runs", f"valid. {unit}", f"test {unit}", *costs, "seconds"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in record.table:
         name = escape(row["case"]) + (" [dim](baseline)[/]" if row["case"] == baseline else "")
-        scores = [_spread(row.get(split)) for split in ("validation", "test")]
+        scores = [_spread(row.get(split), metric) for split in ("validation", "test")]
         table.add_row(
             name, str(len(row["runs"])), *scores, *(f"{row[key]:,}" for key in costs.values()), f"{row['seconds']:.1f}"
         )
@@ -228,7 +241,7 @@ def result_table(record: "StudyRecord") -> Group:
     told = record.result["answer"]
     others = [one for one in record.verdicts if (one["pair"], one["split"]) != (told["pair"], told["split"])]
     verdicts = [Text(f"{one['split']}: {one['sentence']}") for one in others]
-    confounds = [
+    confounders = [
         Text(f"confounded: {line}", style="yellow")
         for line in dict.fromkeys(one["confound"] for one in record.verdicts)
         if line
@@ -242,7 +255,7 @@ def result_table(record: "StudyRecord") -> Group:
         *(Text(line, style="dim") for line in [*searched, said, ""]),
         answer,
         *verdicts,
-        *confounds,
+        *confounders,
         *probed,
         *rest,
     )
@@ -288,15 +301,13 @@ def _settings(settings: dict[str, Any]) -> str:
     return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in settings.items())
 
 
-def _score(scores: Mapping[str, Any]) -> str:
-    one = metric_in(scores)
-    return f"{one.name} {one.text(scores[one.key])}"
+def _score(scores: Mapping[str, Any], metric: Metric) -> str:
+    return f"{metric.name} {metric.text(scores[metric.key])}"
 
 
-def _spread(scores: dict[str, Any] | None) -> str:
+def _spread(scores: dict[str, Any] | None, metric: Metric) -> str:
     """The mean over seeds and its standard deviation, without a unit."""
     if not scores:
         return ""
-    one = metric_in(scores)
-    spread = scores[f"{one.key}_sd"]
-    return one.number(scores[one.key]) + (f" ± {one.number(spread)}" if spread is not None else "")
+    spread = scores[f"{metric.key}_sd"]
+    return metric.number(scores[metric.key]) + (f" ± {metric.number(spread)}" if spread is not None else "")

@@ -43,3 +43,11 @@ def expanded(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         raise BadInput(f"{path}: there is no home folder of that name; write the path in full") from None
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """{"recipe": {"epochs": 2}} -> {"recipe.epochs": 2}, lists by their indices."""
+    if not isinstance(value, dict | list):
+        return {prefix: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return {k: v for key, inner in items for k, v in flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()}

@@ -27,15 +27,16 @@ def same(
 
     Parameters
     ----------
-    loaded : of a run of task "verify".
-    one, other : an image each: pixels (C, H, W), uint8 or float in [0, 1], of the model's own shape, or an image file of any size and
-        mode. Or as many of either, paired in their order: pixels (N, C, H, W), or a list of files.
+    loaded : of a verifier's run.
+    one, other : an image each: pixels (C, H, W), uint8 or float in [0, 1], of the model's own shape, or an image file
+        of any size and mode. Or as many of either, paired in their order: pixels (N, C, H, W), or a list of files.
     verifier : `slope`, `intercept` and `threshold`, as in the run's result.
 
     Returns
     -------
-    dict, or a list of them : `same`; `probability` that they are, where half of all pairs are; `distance` of the representations; of files
-        that were brought to the model's size and mode `notes`, a line for each. The same bits whichever image comes first.
+    dict, or a list of them : `same`; `probability` that they are, where half of all pairs are; `distance` of the
+        representations; of files that were brought to the model's size and mode `notes`, a line for each. The same bits
+        whichever image comes first.
 
     Raises
     ------

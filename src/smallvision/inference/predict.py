@@ -1,4 +1,4 @@
-"""A finished run's model, loaded again and asked about new images."""
+"""Loads the model of a finished run and applies it to new images."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -16,11 +16,10 @@ from smallvision import nn as networks
 from smallvision.data import readers
 from smallvision.errors import BadInput
 from smallvision.experiment.model.classifiers import CustomSpec
-from smallvision.experiment.task import ReconstructSpec, TaskSpec
 from smallvision.nn import made
 from smallvision.runs.read import RunRecord
 from smallvision.tasks import task_of
-from smallvision.tasks.reconstruction.learn import ReconstructionLearner
+from smallvision.tasks.base import Learner
 
 BATCH = 256
 ALIKE = 0.02  # probabilities by the same network on another device differ by less
@@ -28,9 +27,14 @@ ALIKE = 0.02  # probabilities by the same network on another device differ by le
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model in evaluation mode on the CPU, with what its answers mean.
+    """A model in evaluation mode on the CPU.
 
-    `any_size`: it learned from images of several sizes, so that every image is taken as it is.
+    Attributes
+    ----------
+    model : the network with the selected weights.
+    classes : K names.
+    shape : (C, H, W) of the images it was trained on.
+    any_size : whether it learned from images of several sizes, so that images keep their own size.
     """
 
     model: nn.Module
@@ -53,8 +57,8 @@ def load(
 
     Raises
     ------
-    BadInput : the run is unfinished, its weights are missing, damaged or swapped, or do not fit its network; the network that was
-        passed in, with these weights, does not give the probabilities that the run recorded.
+    BadInput : the run is unfinished, its weights are missing, damaged or swapped, or do not fit its network; the
+        network that was passed in, with these weights, does not give the probabilities that the run recorded.
     """
     if record.result is None or record.layers is None:
         raise BadInput(f"{record.path}: the run is not finished, so it has no model; go on with it by --resume")
@@ -91,9 +95,11 @@ def load(
 
 
 def _refuse_other_network(record: RunRecord, loaded: Loaded) -> None:
-    """Raise BadInput where a network that was passed in again does not answer as the run did: its code or settings are others.
+    """Raise BadInput where a network that was passed in again does not answer as the run did: its code or settings are
+    others.
 
-    The run's first images and its probabilities for them are compared; a network whose answers vary from call to call is believed.
+    The run's first images and its probabilities for them are compared; a network whose answers vary from call to call
+    is believed.
     """
     evidence = record.evidence or {}
     if loaded.any_size or not {"first_pixels", "probabilities"} <= set(evidence):
@@ -106,7 +112,8 @@ def _refuse_other_network(record: RunRecord, loaded: Loaded) -> None:
     worst = float(np.abs(found - expected).max(initial=0.0))
     if not worst <= ALIKE:
         raise BadInput(
-            f"{record.path}: the network that was passed in is not the one of this run: its probabilities for the run's first "
+            f"{record.path}: the network that was passed in is not the one of this run: its probabilities for the "
+            "run's first "
             f"images differ from those recorded by up to {worst:.2g}; pass the network as it was when it was trained"
         )
 
@@ -138,12 +145,12 @@ def predict(loaded: Loaded, pixels: Tensor) -> np.ndarray:
 
 @torch.inference_mode()
 def encode(loaded: Loaded, pixels: Tensor) -> np.ndarray:
-    """Representations of images: of an autoencoder what it describes an image by, of a classifier what its last layer sees
-    (of a person's own network without a dense layer, its logits).
+    """Representations of images: the code of an autoencoder, the input of a classifier's last layer (the logits of a
+    person's own network without a dense layer).
 
     Parameters
     ----------
-    pixels : as of `predict`, at least one image.
+    pixels : as for `predict`, at least one image.
 
     Returns
     -------
@@ -151,7 +158,7 @@ def encode(loaded: Loaded, pixels: Tensor) -> np.ndarray:
 
     Raises
     ------
-    BadInput : as `predict`; no image.
+    BadInput : as for `predict`; no image.
     """
     pixels = in_unit(loaded, pixels, "encode")
     if not len(pixels):
@@ -163,30 +170,32 @@ def encode(loaded: Loaded, pixels: Tensor) -> np.ndarray:
     return torch.cat(parts).numpy()
 
 
-def reconstruct(loaded: Loaded, pixels: Tensor, spec: TaskSpec) -> np.ndarray:
-    """What an autoencoder makes of images.
+def answer(loaded: Loaded, pixels: Tensor, learner: Learner, what: str) -> np.ndarray:
+    """What a network says of images in the terms of its task, see `tasks.base.Learner.answer`.
 
     Parameters
     ----------
-    pixels : as of `predict`.
-    spec : the task that it was trained for, which says in what space its output is.
+    pixels : as for `predict`.
+    learner : of the task that the network was trained for.
+    what : the name of the method that asks, for messages.
 
     Returns
     -------
-    np.ndarray : float32 (N, C, H, W), for pixels in [0, 1], not clamped.
+    np.ndarray : float32 (N, ...); of an autoencoder (N, C, H, W), for pixels in [0, 1], not clamped.
 
     Raises
     ------
-    BadInput : other shapes, other integers, floats outside [0, 1]; the network is none.
+    BadInput : other shapes, other integers, floats outside [0, 1].
     """
-    assert isinstance(spec, ReconstructSpec)
-    learner = ReconstructionLearner(spec)
-    pixels = in_unit(loaded, pixels, "reconstruct")
-    return torch.cat([learner.reconstruct(loaded.model, part) for part in torch.split(pixels, BATCH)]).numpy()
+    pixels = in_unit(loaded, pixels, what)
+    return torch.cat([learner.answer(loaded.model, part) for part in torch.split(pixels, BATCH)]).numpy()
 
 
 def pixels(loaded: Loaded, images: Tensor | np.ndarray | Sequence[str | Path]) -> Tensor:
-    """Pixels (N, C, H, W) as they are, or those of image files, brought to the model's channels and size. Raises BadInput."""
+    """Pixels (N, C, H, W) as they are, or those of image files, brought to the model's channels and size.
+
+    Raises BadInput.
+    """
     if isinstance(images, Tensor | np.ndarray):
         return torch.as_tensor(images)
     if not images:
@@ -216,8 +225,8 @@ def _too_small(loaded: Loaded, pixels: Tensor, error: Exception, what: str) -> E
 
 
 def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Class and probability for image files of any size and mode; they are brought to the model's channels, and to its size
-    unless it learned from images of several.
+    """Class and probability for image files of any size and mode; they are brought to the model's channels, and to its
+    size unless it learned from images of several.
 
     Returns
     -------

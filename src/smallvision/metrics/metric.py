@@ -1,5 +1,9 @@
-"""A score with its direction, unit and number of digits: what runs are judged by and figures are labelled with. No torch."""
+"""A score with its direction, unit and number of digits: what runs are judged by and figures are labelled with.
 
+No torch.
+"""
+
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +40,19 @@ class Metric:
         """For an axis or a column: "accuracy (%)"."""
         return f"{self.name} ({self.unit})" if self.unit else self.name
 
+    @property
+    def difference_unit(self) -> str:
+        """The unit of a difference of two values: "percentage points" of shares; "" where there is none."""
+        return "percentage points" if self.share else self.unit
+
+    @property
+    def highest(self) -> float:
+        """The highest value that the metric can have."""
+        return 1.0 if self.share else math.inf
+
     def merit(self, scores: Mapping[str, Any]) -> tuple[float, float]:
         """Of a split's scores, larger is better; between equals the lower loss."""
         return (scores[self.key] if self.higher else -scores[self.key], -scores["loss"])
+
+
+ACCURACY = Metric("accuracy", "accuracy", True, 100.0, "%", 2, share=True)  # of classified images

@@ -1,4 +1,6 @@
-"""What every page of smallvision has in common: its templates, its mark, and that it replaces nothing but a former page."""
+"""What every page of smallvision has in common: its templates, its mark, and that it replaces nothing but a former
+page.
+"""
 
 import re
 from functools import cache
@@ -16,7 +18,9 @@ GENERATOR = b'<meta name="generator" content="smallvision">'  # in every report,
 
 
 def render(name: str, **values: Any) -> str:
-    """A template, named by its path below the package, filled in; all text is escaped, and what no page may hold is replaced."""
+    """A template, named by its path below the package, filled in; all text is escaped, and what no page may hold is
+    replaced.
+    """
     unprintable = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
     return re.sub(unprintable, "\N{REPLACEMENT CHARACTER}", _environment().get_template(name).render(**values))
 
@@ -28,7 +32,7 @@ def save(text: str, out: Path) -> Path:
 
 
 def refuse_to_overwrite(out: Path, own: bool) -> None:
-    """Raise BadInput when `out` is anything but free or a former report; a run's or study's `own` report.html is one."""
+    """Raise BadInput when `out` is a file that is no former report; a run's or study's `own` report.html is one."""
     try:
         if not out.parent.is_dir():
             raise BadInput(f"{out}: there is no folder {out.parent}; choose another --out")

@@ -29,7 +29,8 @@ TURNS = (
     5,
     11,
 )  # of a circle, in sixteenths: right, left, above, below, between
-# which side of a label is nearest to its point, and how far to the right and up that is, in points: the nearest free one is taken
+# which side of a label is nearest to its point, and how far to the right and up that is, in points: the nearest free
+# one is taken
 PLACES = [
     (
         "center" if turn in (4, 12) else "left" if turn < 4 or turn > 12 else "right",

@@ -1,4 +1,4 @@
-"""A figure on its way into a template."""
+"""Figures as inline SVG for Jinja templates."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def inline(figure: "Figure", alt: str, prefix: str) -> "Markup":
-    """A figure as inline SVG that a template takes as it is; `alt` and `prefix` as of `pictures.svg`."""
+    """A figure as inline SVG that a template takes as it is; `alt` and `prefix` as of `embed.svg`."""
     from markupsafe import Markup
 
     return Markup(embed.svg(figure, alt, prefix))

@@ -4,11 +4,11 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec, Study, build, to_toml
-from smallvision.experiment.text import expanded
+from smallvision.experiment.text import expanded, flat
 
 WORDS = ("name", "about", "minutes", "question")  # for people; no bit depends on them
 
@@ -90,11 +90,3 @@ def differences(there: Experiment | Study | ProbeSpec, asked: Experiment | Study
         if key.removeprefix("base.") not in WORDS and one.get(key) != other.get(key)
     ]
     return [f"{key}: {one.get(key, 'nothing')} there, {other.get(key, 'nothing')} asked" for key in keys]
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """{"recipe": {"epochs": 2}} -> {"recipe.epochs": 2}, lists by their indices."""
-    if not isinstance(value, dict | list):
-        return {prefix: value}
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    return {k: v for key, inner in items for k, v in flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()}

@@ -107,21 +107,33 @@ def _figures(v: Verdict) -> str:
         parts.append(f"{only_a} {_of(v)} right by {v.names[0]} alone, {only_b} by {v.names[1]} alone")
     runs = f"{v.runs[0]} and {v.runs[1]} {'seeds' if v.kind == 'recipes' else 'runs'} on " if max(v.runs) > 1 else ""
     images = count(v.images[0]) if v.images[0] == v.images[1] else f"{count(v.images[0])} and {count(v.images[1])}"
-    if v.measure is None or v.measure.share:
-        a, b = (f"{points(accuracy, min(v.images))} %" for accuracy in v.accuracies)
-        gap = f"{_gap(v, v.difference)} points"
+    a, b = (_gap(v, score) for score in v.accuracies)
+    gap, metric = _gap(v, v.difference), v.measure
+    if metric is None or metric.share:
+        a, b, gap = f"{a} %", f"{b} %", f"{gap} points"
     else:
-        a, b = (_gap(v, mean) for mean in v.accuracies)
-        a, gap = f"{v.measure.name} {a}", _gap(v, v.difference)
+        unit = f" {metric.unit}" if metric.unit else ""
+        a, b, gap = f"{metric.name} {a}{unit}", f"{b}{unit}", f"{gap}{unit}"
     of = "images" if v.measure is None else v.measure.of_independent
     return f"{a} against {b} over {runs}{images} {of}, a difference of {gap} ({'; '.join(parts)})"
 
 
 def _gap(v: Verdict, value: float) -> str:
     """A difference, or the score itself, with the digits that both need."""
-    return (
-        points(value, min(v.images)) if v.measure is None or v.measure.share else amount(value, v.measure, v.interval)
-    )
+    return difference(value, v.measure, v.interval, min(v.images))
+
+
+def difference(value: float, metric: Metric | None, interval: tuple[float, float], images: int) -> str:
+    """A score or a difference of scores, without its unit: of shares in percent or percentage points, else in the
+    metric's digits.
+
+    Parameters
+    ----------
+    metric : None for the accuracy on images.
+    interval : of the difference; an end of it that is not zero never prints as zero.
+    images : how many images, or pairs of images, a share is of.
+    """
+    return points(value, images) if metric is None or metric.share else amount(value, metric, interval)
 
 
 def _of(v: Verdict) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.comparison.predictions import Answers, gather
+from smallvision.comparison.predictions import AlignedPredictions, gather
 from smallvision.data.ids import Id
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, load_study
@@ -135,7 +135,7 @@ class StudyRecord:
         """The images on which cases disagree most: id -> uint8 (C, H, W). Raises BadInput for a damaged file."""
         return images.read(self.path / PICTURES)
 
-    def answers(self) -> dict[str, Answers]:
+    def answers(self) -> dict[str, AlignedPredictions]:
         """The predictions of every case on the validation images, and of the tested cases on the test images.
 
         Empty if nothing was compared, because the cases have different validation images.

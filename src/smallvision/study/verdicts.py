@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from smallvision.comparison.confounders import confound, differing
-from smallvision.comparison.predictions import Answers, gather
+from smallvision.comparison.confounders import config_differences, confounder
+from smallvision.comparison.predictions import AlignedPredictions, gather
 from smallvision.comparison.runs import compare_sides
 from smallvision.experiment import Study
 from smallvision.metrics.metric import Metric
@@ -89,7 +89,7 @@ def nothing_compared(winner: str, why: str = "") -> dict[str, Any]:
 
 
 def shown(
-    answers: Mapping[str, Answers], result: Mapping[str, Any], pairs: Sequence[Pair]
+    answers: Mapping[str, AlignedPredictions], result: Mapping[str, Any], pairs: Sequence[Pair]
 ) -> list[tuple[str, Pair, int]]:
     """The pairs whose disagreements are shown as images: (split, pair, images of each kind), the answer's pair first.
 
@@ -121,7 +121,7 @@ def _entry(study: Study, cases: Mapping[str, Runs], pair: Pair, split: str, verd
         "pair": list(pair),
         "split": split,
         **asdict(verdict),
-        "differing": list(differing(*runs)),
+        "differing": list(config_differences(*runs)),
         "confound": confounded(study, cases, pair),
     }
 
@@ -129,4 +129,4 @@ def _entry(study: Study, cases: Mapping[str, Runs], pair: Pair, split: str, verd
 def confounded(study: Study, cases: Mapping[str, Runs], pair: Pair) -> str:
     """What differs between two cases beyond what the study varies, searches or solves for; "" if nothing else does."""
     tuned = (*(study.search.over if study.search else ()), *(study.match.vary if study.match else ()))
-    return confound(pair, (cases[pair[0]][0], cases[pair[1]][0]), study.varies, tuned)
+    return confounder(pair, (cases[pair[0]][0], cases[pair[1]][0]), study.varies, tuned)

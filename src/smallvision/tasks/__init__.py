@@ -1,4 +1,7 @@
-"""The tasks: what is learned. One folder a task, one `Task` object, one line in TASKS. Importing this imports no torch."""
+"""The tasks: what is learned. One folder a task, one `Task` object, one line in TASKS.
+
+Importing this imports no torch.
+"""
 
 from collections.abc import Mapping
 from functools import cache
@@ -19,7 +22,12 @@ TASKS: dict[str, Task] = {
     "verify": Verification(),
 }
 
-__all__ = ["TASKS", "Scores", "Step", "Task", "task_named", "task_of"]
+# The task of files that name none: studies of older versions classify, and a verdict on classified images names no
+# metric.
+DEFAULT_TASK: Task = TASKS["classify"]
+DEFAULT_METRIC: Metric = DEFAULT_TASK.metric
+
+__all__ = ["DEFAULT_METRIC", "DEFAULT_TASK", "TASKS", "Scores", "Step", "Task", "task_named", "task_of"]
 
 
 def task_of(experiment: Experiment) -> Task:
@@ -47,8 +55,8 @@ def _added(kind: str) -> Any:
 
 
 def metric_named(key: str | None) -> Metric:
-    """The metric that a file names by its key; the accuracy of a classification where it names none (older studies)."""
-    return next((task.metric for task in TASKS.values() if task.metric.key == key), TASKS["classify"].metric)
+    """The metric that a file names by its key; DEFAULT_METRIC where it names none."""
+    return next((task.metric for task in TASKS.values() if task.metric.key == key), DEFAULT_METRIC)
 
 
 def metric_in(scores: Mapping[str, Any]) -> Metric:

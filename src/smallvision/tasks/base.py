@@ -1,6 +1,8 @@
-"""What a task is: one `Task` object owns everything that differs from task to task, and a `Learner` does its arithmetic.
+"""What a task is: one `Task` object owns everything that differs from task to task, and a `Learner` does its
+arithmetic.
 
-No torch is imported here: lists of runs, pages and comparisons ask a task about files alone. `Task.learner` imports it when called.
+No torch is imported here: lists of runs, pages and comparisons ask a task about files alone. `Task.learner` imports it
+when called.
 """
 
 from abc import ABC, abstractmethod
@@ -15,6 +17,7 @@ from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
 from smallvision.experiment.base import Spec
 from smallvision.metrics.metric import Metric
+from smallvision.stats.mean_score import MeanScore, student_interval
 from smallvision.storage.arrays import ArraySchema
 
 if TYPE_CHECKING:
@@ -25,11 +28,12 @@ if TYPE_CHECKING:
     from smallvision.data.imageset import ImageSet, Splits
 
 SPLITS = ("train", "validation", "test")
+BEST = "best on validation"  # the mark of the case that is best on validation images
+PLACES = ("cases", "after-cases", "after-cost", "after-probes")  # of a StudySection, in the order of the page
 PLAIN_SECTION = Path(__file__).with_name("plain_section.html")  # of tasks without a template of their own
 
-Loss = Callable[
-    ["Tensor", "Tensor"], "Tensor"
-]  # logits (B, K), targets (B,) or (B, K) -> a scalar, the mean over the batch
+# logits (B, K), targets (B,) or (B, K) -> a scalar, the mean over the batch
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,20 @@ class Learner(Protocol):
         ...
 
     def check_data(self, splits: "Splits") -> tuple[str, ...]:
-        """Notes for the person, said before training. Raises BadInput for splits that could not be scored in the end."""
+        """Notes for the person, said before training.
+
+        Raises BadInput for splits that could not be scored in the end.
+        """
         ...
 
     def calibrate(self, model: "nn.Module", train: "ImageSet", validation: "ImageSet | None") -> Any:
         """What scoring needs beyond the weights; None where it needs nothing."""
+        ...
+
+    def answer(self, model: "nn.Module", pixels: "Tensor") -> "Tensor":
+        """What the network says of images, pixels (B, C, H, W) in [0, 1]: class probabilities (B, K), or a
+        reconstruction, for example.
+        """
         ...
 
     def score(self, model: "nn.Module", images: "ImageSet", fitted: Any) -> Scores:
@@ -117,6 +130,57 @@ class FinishedRun(Protocol):
     def evidence(self) -> dict[str, np.ndarray] | None: ...
 
 
+class StudyRun(Protocol):
+    """What a task may know of one run of a study or of a comparison: see `report.study.cases.Run`.
+
+    `record` is None and `result` is empty where the run directory is gone; `stated` is what the study remembers of the
+    run.
+    """
+
+    @property
+    def case(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def record(self) -> FinishedRun | None: ...
+    @property
+    def result(self) -> Mapping[str, Any]: ...
+    @property
+    def stated(self) -> Mapping[str, Any]: ...
+    @property
+    def metric(self) -> Metric: ...
+
+    def score(self, split: str) -> float | None:
+        """The run's value of the metric on a split; None where it was not scored there."""
+        ...
+
+    def evidence(self, split: str) -> Mapping[str, np.ndarray]:
+        """The arrays of evidence.npz on a split; empty where there are none."""
+        ...
+
+
+class StudyCase(Protocol):
+    """What a task may know of one case of a study, or of one side of a comparison: see `report.study.cases.Case`.
+
+    `marks` may hold "baseline" and BEST; `scores` has the splits that all runs of the case were scored on.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def runs(self) -> Sequence[StudyRun]: ...
+    @property
+    def marks(self) -> Sequence[str]: ...
+    @property
+    def metric(self) -> Metric: ...
+    @property
+    def scores(self) -> Mapping[str, MeanScore]: ...
+
+    def mean(self, split: str, key: str) -> float | None:
+        """The mean over the runs of another score of a split, such as "psnr"; None where a run does not have it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Schema:
     """The task's part of the files of a run directory; shapes are those of `storage.schema`.
@@ -128,7 +192,8 @@ class Schema:
     full : what the split that the report shows has beside them in `result.json`.
     fitted : keys of `result.json` that hold what scoring needs beyond the weights.
     arrays : the task's arrays of `evidence.npz`.
-    check : compares the arrays with each other, given the file, the arrays, and the length of each axis. Raises BadInput.
+    check : compares the arrays with each other, given the file, the arrays, and the length of each axis. Raises
+        BadInput.
     """
 
     scores: Mapping[str, Any]
@@ -176,6 +241,35 @@ class Section:
 
 
 @dataclass(frozen=True)
+class StudySection:
+    """A part that a task adds to the page of a study, or of a comparison.
+
+    Attributes
+    ----------
+    anchor : the id of the HTML section; it must differ from those of every other section.
+    title : the heading.
+    template : the HTML file with the macro, beside the code that fills it in; if it has a macro `style`, that is called
+        once.
+    values : what the macro is given.
+    place : one of PLACES. The section at "cases" replaces the plain table of cases, and its macro is also given the
+        caption and whether there was a search: `macro(values, caption, searched)`. All other macros are called as
+        `macro(values)`.
+    macro : the name of the macro.
+    """
+
+    anchor: str
+    title: str
+    template: Path
+    values: Mapping[str, Any]
+    place: str = "after-cases"
+    macro: str = "section"
+
+    def __post_init__(self) -> None:
+        if self.place not in PLACES:
+            raise ValueError(f"section {self.anchor}: place is {self.place}; expected one of {', '.join(PLACES)}")
+
+
+@dataclass(frozen=True)
 class ScoreTable:
     """The scores of a finished run as a console shows them.
 
@@ -205,6 +299,12 @@ class Task(ABC):
     methods : names of the methods of `api.finished.Run` that runs of this task have beside those of every run.
     progress : keys of averages and scores that are printed while training, each with its format.
     more_curves : metrics that are drawn over the epochs beside `metric`.
+    same_loss : whether training and validation images have the same loss, so that their curves share an axis.
+    costs : what the score of the cases of a study is drawn against: keys of `report.study.costs.COSTS`.
+    interval_name : the method of `score_interval`, for a note below a table.
+    compared_interval_name : its method for a side of a comparison of runs, judged on the rows of `predictions`.
+    loss_note : a sentence below the loss curves of several cases; "" where there is nothing to say.
+    verdict_note : a paragraph above verdicts about runs of this task; "" where there is nothing to say.
     """
 
     kind: ClassVar[str]
@@ -214,6 +314,12 @@ class Task(ABC):
     methods: ClassVar[tuple[str, ...]] = ("encode",)
     progress: ClassVar[tuple[tuple[str, str], ...]] = (("loss", "{:.4f}"),)
     more_curves: ClassVar[tuple[Metric, ...]] = ()
+    same_loss: ClassVar[bool] = True
+    costs: ClassVar[tuple[str, ...]] = ("parameters", "multiply_adds", "seconds", "bytes")
+    interval_name: ClassVar[str] = "Student’s t"
+    compared_interval_name: ClassVar[str] = "Student’s t"
+    loss_note: ClassVar[str] = ""
+    verdict_note: ClassVar[str] = ""
 
     @abstractmethod
     def learner(self, spec: Any, loss: Loss | None = None) -> Learner:
@@ -243,7 +349,8 @@ class Task(ABC):
     def evidence(
         self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Mapping[str, Scores]
     ) -> dict[str, np.ndarray]:
-        """The task's arrays of `evidence.npz` beside `Scores.evidence`, of the split that the report shows. Imports torch.
+        """The task's arrays of `evidence.npz` beside `Scores.evidence`, of the split that the report shows. Imports
+        torch.
 
         Parameters
         ----------
@@ -283,6 +390,45 @@ class Task(ABC):
         split : the split whose images are shown: "train", "validation" or "test"; "" where there is none yet.
         """
         return Section(PLAIN_SECTION, {"metric": self.metric, "several_training": False})
+
+    def reference(self, scores: Mapping[str, Any]) -> tuple[float, str] | None:
+        """A value of the metric to compare a run with, drawn as a line over its curves, and its name; None without one.
+
+        Parameters
+        ----------
+        scores : of the split that the report judges by, as in `result.json`.
+        """
+        return None
+
+    def score_interval(self, run: StudyRun, split: str) -> tuple[float, float] | None:
+        """The 95 % interval of one run's score over the images of a split; None where they are not known.
+
+        By default Student's t over the values in the evidence that has the metric's key.
+
+        Parameters
+        ----------
+        run : scored on the split. `run.stated[split]["compared"]` is the number of rows of `predictions` that its score
+            is the mean of, where that is not the score of the whole split.
+        """
+        values = run.evidence(split).get(self.metric.key)
+        mean = run.score(split)
+        if mean is None or values is None or len(values) < 2:
+            return None
+        return student_interval(mean, float(values.std(ddof=1, dtype="float64")), len(values), self.metric)
+
+    def study_sections(self, cases: Sequence[StudyCase]) -> Sequence[StudySection]:
+        """The task's parts of the page of a study, in the order in which they are to stand at each place."""
+        return ()
+
+    def comparison_sections(self, cases: Sequence[StudyCase], split: str) -> Sequence[StudySection]:
+        """The task's parts of the page of a comparison, at the places "cases" and "after-cases".
+
+        Parameters
+        ----------
+        cases : the sides.
+        split : on which they are compared, "validation" or "test".
+        """
+        return ()
 
     def score_table(self, result: Mapping[str, Any]) -> ScoreTable:
         """The scores of a finished run for a console: by default the metric of each split."""

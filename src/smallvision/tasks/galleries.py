@@ -20,7 +20,7 @@ class Tile:
     score: str | None = None  # of the prediction: a probability in percent, or the number as it is
 
     @property
-    def right(self) -> bool:
+    def correct(self) -> bool:
         """Whether the prediction is the label (not asked of training images)."""
         return self.prediction == self.label
 
@@ -29,7 +29,7 @@ class Tile:
         """Short lines for a figure in a notebook."""
         if self.prediction is None:
             return self.label
-        first = f"{self.prediction}" if self.right else f"{self.prediction}, not\n{self.label}"
+        first = f"{self.prediction}" if self.correct else f"{self.prediction}, not\n{self.label}"
         return f"{first}\n{self.score}, no. {self.index}"
 
 
@@ -70,7 +70,9 @@ def training(evidence: Mapping[str, np.ndarray], classes: Sequence[str]) -> list
 
 
 def panel(evidence: Mapping[str, np.ndarray]) -> list[tuple[str, list[Tile]]]:
-    """A row of images for each kind of which an expanded training set was built; under it, what an autoencoder made of them."""
+    """A row of images for each kind of which an expanded training set was built; under it, what an autoencoder made of
+    them.
+    """
     if "panel_pixels" not in evidence:
         return []
     out = []

@@ -29,8 +29,8 @@ def chosen(images: ImageSet, predictions: np.ndarray, probabilities: np.ndarray)
 
     Returns
     -------
-    dict : `first_*`, `mistake_*`, `confident_*`, each `index` int64 (n,) into the split and `pixels` uint8 (n, C, H, W);
-        with images of several sizes also `sizes` int64 (n, 2): how much of each is the image, from its upper left.
+    dict : `first_*`, `mistake_*`, `confident_*`, each `index` int64 (n,) into the split and `pixels` uint8 (n, C, H,
+        W); with images of several sizes also `sizes` int64 (n, 2): how much of each is the image, from its upper left.
     """
     labels = images.labels.cpu().numpy()
     wrong = np.flatnonzero(predictions != labels)  # indices of the mistakes, not their number

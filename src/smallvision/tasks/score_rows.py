@@ -9,9 +9,11 @@ from smallvision.tasks.base import SPLITS, FinishedRun
 
 
 def score_rows(run: FinishedRun, metric: Metric, splits: Sequence[str] = SPLITS) -> list[dict[str, Any]]:
-    """Each split scored with the selected weights: `split`, `count`, `loss`, the task's scores by their keys, `interval` (or None).
+    """Each split scored with the selected weights: `split`, `count`, `loss`, the task's scores by their keys,
+    `interval` (or None).
 
-    Of a classification also `right`. `text` and `range` are the score that the task is judged by and its interval, as people read them.
+    Of a classification also `right`. `text` and `range` are the score that the task is judged by and its interval, as
+    people read them.
     """
     result = run.result or {}
     out = []

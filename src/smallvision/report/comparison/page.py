@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from smallvision.rendering import html
 from smallvision.report.comparison import verdicts
-from smallvision.report.study import cases, figures, reconstructions
+from smallvision.report.study import cases, figures
 from smallvision.report.study.cases import Case, Run
+from smallvision.tasks import task_of
 
 if TYPE_CHECKING:
-    from smallvision.comparison.predictions import Answers
-    from smallvision.comparison.runs import Compared, Side
+    from smallvision.comparison.predictions import AlignedPredictions
+    from smallvision.comparison.runs import RunComparison, Side
     from smallvision.report.comparison.verdicts import Pictures
 
 
-def page(compared: "Compared", answers: "Answers", images: "Pictures") -> str:
+def page(compared: "RunComparison", answers: "AlignedPredictions", images: "Pictures") -> str:
     """What a comparison found, as HTML. The same runs give the same bytes.
 
     Parameters
@@ -25,9 +26,10 @@ def page(compared: "Compared", answers: "Answers", images: "Pictures") -> str:
     images : id -> uint8 (C, H, W); any may be missing.
     """
     first, *others = compared.sides
-    measure = compared.answers.measure
+    task = task_of(first.runs[0].experiment)
     sides = [Case(side.name, tuple(_runs(side, compared))) for side in compared.sides]
     runs = [run for side in sides for run in side.runs]
+    parts = task.comparison_sections(sides, compared.split)
     found = verdicts.listed(_entries(compared))
     galleries = [
         verdicts.gallery(answers, (side.name, first.name), images, only_disputes=number > 0)
@@ -44,28 +46,26 @@ def page(compared: "Compared", answers: "Answers", images: "Pictures") -> str:
         "together": verdicts.together(found),
         "forest": verdicts.forest(found),
         "forest_most": figures.FOREST,
-        "measure": measure,
-        "rows": [] if measure.share else reconstructions.rows(sides, (compared.split,)),
-        "sheets": [] if measure.share else reconstructions.sheets(sides, (compared.split,)),
+        "metric": task.metric,
+        "task": task,
+        "parts": parts,
         "galleries": [one for one in galleries if one is not None],
         "environment": cases.environments(runs),
     }
-    every = (
-        ("top", "Comparison"),
-        ("cases", "What was compared"),
-        ("reconstructions", "Reconstructions"),
-        ("verdicts", "Verdicts"),
-        ("images", "Where they disagree"),
-        ("runs", "Runs"),
-        ("environment", "Environment"),
-    )
-    there = {"reconstructions": values["sheets"], "images": values["galleries"], "environment": values["environment"]}
-    return html.render(
-        "report/comparison/comparison.html", **values, sections=[one for one in every if there.get(one[0], True)]
-    )
+    sections = [
+        ("top", "Comparison", True),
+        ("cases", "What was compared", True),
+        *((part.anchor, part.title, True) for part in parts if part.place == "after-cases"),
+        ("verdicts", "Verdicts", True),
+        ("images", "Where they disagree", values["galleries"]),
+        ("runs", "Runs", True),
+        ("environment", "Environment", values["environment"]),
+    ]
+    shown = [(anchor, title) for anchor, title, there in sections if there]
+    return html.render("report/comparison/comparison.html", **values, sections=shown)
 
 
-def write(compared: "Compared", answers: "Answers", images: "Pictures", out: str | Path) -> Path:
+def write(compared: "RunComparison", answers: "AlignedPredictions", images: "Pictures", out: str | Path) -> Path:
     """Write the page of a comparison; the file appears whole or not at all.
 
     Parameters
@@ -87,33 +87,32 @@ def write(compared: "Compared", answers: "Answers", images: "Pictures", out: str
     return html.save(page(compared, answers, images), out)
 
 
-def _runs(side: "Side", compared: "Compared") -> list[Run]:
+def _runs(side: "Side", compared: "RunComparison") -> list[Run]:
     """The runs of a side, with the scores that they were compared by."""
-    measure, split = compared.answers.measure, compared.split
-    of_pairs = {"alone": compared.images} if measure.of == "pairs" else {}
+    split, key = compared.split, compared.answers.metric.key
     return [
         Run(
             side.name,
-            int(one.state["seed"]),
-            str(one.path),
-            one,
-            {**(one.result or {}), split: {measure.key: score, **of_pairs}},
+            int(run.state["seed"]),
+            str(run.path),
+            run,
+            {**(run.result or {}), split: {key: score, "compared": compared.images}},
         )
-        for one, score in zip(side.runs, side.scores, strict=True)
+        for run, score in zip(side.runs, side.scores, strict=True)
     ]
 
 
-def _entries(compared: "Compared") -> list[dict[str, Any]]:
+def _entries(compared: "RunComparison") -> list[dict[str, Any]]:
     """The verdicts as a study writes them."""
-    rows = zip(compared.verdicts, compared.differing, compared.confounds, strict=True)
+    rows = zip(compared.verdicts, compared.config_differences, compared.confounders, strict=True)
     return [
         {
             **asdict(one),
             "sentence": one.sentence,
             "pair": list(one.names),
             "split": compared.split,
-            "differing": list(differing),
-            "confound": confound,
+            "differing": list(differences),
+            "confound": confounder,
         }
-        for one, differing, confound in rows
+        for one, differences, confounder in rows
     ]

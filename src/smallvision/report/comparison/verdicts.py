@@ -11,15 +11,14 @@ from smallvision.metrics.metric import Metric
 from smallvision.rendering import embed, style
 from smallvision.report.study import figures
 from smallvision.report.study.figures import FOREST, Difference
-from smallvision.stats.wording import amount, points
-from smallvision.tasks import TASKS, metric_named
+from smallvision.stats.wording import difference
+from smallvision.tasks import metric_named
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from smallvision.comparison.predictions import Answers
+    from smallvision.comparison.predictions import AlignedPredictions
 
-ACCURACY = TASKS["classify"].metric
 Pictures = Mapping[tuple[int, int], np.ndarray]
 MOST, OTHERS = 20, 10  # images of each kind: of the answer's pair, of any other
 SHORT = 9  # characters of a name that fits under a picture; longer ones are A and B there
@@ -29,10 +28,10 @@ LABEL = 34  # characters of a name in a figure
 
 @dataclass(frozen=True)
 class Said:
-    """What the runs of a side say of an image."""
+    """The answers of the runs of a side for an image."""
 
     side: str  # its name, or a letter for it
-    right: int
+    correct: int  # runs
     runs: int
     wrong: str  # the most common wrong answer; "" where there is none
 
@@ -41,7 +40,7 @@ class Said:
         """Beside a mark: "3 of 5 right, seven", or of a single run what it says."""
         if self.runs == 1:
             return self.wrong or "right"
-        return f"{self.right} of {self.runs}" + (f", {self.wrong}" if self.wrong else "")
+        return f"{self.correct} of {self.runs}" + (f", {self.wrong}" if self.wrong else "")
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Disputed:
-    """An image that sides disagree on, or a pair side by side; `pixels` uint8 (C, H, W), None where an image was not kept."""
+    """An image that sides disagree on, or a pair side by side; `pixels` uint8 (C, H, W), None where an image was not
+    kept.
+    """
 
     pixels: np.ndarray | None
     label: str
@@ -82,7 +83,7 @@ class Gallery:
     images: int  # of the split; or pairs
     kinds: tuple[Kind, ...]
     of: str  # "images", or "pairs"
-    measure: Metric | None = None  # of the number that each image has; None where answers are right or wrong
+    metric: Metric | None = None  # of the number that each image has; None where answers are right or wrong
 
     @property
     def missing(self) -> int:
@@ -90,15 +91,17 @@ class Gallery:
         return sum(image.pixels is None for kind in self.kinds for image in kind.images)
 
 
-def gallery(answers: "Answers", pair: tuple[str, str], images: Pictures, only_disputes: bool = False) -> Gallery | None:
+def gallery(
+    answers: "AlignedPredictions", pair: tuple[str, str], images: Pictures, only_disputes: bool = False
+) -> Gallery | None:
     """The images on which two sides disagree.
 
     Parameters
     ----------
     answers : of both sides, else there is None.
     pair : two sides.
-    images : by id; those that are missing are told without a picture.
-    only_disputes : no more than which images one side alone gets right, and fewer of them.
+    images : by id; the page says of the missing ones that they have no picture.
+    only_disputes : only the images that one side alone gets right, and fewer of them.
     """
     every = answers.predictions if answers.values is None else answers.values
     if not set(pair) <= set(every):
@@ -111,12 +114,12 @@ def gallery(answers: "Answers", pair: tuple[str, str], images: Pictures, only_di
         for one in (found[:2] if only_disputes else found)
     )
     several = max(len(every[name]) for name in pair) > 1
-    measure = None if answers.values is None else answers.measure
-    return Gallery(pair, answers.split, letters, several, len(answers.labels), kinds, answers.measure.of, measure)
+    metric = None if answers.values is None else answers.metric
+    return Gallery(pair, answers.split, letters, several, len(answers.labels), kinds, answers.metric.of, metric)
 
 
 def _disputed(
-    answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int, images: Pictures
+    answers: "AlignedPredictions", pair: tuple[str, str], letters: tuple[str, str], row: int, images: Pictures
 ) -> Disputed:
     say = _said if answers.values is None else _measured
     return Disputed(
@@ -126,8 +129,8 @@ def _disputed(
     )
 
 
-def _picture(answers: "Answers", row: int, images: Pictures) -> np.ndarray | None:
-    """The image of a row; of a pair both beside each other, with white between them."""
+def _picture(answers: "AlignedPredictions", row: int, images: Pictures) -> np.ndarray | None:
+    """The image of a row; the two images of a pair stand side by side, with white between them."""
     found = [images[one] for one in answers.images(np.array([row])) if one in images]
     if len(found) < answers.ids.shape[1] // 2:
         return None
@@ -137,16 +140,18 @@ def _picture(answers: "Answers", row: int, images: Pictures) -> np.ndarray | Non
     return np.concatenate([found[0], *(part for image in found[1:] for part in (white, image))], axis=2)
 
 
-def _measured(answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int) -> tuple[Measured, ...]:
+def _measured(
+    answers: "AlignedPredictions", pair: tuple[str, str], letters: tuple[str, str], row: int
+) -> tuple[Measured, ...]:
     assert answers.values is not None
     means = [float(answers.values[name][:, row].mean()) for name in pair]
-    best = (max if answers.measure.higher else min)(means)
+    best = (max if answers.metric.higher else min)(means)
     return tuple(
-        Measured(letter, answers.measure.text(mean), mean == best) for letter, mean in zip(letters, means, strict=True)
+        Measured(letter, answers.metric.text(mean), mean == best) for letter, mean in zip(letters, means, strict=True)
     )
 
 
-def _said(answers: "Answers", pair: tuple[str, str], letters: tuple[str, str], row: int) -> tuple[Said, ...]:
+def _said(answers: "AlignedPredictions", pair: tuple[str, str], letters: tuple[str, str], row: int) -> tuple[Said, ...]:
     label = int(answers.labels[row])
     said = []
     for name, letter in zip(pair, letters, strict=True):
@@ -167,13 +172,14 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Parameters
     ----------
-    found : dicts as in study.json: the fields of `stats.verdict.Verdict`, and `split`, `sentence`, `differing`, `confound`.
+    found : dicts as in study.json: the fields of `stats.verdict.Verdict`, and `split`, `sentence`, `differing`,
+        `confound`.
 
     Returns
     -------
-    list of dict : the same with `number` (from 1), `told` (whether one is better), `badge`, `measure` (a Metric); and, the better side
-        first as in the sentence, `minus` ("cnn minus mlp"), `points` ("+2.55", or in the measure's own unit "−0.00041"), `unit`
-        ("points", "" of other measures) and `between` ("2.21 to 2.89").
+    list of dict : the same with `number` (from 1), `told` (whether one is better), `badge`, `metric` (a Metric); and,
+        the better side first as in the sentence, `minus` ("cnn minus mlp"), `points` ("+2.55", or in the metric's own
+        unit "−0.00041"), `unit` ("points", or the metric's own) and `between` ("2.21 to 2.89").
     """
     out = []
     for number, one in enumerate(found, start=1):
@@ -182,8 +188,8 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         first, second = reversed(one["names"]) if turned else one["names"]
         low, high = (-end for end in reversed(one["interval"])) if turned else one["interval"]
         badge = f"{first} is better" if told else "not distinguishable"
-        measure = _measure(one)
-        written = _written(-one["difference"] if turned else one["difference"], low, high, min(one["images"]), measure)
+        metric = _metric(one)
+        written = _written(-one["difference"] if turned else one["difference"], low, high, min(one["images"]), metric)
         out.append(
             {
                 **one,
@@ -191,25 +197,24 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "told": told,
                 "badge": badge,
                 "minus": f"{first} minus {second}",
-                "measure": measure,
+                "metric": metric,
                 **written,
             }
         )
     return out
 
 
-def _measure(one: Mapping[str, Any]) -> Metric:
+def _metric(one: Mapping[str, Any]) -> Metric:
     """What a verdict of study.json is about: accuracy unless it says something else."""
     key = (one.get("measure") or {}).get("key")
     return metric_named(key)
 
 
-def _written(difference: float, low: float, high: float, images: int, measure: Metric) -> dict[str, str]:
-    ends = (difference, low, high)
-    said = [points(value, images) if measure.share else amount(value, measure, (low, high)) for value in ends]
-    gap, *between = (text.replace("-", "−") for text in said)
-    unit = "points" if measure.share else ""
-    return {"points": f"+{gap}" if difference > 0 else gap, "between": " to ".join(between), "unit": unit}
+def _written(value: float, low: float, high: float, images: int, metric: Metric) -> dict[str, str]:
+    texts = [difference(end, metric, (low, high), images) for end in (value, low, high)]
+    gap, *between = (text.replace("-", "−") for text in texts)
+    unit = metric.difference_unit.removeprefix("percentage ")
+    return {"points": f"+{gap}" if value > 0 else gap, "between": " to ".join(between), "unit": unit}
 
 
 def forest(verdicts: Sequence[Mapping[str, Any]]) -> "Markup | None":
@@ -218,20 +223,19 @@ def forest(verdicts: Sequence[Mapping[str, Any]]) -> "Markup | None":
 
     if not verdicts:
         return None
-    measure: Metric = verdicts[0]["measure"]
+    metric: Metric = verdicts[0]["metric"]
     lines = []
     for one in verdicts[:FOREST]:
-        low, high = (measure.scale * end for end in one["interval"])
+        low, high = (metric.scale * end for end in one["interval"])
         lines.append(
-            Difference(_label(one), measure.scale * one["difference"], low, high, one["told"], one["split"] == "test")
+            Difference(_label(one), metric.scale * one["difference"], low, high, one["told"], one["split"] == "test")
         )
     told = "; ".join(
-        f"{one['minus']} on {one['split']} {measure.of} {one['points']} ({one['between']})" for one in verdicts
+        f"{one['minus']} on {one['split']} {metric.of} {one['points']} ({one['between']})" for one in verdicts
     )
-    alt = (
-        f"Differences in {measure.name}{' in percentage points' if measure.share else ''}, with their intervals: {told}"
-    )
-    return Markup(embed.svg(figures.forest(lines, measure), alt, "forest"))
+    unit = f" in {metric.difference_unit}" if metric.difference_unit else ""
+    alt = f"Differences in {metric.name}{unit}, with their intervals: {told}"
+    return Markup(embed.svg(figures.forest(lines, metric), alt, "forest"))
 
 
 def _label(one: Mapping[str, Any]) -> str:
@@ -241,7 +245,7 @@ def _label(one: Mapping[str, Any]) -> str:
 
 
 def together(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """What is to be said of verdicts that were judged as one family, by Holm's correction; None for one alone."""
+    """What the page says of verdicts judged as one family, by Holm's correction; None for a single verdict."""
     several = [one for one in verdicts if one["comparisons"] > 1]
     if not several:
         return None

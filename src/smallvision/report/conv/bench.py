@@ -25,9 +25,9 @@ def bench_figure(rows: Sequence[Mapping[str, Any]], shapes: Mapping[str, str] | 
 
     Parameters
     ----------
-    rows : as conv-bench.json has them: `shape`, `rung`, `reason` (why it was not measured), `refused` (its method cannot do it) and,
-        where there is no reason, `ratio` ("forward", "total"), `share` (below 1: a slice was timed), `memory_bytes` (or None) and
-        `stated_bytes` of three functions each.
+    rows : as conv-bench.json has them: `shape`, `rung`, `reason` (why it was not measured), `refused` (its method
+        cannot do it) and, where there is no reason, `ratio` ("forward", "total"), `share` (below 1: a slice was timed),
+        `memory_bytes` (or None) and `stated_bytes` of three functions each.
     shapes : what each shape is, for its title.
 
     Raises

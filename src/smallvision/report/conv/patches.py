@@ -1,4 +1,4 @@
-"""Figures that show what a convolution does: patches and the matrix they make, pixels in several patches, equivariance."""
+"""Figures of what a convolution does: patches and their matrix, pixels in several patches, equivariance."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,8 @@ def patches_figure(
     stride: int = 1,
     padding: int = 0,
 ) -> "Figure":
-    """A convolution of one channel above, and below it the same as a matrix product; one window is marked wherever it is.
+    """A convolution of one channel above, and below it the same as a matrix product; one window is marked wherever it
+    is.
 
     Parameters
     ----------
@@ -123,8 +124,9 @@ def equivariance_figure(rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
     Parameters
     ----------
-    rows : at least one, each with `name` (of the move); `input` and `moved` (the input moved), (H, W); `output_moved` (the output, moved)
-        and `moved_output` (the output of the input that was moved), (OH, OW), not a number where the move leaves nothing to compare.
+    rows : at least one, each with `name` (of the move); `input` and `moved` (the input moved), (H, W); `output_moved`
+        (the output, moved) and `moved_output` (the output of the input that was moved), (OH, OW), not a number where
+        the move leaves nothing to compare.
 
     Raises
     ------
@@ -164,7 +166,7 @@ def _by(values: np.ndarray) -> str:
 
 
 def _scale(values: np.ndarray, signed: bool = False, numbers: bool = True) -> dict[str, Any]:
-    """How numbers become colours: light to dark, or two colours around 0; none so dark that ink on it cannot be read."""
+    """Colours for numbers: light to dark, or two colours around 0; ink can be read on all of them."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if signed:
         largest = (max(abs(low), abs(high)) or 1.0) * (1.5 if numbers else 1.0)
@@ -175,7 +177,9 @@ def _scale(values: np.ndarray, signed: bool = False, numbers: bool = True) -> di
 def _line(
     arrays: Sequence[tuple[np.ndarray, Any, str]], largest: float
 ) -> tuple[float, float, list[tuple[float, float]]]:
-    """A line of arrays with gaps between, all cells of one size: inches of a cell and of the line, and each one's (top, left) in cells."""
+    """A line of arrays with gaps between, all cells of one size: inches of a cell and of the line, and each one's (top,
+    left) in cells.
+    """
     wide, high, gaps = (
         sum(one.shape[1] for one, _, _ in arrays),
         max(one.shape[0] for one, _, _ in arrays),
@@ -190,7 +194,9 @@ def _line(
 
 
 def _canvas(figure: "Figure", bottom: float, height: float, cell: float) -> "Axes":
-    """A strip of the figure, of its whole width, in units of cells from its upper left corner; bottom and height in inches."""
+    """A strip of the figure, of its whole width, in units of cells from its upper left corner; bottom and height in
+    inches.
+    """
     figure.set_layout_engine("none")
     total = figure.get_figheight()
     axes = figure.add_axes((0, bottom / total, 1, height / total))
@@ -202,7 +208,9 @@ def _canvas(figure: "Figure", bottom: float, height: float, cell: float) -> "Axe
 def _cells(
     axes: "Axes", values: np.ndarray, scale: Mapping[str, Any], title: str, start: tuple[float, float], points: float
 ) -> None:
-    """An array as coloured cells of so many points, its upper left corner at `start` (in cells); numbers in them where they fit."""
+    """An array as coloured cells of so many points, its upper left corner at `start` (in cells); numbers in them where
+    they fit.
+    """
     (top, left), (height, width) = start, values.shape
     axes.imshow(values, interpolation="none", aspect="auto", extent=(left, left + width, top + height, top), **scale)
     axes.add_patch(_box(top, left, height, width, fill=False, edgecolor="#999999", linewidth=0.8))

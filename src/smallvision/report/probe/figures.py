@@ -1,4 +1,7 @@
-"""The figures of a probe: what each source reaches with each probe, with intervals, and how k and C were chosen. Never colour alone."""
+"""The figures of a probe: what each source reaches with each probe, with intervals, and how k and C were chosen.
+
+Never colour alone.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -84,7 +87,10 @@ def _room(found: Sequence[Result], chance: float) -> tuple[float, float]:
 
 @style.styled
 def choosing(found: Sequence[Result]) -> "Figure":
-    """Accuracy on the images that k and C were chosen on, over all values tried; what was chosen has a ring. A panel for each probe."""
+    """Accuracy on the images that k and C were chosen on, over all values tried; what was chosen has a ring.
+
+    A panel for each probe.
+    """
     from matplotlib.lines import Line2D
 
     every = kinds(found)

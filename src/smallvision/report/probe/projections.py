@@ -1,6 +1,8 @@
-"""Maps of a representation: every image a point in its class's colour and shape, and pictures of some of them where they lie.
+"""Maps of a representation: every image a point in its class's colour and shape, and pictures of some of them where
+they lie.
 
-Colours: Petroff 2021, "Accessible color sequences for data visualization", arXiv 2107.02270: ten that colour-blind readers tell apart.
+Colours: Petroff 2021, "Accessible color sequences for data visualization", arXiv 2107.02270: ten that colour-blind
+readers tell apart.
 """
 
 from collections.abc import Sequence
@@ -67,7 +69,9 @@ def draw(maps: Sequence[Map], classes: Sequence[str]) -> "Figure":
 
 
 def look(place: int | None) -> dict[str, Any]:
-    """Colour and marker of a class by its place among the named ones, None for all others; no two of the first 110 are alike."""
+    """Colour and marker of a class by its place among the named ones, None for all others; no two of the first 110 are
+    alike.
+    """
     return (
         {"color": OTHERS, "marker": "."}
         if place is None

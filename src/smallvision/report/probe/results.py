@@ -1,4 +1,6 @@
-"""What the record of a probe says, as rows: each source of features with each probe, and which of them speaks for the representation."""
+"""What the record of a probe says, as rows: each source of features with each probe, and which of them speaks for the
+representation.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,8 +113,8 @@ def called(source: str, size: int) -> str:
 
 
 def table(record: "ProbeRecord") -> list[dict[str, Any]]:
-    """A row for each source: `title`, `size`, `cells` (a Result and whether it is the best of its column, by accuracy and by macro F1,
-    for each probe) and `precision` (a share and whether it is the best, at 1 and at 8)."""
+    """A row for each source: `title`, `size`, `cells` (a Result and whether it is the best of its column, by accuracy
+    and by macro F1, for each probe) and `precision` (a share and whether it is the best, at 1 and at 8)."""
     found, sources = results(record), record.result["sources"]
     top = {
         kind: [max(getattr(one, key) for one in found if one.kind == kind) for key in ("accuracy", "macro_f1")]

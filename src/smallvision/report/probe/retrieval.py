@@ -1,4 +1,6 @@
-"""What a representation finds: an image of every class, and the training images nearest to it, with those that are of another class."""
+"""What a representation finds: an image of every class, and the training images nearest to it, with those that are of
+another class.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""The section of a run's report that says what its representation is good for: one for each probe standing in the run's folder."""
+"""The section of a run's report that says what its representation is good for: one for each probe standing in the run's
+folder.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -104,7 +106,9 @@ def of_classes(one: Result, classes: Sequence[str], at: str) -> dict[str, Any]:
 
 
 def tests(record: "ProbeRecord", own: Result) -> dict[str, list[dict[str, Any]]]:
-    """The comparisons with their sentences: `first` those of the probe that speaks for the representation, `rest` all others."""
+    """The comparisons with their sentences: `first` those of the probe that speaks for the representation, `rest` all
+    others.
+    """
     sizes = {one["name"]: one["size"] for one in record.result["sources"]}
     rows = [
         {
@@ -150,12 +154,17 @@ def _spectrum(record: "ProbeRecord", at: str) -> "Markup | None":
     shares = record.evidence["spectrum"]
     if len(shares) < 2:
         return None
-    alt = f"Share of the representation's variance along each of its {len(shares)} directions, the largest {100 * shares[0]:.0f} %"
+    alt = (
+        f"Share of the representation's variance along each of its {len(shares)} directions, the largest "
+        f"{100 * shares[0]:.0f} %"
+    )
     return inline(reconstruction_figures.spectrum(shares), alt, f"{at}-spectrum")
 
 
 def maps(record: "ProbeRecord", at: str) -> list[dict[str, Any]]:
-    """A figure for each kind of map, with those of the representation and of pixels side by side, and what can be read in it."""
+    """A figure for each kind of map, with those of the representation and of pixels side by side, and what can be read
+    in it.
+    """
     out = []
     for kind in dict.fromkeys(one["kind"] for one in record.result["maps"] if one["images"]):
         sources = [one["source"] for one in record.result["maps"] if one["kind"] == kind]
@@ -163,7 +172,10 @@ def maps(record: "ProbeRecord", at: str) -> list[dict[str, Any]]:
             [a_map(record, kind, source, TITLES.get(source, source)) for source in sources], record.result["classes"]
         )
         name = wording.MAPS[kind]
-        alt = f"{name} of {listed_sources(sources)}: {len(record.evidence['map_index'])} images as points by class, some as pictures"
+        alt = (
+            f"{name} of {listed_sources(sources)}: {len(record.evidence['map_index'])} images as points by class, some "
+            "as pictures"
+        )
         reading = wording.READING[kind] + (wording.in_two(record) if kind == "pca" else "")
         votes = wording.votes(record, kind)
         out.append({"name": name, "figure": inline(drawn, alt, f"{at}-{kind}"), "reading": reading, "votes": votes})

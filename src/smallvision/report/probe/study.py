@@ -1,9 +1,12 @@
-"""What the representations of a study's cases are good for: the same probe of each, the seeds averaged, beside pixels and PCA."""
+"""What the representations of a study's cases are good for: the same probe of each, the seeds averaged, beside pixels
+and PCA.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from smallvision.metrics.metric import ACCURACY
 from smallvision.rendering import format
 from smallvision.rendering.svg import inline
 from smallvision.report.probe import projections, study_figures, wording
@@ -11,8 +14,8 @@ from smallvision.report.probe.figures import look
 from smallvision.report.probe.results import OWN, PROBES, Result, best, called, results
 from smallvision.report.probe.retrieval import queries
 from smallvision.report.probe.section import a_map, of_classes
-from smallvision.report.study import cases
-from smallvision.report.study.cases import Score
+from smallvision.stats.intervals import wilson
+from smallvision.stats.mean_score import MeanScore, mean_score
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -35,18 +38,19 @@ class Case:
         """What each run has for a source and a probe."""
         return [one for run in self.found for one in run if (one.source, one.kind) == (source, kind)]
 
-    def score(self, source: str, kind: str) -> Score | None:
+    def score(self, source: str, kind: str) -> MeanScore | None:
         """The mean accuracy over the runs, with its spread and interval; None where a run does not have it.
 
-        What is the same for every seed, as pixels are, counts once: seeds say nothing of chance there, images do.
+        A score that is the same for every seed, as that of pixels is, counts once, and its interval is over images.
         """
         some = self.every(source, kind)
         values = [one.accuracy for one in some]
-        return (
-            cases.score(values if len(set(values)) > 1 else values[:1], some[0].count)
-            if len(some) == len(self.records)
-            else None
-        )
+        if len(some) != len(self.records):
+            return None
+        if len(set(values)) > 1:
+            return mean_score(values, ACCURACY)
+        count = some[0].count
+        return mean_score(values[:1], ACCURACY, wilson(round(values[0] * count), count) if count else None)
 
     def mean(self, source: str, kind: str, key: str) -> float:
         """Of another number of a Result ("macro_f1", "chosen_at"), over the runs that have it."""
@@ -64,7 +68,8 @@ def section(rows: "Sequence[tuple[str, Sequence[ProbeRecord]]]") -> dict[str, An
 
     Parameters
     ----------
-    rows : a case's name and the probes of its runs, one for each seed, all of one ProbeSpec. Cases without a probe are left out.
+    rows : a case's name and the probes of its runs, one for each seed, all of one ProbeSpec. Cases without a probe are
+        left out.
 
     Returns
     -------
@@ -99,7 +104,9 @@ def section(rows: "Sequence[tuple[str, Sequence[ProbeRecord]]]") -> dict[str, An
 
 
 def strongest(found: Sequence[Case], kinds: Sequence[str]) -> tuple[Case, str]:
-    """The case and the probe whose representations were best, over the seeds, on the images that k and C were chosen on."""
+    """The case and the probe whose representations were best, over the seeds, on the images that k and C were chosen
+    on.
+    """
     pairs = [(case, kind) for case in found for kind in kinds if case.score(OWN, kind)]
     return max(pairs, key=lambda pair: pair[0].mean(OWN, pair[1], "chosen_at"))
 
@@ -124,7 +131,10 @@ def sentence(found: Sequence[Case], kinds: Sequence[str]) -> str:
         for source, name in (("pixels", "raw pixels"), ("pca", "PCA of their own size"))
         if all(one.score(source, kind) for one in found)
     ]
-    tail = f" By that probe and by the means alone, {format.listed(counted)}; what differs beyond chance, means alone do not tell."
+    tail = (
+        f" By that probe and by the means alone, {format.listed(counted)}; what differs beyond chance, means alone do "
+        "not tell."
+    )
     return head + (tail if counted and len(found) > 1 else "")
 
 
@@ -135,7 +145,7 @@ def _above(found: Sequence[Case], kind: str, source: str) -> str:
     return f"{count or 'none'} of {len(found)} cases {'are' if count > 1 else 'is'}"
 
 
-def _share(score: Score) -> str:
+def _share(score: MeanScore) -> str:
     return score.text + format.SPACE + "%"
 
 

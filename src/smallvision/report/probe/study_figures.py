@@ -1,4 +1,7 @@
-"""What each case's representation reaches beside pixels, PCA and its untrained encoder, with intervals. Never colour alone."""
+"""What each case's representation reaches beside pixels, PCA and its untrained encoder, with intervals.
+
+Never colour alone.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -6,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from smallvision.rendering import style
 from smallvision.report.probe.figures import look
 from smallvision.report.probe.results import OWN, PROBES
-from smallvision.report.study.cases import Score
 from smallvision.report.study.figures import WIDTH
+from smallvision.stats.mean_score import MeanScore
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @style.styled
-def dots(names: Sequence[str], scores: Mapping[str, Sequence[Mapping[str, Score]]]) -> "Figure":
+def dots(names: Sequence[str], scores: Mapping[str, Sequence[Mapping[str, MeanScore]]]) -> "Figure":
     """A panel for each probe, in it a line for each case and on it a mark for each source with its 95 % interval.
 
     Parameters
@@ -57,7 +60,7 @@ def dots(names: Sequence[str], scores: Mapping[str, Sequence[Mapping[str, Score]
     return figure
 
 
-def _mark(axes: "Axes", place: float, source: str, score: Score) -> None:
+def _mark(axes: "Axes", place: float, source: str, score: MeanScore) -> None:
     color, _, marker, _ = look(source)
     own = source == OWN
     if score.interval:

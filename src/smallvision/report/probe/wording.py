@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 MAPS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 # what a map can tell and what it cannot
 READING = {
-    "pca": "PCA shows the two directions of largest variance. Distances here are never larger than those in the features; "
-    "images that differ only in other directions lie on one another.",
-    "tsne": "t-SNE keeps neighbours: images that lie together are alike in the features. Distances between groups, and how large or dense "
-    "a group is, mean nothing (van der Maaten & Hinton 2008).",
-    "umap": "UMAP keeps neighbours: images that lie together are alike in the features. Distances between groups, and how large or dense "
-    "a group is, mean little (McInnes, Healy & Melville 2018).",
+    "pca": "PCA shows the two directions of largest variance. Distances here are never larger "
+    "than those in the features; images that differ only in other directions lie on one another.",
+    "tsne": "t-SNE keeps neighbours: images that lie together are alike in the features. "
+    "Distances between groups, and how large or dense a group is, mean nothing (van der Maaten & Hinton 2008).",
+    "umap": "UMAP keeps neighbours: images that lie together are alike in the features. "
+    "Distances between groups, and how large or dense a group is, mean little (McInnes, Healy & Melville 2018).",
 }
 
 CONSEQUENCES = {
@@ -41,7 +41,9 @@ CONSEQUENCES = {
 
 
 def headline(record: "ProbeRecord") -> dict[str, str]:
-    """What the representation reaches: `share`, `of` (the sentence it begins) and `range`, by the probe that speaks for it."""
+    """What the representation reaches: `share`, `of` (the sentence it begins) and `range`, by the probe that speaks for
+    it.
+    """
     one = best(results(record))
     values = f"{format.whole(one.size)} value{'s' if one.size != 1 else ''}"
     images = f"{format.whole(one.count)} {record.result['split']} images"
@@ -93,7 +95,9 @@ def _sides(record: "ProbeRecord") -> dict[str, str]:
 
 
 def highest(record: "ProbeRecord") -> str:
-    """Which source and probe is right most often of all that are shown, where that is another than the headline's; else ""."""
+    """Which source and probe is right most often of all that are shown, where that is another than the headline's; else
+    "".
+    """
     found = results(record)
     own, top = best(found), max(found, key=lambda one: one.accuracy)
     if top.accuracy <= own.accuracy:
@@ -114,8 +118,8 @@ def protocol(record: "ProbeRecord") -> str:
     return (
         f"Shown are {format.whole(counts['shown'])} {result['split']} images{balanced}. The probes learned from "
         f"{format.whole(counts['train'])} training images with their labels; the encoder stays as it is. "
-        f"{letters} {'was' if len(letters) == 1 else 'were'} chosen on {format.whole(counts['chosen_on'])} {chosen}, for each source "
-        f"by itself.{look}"
+        f"{letters} {'was' if len(letters) == 1 else 'were'} chosen on {format.whole(counts['chosen_on'])} {chosen}, "
+        f"for each source by itself.{look}"
     )
 
 
@@ -128,7 +132,7 @@ def speaking(record: "ProbeRecord") -> str:
 
 
 def asked(record: "ProbeRecord") -> str:
-    """What tells a probe from others of the same run: "10 000 training and 1 000 test images, seed 0"."""
+    """What distinguishes a probe from other probes of the same run: "10 000 training and 1 000 test images, seed 0"."""
     counts, spec = record.result["counts"], record.result["spec"]
     probes = listed(
         [PROBES[kind][0] for kind in dict.fromkeys(one["kind"] for one in record.result["sources"][0]["probes"])]
@@ -173,8 +177,8 @@ def votes(record: "ProbeRecord", kind: str) -> str:
     seconds = listed([format.seconds(max(round(one["seconds"], 1), 0.1)) for one in found])
     images = format.whole(len(record.evidence["map_index"]))
     return (
-        f"Ten neighbours on the map, each image left out in turn, vote rightly for {listed(each)} of {images} images: how much of the "
-        f"classes is left in two coordinates. Computed in {seconds}."
+        f"Ten neighbours on the map, each image left out in turn, vote rightly for {listed(each)} of {images} images: "
+        f"how much of the classes is left in two coordinates. Computed in {seconds}."
     )
 
 

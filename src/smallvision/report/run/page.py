@@ -1,4 +1,4 @@
-"""One run, or several, as one HTML file that needs nothing else: it opens without a network, and it prints."""
+"""One run, or several, as one self-contained HTML file, which opens without a network and prints well."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from smallvision.metrics.metric import Metric
 from smallvision.rendering.html import GENERATOR, refuse_to_overwrite, render, save
 from smallvision.rendering.svg import inline
 from smallvision.report.probe import section as probe
-from smallvision.report.run import figures, tables
+from smallvision.report.run import curves, tables
 from smallvision.report.run.series import LOSS, minimised, panels, per_step
 from smallvision.runs import probes
 from smallvision.runs.read import RunRecord, status
@@ -136,7 +136,7 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
     if len(losses):
         alt = f"Training loss over {len(losses)} steps, from {losses[0]:.3g} to {losses[-1]:.3g}"
         out["loss"] = inline(
-            figures.loss_curve(record.steps, minimised(record.metrics, judge), loss), alt, prefix + "loss"
+            curves.loss_curve(record.steps, minimised(record.metrics, judge), loss), alt, prefix + "loss"
         )
     if record.metrics:
         last, beside = record.metrics[-1], task.more_curves
@@ -145,14 +145,14 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
         drawn = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
         drawn = drawn[0].upper() + drawn[1:]
         alt = f"{drawn} over {last['epoch']} epochs; {judge.name} at the end: {', '.join(ends)}"
-        pca = result[split].get("pca") if split else None
-        mark = (pca["mse"], f"PCA, {pca['components']} components ({split})") if pca else None
+        reference = task.reference(result[split]) if split else None
+        mark = (reference[0], f"{reference[1]} ({split})") if reference else None
         out["curves_drawn"] = drawn
-        out["curves"] = inline(figures.curves(record.metrics, loss, judge, mark, beside), alt, prefix + "curves")
+        out["curves"] = inline(curves.curves(record.metrics, loss, judge, mark, beside), alt, prefix + "curves")
     if evidence and evidence.get("filters", np.zeros(0)).size:
         weights = evidence["filters"]
         alt = f"The first layer's weights: {len(weights)} pictures of {weights.shape[2]} by {weights.shape[3]} weights"
-        out["filters"] = inline(figures.filters(weights), alt, prefix + "filters")
+        out["filters"] = inline(curves.filters(weights), alt, prefix + "filters")
         out["filter_channels"] = weights.shape[1]
     return out
 

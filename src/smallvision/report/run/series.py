@@ -70,7 +70,9 @@ def per_epoch(
 
 
 def panels(metrics: Sequence[Mapping[str, Any]], score: Metric, beside: Sequence[Metric] = ()) -> tuple[Metric, ...]:
-    """What of the epochs is to be drawn: loss and score, or the score alone where the two are the same, and what else is asked for."""
+    """What of the epochs is to be drawn: loss and score, or the score alone where the two are the same, and what else
+    is asked for.
+    """
     records = [record[split] for record in metrics for split in SPLITS if score.key in (record.get(split) or {})]
     pairs = np.array([(one["loss"], one[score.key]) for one in records]).reshape(-1, 2)
     same = not score.higher and np.allclose(pairs[:, 0], pairs[:, 1], rtol=1e-6, atol=0)
@@ -80,8 +82,8 @@ def panels(metrics: Sequence[Mapping[str, Any]], score: Metric, beside: Sequence
 def minimised(metrics: Sequence[Mapping[str, Any]], score: Metric) -> list[Mapping[str, Any]]:
     """The epochs with only those splits whose loss is the one that training minimises.
 
-    That is every split, unless the score is not of batches: then training has a loss of its own (a verifier's is of triplets, say), and
-    the loss that other splits are scored by has no place beside it.
+    That is every split, unless the score is not of batches: then training has a loss of its own (a verifier's is of
+    triplets, say), and the loss that other splits are scored by has no place beside it.
     """
     if all(score.key in record["train"] for record in metrics):
         return list(metrics)

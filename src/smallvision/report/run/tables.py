@@ -91,4 +91,7 @@ def without_command(record: RunRecord) -> str:
         if there
     ]
     what = f"its {' and its '.join(passed)} {'were' if passed[1:] else 'was'}" if passed else "something it needs was"
-    return f"No command repeats this run, because {what} passed in from Python: repeat the call of smallvision.run with the same seed."
+    return (
+        f"No command repeats this run, because {what} passed in from Python: repeat the call of smallvision.run with "
+        "the same seed."
+    )

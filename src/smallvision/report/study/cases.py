@@ -1,11 +1,12 @@
-"""The cases of a study, or the sides of a comparison, as plain data: their scores over the seeds with an interval, size, cost, runs."""
+"""The cases of a study, or the sides of a comparison, as plain data: their scores over the seeds with an interval,
+size, cost, runs.
+"""
 
 import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from smallvision.comparison.predictions import scored
@@ -13,79 +14,19 @@ from smallvision.errors import BadInput
 from smallvision.metrics.metric import Metric
 from smallvision.rendering.format import SPACE
 from smallvision.runs.read import RunRecord, status
-from smallvision.stats.intervals import wilson
-from smallvision.tasks import TASKS, metric_in, task_of
+from smallvision.stats.mean_score import MeanScore, mean_score
+from smallvision.tasks import DEFAULT_TASK, Task, task_of
 
 if TYPE_CHECKING:
     import numpy as np
 
-ACCURACY = TASKS["classify"].metric
 SPLITS = ("validation", "test")
 SIZES = ("parameters", "multiply_adds", "bytes")
 
 
 @dataclass(frozen=True)
-class Score:
-    """What a case is judged by, over the seeds.
-
-    The interval is Student's t over seeds: how far the mean of these seeds can be from that of endlessly many, on these images.
-    A single seed says nothing about others; its interval is over images, for this one network: Wilson's of an accuracy, Student's t
-    of any other score; of pairs see `Run.interval`.
-    """
-
-    value: float  # the mean; of an accuracy 0 to 1
-    sd: float | None  # over seeds; None with one
-    interval: (
-        tuple[float, float] | None
-    )  # 95 %, no end that the score cannot have; None for one seed on images not known
-    seeds: int
-    measure: Metric = ACCURACY
-
-    @property
-    def text(self) -> str:
-        """Without the unit: "98.13 ± 0.06", or "98.13" with one seed."""
-        return self.measure.number(self.value) + ("" if self.sd is None else f" ± {self.measure.number(self.sd)}")
-
-    @property
-    def between(self) -> str:
-        """The interval, "97.90 to 98.36"; "" where there is none."""
-        return " to ".join(map(self.measure.number, self.interval)) if self.interval else ""
-
-
-def score(
-    values: Sequence[float], images: int | None = None, one: Metric = ACCURACY, each: "np.ndarray | None" = None
-) -> Score:
-    """The mean score of a case's runs on one split, with its 95 % interval.
-
-    Parameters
-    ----------
-    values : one for each seed, at least one; an accuracy 0 to 1.
-    images : of the split; asked for with one seed alone, and an accuracy.
-    one : what the values are.
-    each : (N,), the value of every image; asked for with one seed alone, and another score.
-    """
-    mean, seeds = statistics.fmean(values), len(values)
-    most = 1.0 if one.share else float("inf")
-    if seeds > 1:
-        sd = statistics.stdev(values)
-        return Score(mean, sd, _student(mean, sd, seeds, most), seeds, one)
-    if one is ACCURACY:
-        return Score(mean, None, wilson(round(mean * images), images) if images else None, 1, one)
-    if each is None or len(each) < 2:
-        return Score(mean, None, None, 1, one)
-    return Score(mean, None, _student(mean, float(each.std(ddof=1, dtype="float64")), len(each), most), 1, one)
-
-
-def _student(mean: float, sd: float, count: int, most: float) -> tuple[float, float]:
-    from scipy.stats import t
-
-    half = float(t.isf(0.025, count - 1)) * sd / sqrt(count)
-    return max(mean - half, 0.0), min(mean + half, most)
-
-
-@dataclass(frozen=True)
 class Run:
-    """One run as a report tells of it: from its directory, or what a study remembers where that is gone."""
+    """One run as a report shows it: from its directory, or from what a study remembers where the directory is gone."""
 
     case: str
     seed: int
@@ -93,6 +34,17 @@ class Run:
     record: RunRecord | None = field(default=None, repr=False)
     stated: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of study.json; empty before there is one
     problem: str = ""  # why the directory could not be read
+    planned_task: Task = DEFAULT_TASK  # of the study; the task of a run whose directory is gone
+
+    @property
+    def task(self) -> Task:
+        """What it learns."""
+        return task_of(self.record.experiment) if self.record else self.planned_task
+
+    @property
+    def metric(self) -> Metric:
+        """What it is judged by."""
+        return self.task.metric
 
     @property
     def result(self) -> Mapping[str, Any]:
@@ -126,7 +78,7 @@ class Run:
     def _look_began(self) -> bool:
         try:
             return self.record is not None and self.record.look_began
-        except BadInput:  # damaged evidence tells nothing
+        except BadInput:  # of damaged evidence nothing is known
             return False
 
     @property
@@ -135,30 +87,15 @@ class Run:
         now = self.looks or 0
         return now - int(self.stated.get("looks", now))
 
-    @property
-    def measure(self) -> Metric:
-        """What it is judged by."""
-        if self.record:
-            return task_of(self.record.experiment).metric
-        return next((metric_in(self.stated[split]) for split in SPLITS if self.stated.get(split)), ACCURACY)
-
     def score(self, split: str) -> float | None:
         """On a split, an accuracy 0 to 1; what the study saw, though the run may have been scored since."""
         found = (self.stated or self.result).get(split)
-        return float(found[self.measure.key]) if found else None
-
-    def interval(self, split: str) -> tuple[float, float] | None:
-        """Of a verifier's score, 95 %: Wilson's over pairs that share no image; of pairs that do, what the run found by drawing images."""
-        value, alone = self.score(split), (self.stated.get(split) or {}).get("alone")
-        if value is not None and alone:
-            return wilson(round(value * alone), alone)
-        found = (self.result.get(split) or {}).get("intervals", {}).get(self.measure.key)
-        return (float(found[0]), float(found[1])) if found else None
+        return float(found[self.metric.key]) if found else None
 
     def shown(self, split: str) -> str:
         """The score with its unit, "98.46 %"; "" where there is none."""
-        value, one = self.score(split), self.measure
-        return "" if value is None else one.number(value) + (SPACE + one.unit if one.unit else "")
+        value, metric = self.score(split), self.metric
+        return "" if value is None else metric.number(value) + (SPACE + metric.unit if metric.unit else "")
 
     def evidence(self, split: str) -> "Mapping[str, np.ndarray]":
         """The arrays of evidence.npz on a split; empty where there are none, or damaged ones."""
@@ -180,27 +117,23 @@ class Case:
     marks: tuple[str, ...] = ()  # "baseline", "best on validation"
 
     @property
-    def measure(self) -> Metric:
+    def metric(self) -> Metric:
         """What it is judged by."""
-        return self.runs[0].measure if self.runs else ACCURACY
+        return self.runs[0].metric if self.runs else DEFAULT_TASK.metric
 
     @cached_property
-    def scores(self) -> dict[str, Score]:
-        """By split, those that all its runs were scored on."""
+    def scores(self) -> dict[str, MeanScore]:
+        """Its mean score by split, for the splits that all its runs were scored on."""
         out = {}
         for split in SPLITS:
-            found = [run.score(split) for run in self.runs]
-            known = [value for value in found if value is not None]
-            if len(known) == 1 and self.measure.of == "pairs":
-                out[split] = Score(known[0], None, self.runs[0].interval(split), 1, self.measure)
-            elif known and len(known) == len(found):
-                alone = len(known) == 1 and self.measure is not ACCURACY
-                each = self.runs[0].evidence(split).get(self.measure.key) if alone else None
-                out[split] = score(known, (self.runs[0].result.get(split) or {}).get("count"), self.measure, each)
+            values = [value for run in self.runs if (value := run.score(split)) is not None]
+            if values and len(values) == len(self.runs):
+                alone = self.runs[0].task.score_interval(self.runs[0], split) if len(values) == 1 else None
+                out[split] = mean_score(values, self.metric, alone)
         return out
 
     def mean(self, split: str, key: str) -> float | None:
-        """Of another of a split's scores ("psnr"), over its runs; None where one of them does not have it."""
+        """The mean over its runs of another score of a split, such as "psnr"; None where a run does not have it."""
         found = [(run.result.get(split) or {}).get(key) for run in self.runs]
         known = [float(value) for value in found if value is not None]
         return statistics.fmean(known) if known and len(known) == len(found) else None
@@ -242,7 +175,9 @@ def written(settings: Mapping[str, Any]) -> str:
 
 
 def environments(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Where and with what the runs were computed: a line for each key; of several values each, with how many runs have it."""
+    """Where and with what the runs were computed: a line for each key; of several values each, with how many runs have
+    it.
+    """
     known = [run.record.environment for run in runs if run.record]
     keys = [key for key in dict.fromkeys(key for found in known for key in found) if key != "format_version"]
     out = []

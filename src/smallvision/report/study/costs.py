@@ -1,13 +1,19 @@
-"""What a case is judged by, against what it costs: a panel for each cost. Never colour alone."""
+"""The score of each case against each of its costs, a panel for each cost.
+
+Cases differ in marker, too, not only in colour.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from smallvision.metrics.metric import Metric
 from smallvision.rendering import format, label_placement, style
-from smallvision.report.study.figures import ACCURACY, WIDTH, columns, legend, look
+from smallvision.report.study.figures import WIDTH, columns, legend
+from smallvision.tasks import DEFAULT_METRIC
+from smallvision.tasks.base import Task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +25,9 @@ WIDE = 10  # times that a cost varies before its axis becomes logarithmic
 
 
 class Point(NamedTuple):
-    """A case in the scatter plots: its score as it is shown (an accuracy in percent) with its interval, and what it cost."""
+    """A case in the scatter plots: its score as it is shown (an accuracy in percent) with its interval, and what it
+    cost.
+    """
 
     name: str
     value: float
@@ -28,48 +36,54 @@ class Point(NamedTuple):
     costs: Mapping[str, float]  # "parameters", "multiply_adds", "seconds", "seconds_per_epoch", "bytes"
 
 
-COSTS: tuple[tuple[str, str, Callable[..., str]], ...] = (
-    ("parameters", "parameters", style.count),
-    ("multiply_adds", "multiply-adds for an image", style.count),
-    ("seconds", "training time, mean over seeds (s)", style.count),
-    ("bytes", "size of the weights", lambda value, _=None: format.size(round(value)).replace(format.SPACE, " ")),
-)
-OTHER_COSTS = (  # of any score that is no share of right answers
-    COSTS[3],
-    COSTS[0],
-    ("multiply_adds", "multiply-adds", style.count),
-    ("seconds_per_epoch", "training time of an epoch (s)", style.count),
-    COSTS[2],
-)
+@dataclass(frozen=True)
+class Cost:
+    """What a score is drawn against: the label of the axis, a shorter one for three panels side by side, and how a
+    value is written.
+    """
+
+    label: str
+    short_label: str
+    text: Callable[..., str]
 
 
-def costs(measure: Metric) -> tuple[tuple[str, str, Callable[..., str]], ...]:
-    """What a score is drawn against: key, label and format of each."""
-    return COSTS if measure.share else OTHER_COSTS
+def _bytes(value: float, _position: int | None = None) -> str:
+    return format.size(round(value)).replace(format.SPACE, " ")
+
+
+COSTS: dict[str, Cost] = {
+    "parameters": Cost("parameters", "parameters", style.count),
+    "multiply_adds": Cost("multiply-adds for an image", "multiply-adds", style.count),
+    "seconds": Cost("training time, mean over seeds (s)", "training time, mean over seeds (s)", style.count),
+    "seconds_per_epoch": Cost("training time of an epoch (s)", "training time of an epoch (s)", style.count),
+    "bytes": Cost("size of the weights", "size of the weights", _bytes),
+}
 
 
 @style.styled
-def scatter(points: Sequence[Point], measure: Metric = ACCURACY) -> "Figure":
-    """A score with its interval against each of `costs`; names beside the points while there is room, else a legend.
+def scatter(points: Sequence[Point], metric: Metric = DEFAULT_METRIC, costs: Sequence[str] = Task.costs) -> "Figure":
+    """A score with its interval against each cost; names beside the points while there is room, else a legend.
 
     Parameters
     ----------
     points : at least one; a cost that is not known to all of them is left out where it is not.
-    measure : what the score is.
+    metric : what the score is.
+    costs : four or five keys of COSTS, a panel each.
     """
     names = style.distinct([point.name for point in points], 30)
-    side, against = columns(names), costs(measure)
+    side = columns(names)
     figure = style.blank(WIDTH, 6.8)
     figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.1)
-    every = _panels(figure, len(against))
-    for axes, (key, label, formatter) in zip(every, against, strict=True):
+    every = _panels(figure, len(costs))
+    for axes, key in zip(every, costs, strict=True):
+        label = COSTS[key].label if len(costs) == 4 else COSTS[key].short_label
         for number, point in enumerate(points):
             if key in point.costs:
-                how = {**look(number), "linestyle": ""}
+                how = {**style.case_look(number), "linestyle": ""}
                 bars = np.maximum([[point.value - point.low], [point.high - point.value]], 0)
                 axes.errorbar(point.costs[key], point.value, bars, **how, markersize=6, elinewidth=1.2, capsize=3)
-        _cost_axis(axes, [point.costs[key] for point in points if key in point.costs], label, formatter)
-        axes.set_ylabel(measure.axis)
+        _cost_axis(axes, [point.costs[key] for point in points if key in point.costs], label, COSTS[key].text)
+        axes.set_ylabel(metric.axis)
         axes.margins(y=0.14)
     placed = len(points) <= LABELLED and label_placement.place(
         figure,
@@ -82,7 +96,7 @@ def scatter(points: Sequence[Point], measure: Metric = ACCURACY) -> "Figure":
                     if key in p.costs
                 ],
             )
-            for axes, (key, _, _) in zip(every, against, strict=True)
+            for axes, key in zip(every, costs, strict=True)
         ],
     )
     if not placed:

@@ -1,4 +1,4 @@
-"""A study as one HTML page that needs nothing else: the question, the answer, and everything that the answer rests on."""
+"""A study as one self-contained HTML page: the question, the answer, and everything that the answer rests on."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,20 +10,22 @@ from smallvision.metrics.metric import Metric
 from smallvision.rendering import format, html
 from smallvision.report.comparison import verdicts
 from smallvision.report.probe import study
-from smallvision.report.study import cases, curves, figures, probes, reconstructions, samples, trend_figures, verifier
+from smallvision.report.study import cases, curves, figures, probes
 from smallvision.report.study.cases import Case, Run
 from smallvision.runs.read import read_run, status
-from smallvision.tasks import metric_in, task_of
+from smallvision.tasks import task_of
+from smallvision.tasks.base import BEST
 
 if TYPE_CHECKING:
-    from smallvision.comparison.predictions import Answers
+    from smallvision.comparison.predictions import AlignedPredictions
     from smallvision.report.comparison.verdicts import Pictures
     from smallvision.study.read import StudyRecord
 
-THROUGH = "The same images through each"
+# The anchors of the page before which a task's own sections stand, by place.
+BEFORE = {"after-cases": "verdicts", "after-cost": "probes", "after-probes": "images"}
 
 
-def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictures") -> str:
+def page(record: "StudyRecord", answers: Mapping[str, "AlignedPredictions"], images: "Pictures") -> str:
     """The report of a study as HTML; of an unfinished one what there is so far, with a banner that says so.
 
     The same record gives the same bytes, unless the study is still going on.
@@ -36,7 +38,8 @@ def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictu
     """
     result, plan = record.result, record.plan
     every = _cases(record)
-    one = every[0].measure if every else task_of(record.study.base).metric
+    task = task_of(record.study.base)
+    parts = task.study_sections(every)
     runs = [run for case in every for run in case.runs]
     found = verdicts.listed(result.get("verdicts", []))
     told = result.get("answer") or {}
@@ -68,15 +71,16 @@ def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictu
         "forest": verdicts.forest(found),
         "forest_most": figures.FOREST,
         "galleries": _galleries(result, answers, images),
-        "tries": _tries(plan, every),
+        "tries": _tries(plan, every, task.metric),
         "search": record.study.search,
         "sampler": plan["search"]["sampler"],
         "matched": plan["match"],
         "match": record.study.match,
         "plan": plan,
         "toml": study_to_toml(record.study).strip(),
-        "measure": one,
-        "short": figures.short(one),
+        "metric": task.metric,
+        "task": task,
+        "short": figures.short(task.metric),
         "runs": runs,
         "environment": cases.environments(runs),
         "command": record.state["command"],
@@ -84,23 +88,26 @@ def page(record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictu
         "started": record.state.get("started"),
         "finished": record.state.get("finished"),
         "trained": _seconds(runs),
-        "verifier": verifier.best(every, (result.get("choice") or {}).get("winner"), one),
-        **curves.drawn(record, every, one),
-        **_reconstructed(every, one),
+        "parts": parts,
+        **curves.drawn(record, every, task),
         **probes.probed(record, every),
     }
     return html.render("report/study/study.html", **values, sections=_sections(values))
 
 
 def write(
-    record: "StudyRecord", answers: Mapping[str, "Answers"], images: "Pictures", out: str | Path | None = None
+    record: "StudyRecord",
+    answers: Mapping[str, "AlignedPredictions"],
+    images: "Pictures",
+    out: str | Path | None = None,
 ) -> Path:
     """Write the report of a study; the file appears whole or not at all.
 
     Parameters
     ----------
     record, answers, images : as for `page`.
-    out : the .html file, by default report.html in the study's directory; a former report is replaced, anything else is not.
+    out : the .html file, by default report.html in the study's directory; a former report is replaced, anything else is
+        not.
 
     Returns
     -------
@@ -122,7 +129,7 @@ def _cases(record: "StudyRecord") -> list[Case]:
     if record.table:
         marks = {
             "baseline": record.result.get("baseline"),
-            "best on validation": (record.result.get("choice") or {}).get("winner"),
+            BEST: (record.result.get("choice") or {}).get("winner"),
         }
         return [
             Case(
@@ -145,14 +152,14 @@ def _planned(record: "StudyRecord") -> list[Run]:
 
 
 def _run(record: "StudyRecord", case: str, seed: int, path: str, stated: Mapping[str, Any] | None = None) -> Run:
-    where = record.folder / path
+    where, task = record.folder / path, task_of(record.study.base)
     if not (where / "state.json").exists():
         gone = "its directory is gone" if stated else ""
-        return Run(case, seed, path, stated=stated or {}, problem=gone)
+        return Run(case, seed, path, stated=stated or {}, problem=gone, planned_task=task)
     try:
-        return Run(case, seed, path, read_run(where), stated or {})
+        return Run(case, seed, path, read_run(where), stated or {}, planned_task=task)
     except BadInput as error:
-        return Run(case, seed, path, stated=stated or {}, problem=str(error))
+        return Run(case, seed, path, stated=stated or {}, problem=str(error), planned_task=task)
 
 
 def _missing(record: "StudyRecord", every: Sequence[Case]) -> list[str]:
@@ -163,7 +170,7 @@ def _missing(record: "StudyRecord", every: Sequence[Case]) -> list[str]:
 
 
 def _looks(result: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
-    """Who met the test split, and how often it was looked at."""
+    """Which cases met the test split, and how often each run was scored on it."""
     met = list((result.get("choice") or {}).get("met_test", []))
     mine = [run for run in runs if run.looks]
     times = [run.looks or 0 for run in mine]
@@ -177,9 +184,11 @@ def _looks(result: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _galleries(
-    result: Mapping[str, Any], answers: Mapping[str, "Answers"], images: "Pictures"
+    result: Mapping[str, Any], answers: Mapping[str, "AlignedPredictions"], images: "Pictures"
 ) -> list[verdicts.Gallery]:
-    """Of the answer's pair all kinds of disagreement, of every other declared pair who alone is right."""
+    """All kinds of disagreement of the answer's pair; of every other declared pair the images that one side alone gets
+    right.
+    """
     told = result.get("answer") or {}
     first = (str(told["split"]), (told["pair"][0], told["pair"][1])) if told.get("pair") else None
     out = [verdicts.gallery(answers[first[0]], first[1], images)] if first and first[0] in answers else []
@@ -189,7 +198,7 @@ def _galleries(
     return [one for one in out if one is not None]
 
 
-def _tries(plan: Mapping[str, Any], every: Sequence[Case]) -> list[dict[str, Any]]:
+def _tries(plan: Mapping[str, Any], every: Sequence[Case], metric: Metric) -> list[dict[str, Any]]:
     """The search of each case: its tries in their order, the settings it went on with marked."""
     taken = {case.name: case.row.get("settings") for case in every}
     out = []
@@ -200,7 +209,7 @@ def _tries(plan: Mapping[str, Any], every: Sequence[Case]) -> list[dict[str, Any
                 "settings": cases.written(one["settings"]),
                 "seed": one["seed"],
                 "validation": one["validation"],
-                "score": _score(one["validation"]),
+                "score": _score(one["validation"], metric),
                 "taken": one["settings"] == taken.get(name),
             }
             for one in plan["search"]["tries"]
@@ -210,46 +219,27 @@ def _tries(plan: Mapping[str, Any], every: Sequence[Case]) -> list[dict[str, Any
     return out
 
 
-def _score(found: Mapping[str, Any] | None) -> str:
-    """A try's score with its unit; "" where it failed."""
-    if not found:
+def _score(scores: Mapping[str, Any] | None, metric: Metric) -> str:
+    """The score of a try with its unit; "" where it failed."""
+    if not scores:
         return ""
-    one = metric_in(found)
-    return one.number(found[one.key]) + (format.SPACE + one.unit if one.unit else "")
+    return metric.number(scores[metric.key]) + (format.SPACE + metric.unit if metric.unit else "")
 
 
 def _seconds(runs: Sequence[Run]) -> float:
     return sum(float(run.result["seconds"]) for run in runs if run.result)
 
 
-def _reconstructed(every: Sequence[Case], one: Metric) -> dict[str, Any]:
-    """What a study of autoencoders has besides: scores beside PCA's, reconstructions, figures over representation size and depth."""
-    if one.share:
-        return {"rows": [], "sheets": [], "new_images": None, "size": None, "depth": None}
-    return {
-        "rows": reconstructions.rows(every),
-        "sheets": reconstructions.sheets(every),
-        "new_images": samples.new_images(every),
-        "size": trend_figures.of_representation(every),
-        "depth": trend_figures.of_depth(every),
-    }
-
-
 def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Anchors and titles of what the page holds, in its order."""
-    images = THROUGH if values["new_images"] else "Reconstructions"
     every = [
         ("top", "Answer", True),
         ("cases", "Cases", values["cases"]),
-        ("reconstructions", images, values["sheets"]),
         ("verdicts", "Verdicts", values["verdicts"]),
         ("curves", "Curves", values["curves"]),
         ("cost", f"{values['short'][0].upper()}{values['short'][1:]} and cost", values["scatter"]),
-        ("size", "Representation size", values["size"]),
-        ("depth", "Depth", values["depth"]),
         ("probes", study.TITLE, values["probed"]),
         ("judged", "Verdicts by the probes", values["probe_verdicts"]),
-        ("verifier", "The best verifier", values["verifier"]),
         ("images", "Where they disagree", values["galleries"]),
         ("search", "Search", values["searched"]),
         ("match", "Matched sizes", values["matched"]),
@@ -259,4 +249,8 @@ def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("environment", "Environment", values["environment"]),
         ("repeat", "How to repeat it", True),
     ]
-    return [(anchor, title) for anchor, title, there in every if there]
+    out: list[tuple[str, str]] = []
+    for anchor, title, there in every:
+        out += [(part.anchor, part.title) for part in values["parts"] if BEFORE.get(part.place) == anchor]
+        out += [(anchor, title)] if there else []
+    return out

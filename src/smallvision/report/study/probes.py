@@ -1,4 +1,4 @@
-"""The probes of a study in its report: what they found, what is judged by them, and how often they met the test split."""
+"""The probes of a study in its report: their results, the verdicts on them, and their use of the test split."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,9 +43,9 @@ def probed(record: "StudyRecord", every: "Sequence[Case]") -> dict[str, Any]:
 
     Returns
     -------
-    dict : `probed`, the section of what the probes found, empty where there are none; `probe_verdicts`, all verdicts in groups;
-        `probe_told`, the few that are told first; `probe_problems`, why a probe could not be read; `probe_looks`, how many met the
-        test split.
+    dict : `probed`, the section of what the probes found, empty where there are none; `probe_verdicts`, all verdicts in
+        groups; `probe_told`, the few that are told first; `probe_problems`, why a probe could not be read;
+        `probe_looks`, how many met the test split.
     """
     standing: dict[str, list[ProbeRecord]] = {case.name: [] for case in every}
     problems, met = [], 0

@@ -1,4 +1,6 @@
-"""What result.json and evidence.npz hold of a classification: figures of each class and size, mistakes, answers at other scales."""
+"""What result.json and evidence.npz hold of a classification: figures of each class and size, mistakes, answers at
+other scales.
+"""
 
 from typing import Any
 

@@ -68,6 +68,12 @@ class ClassificationLearner:
         """Scoring a classifier needs nothing beyond its weights."""
 
     @torch.inference_mode()
+    def answer(self, model: nn.Module, pixels: Tensor) -> Tensor:
+        """Class probabilities float32 (B, K), rows that sum to one, of pixels (B, C, H, W) in [0, 1]."""
+        probabilities: Tensor = model(pixels).float().softmax(1)
+        return probabilities
+
+    @torch.inference_mode()
     def score(self, model: nn.Module, images: ImageSet, fitted: None = None) -> Scores:
         """Every image of the split once, in order, in fp32, dropout off, nothing padded.
 

@@ -7,8 +7,20 @@ import numpy as np
 
 from smallvision.experiment import Experiment
 from smallvision.experiment.task import ClassifySpec
-from smallvision.metrics.metric import Metric
-from smallvision.tasks.base import SPLITS, FinishedRun, Learner, Loss, Predictions, Scores, ScoreTable, Section, Task
+from smallvision.metrics.metric import ACCURACY
+from smallvision.stats.intervals import wilson
+from smallvision.tasks.base import (
+    SPLITS,
+    FinishedRun,
+    Learner,
+    Loss,
+    Predictions,
+    Scores,
+    ScoreTable,
+    Section,
+    StudyRun,
+    Task,
+)
 from smallvision.tasks.classification.schema import SCHEMA
 
 if TYPE_CHECKING:
@@ -22,9 +34,10 @@ class Classification(Task):
 
     kind = "classify"
     spec = ClassifySpec
-    metric = Metric("accuracy", "accuracy", True, 100.0, "%", 2, share=True)
+    metric = ACCURACY
     schema = SCHEMA
     methods = ("predict", "confusion", "mistakes", "confused", "encode")
+    interval_name = compared_interval_name = "Wilson"
     progress = (("loss", "{:.4f}"), ("accuracy", "{:.2%}"))
 
     def learner(self, spec: ClassifySpec, loss: Loss | None = None) -> Learner:
@@ -63,6 +76,11 @@ class Classification(Task):
         from smallvision.tasks.classification import section
 
         return section.section(run, prefix, split)
+
+    def score_interval(self, run: StudyRun, split: str) -> tuple[float, float] | None:
+        """Wilson's interval of the accuracy; None where the number of images is not known."""
+        accuracy, count = run.score(split), (run.result.get(split) or {}).get("count")
+        return wilson(round(accuracy * count), count) if accuracy is not None and count else None
 
     def score_table(self, result: Mapping[str, Any]) -> ScoreTable:
         """Loss and accuracy of each split, with Wilson's interval where there is one."""

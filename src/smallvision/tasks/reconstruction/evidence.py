@@ -1,4 +1,6 @@
-"""What result.json and evidence.npz hold of an autoencoder: its error and PCA's, chosen images reconstructed, its latent space."""
+"""What result.json and evidence.npz hold of an autoencoder: its error and PCA's, chosen images reconstructed, its
+latent space.
+"""
 
 from typing import Any
 
@@ -23,12 +25,14 @@ MEANS = ("mse", "psnr", "ssim")
 
 
 def full_scores(splits: Splits, name: str, score: Scores) -> dict[str, Any]:
-    """The interval of the mean squared error, the error of PCA on the same images, the figures of each class, the use of the dimensions.
+    """The interval of the mean squared error, the error of PCA on the same images, the figures of each class, the use
+    of the dimensions.
 
     Returns
     -------
-    dict : `mse_interval` [low, high], 95 %, Student's t on the errors of the images; `pca` {components, mse}, where it was computed;
-        `per_class` [{class, support, mse, psnr, ssim}], None for a class without an image; `dimensions` {dead, duplicates, effective_rank}.
+    dict : `mse_interval` [low, high], 95 %, Student's t on the errors of the images; `pca` {components, mse}, where it
+        was computed; `per_class` [{class, support, mse, psnr, ssim}], None for a class without an image; `dimensions`
+        {dead, duplicates, effective_rank}.
     """
     found, size = score.evidence, score.evidence["representation"].shape[1]
     out: dict[str, Any] = {"mse_interval": interval(found["mse"])} if score.count > 1 else {}
@@ -69,7 +73,9 @@ def interval(errors: np.ndarray, confidence: float = 0.95) -> list[float]:
 def evidence(
     model: nn.Module, splits: Splits, experiment: Experiment, name: str, score: Scores
 ) -> dict[str, np.ndarray]:
-    """The first images and those of highest error with what became of them, PCA's errors and pictures, and those of the latent space."""
+    """The first images and those of highest error with what became of them, PCA's errors and pictures, and those of the
+    latent space.
+    """
     assert isinstance(experiment.task, ReconstructSpec)
     learner = ReconstructionLearner(experiment.task)
     assert isinstance(model, Autoencoder)
@@ -102,7 +108,8 @@ def evidence(
 def restored(
     learner: ReconstructionLearner, model: Autoencoder, images: ImageSet, index: np.ndarray
 ) -> tuple[Tensor, Tensor]:
-    """What the network was given of some images, and what it made of it, (n, C, H, W) each: the same pixels as when it was scored.
+    """What the network was given of some images, and what it made of it, (n, C, H, W) each: the same pixels as when it
+    was scored.
 
     The noise of an image depends on its place among those that are scored at once, so whole batches are drawn again.
     """

@@ -1,4 +1,6 @@
-"""The figures of an autoencoder's report: its error among PCA's, the error of each class, the spectrum of the representation."""
+"""The figures of an autoencoder's report: its error among PCA's, the error of each class, the spectrum of the
+representation.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,8 @@ NEAR = 4  # times the representation's size, up to which the left panel goes
 
 @style.styled
 def beside(counts: Sequence[int], errors: Sequence[float], size: int, mse: float) -> "Figure":
-    """Mean squared error of PCA against its number of components, and this network at its own size: near it, and over all there is.
+    """Mean squared error of PCA against its number of components, and this network at its own size: near it, and over
+    all there is.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Pictures of a latent space: what changes along a dimension, what lies between two images, what a decoder makes of random codes."""
+"""Pictures of a latent space: what changes along a dimension, what lies between two images, what a decoder makes of
+random codes.
+"""
 
 import numpy as np
 import torch
@@ -26,9 +28,9 @@ def pictures(
 ) -> dict[str, np.ndarray]:
     """Traversals, samples and interpolations of an autoencoder.
 
-    A traversal begins at the mean representation and changes one dimension, no further than to values that occur. Samples are what a
-    variational decoder makes of codes from the standard normal distribution, which it was taught. A plain one was taught no
-    distribution: its codes are normal with the mean and covariance of the representation.
+    A traversal begins at the mean representation and changes one dimension, no further than to values that occur.
+    Samples are what a variational decoder makes of codes from the standard normal distribution, which it was taught. A
+    plain one was taught no distribution: its codes are normal with the mean and covariance of the representation.
 
     Parameters
     ----------
@@ -37,9 +39,9 @@ def pictures(
 
     Returns
     -------
-    dict : `traversals` uint8 (dims, STEPS, C, H, W), `traversal_dimensions` int64 (dims,), largest variance first; `samples` uint8
-        (SAMPLES, C, H, W); where there are two images or more, `interpolations` uint8 (pairs, STEPS, C, H, W) from one image to the
-        other by equal steps, `interpolation_index` int64 (pairs, 2), which images.
+    dict : `traversals` uint8 (dims, STEPS, C, H, W), `traversal_dimensions` int64 (dims,), largest variance first;
+        `samples` uint8 (SAMPLES, C, H, W); where there are two images or more, `interpolations` uint8 (pairs, STEPS, C,
+        H, W) from one image to the other by equal steps, `interpolation_index` int64 (pairs, 2), which images.
     """
     values = representation.astype(np.float64)
     mean, spread = values.mean(0), values.std(0)
@@ -57,7 +59,9 @@ def pictures(
 
 
 def pairs(count: int) -> np.ndarray:
-    """Which of so many images are the ends of interpolations: int64 (at most PAIRS, 2), no image twice, for all networks alike."""
+    """Which of so many images are the ends of interpolations: int64 (at most PAIRS, 2), no image twice, for all
+    networks alike.
+    """
     some = np.random.default_rng(SEED).permutation(count)[: 2 * PAIRS]
     return some[: len(some) // 2 * 2].reshape(-1, 2).astype(np.int64)
 
@@ -68,7 +72,9 @@ def drawn(size: int) -> np.ndarray:
 
 
 def between(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """From the codes of one image to those of another by equal steps: (pairs, STEPS, D), for codes (N, D) and ends (pairs, 2)."""
+    """From the codes of one image to those of another by equal steps: (pairs, STEPS, D), for codes (N, D) and ends
+    (pairs, 2).
+    """
     share = np.linspace(0, 1, STEPS)[:, None]
     out: np.ndarray = (1 - share) * values[ends[:, 0], None] + share * values[ends[:, 1], None]
     return out

@@ -1,10 +1,11 @@
 """Reconstruction: the image itself, or a clean image from a noisy one, by way of its representation.
 
-The loss of an image is a mean over its pixels, so that it does not depend on their number: squared error, or the cross-entropy of each
-pixel taken as a probability. A variational autoencoder adds beta times the divergence of its distribution from the standard normal one
-(Kingma & Welling 2013), divided by the number of pixels as well. With beta = 1 and "bce" that is the negative evidence lower bound (ELBO)
-per pixel. With "mse" it is the negative ELBO, times beta / pixels and up to a constant, of a decoder whose pixels are normal with
-variance beta / 2; so beta says there how exact a reconstruction is meant to be.
+The loss of an image is a mean over its pixels, so that it does not depend on their number: squared error, or the
+cross-entropy of each pixel taken as a probability. A variational autoencoder adds beta times the divergence of its
+distribution from the standard normal one (Kingma & Welling 2013), divided by the number of pixels as well. With beta =
+1 and "bce" that is the negative evidence lower bound (ELBO) per pixel. With "mse" it is the negative ELBO, times beta /
+pixels and up to a constant, of a decoder whose pixels are normal with variance beta / 2; so beta says there how exact a
+reconstruction is meant to be.
 """
 
 from math import log, pi
@@ -38,7 +39,10 @@ class ReconstructionLearner:
         self.corrupt = transforms.build([noise] if noise else [])
 
     def step(self, model: nn.Module, batch: Batch, generator: Generator) -> Step:
-        """The batch's mean loss, and totals of loss, squared error in pixels and divergence. Noise is drawn from `generator`."""
+        """The batch's mean loss, and totals of loss, squared error in pixels and divergence.
+
+        Noise is drawn from `generator`.
+        """
         network = _autoencoder(model)
         clean = batch.pixels
         made, kl = _answer(network, self.corrupt(batch, generator).pixels, generator)
@@ -51,7 +55,9 @@ class ReconstructionLearner:
         return Step(each.mean(), sums, len(batch.pixels))
 
     def averages(self, totals: dict[str, float], count: int) -> dict[str, float]:
-        """Figures from totals over `count` images: mean loss, mean squared error of pixels in [0, 1], and divergence in nats."""
+        """Figures from totals over `count` images: mean loss, mean squared error of pixels in [0, 1], and divergence in
+        nats.
+        """
         values = {"loss": totals["loss"] / count, "mse": totals["squared_error"] / count}
         return values | ({"kl": totals["kl"] / count} if "kl" in totals else {})
 
@@ -71,9 +77,15 @@ class ReconstructionLearner:
 
     @torch.inference_mode()
     def reconstruct(self, model: nn.Module, pixels: Tensor) -> Tensor:
-        """Reconstructions (B, C, H, W) of pixels (B, C, H, W) in [0, 1], in that range too but not clamped, whatever the task's target."""
+        """Reconstructions (B, C, H, W) of pixels (B, C, H, W) in [0, 1], in that range too but not clamped, whatever
+        the task's target.
+        """
         network = _autoencoder(model)
         return self._pixels(network, network(pixels).float())
+
+    def answer(self, model: nn.Module, pixels: Tensor) -> Tensor:
+        """Reconstructions, see `reconstruct`."""
+        return self.reconstruct(model, pixels)
 
     @torch.inference_mode()
     def score(self, model: nn.Module, images: ImageSet, fitted: None = None) -> Scores:
@@ -81,10 +93,11 @@ class ReconstructionLearner:
 
         Returns
         -------
-        Scores : loss; mse, psnr (dB) and ssim, means over the images, for pixels in [0, 1] whatever the target; where noise is
-            added, `noisy_mse`, that of the input left as it is; of a variational network `kl` and `elbo`, in nats per image, the latter
-            (and the loss) from one draw of each representation. Evidence `labels` int64 (N,), `ids` int64 (N, 2), `mse`, `psnr` and
-            `ssim` float32 (N,), `representation` float32 (N, D), of the clean image.
+        Scores : loss; mse, psnr (dB) and ssim, means over the images, for pixels in [0, 1] whatever the target; where
+            noise is added, `noisy_mse`, that of the input left as it is; of a variational network `kl` and `elbo`, in
+            nats per image, the latter (and the loss) from one draw of each representation. Evidence `labels` int64
+            (N,), `ids` int64 (N, 2), `mse`, `psnr` and `ssim` float32 (N,), `representation` float32 (N, D), of the
+            clean image.
         """
         network = _autoencoder(model)
         was_training = network.training
@@ -123,7 +136,9 @@ class ReconstructionLearner:
         return Scores(self.averages(sums, len(images)) | means, len(images), arrays)
 
     def _bounds(self, network: Autoencoder, given: Tensor, clean: Tensor, generator: Generator) -> dict[str, Tensor]:
-        """The loss of each image, (B,), and of a variational network also the divergence and the evidence lower bound in nats."""
+        """The loss of each image, (B,), and of a variational network also the divergence and the evidence lower bound
+        in nats.
+        """
         made, kl = _answer(network, given, generator)
         loss = self._loss(network, made, kl, clean)
         if kl is None:

@@ -1,7 +1,8 @@
 """What PCA makes of the images that an autoencoder is shown on: the linear encoder and decoder, for the eye.
 
-Its codes are the images' coordinates along as many components as the representation has values; random ones are normal, with the
-variance that the training images have along each component (probabilistic PCA less its noise; Tipping & Bishop 1999).
+Its codes are the images' coordinates along as many components as the representation has values; random ones are normal,
+with the variance that the training images have along each component (probabilistic PCA less its noise; Tipping & Bishop
+1999).
 """
 
 import numpy as np
@@ -26,8 +27,9 @@ def pictures(
 
     Returns
     -------
-    dict : `first_pca` uint8 (n, C, H, W), `first_pca_mse` float64 (n,), the error of each; `pca_samples` uint8 (SAMPLES, C, H, W);
-        where there are pairs `pca_interpolations` uint8 (pairs, STEPS, C, H, W). Empty where PCA is not fitted, see `pca_baseline.of`.
+    dict : `first_pca` uint8 (n, C, H, W), `first_pca_mse` float64 (n,), the error of each; `pca_samples` uint8
+        (SAMPLES, C, H, W); where there are pairs `pca_interpolations` uint8 (pairs, STEPS, C, H, W). Empty where PCA is
+        not fitted, see `pca_baseline.of`.
     """
     fitted = pca_baseline.of(train)
     if fitted is None:

@@ -1,4 +1,6 @@
-"""What a report shows of an autoencoder alone: its error beside PCA's, images and what became of them, its latent space."""
+"""What a report shows of an autoencoder alone: its error beside PCA's, images and what became of them, its latent
+space.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -142,7 +144,7 @@ def _difference(images: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _beside(evidence: Mapping[str, np.ndarray], scored: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """PCA's error at every number of components with this network's in it, and how many components its error is worth."""
+    """PCA's error at every number of components beside the network's, and how many components that error is worth."""
     if "pca_mse" not in evidence:
         return {}
     counts, errors = evidence["pca_components"].tolist(), evidence["pca_mse"].tolist()
@@ -154,18 +156,26 @@ def _beside(evidence: Mapping[str, np.ndarray], scored: Mapping[str, Any], prefi
         worth = format.whole(counts[reached])
     else:
         worth = f"{format.whole(counts[reached - 1] + 1)} to {format.whole(counts[reached])}"
-    alt = f"MSE of PCA against its number of components, from {errors[0]:.3g} to {errors[-1]:.3g}; this network, of {size}, at {mse:.3g}"
+    alt = (
+        f"MSE of PCA against its number of components, from {errors[0]:.3g} to {errors[-1]:.3g}; this network, of "
+        f"{size}, at {mse:.3g}"
+    )
     drawn = inline(figures.beside(counts, errors, size, mse), alt, prefix + "pca")
     return {"curve": drawn, "same_as_pca": worth, "ladder": list(zip(counts, errors, strict=True))}
 
 
 def _latent(evidence: Mapping[str, np.ndarray], classes: Sequence[str], prefix: str) -> dict[str, Any]:
-    """The spectrum of the representation, and rows of pictures: along its dimensions, of samples, from one image to another."""
+    """The spectrum of the representation, and rows of pictures: along its dimensions, of samples, from one image to
+    another.
+    """
     out: dict[str, Any] = {}
     values = evidence["representation"]
     spectrum = evidence.get("spectrum", np.zeros(0))
     if spectrum.size:
-        alt = f"Share of the representation's variance along each of its {len(spectrum)} directions, the largest {100 * spectrum[0]:.0f} %"
+        alt = (
+            f"Share of the representation's variance along each of its {len(spectrum)} directions, the largest "
+            f"{100 * spectrum[0]:.0f} %"
+        )
         out["spectrum"] = inline(figures.spectrum(spectrum), alt, prefix + "spectrum")
     if "traversals" in evidence:
         spread = values.std(0, dtype=np.float64)

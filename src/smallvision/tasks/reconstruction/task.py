@@ -1,13 +1,25 @@
 """The task "reconstruct": an image from its representation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from smallvision.experiment import Experiment
 from smallvision.experiment.task import ReconstructSpec
-from smallvision.tasks.base import SPLITS, FinishedRun, Learner, Loss, Predictions, Scores, ScoreTable, Section, Task
+from smallvision.tasks.base import (
+    SPLITS,
+    FinishedRun,
+    Learner,
+    Loss,
+    Predictions,
+    Scores,
+    ScoreTable,
+    Section,
+    StudyCase,
+    StudySection,
+    Task,
+)
 from smallvision.tasks.reconstruction.schema import SCHEMA
 from smallvision.tasks.reconstruction.wording import MSE, against_pca
 
@@ -33,6 +45,7 @@ class Reconstruction(Task):
     spec = ReconstructSpec
     metric = MSE
     schema = SCHEMA
+    costs = ("bytes", "parameters", "multiply_adds", "seconds_per_epoch", "seconds")
     methods = ("reconstruct", "reconstructions", "encode")
     progress = (("loss", "{:.4f}"), ("mse", "{:.5f}"), ("kl", "{:.2f}"))
 
@@ -88,6 +101,23 @@ class Reconstruction(Task):
         from smallvision.tasks.reconstruction import section
 
         return section.section(run, prefix, split)
+
+    def reference(self, scores: Mapping[str, Any]) -> tuple[float, str] | None:
+        """The error of PCA with as many components as the representation has values."""
+        pca = scores.get("pca")
+        return (pca["mse"], f"PCA, {pca['components']} components") if pca else None
+
+    def study_sections(self, cases: Sequence[StudyCase]) -> Sequence[StudySection]:
+        """Errors beside PCA's, reconstructions, random codes decoded, the error over size and depth."""
+        from smallvision.tasks.reconstruction import study
+
+        return study.study_sections(cases)
+
+    def comparison_sections(self, cases: Sequence[StudyCase], split: str) -> Sequence[StudySection]:
+        """Errors beside PCA's, and reconstructions."""
+        from smallvision.tasks.reconstruction import study
+
+        return study.comparison_sections(cases, split)
 
     def score_table(self, result: Mapping[str, Any]) -> ScoreTable:
         """The error of each split with Student's interval, PSNR, SSIM, and how far the error is from PCA's."""

@@ -11,7 +11,9 @@ EQUAL = 5e-4  # of PCA's error: what "0.1 %" cannot tell
 
 
 def against_pca(scores: Mapping[str, Any]) -> str:
-    """How far the error of a split's scores is from PCA's: "31.2 % below exact PCA with 8 components (0.02505)"; "" without PCA."""
+    """How far the error of a split's scores is from PCA's: "31.2 % below exact PCA with 8 components (0.02505)"; ""
+    without PCA.
+    """
     beside = scores.get("pca")
     if not beside:
         return ""

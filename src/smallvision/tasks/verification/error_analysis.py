@@ -1,4 +1,6 @@
-"""Why a verifier's wrong answers are wrong, in sentences that are computed from the answers and from what lies near the images."""
+"""Why a verifier's wrong answers are wrong, in sentences that are computed from the answers and from what lies near the
+images.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,10 +17,12 @@ NARROW = 0.1  # of the threshold's distance, or of probability: within that of t
 Classes = Counter[tuple[int, ...]]  # how many pairs are of which two classes
 TITLES = {"wrong_same": "Two classes taken for one", "wrong_other": "One class taken for two"}
 KNOWN = "both images’ nearest training images are mostly of their own class, so the encoder knows either"
-# why such an answer is wrong: an image is taken for another class; both are known (where the distance judges, where a head does); neither
+# why such an answer is wrong: an image is taken for another class; both are known (where the distance judges, where a
+# head does); neither
 REASONS = {
     "wrong_same": (
-        "the nearest training images of one of the two are mostly of the other’s class: the encoder takes it for one of those",
+        "the nearest training images of one of the two are mostly of the other’s class: the encoder takes it for one "
+        "of those",
         (
             "the two lie between their classes, nearer to one another than the threshold",
             "it is the head that takes the two for one",
@@ -26,7 +30,8 @@ REASONS = {
         "an image’s nearest training images are mostly of a third class, or of several: the encoder does not know it",
     ),
     "wrong_other": (
-        "the nearest training images of at least one of the two are mostly of another class: the encoder takes it for that",
+        "the nearest training images of at least one of the two are mostly of another class: the encoder takes it for "
+        "that",
         ("within their class they lie farther apart than the threshold", "it is the head that takes the one for two"),
         "an image’s nearest training images are of several classes: the encoder does not know it",
     ),
@@ -66,7 +71,9 @@ def account(
 def _kind(
     evidence: Mapping[str, np.ndarray], classes: Sequence[str], kind: str, wrong: np.ndarray, distance: float | None
 ) -> list[str]:
-    """Of one kind of wrong answers: of which classes the pairs are, how far apart, and whether what is near their images says why."""
+    """Of one kind of wrong answers: of which classes the pairs are, how far apart, and whether what is near their
+    images says why.
+    """
     both = np.sort(evidence["labels"][evidence["pairs"]], axis=1)  # (M, 2)
     found, every = (
         Counter(map(tuple, both[some].tolist())) for some in (wrong, evidence["same"] == (kind == "wrong_other"))
@@ -82,8 +89,8 @@ def _kind(
 
 
 def _neighbours(evidence: Mapping[str, np.ndarray], kind: str) -> tuple[int, int, int]:
-    """What lies near the images of a gallery's pairs: in how many pairs an image is among the other's class (of pairs of one class: among
-    another), in how many both are among their own, in how many neither."""
+    """What lies near the images of a gallery's pairs: in how many pairs an image is among the other's class (of pairs
+    of one class: among another), in how many both are among their own, in how many neither."""
     near = evidence.get(f"gallery_{kind}_near_labels", np.zeros((0, 2, 1), np.int64))
     if not near.size:
         return 0, 0, 0
@@ -154,7 +161,10 @@ def _shared(pairs: np.ndarray) -> list[str]:
         if len(chosen) > SHARED or 4 * len(chosen) > len(pairs):
             return []
     images = f"{len(chosen)} images are" if chosen[1:] else "One image is"
-    among = f"{format.whole(len(pairs) - len(left)) + ' of the' if len(left) else 'all'} {format.whole(len(pairs))} wrong pairs"
+    among = (
+        f"{format.whole(len(pairs) - len(left)) + ' of the' if len(left) else 'all'} {format.whole(len(pairs))} wrong "
+        "pairs"
+    )
     return [f"{images} in {among} (no. {', '.join(map(str, chosen))})."]
 
 

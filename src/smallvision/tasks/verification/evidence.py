@@ -1,4 +1,6 @@
-"""What result.json and evidence.npz hold of a verifier: figures with intervals, each pair of classes, its clearest answers."""
+"""What result.json and evidence.npz hold of a verifier: figures with intervals, each pair of classes, its clearest
+answers.
+"""
 
 from typing import Any
 
@@ -34,9 +36,10 @@ def full_scores(images: ImageSet, score: Scores, experiment: Experiment) -> dict
 
     Returns
     -------
-    dict : `pairs`; `threshold`, the probability from which pairs were accepted; `false_accept`, `true_accept` there; `intervals` {figure:
-        [low, high]}, 95 %, image-level bootstrap; `precision_at_1`, `r_precision`, `knn_accuracy` (VOTERS others of the split vote);
-        `class_pairs` [{classes, pairs, accuracy, distance}]; `dimensions` {dead, duplicates, effective_rank}.
+    dict : `pairs`; `threshold`, the probability from which pairs were accepted; `false_accept`, `true_accept` there;
+        `intervals` {figure: [low, high]}, 95 %, image-level bootstrap; `precision_at_1`, `r_precision`, `knn_accuracy`
+        (VOTERS others of the split vote); `class_pairs` [{classes, pairs, accuracy, distance}]; `dimensions` {dead,
+        duplicates, effective_rank}.
     """
     found, threshold = score.evidence, score.fitted["threshold"]
     same, made, labels = found["same"].astype(bool), found["representation"], found["labels"]
@@ -69,8 +72,8 @@ def full_scores(images: ImageSet, score: Scores, experiment: Experiment) -> dict
 def evidence(
     model: nn.Module, splits: Splits, experiment: Experiment, name: str, score: Scores
 ) -> dict[str, np.ndarray]:
-    """The first images, the reliability diagram, pairs that share no image, and the galleries: pairs with the training images nearest
-    to each of the two."""
+    """The first images, the reliability diagram, pairs that share no image, and the galleries: pairs with the training
+    images nearest to each of the two."""
     assert isinstance(model, Siamese)
     images, found = splits.named()[name], score.evidence
     same = found["same"].astype(bool)
@@ -108,8 +111,8 @@ def alone(model: Siamese, images: ImageSet, score: Scores) -> dict[str, np.ndarr
 
     Returns
     -------
-    dict : `alone_pairs` int64 (A, 2), rows of the split, balanced, as many as there can be; the same images whatever their order in
-        the split; `alone_same`, `alone_right` int64 (A,), 0 or 1; `alone_probabilities` float64 (A,).
+    dict : `alone_pairs` int64 (A, 2), rows of the split, balanced, as many as there can be; the same images whatever
+        their order in the split; `alone_same`, `alone_right` int64 (A,), 0 or 1; `alone_probabilities` float64 (A,).
     """
     found, fitted = score.evidence, score.fitted
     order = np.lexsort(found["ids"].T)

@@ -1,4 +1,6 @@
-"""The figures of a verifier's report: ROC curves, distances of pairs, what its probabilities are worth, and pairs of classes."""
+"""The figures of a verifier's report: ROC curves, distances of pairs, what its probabilities are worth, and pairs of
+classes.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ LOOKS = ((style.BLUE, "-"), (style.VERMILION, "--"))  # of the shown split's cur
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """What a histogram is of: values (M,) of pairs, `same` 0 or 1 (M,), and where the answer changes, if that is known."""
+    """A histogram's data: values (M,) of pairs, `same` 0 or 1 (M,), and where the answer changes, if known."""
 
     title: str
     axis: str
@@ -31,7 +33,8 @@ class Spread:
 
 @style.styled
 def roc(curves: Mapping[str, Curve], operating: Mapping[str, tuple[float, float]]) -> "Figure":
-    """True accepts over false accepts, these on a logarithmic axis and on a linear one, with the threshold that is used.
+    """True accepts over false accepts, these on a logarithmic axis and on a linear one, with the threshold that is
+    used.
 
     Parameters
     ----------
@@ -129,7 +132,8 @@ def _edges(spreads: Sequence[Spread]) -> np.ndarray:
 
 @style.styled
 def reliability(rows: np.ndarray, error: float) -> "Figure":
-    """How often pairs are of one class, over the probability they were given; and each bin's difference, with its number of pairs.
+    """How often pairs are of one class, over the probability they were given; and each bin's difference, with its
+    number of pairs.
 
     Parameters
     ----------
@@ -175,7 +179,8 @@ def reliability(rows: np.ndarray, error: float) -> "Figure":
 
 @style.styled
 def class_pairs(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Of every two classes: above the diagonal and on it how many of their pairs are answered rightly, below it how far apart they are.
+    """Of every two classes: above the diagonal and on it how many of their pairs are answered rightly, below it how far
+    apart they are.
 
     Parameters
     ----------

@@ -1,10 +1,11 @@
 """Verification: whether two images are of one class, from the distance of their representations or by a dense head.
 
-Every image of a batch goes through the encoder once; pairs and triplets are made of the representations. A dense head beside a loss
-on distances learns by its own cross-entropy on the same pairs, so that it is never an untrained head.
+Every image of a batch goes through the encoder once; pairs and triplets are made of the representations. A dense head
+beside a loss on distances learns by its own cross-entropy on the same pairs, so that it is never an untrained head.
 
-What a distance or a logit means is fitted on pairs of validation images: a logistic calibration (Platt 1999), and the probability from
-which a pair is said to be of one class, at equal error rates or at a stated rate of false accepts. Other splits are scored with that.
+What a distance or a logit means is fitted on pairs of validation images: a logistic calibration (Platt 1999), and the
+probability from which a pair is said to be of one class, at equal error rates or at a stated rate of false accepts.
+Other splits are scored with that.
 """
 
 from dataclasses import dataclass, field
@@ -90,7 +91,10 @@ class VerificationLearner:
         self.head_weight = 1.0 if spec.head_weight is None else spec.head_weight
 
     def step(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> Step:
-        """The batch's loss, and totals of it and of the dense head's part. `generator` is unused: nothing is drawn here."""
+        """The batch's loss, and totals of it and of the dense head's part.
+
+        `generator` is unused: nothing is drawn here.
+        """
         if batch.targets is not None:
             raise BadInput(
                 'data.augment: a transform that mixes images cannot be used with task.kind "verify", whose pairs need one '
@@ -109,7 +113,9 @@ class VerificationLearner:
         return Step(loss, {"loss": loss.detach() * count, **sums}, count)
 
     def averages(self, totals: dict[str, float], count: int) -> dict[str, float]:
-        """Figures from totals over `count` images: the mean loss, and the dense head's part of it where there is another."""
+        """Figures from totals over `count` images: the mean loss, and the dense head's part of it where there is
+        another.
+        """
         return {key: value / count for key, value in totals.items()}
 
     def selection_key(self, values: dict[str, float]) -> tuple[float, float]:
@@ -117,7 +123,9 @@ class VerificationLearner:
         return values["pair_accuracy"], -values["loss"]
 
     def warning(self, model: nn.Module, validation: Scores) -> str | None:
-        """Whether the validation images' representations have shrunk to a point, in a sentence with what else would help."""
+        """Whether the validation images' representations have shrunk to a point, in a sentence with what else would
+        help.
+        """
         network, margin = _siamese(model), self.loss.margin
         if margin is None or (network.frozen and isinstance(network.projection, nn.Identity)):
             return None  # nothing tells what is near, or nothing can be done about it
@@ -142,7 +150,8 @@ class VerificationLearner:
         """
         if splits.validation is None:
             raise BadInput(
-                "a verifier's threshold and calibration are fitted on validation pairs, and this data has no validation images; "
+                "a verifier's threshold and calibration are fitted on validation pairs, and this data has no "
+                "validation images; "
                 "set data.validation, say 0.1"
             )
         made = {name: self.pairs(split)[1] for name, split in splits.named().items()}
@@ -152,12 +161,14 @@ class VerificationLearner:
         of_two = int((~same).sum())
         if 0 < self.spec.false_accept * of_two < 1:
             raise BadInput(
-                f"task.false_accept: {self.spec.false_accept:g} of {of_two:,} validation pairs of two classes is not even one; "
+                f"task.false_accept: {self.spec.false_accept:g} of {of_two:,} validation pairs of two classes is not "
+                "even one; "
                 f"ask for at least {ceil(1e6 / of_two) / 1e6:g}, or for more task.pairs"
             )
         if len(same) < min(FEW_PAIRS, self.spec.pairs):
             return (
-                f"threshold and calibration are fitted on {len(same):,} validation pairs, as many as its smallest class allows: "
+                f"threshold and calibration are fitted on {len(same):,} validation pairs, as many as its smallest "
+                "class allows: "
                 "they are rough",
             )
         return ()
@@ -167,7 +178,8 @@ class VerificationLearner:
         """Calibration and threshold, from pairs of the validation images. Raises BadInput where there are none."""
         if validation is None:
             raise BadInput(
-                "a verifier's threshold and calibration are fitted on validation pairs, and there are no validation images; "
+                "a verifier's threshold and calibration are fitted on validation pairs, and there are no validation "
+                "images; "
                 "set data.validation, say 0.1"
             )
         network = _siamese(model)
@@ -186,16 +198,23 @@ class VerificationLearner:
         return Verifier(meaning, threshold, accepts, len(same), pairs)
 
     @torch.inference_mode()
+    def answer(self, model: nn.Module, pixels: Tensor) -> Tensor:
+        """Representations float32 (B, D) of pixels (B, C, H, W) in [0, 1]."""
+        representations: Tensor = _siamese(model).encode(pixels).float()
+        return representations
+
+    @torch.inference_mode()
     def score(self, model: nn.Module, images: ImageSet, fitted: Verifier) -> Scores:
         """Pairs of the split, the same ones for every network; each image is encoded once, in fp32.
 
         Returns
         -------
-        Scores : per pair `loss` (nats, of the calibrated probability), `pair_accuracy`, `auc`, `equal_error`, `calibration_error`, and
-            `true_accept_1` and `true_accept_01` at 1 % and 0.1 % false accepts where there are enough pairs; of the representations
-            `effective_rank` and `distance`, the mean over pairs of two classes. Evidence `labels` int64 (N,), `ids` int64 (N, 2),
-            `representation` float32 (N, D), and of the M pairs `pairs` int64 (M, 2), `same` int64, `distances` float64, `scores`
-            float64, `probabilities` float64 (M,) each.
+        Scores : per pair `loss` (nats, of the calibrated probability), `pair_accuracy`, `auc`, `equal_error`,
+            `calibration_error`, and `true_accept_1` and `true_accept_01` at 1 % and 0.1 % false accepts where there are
+            enough pairs; of the representations `effective_rank` and `distance`, the mean over pairs of two classes.
+            Evidence `labels` int64 (N,), `ids` int64 (N, 2), `representation` float32 (N, D), and of the M pairs
+            `pairs` int64 (M, 2), `same` int64, `distances` float64, `scores` float64, `probabilities` float64 (M,)
+            each.
         """
         network = _siamese(model)
         pairs = fitted.judged if fitted.judged.images is images else self._judge(network, images)
@@ -225,7 +244,10 @@ class VerificationLearner:
         return Scores(values, len(images), evidence, fitted.figures())
 
     def pairs(self, images: ImageSet) -> tuple[np.ndarray, np.ndarray]:
-        """Balanced pairs of a split, as many as are asked for or there are: int64 (M, 2), bool (M,) of one class. Raises BadInput."""
+        """Balanced pairs of a split, as many as are asked for or there are: int64 (M, 2), bool (M,) of one class.
+
+        Raises BadInput.
+        """
         labels = images.labels.cpu().numpy()
         most = drawn.most_pairs(labels, self.spec.pairs_per_image, images.classes)
         count = min(self.spec.pairs, most) if most else self.spec.pairs  # of none, the reason is told
@@ -242,7 +264,9 @@ class VerificationLearner:
 
 
 def _entropy(meaning: Calibration, scores: np.ndarray, same: np.ndarray) -> float:
-    """The mean cross-entropy of pairs in nats; from logits, so that a probability that rounds to 0 or 1 costs no endless lot."""
+    """The mean cross-entropy of pairs in nats; from logits, so that a probability that rounds to 0 or 1 costs no
+    endless lot.
+    """
     logits = meaning.slope * scores + meaning.intercept
     return float((np.logaddexp(0, logits) - same * logits).mean())
 

@@ -1,4 +1,6 @@
-"""The pairs that a verifier's report shows: two images, their classes, distance, probability, and the nearest training images."""
+"""The pairs that a verifier's report shows: two images, their classes, distance, probability, and the nearest training
+images.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""What a siamese network says once it is trained: the representation of every image, and of pairs their distance and the head's score."""
+"""What a siamese network says once it is trained: the representation of every image, and of pairs their distance and
+the head's score.
+"""
 
 import numpy as np
 import torch

@@ -1,4 +1,6 @@
-"""What is read off a verifier's pairs for its report: the ROC curve, the distance that its threshold is at, what chance does to ECE."""
+"""What is read off a verifier's pairs for its report: the ROC curve, the distance that its threshold is at, what chance
+does to ECE.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +14,8 @@ POINTS = 200  # along each axis, at which a curve is kept: as many as a figure c
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """True accepts over false accepts (Fawcett 2006, "An introduction to ROC analysis"), from accepting no pair to accepting all.
+    """True accepts over false accepts (Fawcett 2006, "An introduction to ROC analysis"), from accepting no pair to
+    accepting all.
 
     Parameters
     ----------
@@ -26,7 +29,9 @@ class Curve:
 
     @property
     def equal(self) -> float:
-        """The rate at which as large a share is falsely accepted as falsely rejected, between two points by a straight line."""
+        """The rate at which as large a share is falsely accepted as falsely rejected, between two points by a straight
+        line.
+        """
         excess = self.false_accepts + self.true_accepts - 1  # ascends from -1 to 1
         return float(np.interp(0.0, excess, self.false_accepts))
 
@@ -81,7 +86,9 @@ def threshold_score(verifier: Mapping[str, Any]) -> float | None:
 
 
 def threshold_distance(verifier: Mapping[str, Any]) -> float | None:
-    """The distance up to which a pair is said to be of one class, where the head's score is minus the distance; None as above."""
+    """The distance up to which a pair is said to be of one class, where the head's score is minus the distance; None as
+    above.
+    """
     score = threshold_score(verifier)
     return None if score is None else -score
 
@@ -89,9 +96,9 @@ def threshold_distance(verifier: Mapping[str, Any]) -> float | None:
 def chance_error(reliability: np.ndarray) -> float:
     """The calibration error to be expected of probabilities that are right, by chance alone, from 0 to 1.
 
-    In a bin of n pairs with the mean probability p the number of one class is taken to be binomial; its mean distance from n p is
-    2 m (1 - p) P(m) for m = floor(n p) + 1 (de Moivre 1730; Diaconis & Zabell 1991, "Closed form summation for classical
-    distributions", Statist. Sci. 6). Pairs that share an image vary more, so this is a lower limit.
+    In a bin of n pairs with the mean probability p the number of one class is taken to be binomial; its mean distance
+    from n p is 2 m (1 - p) P(m) for m = floor(n p) + 1 (de Moivre 1730; Diaconis & Zabell 1991, "Closed form summation
+    for classical distributions", Statist. Sci. 6). Pairs that share an image vary more, so this is a lower limit.
 
     Parameters
     ----------
@@ -106,6 +113,8 @@ def chance_error(reliability: np.ndarray) -> float:
 
 
 def surest(probabilities: np.ndarray, same: np.ndarray) -> tuple[float, float]:
-    """How sure the answers of n pairs are on average, from 0.5 to 1, and what share of them is right, "same" from one half on."""
+    """How sure the answers of n pairs are on average, from 0.5 to 1, and what share of them is right, "same" from one
+    half on.
+    """
     sure = np.maximum(probabilities, 1 - probabilities)
     return float(sure.mean()), float(((probabilities >= 0.5) == (same == 1)).mean())

@@ -28,7 +28,8 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def verified(file: Path, arrays: Arrays, sizes: Mapping[str, int]) -> None:
-    """Pairs are of two images, the same or not as their labels are, at distances, with probabilities; galleries hold pairs of their kind.
+    """Pairs are of two images, the same or not as their labels are, at distances, with probabilities; galleries hold
+    pairs of their kind.
 
     Parameters
     ----------
@@ -81,7 +82,9 @@ def _alone(file: Path, pairs: np.ndarray, same: np.ndarray, right: np.ndarray, l
 
 
 def _reliable(file: Path, counts: np.ndarray, means: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Bins hold every pair once, and their means are shares of which the sum over all pairs is that of the pairs' own values."""
+    """Bins hold every pair once, and their means are shares of which the sum over all pairs is that of the pairs' own
+    values.
+    """
     whole = (counts >= 1).all() and np.array_equal(counts, counts.round())
     for mean, values in means:
         close = abs(float(mean @ counts) - float(values.sum())) <= 1e-6 * len(values)
@@ -90,8 +93,8 @@ def _reliable(file: Path, counts: np.ndarray, means: Sequence[tuple[np.ndarray, 
 
 
 def _shown(file: Path, arrays: Arrays) -> None:
-    """Galleries hold pairs of their kind, each once, the surest first; what was said to be the same was likelier to be than what was not;
-    training images near them are such, the nearest first."""
+    """Galleries hold pairs of their kind, each once, the surest first; what was said to be the same was likelier to be
+    than what was not; training images near them are such, the nearest first."""
     accepted, rejected = [1.0], [-1.0]
     for kind in GALLERIES:
         rows = arrays.get(f"gallery_{kind}", np.zeros(0, np.int64))
@@ -107,7 +110,8 @@ def _shown(file: Path, arrays: Arrays) -> None:
     if min(accepted) <= max(rejected):
         raise damaged(
             file,
-            "gallery_right_same to gallery_wrong_other: no probability parts what was said to be the same from the rest",
+            "gallery_right_same to gallery_wrong_other: no probability parts what was said to be the same from the "
+            "rest",
         )
 
 

@@ -1,4 +1,6 @@
-"""What a report shows of a verifier alone: how it tells pairs apart, what its probabilities are worth, right answers and wrong ones."""
+"""What a report shows of a verifier alone: how it tells pairs apart, what its probabilities are worth, right answers
+and wrong ones.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,8 @@ from smallvision.tasks.verification.schema import ACCURACY, AUC
 
 TEMPLATE = Path(__file__).with_name("section.html")
 PERCENT = Metric("", "", True, 100.0, "%", 2)
-# figures of a split: key, what it is called, how it is written, what guessing gives ("" where that depends on the classes)
+# figures of a split: key, what it is called, how it is written, what guessing gives ("" where that depends on the
+# classes)
 FIGURES = (
     ("pair_accuracy", "accuracy on pairs", PERCENT, "50 %"),
     ("auc", "AUC", AUC, "0.5"),
@@ -134,8 +137,8 @@ def figures_table(scored: Mapping[str, Any], unseen: Mapping[str, Any]) -> list[
 
 
 def _class_pairs(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Pairs of classes, those of lowest accuracy first: `classes`, `pairs`, `accuracy`, `apart` (their mean distance as text), `wrong`
-    (how many pairs were answered wrongly), `one` (whether both classes are the same)."""
+    """Pairs of classes, those of lowest accuracy first: `classes`, `pairs`, `accuracy`, `apart` (their mean distance as
+    text), `wrong` (how many pairs were answered wrongly), `one` (whether both classes are the same)."""
     found = [
         {
             **row,
@@ -191,7 +194,8 @@ def _drawn(found: _Found, prefix: str) -> dict[str, Any]:
             (float(said[same == 0].mean()), float(said[same == 1].mean())),
         )
     told = [
-        f"{name}: equal error rate {format.percent(one.equal)}, at the threshold {format.percent(operating[name][0])} false and "
+        f"{name}: equal error rate {format.percent(one.equal)}, at the threshold {format.percent(operating[name][0])} "
+        "false and "
         f"{format.percent(operating[name][1])} true accepts"
         for name, one in curves.items()
     ]
@@ -235,7 +239,9 @@ def _splits(found: _Found) -> dict[str, str]:
 
 
 def _spreads(found: _Found) -> list[figures.Spread]:
-    """What is drawn as histograms: distances with the threshold; of a dense head its own scores, then distances, which it does not use."""
+    """What is drawn as histograms: distances with the threshold; of a dense head its own scores, then distances, which
+    it does not use.
+    """
     evidence, axis = found.evidence, f"distance ({found.model.distance})"
     dense = found.model.head == "dense"
     extra = ": distances, which the head does not judge by" if dense else ""

@@ -1,6 +1,6 @@
 """The task "verify": whether two images are of one class."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,7 +8,21 @@ import numpy as np
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
 from smallvision.experiment.task import VerifySpec
-from smallvision.tasks.base import SPLITS, FinishedRun, Learner, Loss, Predictions, Scores, ScoreTable, Section, Task
+from smallvision.stats.intervals import wilson
+from smallvision.tasks.base import (
+    SPLITS,
+    FinishedRun,
+    Learner,
+    Loss,
+    Predictions,
+    Scores,
+    ScoreTable,
+    Section,
+    StudyCase,
+    StudyRun,
+    StudySection,
+    Task,
+)
 from smallvision.tasks.verification.schema import ACCURACY, AUC, SCHEMA
 
 if TYPE_CHECKING:
@@ -33,6 +47,19 @@ class Verification(Task):
     spec = VerifySpec
     metric = ACCURACY
     schema = SCHEMA
+    same_loss = False
+    interval_name = "drawn anew, since pairs share them"
+    compared_interval_name = "Wilson"
+    loss_note = (
+        "The training loss is each case's own; on validation pairs it is the cross-entropy of calibrated "
+        "probabilities, "
+        "of every case alike."
+    )
+    verdict_note = (
+        "Verdicts rest on pairs of which no two share an image, as many as there can be, so that the answers are "
+        "independent. "
+        "The scores of the cases are over more pairs, in which images come again, and so differ from these a little."
+    )
     methods = ("same", "verifier", "encode")
     progress = (("loss", "{:.4f}"), ("pair_accuracy", "{:.2%}"), ("head", "{:.4f}"))
     more_curves = (AUC,)
@@ -84,7 +111,9 @@ class Verification(Task):
         return f"loss ({task.loss}{head})"
 
     def study_loss_name(self, experiment: Experiment) -> str:
-        """The training loss is the case's own, the validation loss is the cross-entropy of pairs: no one name says both."""
+        """The training loss is the case's own, the validation loss is the cross-entropy of pairs: no one name says
+        both.
+        """
         return "loss"
 
     def section(self, run: FinishedRun, prefix: str, split: str) -> Section:
@@ -92,6 +121,20 @@ class Verification(Task):
         from smallvision.tasks.verification import section
 
         return section.section(run, prefix, split)
+
+    def score_interval(self, run: StudyRun, split: str) -> tuple[float, float] | None:
+        """Wilson's interval over pairs that share no image; of pairs that do, what the run found by drawing images."""
+        accuracy, count = run.score(split), (run.stated.get(split) or {}).get("compared")
+        if accuracy is not None and count:
+            return wilson(round(accuracy * count), count)
+        ends = (run.result.get(split) or {}).get("intervals", {}).get(self.metric.key)
+        return (float(ends[0]), float(ends[1])) if ends else None
+
+    def study_sections(self, cases: Sequence[StudyCase]) -> Sequence[StudySection]:
+        """The best verifier: how to ask it, and its right and wrong answers."""
+        from smallvision.tasks.verification import study
+
+        return study.study_sections(cases)
 
     def score_table(self, result: Mapping[str, Any]) -> ScoreTable:
         """The accuracy on pairs of each split with its interval, AUC, EER, true accepts at 1 % false accepts, ECE."""

@@ -1,4 +1,6 @@
-"""What a verifier is worth, in sentences: plain, with its intervals, beside guessing, and without calling sure what is not."""
+"""What a verifier is worth, in sentences: plain, with its intervals, beside guessing, and without calling sure what is
+not.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,11 +56,15 @@ def function(verifier: Mapping[str, Any], metric: str, dense: bool, distance: fl
         "A dense head makes a number s of |a − b| and a · b of their representations a and b, the same in either order"
     )
     if not dense:
-        judged = f"The head is the {'Euclidean ' if metric == 'euclidean' else 'cosine '}distance of their representations, with a minus: s"
+        judged = (
+            f"The head is the {'Euclidean ' if metric == 'euclidean' else 'cosine '}distance of their representations, "
+            "with a minus: s"
+        )
     end = f", which is a distance of at most {apart(distance)}" if distance is not None else ""
     likely = f"1 / (1 + exp(−({slope:.3g} s {sign} {abs(shift):.3g})))"
     return (
-        f"Both images go through one encoder. {judged}; {likely} is the probability that they are of one class, where half of all "
+        f"Both images go through one encoder. {judged}; {likely} is the probability that they are of one class, where "
+        "half of all "
         f"pairs are. From {percent(verifier['threshold'], 1)} on{end}, the answer is “the same”."
     )
 
@@ -80,9 +86,15 @@ def guessing(share: float, ends: Sequence[float] | None) -> str:
     ends : the interval of the accuracy.
     """
     best = max(share, 1 - share)
-    text = f"Guessing would be right for {percent(best, 0)} of them, with an AUC of 0.5 and an equal error rate of 50{SPACE}%."
+    text = (
+        f"Guessing would be right for {percent(best, 0)} of them, with an AUC of 0.5 and an equal error rate of "
+        f"50{SPACE}%."
+    )
     if ends and ends[0] <= best:
-        return f"{text} The interval of the accuracy reaches down to that: it is not shown that this verifier does better than guessing."
+        return (
+            f"{text} The interval of the accuracy reaches down to that: it is not shown that this verifier does better "
+            "than guessing."
+        )
     return text
 
 
@@ -98,16 +110,25 @@ def belief(error: float, reliability: np.ndarray | None, probabilities: np.ndarr
     text = f"They are off by {percent(error)} on average"
     if reliability is not None:
         bins = f"{len(reliability)} bin{'s' if len(reliability) > 1 else ''} of equally many pairs"
-        text += f" (expected calibration error, {bins}; were they exactly right, chance would make it {percent(chance_error(reliability))})"
+        text += (
+            f" (expected calibration error, {bins}; were they exactly right, chance would make it "
+            f"{percent(chance_error(reliability))})"
+        )
     if float(np.ptp(probabilities)) < EVEN:
-        return f"{text}, but they are the same for all pairs, {percent(float(probabilities.mean()), 0)}: they tell nothing."
+        return (
+            f"{text}, but they are the same for all pairs, {percent(float(probabilities.mean()), 0)}: they tell "
+            "nothing."
+        )
     sure, right = surest(probabilities, same)
     if error <= GOOD:
         verdict = "they can be taken as they are"
     else:
         verdict = "they can be taken roughly" if error <= ROUGH else "they are not to be taken as they are"
         how = SURE[(sure > right + EVEN) - (sure < right - EVEN)]
-        verdict += f"; the verifier is {how} (sure by {percent(sure, 1)} on average, right for {percent(right, 1)} of the pairs)"
+        verdict += (
+            f"; the verifier is {how} (sure by {percent(sure, 1)} on average, right for {percent(right, 1)} of the "
+            "pairs)"
+        )
     return f"{text}: {verdict}. They are for pairs of which half are of one class.{_rough(len(same))}"
 
 
@@ -138,8 +159,10 @@ def unseen(found: Mapping[str, Any], seen: Mapping[str, Any], names: Sequence[st
         "as many as" if abs(points) < 0.005 else f"{abs(points):.2f} points {'fewer' if points < 0 else 'more'} than"
     )
     out = [
-        f"Of {pairs}images of classes kept out of training{kept}, {percent(found['pair_accuracy'])} are judged rightly{between}: "
-        f"{against} of the classes seen ({of}, {percent(seen['pair_accuracy'])}). AUC {found['auc']:.4f}, equal error rate "
+        f"Of {pairs}images of classes kept out of training{kept}, {percent(found['pair_accuracy'])} are judged "
+        f"rightly{between}: "
+        f"{against} of the classes seen ({of}, {percent(seen['pair_accuracy'])}). AUC {found['auc']:.4f}, equal error "
+        "rate "
         f"{percent(found['equal_error'])}."
     ]
     if "false_accept" in found and "true_accept" in found:
@@ -162,7 +185,8 @@ def unseen(found: Mapping[str, Any], seen: Mapping[str, Any], names: Sequence[st
     )
     return [
         *out,
-        f"The probabilities are off by {percent(error)} on average: here they {verdict}.{_rough(found.get('pairs', ENOUGH))}",
+        f"The probabilities are off by {percent(error)} on average: here they "
+        f"{verdict}.{_rough(found.get('pairs', ENOUGH))}",
     ]
 
 
@@ -171,8 +195,11 @@ def dimensions(found: Mapping[str, Any], size: int, of: str) -> str:
     dead, twins = found["dead"], found["duplicates"]
     many = "s" if size != 1 else ""
     return (
-        f"Of {whole(size)} dimension{many}, {whole(dead)} {'is' if dead == 1 else 'are'} dead (the same for every {of} image) and "
-        f"{whole(twins)} say{'s' if twins == 1 else ''} what another does. The effective rank is {found['effective_rank']:.1f}: as "
-        "many equally wide directions would be used as much (Roy & Vetterli 2007). K classes, each at one point and all equally "
+        f"Of {whole(size)} dimension{many}, {whole(dead)} {'is' if dead == 1 else 'are'} dead (the same for every {of} "
+        "image) and "
+        f"{whole(twins)} say{'s' if twins == 1 else ''} what another does. The effective rank is "
+        f"{found['effective_rank']:.1f}: as "
+        "many equally wide directions would be used as much (Roy & Vetterli 2007). K classes, each at one point and "
+        "all equally "
         "far apart, take K − 1 directions."
     )

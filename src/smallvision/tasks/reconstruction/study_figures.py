@@ -1,4 +1,7 @@
-"""A score against the size of the representation, beside PCA, and against depth, on training images too. Never colour alone."""
+"""A score against the size of the representation, beside PCA, and against depth, on training images too.
+
+Never colour alone.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smallvision.rendering import embed, style
-from smallvision.report.study.cases import Case, Score
-from smallvision.report.study.figures import look
-from smallvision.report.study.knee import knee
-from smallvision.report.study.reconstructions import ladder
-from smallvision.report.study.trends import Line, lines, overfitting, returns
+from smallvision.rendering import style
+from smallvision.rendering.svg import inline
+from smallvision.stats.knee import knee
+from smallvision.stats.mean_score import MeanScore
+from smallvision.tasks.base import StudyCase
+from smallvision.tasks.reconstruction.study_scores import pca_errors
+from smallvision.tasks.reconstruction.study_trends import Line, lines, overfitting, returns
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -39,30 +43,28 @@ class Drawn:
     said: tuple[str, ...]
 
 
-def of_representation(cases: Sequence[Case]) -> Drawn | None:
+def of_representation(cases: Sequence[StudyCase]) -> Drawn | None:
     """The error of a study's cases against the size of their representation; None where that does not vary."""
-    from markupsafe import Markup
-
     found = lines(cases, "representation")
     if not found:
         return None
-    ladders = (ladder(run, "validation") for case in cases for run in case.runs[:1])
+    ladders = (pca_errors(run, "validation") for case in cases for run in case.runs[:1])
     pca = next((one for one in ladders if len(one[0])), (np.zeros(0), np.zeros(0)))
     said = tuple(text for line in found if (text := returns(line)))
     alt = f"Validation error against the size of the representation. {_told(found)}. {' '.join(said)}"
-    return Drawn(Markup(embed.svg(against_representation(found, pca), alt, "size")), said)
+    return Drawn(inline(against_representation(found, pca), alt, "size"), said)
 
 
-def of_depth(cases: Sequence[Case]) -> Drawn | None:
-    """The error of a study's cases on training and validation images against their depth; None where that does not vary."""
-    from markupsafe import Markup
-
+def of_depth(cases: Sequence[StudyCase]) -> Drawn | None:
+    """The error of a study's cases on training and validation images against their depth; None where that does not
+    vary.
+    """
     found = lines(cases, "depth")
     if not found:
         return None
     said = tuple(overfitting(line) for line in found)
     alt = f"Training and validation error against depth. Validation: {_told(found)}. {' '.join(said)}"
-    return Drawn(Markup(embed.svg(against_depth(found), alt, "depth")), said)
+    return Drawn(inline(against_depth(found), alt, "depth"), said)
 
 
 def _told(found: Sequence[Line]) -> str:
@@ -77,7 +79,8 @@ def _told(found: Sequence[Line]) -> str:
 def against_representation(
     found: Sequence[Line], pca: tuple[np.ndarray, np.ndarray] = (np.zeros(0), np.zeros(0))
 ) -> "Figure":
-    """The error against the values of the representation (log scale), PCA's with as many components beside it, a ring at every knee.
+    """The error against the values of the representation (log scale), PCA's with as many components beside it, a ring
+    at every knee.
 
     Parameters
     ----------
@@ -92,7 +95,7 @@ def against_representation(
     rings: list[tuple[float, float]] = []
     for number, line in enumerate(found):
         label = f"{line.name or 'autoencoder'}{'' if line.knee is None else f', knee at {line.values[line.knee]}'}"
-        _line(axes, line.values, line.scores, {**look(number), "label": label})
+        _line(axes, line.values, line.scores, {**style.case_look(number), "label": label})
         if line.knee is not None:
             rings.append((line.values[line.knee], line.scores[line.knee].value))
     inside = (pca[0] >= ticks[0]) & (pca[0] <= ticks[-1])
@@ -109,7 +112,7 @@ def against_representation(
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
-    axes.set(xlabel="values in the representation, log scale", ylabel=f"{found[0].scores[0].measure.axis}, validation")
+    axes.set(xlabel="values in the representation, log scale", ylabel=f"{found[0].scores[0].metric.axis}, validation")
     axes.set_ylim(bottom=0)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
@@ -129,7 +132,7 @@ def against_depth(found: Sequence[Line]) -> "Figure":
     axes = figure.subplots()
     for number, line in enumerate(found):
         before = f"{line.name}, " if line.name else ""
-        how = look(number)
+        how = style.case_look(number)
         known = [(value, one) for value, one in zip(line.values, line.train, strict=True) if one is not None]
         _line(axes, line.values, line.scores, {**how, "linestyle": "-", "label": f"{before}validation"})
         _line(
@@ -139,12 +142,12 @@ def against_depth(found: Sequence[Line]) -> "Figure":
             {**how, "linestyle": "--", "markerfacecolor": "white", "label": f"{before}training"},
         )
     axes.xaxis.set_major_locator(FixedLocator(sorted({value for line in found for value in line.values})))
-    axes.set(xlabel="layers of the encoder, and as many of the decoder", ylabel=found[0].scores[0].measure.axis)
+    axes.set(xlabel="layers of the encoder, and as many of the decoder", ylabel=found[0].scores[0].metric.axis)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
 
-def _line(axes: "Axes", values: Sequence[int], scores: Sequence[Score], how: dict[str, Any]) -> None:
+def _line(axes: "Axes", values: Sequence[int], scores: Sequence[MeanScore], how: dict[str, Any]) -> None:
     """Means with their intervals, joined."""
     means = np.array([one.value for one in scores])
     ends = np.array([one.interval or (one.value, one.value) for one in scores]).reshape(-1, 2).T

@@ -1,4 +1,8 @@
-"""How a score goes with one number of the network that a study varies: where returns diminish, whether depth overfits; in words, too."""
+"""How the error depends on one number of the network that a study varies: where returns diminish, and whether depth
+overfits.
+
+The findings are also written as sentences.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,24 +11,27 @@ from typing import Any
 
 import numpy as np
 
+from smallvision.experiment.text import flat
 from smallvision.rendering.format import SPACE
-from smallvision.report.study.cases import Case, Score, score
-from smallvision.report.study.knee import knee
-from smallvision.runs.paths import flat
+from smallvision.stats.knee import knee
+from smallvision.stats.mean_score import MeanScore, mean_score
 from smallvision.stats.values import networks
+from smallvision.tasks.base import StudyCase
 
 WORDS = ("name", "about", "minutes", "protocol")  # of an experiment, that train nothing
 
 
 @dataclass(frozen=True)
 class Line:
-    """Cases that differ in one number of the network, in its order; scores are of validation images, which all cases have met."""
+    """Cases that differ in one number of the network, in its order; scores are of validation images, which all cases
+    have met.
+    """
 
     name: str  # "" where it is the only one
     values: tuple[int, ...]  # the number, rising
-    scores: tuple[Score, ...]
+    scores: tuple[MeanScore, ...]
     runs: tuple[tuple[float, ...], ...]  # the score of every run
-    train: tuple[Score | None, ...]  # on training images, by the final weights
+    train: tuple[MeanScore | None, ...]  # on training images, by the final weights
     each: tuple["np.ndarray | None", ...]  # float (runs, N), of every image in one order; None where that is not known
 
     @property
@@ -33,7 +40,7 @@ class Line:
         return knee([log(value) for value in self.values], [one.value for one in self.scores])
 
 
-def lines(cases: Sequence[Case], key: str) -> list[Line]:
+def lines(cases: Sequence[StudyCase], key: str) -> list[Line]:
     """The lines of a study along a key of the network; none where fewer than two values of it occur.
 
     Cases of the same value differ in something else (the kind of network, say); those alike in it are one line.
@@ -54,18 +61,18 @@ def lines(cases: Sequence[Case], key: str) -> list[Line]:
     telling = [
         one for one in dict.fromkeys(one for rest in settings.values() for one in rest) if _tells(one, known, settings)
     ]
-    groups: dict[tuple[str, ...], list[tuple[int, Case]]] = {}
+    groups: dict[tuple[str, ...], list[tuple[int, StudyCase]]] = {}
     for value, case in known:
         groups.setdefault(tuple(str(settings[case.name].get(one)) for one in telling), []).append((value, case))
     return [_line(_name(telling, own), sorted(group, key=lambda one: one[0])) for own, group in groups.items()]
 
 
-def _setting(case: Case, key: str) -> Any:
+def _setting(case: StudyCase, key: str) -> Any:
     run = case.runs[0]
     return getattr(run.record.experiment.model, key, None) if run.record else None
 
 
-def _rest(case: Case, key: str) -> dict[str, Any]:
+def _rest(case: StudyCase, key: str) -> dict[str, Any]:
     """What a case's experiment says beside the key, flat."""
     record = case.runs[0].record
     assert record is not None
@@ -73,7 +80,7 @@ def _rest(case: Case, key: str) -> dict[str, Any]:
     return {one: value for one, value in every.items() if one != f"model.{key}" and one.split(".")[0] not in WORDS}
 
 
-def _tells(one: str, known: Sequence[tuple[int, Case]], settings: dict[str, dict[str, Any]]) -> bool:
+def _tells(one: str, known: Sequence[tuple[int, StudyCase]], settings: dict[str, dict[str, Any]]) -> bool:
     """Whether cases of the same value differ in it."""
     found: dict[int, set[str]] = {}
     for value, case in known:
@@ -82,7 +89,9 @@ def _tells(one: str, known: Sequence[tuple[int, Case]], settings: dict[str, dict
 
 
 def _name(telling: Sequence[str], own: Sequence[str]) -> str:
-    """What a line is called by what tells it from others; what else differs between kinds of network goes without saying."""
+    """What a line is called by what tells it from others; what else differs between kinds of network goes without
+    saying.
+    """
     said = dict(zip(telling, own, strict=True))
     kind = [said["model.kind"]] if "model.kind" in said else []
     rest = [
@@ -91,7 +100,7 @@ def _name(telling: Sequence[str], own: Sequence[str]) -> str:
     return ", ".join([*kind, *rest][:3])
 
 
-def _line(name: str, group: Sequence[tuple[int, Case]]) -> Line:
+def _line(name: str, group: Sequence[tuple[int, StudyCase]]) -> Line:
     runs = tuple(
         tuple(value for run in case.runs if (value := run.score("validation")) is not None) for _, case in group
     )
@@ -105,27 +114,29 @@ def _line(name: str, group: Sequence[tuple[int, Case]]) -> Line:
     )
 
 
-def _each(group: Sequence[Case]) -> tuple["np.ndarray | None", ...]:
-    """The score of every validation image by every run of each case; None of a case that met other images than the first."""
+def _each(group: Sequence[StudyCase]) -> tuple["np.ndarray | None", ...]:
+    """The score of every validation image by every run of each case; None of a case that met other images than the
+    first.
+    """
     out: list[np.ndarray | None] = []
     first: np.ndarray | None = None
     for case in group:
         found = [run.evidence("validation") for run in case.runs]
-        if not all("ids" in arrays and case.measure.key in arrays for arrays in found):
+        if not all("ids" in arrays and case.metric.key in arrays for arrays in found):
             out.append(None)
             continue
         orders = [np.lexsort(arrays["ids"].T) for arrays in found]
         ids = [arrays["ids"][order] for arrays, order in zip(found, orders, strict=True)]
         first = ids[0] if first is None else first
         same = all(np.array_equal(one, first) for one in ids)
-        values = [arrays[case.measure.key][order] for arrays, order in zip(found, orders, strict=True)]
+        values = [arrays[case.metric.key][order] for arrays, order in zip(found, orders, strict=True)]
         out.append(np.stack(values).astype(np.float64) if same else None)
     return tuple(out)
 
 
-def _train(case: Case) -> Score | None:
-    found = [(run.result.get("train") or {}).get(case.measure.key) for run in case.runs]
-    return None if None in found else score([float(value) for value in found if value is not None], one=case.measure)
+def _train(case: StudyCase) -> MeanScore | None:
+    found = [(run.result.get("train") or {}).get(case.metric.key) for run in case.runs]
+    return None if None in found else mean_score([float(value) for value in found if value is not None], case.metric)
 
 
 SEEN = "overfitting is seen"  # what begins the sentence on a line that overfits, and no other
@@ -157,9 +168,9 @@ def _fall(a: float, b: float) -> str:
 def overfitting(line: Line) -> str:
     """Whether the deeper networks of a line overfit, in a sentence or two.
 
-    They do where, beyond the depth that is best on validation images, the error rises on these while it falls on training images. Where
-    it rises on both, the deeper network is too hard to train, not too able (He, Zhang, Ren & Sun 2015, figure 1). What counts as risen is
-    said at `_risen`.
+    They do where, beyond the depth that is best on validation images, the error rises on these while it falls on
+    training images. Where it rises on both, the deeper network is too hard to train, not too able (He, Zhang, Ren & Sun
+    2015, figure 1). What counts as risen is said at `_risen`.
     """
     measured = [one.value for one in line.scores]
     best = measured.index(min(measured))
@@ -171,7 +182,7 @@ def overfitting(line: Line) -> str:
     else:
         far = max(worse, key=lambda place: measured[place])
         a, b, between = trained[best], trained[far], f"from depth {depth[best]}, the best, to depth {depth[far]}"
-        text = line.scores[best].measure.number
+        text = line.scores[best].metric.number
         rise = f"the validation error rises from {text(measured[best])} to {text(measured[far])}"
         if a is None or b is None:
             said = f"{between} {rise}; the training error is not known."
@@ -196,8 +207,8 @@ def overfitting(line: Line) -> str:
 
 
 def _risen(line: Line, best: int, place: int) -> bool:
-    """Whether an error is clearly above another: in every run above any of the other's, and beyond chance over the images (Student's
-    paired t, 95 %, see `stats.values.networks`) where the single images are known."""
+    """Whether an error is clearly above another: in every run above any of the other's, and beyond chance over the
+    images (Student's paired t, 95 %, see `stats.values.networks`) where the single images are known."""
     if min(line.runs[place]) <= max(line.runs[best]):
         return False
     a, b = line.each[place], line.each[best]

@@ -1,8 +1,8 @@
 """Where returns diminish: the knee of a falling curve.
 
-Satopaa, Albrecht, Irwin & Raghavan 2011, "Finding a 'Kneedle' in a Haystack", section III: a curve's ends are brought to the corners of
-the unit square, and the knee is the point farthest from the chord between them. With the few points of a study nothing is smoothed,
-and their sensitivity S is 0: there is one knee at most.
+Satopaa, Albrecht, Irwin & Raghavan 2011, "Finding a 'Kneedle' in a Haystack", section III: a curve's ends are brought
+to the corners of the unit square, and the knee is the point farthest from the chord between them. With the few points
+of a study nothing is smoothed, and their sensitivity S is 0: there is one knee at most.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ LEAST = 0.05  # of the whole fall: what lies less below the chord is a straight 
 def knee(x: Sequence[float], y: Sequence[float]) -> int | None:
     """The knee of a curve that falls fast at first and slowly then.
 
-    Where steps are ratios (2, 8, 32 components), `x` is best their logarithm: else every curve bends where its first steps are.
+    Where steps are ratios (2, 8, 32 components), `x` is best their logarithm: else every curve bends where its first
+    steps are.
 
     Parameters
     ----------
@@ -24,8 +25,9 @@ def knee(x: Sequence[float], y: Sequence[float]) -> int | None:
 
     Returns
     -------
-    int or None : the index of the point farthest below the chord, the first of equals; None with fewer than three points, where the curve
-        does not fall from its first point to its last, or where nothing lies below the chord by more than LEAST of the fall.
+    int or None : the index of the point farthest below the chord, the first of equals; None with fewer than three
+        points, where the curve does not fall from its first point to its last, or where nothing lies below the chord by
+        more than LEAST of the fall.
     """
     across, down = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if len(across) < 3 or not down[-1] < down[0]:

@@ -13,7 +13,7 @@ from smallvision.metrics.metric import Metric
 from smallvision.rendering import style
 from smallvision.rendering.image_grids import filters, gallery
 from smallvision.report.run.series import LOSS, envelope, minimised, panels, per_epoch, per_step, smooth
-from smallvision.tasks import TASKS
+from smallvision.tasks import DEFAULT_METRIC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,11 +83,12 @@ def loss_curve(
 def curves(
     metrics: Sequence[Mapping[str, Any]],
     loss: str = "cross-entropy (nats)",
-    score: Metric = TASKS["classify"].metric,
+    score: Metric = DEFAULT_METRIC,
     mark: tuple[float, str] | None = None,
     beside: Sequence[Metric] = (),
 ) -> "Figure":
-    """Loss and score of each split per epoch, side by side; images seen on the upper axis. One panel where the two are the same.
+    """Loss and score of each split per epoch, side by side; images seen on the upper axis. One panel where the two are
+    the same.
 
     Parameters
     ----------

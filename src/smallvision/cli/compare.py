@@ -1,0 +1,57 @@
+"""The command `smallvision compare`: is the difference between runs real? Imports happen when it is called."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smallvision.cli.options import Debug, Root
+from smallvision.errors import BadInput
+
+
+def compare(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN...", help="Run directories.", show_default=False)
+    ] = None,
+    question: Annotated[
+        list[str] | None, typer.Option(help="A key that is meant to differ (can be given several times).")
+    ] = None,
+    published: Annotated[
+        tuple[str, str] | None, typer.Option(help="Two published accuracies in place of runs.")
+    ] = None,
+    of: Annotated[int | None, typer.Option(help="Test images behind each published accuracy.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write a page, with the images on which the runs disagree.")
+    ] = None,
+    root: Root = None,
+    debug: Debug = False,
+) -> None:
+    """Is the difference real? Runs against those of the first one's experiment, or two published figures."""
+    from smallvision.api import compare as api
+    from smallvision.console import run as display
+
+    console = display.Console()
+    if published is not None:
+        if paths or question or out or of is None:
+            raise BadInput(
+                "compare: --published A B needs --of IMAGES, and takes no runs; for example --published 98.93 99.07 "
+                "--of 10000"
+            )
+        verdicts = [api.compare_published(*published, of)]
+        confounders: list[str] = []
+    else:
+        if not paths or of is not None:
+            raise BadInput("compare: give runs of at least two experiments, or --published A B --of IMAGES")
+        found = api.compare(*paths, question=question or (), out=out, root=root)
+        console.print(display.comparison_table(found))
+        for line in display.config_difference_lines(found):
+            console.print(line, highlight=False, markup=False, style="dim")
+        verdicts, confounders = [*found.verdicts], [line for line in found.confounders if line]
+    for one in verdicts:
+        console.print(one.sentence, highlight=False, markup=False)
+        for note in one.notes:
+            console.print(f"note: {note}", highlight=False, markup=False)
+    for line in confounders:
+        console.print(f"confounded: {line}", highlight=False, markup=False, style="yellow")
+    if out:
+        console.print(f"page    {out}", highlight=False, soft_wrap=True, markup=False)
