@@ -17,8 +17,8 @@ from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from smallvision.experiment.probe import ProbeSpec
+from smallvision.metrics.intervals import wilson
 from smallvision.runs import probes
-from smallvision.stats.intervals import wilson
 from smallvision.stats.verdict import compare_runs, judge
 
 COUNTS = {"train": 300, "chosen_on": 150, "shown": 150}

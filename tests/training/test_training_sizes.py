@@ -18,9 +18,9 @@ from smallvision.data.batching.samplers import ORDERS
 from smallvision.errors import BadInput
 from smallvision.experiment import build
 from smallvision.metrics.by_size import by_size
+from smallvision.metrics.intervals import wilson
 from smallvision.metrics.scales import by_scale, resized
 from smallvision.runs.read import read_run
-from smallvision.stats.intervals import wilson
 from smallvision.tasks.classification.learn import ClassificationLearner
 from smallvision.training import run
 from smallvision.training.engine import Progress, train

@@ -10,22 +10,39 @@ The entry point's object has `kind` ("tag") and `spec` (a subclass of TaskSpec w
 """
 
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field, PlainValidator, SerializeAsAny, TypeAdapter, model_validator
 from pydantic_core import PydanticKnownError
 
 from smallvision.experiment.base import BelowOne, Count, NonNegative, Positive, Spec, Text
-from smallvision.experiment.data import Numbers
+from smallvision.experiment.data import DataSpec, Numbers
 from smallvision.experiment.model.autoencoders import AutoencoderSpec
-from smallvision.experiment.model.base import Purpose
+from smallvision.experiment.model.base import NetworkSpec, Purpose
 from smallvision.experiment.model.siamese import SiameseSpec
-
-if TYPE_CHECKING:
-    from smallvision.experiment.experiment import Experiment
+from smallvision.experiment.recipe import RecipeSpec
 
 GROUP = "smallvision.tasks"  # of entry points
 RANGES = {"sigmoid": (0.0, 1.0), "relu": (0.0, float("inf")), "tanh": (-1.0, 1.0)}  # of values; "linear" has no bounds
+
+
+class Tables(Protocol):
+    """The tables of an experiment that a task may have to agree with; an `experiment.Experiment` has them."""
+
+    @property
+    def data(self) -> DataSpec:
+        """The [data] table."""
+        ...
+
+    @property
+    def model(self) -> NetworkSpec:
+        """The [model] table."""
+        ...
+
+    @property
+    def recipe(self) -> RecipeSpec:
+        """The [recipe] table."""
+        ...
 
 
 class TaskSpec(Spec):
@@ -35,7 +52,7 @@ class TaskSpec(Spec):
 
     kind: Text
 
-    def check(self, experiment: "Experiment") -> None:
+    def check(self, experiment: Tables) -> None:
         """Refuse keys of an experiment that contradict this task. The network's purpose has been checked before.
 
         A subclass that can be scored on classes that training never saw overrides this method without calling it.
@@ -92,7 +109,7 @@ class ReconstructSpec(TaskSpec):
             )
         return self
 
-    def check(self, experiment: "Experiment") -> None:
+    def check(self, experiment: Tables) -> None:
         """Refuse an autoencoder whose output cannot reach the targets, and keys without effect; see TaskSpec.check.
 
         A ReLU or a sigmoid never goes below 0 and standardised pixels do, so the loss could not fall to 0, which looks
@@ -186,7 +203,7 @@ class VerifySpec(TaskSpec):
             )
         return self
 
-    def check(self, experiment: "Experiment") -> None:
+    def check(self, experiment: Tables) -> None:
         """Refuse a loss without its head, batches without pairs, data without validation images; see TaskSpec.check."""
         model, data = experiment.model, experiment.data
         assert isinstance(model, SiameseSpec)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.stats.intervals import wilson
+from smallvision.metrics.intervals import wilson
 
 ROWS = 12  # sizes that have a row each; of more, neighbours by area are taken together
 BANDS = 8

@@ -19,7 +19,7 @@ from smallvision.data.seeds import mix
 from smallvision.errors import BadInput
 from smallvision.metrics import classification, neighbours
 from smallvision.metrics.features import checked, checked_labels
-from smallvision.stats.intervals import wilson
+from smallvision.metrics.intervals import wilson
 
 CS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 STEPS = 200  # of L-BFGS for each C: enough for all but the weakest penalties on thousands of features

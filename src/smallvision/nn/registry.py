@@ -99,9 +99,10 @@ def _encoder_spec(spec: OnEncoderSpec) -> ModelSpec:
     if spec.encoder.model is None:
         raise BadInput(
             "model.encoder: the network that it belongs to has not been looked up; smallvision.run looks it up, and "
-            "so does training.fingerprint.with_digests"
+            "so does training.user_objects.with_digests"
         )
-    return spec.encoder.model
+    network: ModelSpec = spec.encoder.model
+    return network
 
 
 def require_any_size(spec: ModelSpec | None, channels: int, sizes: Sequence[tuple[int, int]], name: str) -> None:

@@ -347,7 +347,7 @@ class Task(ABC):
         return {}
 
     def evidence(
-        self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Mapping[str, Scores]
+        self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Scores
     ) -> dict[str, np.ndarray]:
         """The task's arrays of `evidence.npz` beside `Scores.evidence`, of the split that the report shows. Imports
         torch.
@@ -356,8 +356,12 @@ class Task(ABC):
         ----------
         model : with the weights that were scored.
         splits, name : as for `full_scores`.
-        scores : of every split.
+        scores : of that split.
         """
+        return {}
+
+    def unseen_evidence(self, splits: "Splits", scores: Scores) -> dict[str, np.ndarray]:
+        """The arrays of `evidence.npz` about images of classes that were kept out of training, given their scores."""
         return {}
 
     @abstractmethod

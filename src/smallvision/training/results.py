@@ -82,16 +82,18 @@ def evidence(
     model: nn.Module, splits: Splits, experiment: Experiment, scores: dict[str, Scores]
 ) -> dict[str, np.ndarray]:
     """The arrays of `evidence.npz`: all answers on the shown split, chosen images, the first layer's weights."""
-    name, train = shown(scores), splits.train
+    task, name, train = task_of(experiment), shown(scores), splits.train
     some = sample_images.first(train)
     out = {
         "split": np.array(name),
         **scores[name].evidence,
-        **task_of(experiment).evidence(experiment, model, splits, name, scores),
+        **task.evidence(experiment, model, splits, name, scores[name]),
         **{f"train_{key}": value for key, value in sample_images.stacked(train, some).items()},
         "train_labels": train.labels.cpu().numpy()[some],
         "filters": sample_images.filters(model, train.largest),
     }
+    if "unseen" in scores:
+        out |= task.unseen_evidence(splits, scores["unseen"])
     if experiment.data.expand is not None:
         kinds = expand.kinds(experiment.data.expand)
         out |= {"panel_pixels": sample_images.panel(train, len(kinds)).cpu().numpy(), "panel_kinds": np.array(kinds)}

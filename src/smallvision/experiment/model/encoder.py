@@ -1,7 +1,7 @@
 """Which encoder a network takes over from another experiment or run, and what all such networks have in common."""
 
 import shlex
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, Strict, model_validator
 
@@ -10,15 +10,12 @@ from smallvision.experiment.model.base import NetworkSpec
 from smallvision.experiment.overrides import Settings
 from smallvision.experiment.text import inline
 
-if TYPE_CHECKING:
-    from smallvision.experiment.model.union import ModelSpec
-
 
 class EncoderSpec(Spec):
     """The encoder of an experiment, named by catalog name or TOML file, or of a finished run, named by its folder.
 
     `model` can be any network's spec, and some of these have an EncoderSpec themselves. Its type is therefore a forward
-    reference, which `union.py` resolves once all specs are defined.
+    reference to the ModelSpec of `union.py`, which resolves it once all specs are defined.
     """
 
     experiment: Text | None = None
@@ -27,7 +24,7 @@ class EncoderSpec(Spec):
     seed: Annotated[int, Strict(), Field(ge=0)] | None = None  # of the experiment's run; None: the seed of this run
     # smallvision fills these in, so that a run is rebuilt from its own files, and its hash covers the encoder.
     digest: Text | None = None  # the experiment's `training_hash`, or the sha256 of the run's weights
-    model: "ModelSpec | None" = None  # the whole [model] table of that experiment or run
+    model: "ModelSpec | None" = None  # type: ignore[name-defined]  # noqa: F821  the whole [model] table of that experiment or run
 
     @model_validator(mode="after")
     def _one_of_the_two(self) -> "EncoderSpec":

@@ -44,6 +44,6 @@ ModelSpec = Annotated[
 ]
 
 # EncoderSpec.model holds a ModelSpec, which is known from here on: pydantic resolves the reference once for each class.
-EncoderSpec.model_rebuild()
+EncoderSpec.model_rebuild(_types_namespace={"ModelSpec": ModelSpec})
 EncoderClassifierSpec.model_rebuild()
 SiameseSpec.model_rebuild()

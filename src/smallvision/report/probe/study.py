@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from smallvision.metrics.intervals import wilson
 from smallvision.metrics.metric import ACCURACY
 from smallvision.rendering import format
 from smallvision.rendering.svg import inline
@@ -14,7 +15,6 @@ from smallvision.report.probe.figures import look
 from smallvision.report.probe.results import OWN, PROBES, Result, best, called, results
 from smallvision.report.probe.retrieval import queries
 from smallvision.report.probe.section import a_map, of_classes
-from smallvision.stats.intervals import wilson
 from smallvision.stats.mean_score import MeanScore, mean_score
 
 if TYPE_CHECKING:

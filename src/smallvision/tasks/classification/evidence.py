@@ -10,7 +10,7 @@ from torch import nn
 from smallvision.data.imageset import Splits
 from smallvision.metrics import classification, scales
 from smallvision.metrics.by_size import by_size
-from smallvision.stats.intervals import wilson
+from smallvision.metrics.intervals import wilson
 from smallvision.tasks import sample_images as chosen
 from smallvision.tasks.base import Scores
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smallvision.metrics.intervals import wilson
 from smallvision.rendering import style
-from smallvision.stats.intervals import wilson
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,8 +7,8 @@ import numpy as np
 
 from smallvision.experiment import Experiment
 from smallvision.experiment.task import ClassifySpec
+from smallvision.metrics.intervals import wilson
 from smallvision.metrics.metric import ACCURACY
-from smallvision.stats.intervals import wilson
 from smallvision.tasks.base import (
     SPLITS,
     FinishedRun,
@@ -53,12 +53,12 @@ class Classification(Task):
         return evidence.full_scores(splits, scores)
 
     def evidence(
-        self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Mapping[str, Scores]
+        self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Scores
     ) -> dict[str, np.ndarray]:
         """The confusion matrix, chosen images, and answers at other scales."""
         from smallvision.tasks.classification import evidence
 
-        return evidence.evidence(model, splits, name, scores[name])
+        return evidence.evidence(model, splits, name, scores)
 
     def predictions(self, run: FinishedRun, evidence: Mapping[str, np.ndarray]) -> Predictions:
         """The predicted class of each image."""

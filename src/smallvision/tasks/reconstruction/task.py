@@ -63,12 +63,12 @@ class Reconstruction(Task):
         return evidence.full_scores(splits, name, scores)
 
     def evidence(
-        self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Mapping[str, Scores]
+        self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Scores
     ) -> dict[str, np.ndarray]:
         """Images and their reconstructions, PCA's errors, pictures of the latent space."""
         from smallvision.tasks.reconstruction import evidence
 
-        return evidence.evidence(model, splits, experiment, name, scores[name])
+        return evidence.evidence(model, splits, experiment, name, scores)
 
     def predictions(self, run: FinishedRun, evidence: Mapping[str, np.ndarray]) -> Predictions:
         """The squared error of each image."""

@@ -8,7 +8,7 @@ import numpy as np
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
 from smallvision.experiment.task import VerifySpec
-from smallvision.stats.intervals import wilson
+from smallvision.metrics.intervals import wilson
 from smallvision.tasks.base import (
     SPLITS,
     FinishedRun,
@@ -78,16 +78,17 @@ class Verification(Task):
         return evidence.full_scores(splits.named()[name], scores, experiment)
 
     def evidence(
-        self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Mapping[str, Scores]
+        self, experiment: Experiment, model: "nn.Module", splits: "Splits", name: str, scores: Scores
     ) -> dict[str, np.ndarray]:
-        """The reliability diagram, pairs that share no image, galleries, and the pairs of classes never seen."""
+        """The reliability diagram, pairs that share no image, and galleries."""
         from smallvision.tasks.verification import evidence
 
-        arrays = evidence.evidence(model, splits, experiment, name, scores[name])
-        if "unseen" in scores:
-            arrays |= {f"unseen_{key}": scores["unseen"].evidence[key] for key in UNSEEN}
-            arrays["unseen_classes"] = np.array(splits.named()["unseen"].classes)
-        return arrays
+        return evidence.evidence(model, splits, experiment, name, scores)
+
+    def unseen_evidence(self, splits: "Splits", scores: Scores) -> dict[str, np.ndarray]:
+        """The pairs of images of the classes that were kept out of training."""
+        arrays = {f"unseen_{key}": scores.evidence[key] for key in UNSEEN}
+        return {**arrays, "unseen_classes": np.array(splits.named()["unseen"].classes)}
 
     def predictions(self, run: FinishedRun, evidence: Mapping[str, np.ndarray]) -> Predictions:
         """The answers to pairs of which no two share an image. Raises BadInput where there is no such pair."""

@@ -7,7 +7,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from smallvision.errors import BadInput
-from smallvision.stats.intervals import wilson
+from smallvision.metrics.intervals import wilson
 
 CASES = [(0, 1), (1, 1), (0, 10), (10, 10), (1, 2), (9846, 10000), (357, 360), (76, 100), (10**6 - 1, 10**6)]
 
