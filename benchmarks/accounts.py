@@ -10,11 +10,12 @@ CONFUSED = 6  # pairs of classes that are named
 
 
 def account(record: RunRecord) -> dict[str, Any]:
-    """The sentences of a finished verifier's report on wrong answers, and the pairs of classes answered wrongly most often.
+    """What a finished verifier's report says about wrong answers, and the pairs of classes with the most of them.
 
     Returns
     -------
-    dict : `account`, [[what about, sentences]], and `confused`, [{classes, pairs, wrong, distance}]; empty of another task.
+    dict : `account`, [[what about, sentences]], and `confused`, [{classes, pairs, wrong, distance}].
+        The dictionary is empty for a run of another task.
     """
     if record.experiment.task.kind != "verify":
         return {}

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 import accounts
+from results import metric_in
 
 import smallvision as sv
-from smallvision.tasks import metric_in
 
 RESULTS = Path(__file__).parent / "results" / "catalog"
 
@@ -47,7 +47,8 @@ def measure(name: str, seeds: int, root: Path | None) -> dict:
         ]
         if other:
             sys.exit(
-                f"{run.path}: was made elsewhere than {first.path} ({'; '.join(other)}); its row would not be of one machine"
+                f"{run.path}: was made elsewhere than {first.path} ({'; '.join(other)}); its row would not be of one "
+                "machine"
             )
     account = accounts.account(first.record)
     rows = [{key: run.result[key] for key in KEPT if key in run.result} for run in runs]

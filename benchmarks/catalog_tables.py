@@ -1,4 +1,4 @@
-"""What the catalog's experiments reached, as Markdown: classifiers, autoencoders, verifiers, and the table of README.md."""
+"""What the catalog's experiments reached, as Markdown: classifiers, autoencoders, verifiers, and README.md's table."""
 
 import statistics
 
@@ -62,8 +62,12 @@ def catalog() -> str:
         "train %",
         "test loss (nats)",
         "parameters",
+        "multiply-adds",
+        "precision",
+        "epochs",
+        "s an epoch (median)",
+        "looks",
     ]
-    header += ["multiply-adds", "precision", "epochs", "s an epoch (median)", "looks"]
     names, rows = in_order(ORDER, "classify"), []
     for name in names:
         entry, reported = read(f"catalog/{name}"), REPORTED.get(name, {"test": "", "train": ""})
@@ -93,9 +97,9 @@ def catalog() -> str:
             ]
         )
     return (
-        "\n## The catalog, reported beside ours\n\n`python benchmarks/catalog.py NAME --seeds N`. ± is the standard deviation over "
-        "seeds; one seed has Wilson's 95 % interval over its test images instead. Seconds here are of whole runs, some of which "
-        "shared the machine with other work: speeds are compared under Throughput.\n\n"
+        "\n## The catalog, reported beside ours\n\n`python benchmarks/catalog.py NAME --seeds N`. ± is the standard "
+        "deviation over seeds; one seed has Wilson's 95 % interval over its test images instead. Seconds here are of "
+        "whole runs, some of which shared the machine with other work: speeds are compared under Throughput.\n\n"
         + table(header, rows)
         + "\n"
         + machines(measured(names))
@@ -114,8 +118,9 @@ def autoencoders() -> str:
         "seeds",
         "parameters",
         "epochs",
+        "s an epoch (median)",
+        "looks",
     ]
-    header += ["s an epoch (median)", "looks"]
     names, rows = in_order(AUTOENCODERS, "reconstruct"), []
     for name in names:
         entry = read(f"catalog/{name}")
@@ -142,14 +147,12 @@ def autoencoders() -> str:
             ]
         )
     return (
-        "\n## Autoencoders, beside exact PCA\n\n`python benchmarks/catalog.py NAME`. MSE of pixels in [0, 1], whatever the network was "
-        "given; PCA is exact, of the training images, with as many components as the representation has values, on the same test "
-        "images. R2.3 reports an MSE of 0.5163 for its autoencoder of Fashion-MNIST (`fashion-autoencoder`): its targets lay in [-1, 1] "
-        "and its output ended in a ReLU, which cannot go below 0, so that every dark pixel cost 1 at best. Here the output can reach "
-        "its targets; an experiment in which it cannot is refused.\n\n"
-        + table(header, rows)
-        + "\n"
-        + machines(measured(names))
+        "\n## Autoencoders, beside exact PCA\n\n`python benchmarks/catalog.py NAME`. MSE of pixels in [0, 1], whatever "
+        "the network was given; PCA is exact, of the training images, with as many components as the representation "
+        "has values, on the same test images. R2.3 reports an MSE of 0.5163 for its autoencoder of Fashion-MNIST "
+        "(`fashion-autoencoder`): its targets lay in [-1, 1] and its output ended in a ReLU, which cannot go below 0, "
+        "so that every dark pixel cost 1 at best. Here the output can reach its targets; an experiment in which it "
+        "cannot is refused.\n\n" + table(header, rows) + "\n" + machines(measured(names))
     )
 
 
@@ -166,8 +169,10 @@ def verified(*names: str) -> str:
         "ECE %",
         "precision at 1 %",
         "seeds",
+        "epochs",
+        "training s",
+        "looks",
     ]
-    header += ["epochs", "training s", "looks"]
     rows = []
     for name in names:
         entry = read(f"catalog/{name}")
@@ -204,14 +209,12 @@ def verifiers() -> str:
     """Are two images of one class?"""
     names = in_order(VERIFIERS, "verify")
     return (
-        "\n## Verifiers: are two images of one class?\n\n`python benchmarks/catalog.py NAME --seeds N`. Balanced pairs; threshold and "
-        "calibration were fitted on validation pairs. ± is the standard deviation over seeds; one seed has the 95 % interval of an "
-        "image-level bootstrap. TAR: true accepts, FAR: false accepts, EER: equal error rate, ECE: expected calibration error (15 bins "
-        "of equally many pairs). The recipe of `cifar10-siamese-fast` was found on validation images (below); the others were written "
-        "down and not tuned. docs/similarity.md says what follows from them.\n\n"
-        + verified(*names)
-        + "\n"
-        + machines(measured(names))
+        "\n## Verifiers: are two images of one class?\n\n`python benchmarks/catalog.py NAME --seeds N`. Balanced "
+        "pairs; threshold and calibration were fitted on validation pairs. ± is the standard deviation over seeds; one "
+        "seed has the 95 % interval of an image-level bootstrap. TAR: true accepts, FAR: false accepts, EER: equal "
+        "error rate, ECE: expected calibration error (15 bins of equally many pairs). The recipe of "
+        "`cifar10-siamese-fast` was found on validation images (below); the others were written down and not tuned. "
+        "docs/similarity.md says what follows from them.\n\n" + verified(*names) + "\n" + machines(measured(names))
     )
 
 
@@ -253,7 +256,8 @@ def summary() -> str:
     quick = read("time_to_accuracy")
     if quick:
         parts = [
-            f"{what['times_sooner']:.0f} times sooner at {100 * what['reference']['target']:.2f} % with `{what['fast']}`"
+            f"{what['times_sooner']:.0f} times sooner at {100 * what['reference']['target']:.2f} % with "
+            f"`{what['fast']}`"
             for what in quick["cases"].values()
             if what["reached"]
         ]

@@ -1,11 +1,13 @@
 """What docs/convolution.md measures and shows: its numbers and its pictures, from our own code on real MNIST.
 
-    python benchmarks/convolution.py [epoch|equivariance|check|figures ...] [--root DIR] [--out benchmarks/results/convolution.json]
+    python benchmarks/convolution.py [epoch|equivariance|check|figures ...] [--root DIR]
+                                     [--out benchmarks/results/convolution.json]
 
 epoch         R3's CNN for one epoch with torch's convolution and with ours: how far the weights have come apart
-equivariance  what a shift and a rotation of the image do to a convolution's output, and to a trained network's answer (on
-              validation images; the test split is not met)
-check         2 000 random configurations of every rung, as `smallvision conv check` does it (benchmarks/results/conv_check.json)
+equivariance  what a shift and a rotation of the image do to a convolution's output, and to a trained network's answer
+              (on validation images; the test split is not met)
+check         2 000 random configurations of every implementation, as `smallvision conv check` does it
+              (benchmarks/results/conv_check.json)
 figures       the pictures under docs/convolution/
 Speeds are `smallvision conv bench`'s.
 """
@@ -21,7 +23,7 @@ import torch
 
 from smallvision import conv
 from smallvision import nn as networks
-from smallvision.data import load as images
+from smallvision.data import load as loading
 from smallvision.data.batching import samplers
 from smallvision.experiment import load
 from smallvision.experiment.data import DataSpec
@@ -36,9 +38,10 @@ SHIFT = (3, 5)  # pixels down and across
 
 
 def epoch(root: Path | None) -> dict:
-    """One epoch of R3's CNN in fp32 from the same seed, so with the same initial weights, order and batches; and in float64.
+    """One epoch of R3's CNN, by torch's convolution and by ours, in fp32 and in float64.
 
-    What torch's own answers do when only its threads or its library change is beside it: the measure of what fp32 can promise.
+    All start from the same seed, so with the same initial weights, order and batches. For comparison, torch also runs
+    with another number of threads and with another library: this shows how well results can agree in fp32.
     """
     arms = {
         "torch": ("torch", 2, True),
@@ -74,9 +77,12 @@ def one_epoch(kind: str, threads: int, onednn: bool, seed: int, root: Path | Non
 
 
 def float64_epoch(kind: str, root: Path | None) -> dict:
-    """The same epoch, seed 0, as a plain loop in float64, where rounding is too small to decide which of two pixels is larger."""
+    """The same epoch, seed 0, as a plain loop in float64.
+
+    There, rounding is too small to decide which of two pixels is larger.
+    """
     asked = load("mnist-cnn", [f"model.convolution={kind}"])
-    splits, recipe = images.load(asked.data, root), asked.recipe
+    splits, recipe = loading.load(asked.data, root), asked.recipe
     train = splits.train
     model = networks.build(
         asked.model, networks.InputSpec(train.shape, len(train.classes), splits.mean, splits.std), 0
@@ -110,7 +116,7 @@ def apart(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def equivariance(root: Path | None) -> dict:
     """100 MNIST digits on a black border, eight random 5x5 kernels, and kernels that a rotation leaves as they are."""
-    digits = images.load(DataSpec(source="mnist", validation=5000), root).validation.pixels[:100].double() / 255
+    digits = loading.load(DataSpec(source="mnist", validation=5000), root).validation.pixels[:100].double() / 255
     x = torch.nn.functional.pad(digits, (10, 10, 10, 10))  # (100, 1, 48, 48)
     kernels = torch.randn(8, 1, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     even = sum(torch.rot90(kernels, k, (2, 3)) for k in range(4)) / 4  # the same after a quarter turn
@@ -148,14 +154,14 @@ def equivariance(root: Path | None) -> dict:
 
 
 def network(root: Path | None) -> dict:
-    """Accuracy of a trained network on validation images that were shifted or turned, which it never saw in training."""
+    """Accuracy of a trained network on validation images that were shifted or turned, unlike its training images."""
     asked = load("mnist-cnn-fast", ["data.validation=5000", "protocol.test=never"])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run"
         for _ in run.run(asked, run.RunOptions(path, 0, "cpu", root=root), False):
             pass
         model = load_model(read_run(path)).model.eval()
-    held = images.load(asked.data, root).validation
+    held = loading.load(asked.data, root).validation
     pixels = held.pixels.float() / 255
 
     def accuracy(x: torch.Tensor) -> float:
@@ -199,7 +205,7 @@ def figures(root: Path | None) -> None:
         ones = conv.unfold(torch.ones(1, 1, 7, 7), 3, stride)
         counts[f"kernel 3, stride {stride}"] = conv.fold(ones, (7, 7), 3, stride)[0, 0].numpy()
     save(draw.overlap_figure(counts), "fold")
-    digit = images.load(DataSpec(source="mnist", validation=5000), root).validation.pixels[:1].double() / 255
+    digit = loading.load(DataSpec(source="mnist", validation=5000), root).validation.pixels[:1].double() / 255
     x = torch.nn.functional.pad(digit, (8, 8, 8, 8))
     rows = []
     for name, change in (("shifted", moved), ("turned", turned)):

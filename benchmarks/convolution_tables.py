@@ -1,4 +1,4 @@
-"""What was measured about convolution, as Markdown: the ladder's times, and the parts of docs/convolution.md."""
+"""What was measured about convolution, as Markdown: times, and parts of docs/convolution.md."""
 
 from layout import machine, not_measured, spread, table
 from results import read
@@ -12,11 +12,12 @@ def convolution() -> str:
         return "\n## Convolution: the ladder\n\n" + not_measured("conv_bench")
     text = (
         f"\n## Convolution: the ladder\n\n`smallvision conv bench --rounds {found['rounds']}`, kept in "
-        "`benchmarks/results/conv_bench.json`: every implementation in a process of its own, torch's timed in turn with it in every "
-        "round; fp32; *backward* is both gradients; times are medians, ratios medians of the rounds' ratios to torch on tensors in "
-        "its default layout; *peak* is by how much the resident set rises beyond what is given and returned in the hungriest of "
-        "the three functions, *stated* what the implementation's own formula says of it. Multiply-adds a second are the "
-        "definition's. ~: timed on a slice and scaled. docs/convolution.md explains the implementations.\n"
+        "`benchmarks/results/conv_bench.json`: every implementation in a process of its own, torch's timed in turn "
+        "with it in every round; fp32; *backward* is both gradients; times are medians, ratios medians of the rounds' "
+        "ratios to torch on tensors in its default layout; *peak* is by how much the resident set rises beyond what is "
+        "given and returned in the hungriest of the three functions, *stated* what the implementation's own formula "
+        "says of it. Multiply-adds a second are the definition's. ~: timed on a slice and scaled. docs/convolution.md "
+        "explains the implementations.\n"
     )
     for shape in found["shapes"]:
         rows = []
@@ -40,10 +41,12 @@ def convolution() -> str:
         text += f"\n`{shape['shape']}` ({shape['about']}), {size}:\n\n" + table(header, rows)
     best = found["matmul"]["gigamacs_per_second"]
     done = [row for row in found["rows"] if not row["reason"]]
-    text += f"\nIn {sum(map(unsteady, done))} of {len(done)} rows the rounds differ by more than half: other work on the machine.\n"
+    text += f"\nIn {sum(map(unsteady, done))} of {len(done)} rows the rounds differ by more than half: "
+    text += "other work on the machine.\n"
     return (
         text
-        + f"\nBest fp32 matrix product on the machine: torch {best['torch']:.0f}, numpy {best['numpy']:.0f} GMAC/s, square, of "
+        + f"\nBest fp32 matrix product on the machine: torch {best['torch']:.0f}, numpy {best['numpy']:.0f} GMAC/s, "
+        "square, of "
         + f"{', '.join(str(size['size']) for size in found['matmul']['sizes'])}.\n"
         + machine(found["environment"])
     )
@@ -59,12 +62,17 @@ def epoch(found: dict) -> str:
     rows.insert(0, ["torch, two threads", "", spread(plain, 100)])
     header = ["one epoch, fp32", "largest difference of a weight, seeds 0 to 4", "accuracy while training %"]
     return (
-        f"Do both train to the same weights? `python benchmarks/convolution.py epoch` ({found['epoch']['experiment']}):\n\n"
+        "Do both train to the same weights? `python benchmarks/convolution.py epoch` "
+        f"({found['epoch']['experiment']}):\n\n"
         + table(header, rows)
-        + f"\nIn float64, where torch's own convolution is im2col as well, the same epoch ends with weights that differ by\n"
-        f"{found['epoch']['float64']:.0e} at most. In fp32 even torch does not come out within 1e-4 of itself when only its\n"
-        "threads or its library change: the first rounding that decides which of two nearly equal pixels is the maximum, or\n"
-        "whether a ReLU is open, sends training along another path, and after 938 steps weights are up to 0.01 apart while\n"
+        + "\nIn float64, where torch's own convolution is im2col as well, the same epoch ends with weights that differ "
+        "by\n"
+        f"{found['epoch']['float64']:.0e} at most. In fp32 even torch does not come out within 1e-4 of itself when "
+        "only its\n"
+        "threads or its library change: the first rounding that decides which of two nearly equal pixels is the "
+        "maximum, or\n"
+        "whether a ReLU is open, sends training along another path, and after 938 steps weights are up to 0.01 apart "
+        "while\n"
         "accuracy is the same. Ours is as far from torch's as torch's are from one another.\n"
     )
 
@@ -83,16 +91,17 @@ def equivariance(found: dict) -> str:
         for n, value in net[key].items()
     ]
     return (
-        f"`python benchmarks/convolution.py equivariance`: {what['digits']} MNIST digits on a black border, {what['kernels']} random 5x5 "
-        f"kernels, shift T by {what['shift'][0]} rows and {what['shift'][1]} columns, R a quarter turn; |a - b| / |b| over all numbers:\n\n"
+        f"`python benchmarks/convolution.py equivariance`: {what['digits']} MNIST digits on a black border, "
+        f"{what['kernels']} random 5x5 kernels, shift T by {what['shift'][0]} rows and {what['shift'][1]} columns, R a "
+        "quarter turn; |a - b| / |b| over all numbers:\n\n"
         + table(["a against b", "relative difference"], rows)
-        + f"\nAnd a trained network ({net['experiment']}) on {net['images']} validation images it did not train on, changed: its "
-        "convolutions are equivariant, its dense layers know where a stroke should be.\n\n"
+        + f"\nAnd a trained network ({net['experiment']}) on {net['images']} validation images it did not train on, "
+        "changed: its convolutions are equivariant, its dense layers know where a stroke should be.\n\n"
         + table(["image", "accuracy %"], answers)
     )
 
 
-def ladder(found: dict) -> str:
+def compared(found: dict) -> str:
     shape = found["shapes"][0]
     rows = {one["rung"]: one for one in found["rows"] if one["shape"] == shape["shape"] and not one["reason"]}
     own = [name for name in rows if not name.startswith("torch")]
@@ -105,16 +114,18 @@ def ladder(found: dict) -> str:
     ]
     rate = {name: rows[name]["gigamacs_per_second"]["total"] for name in ("loops", "compiled")}
     return (
-        f"On `{shape['shape']}` the best by hand is `{best}`: {rows[best]['ratio']['total']:.2f} times torch's forward and backward, "
-        f"{rows[best]['ratio']['forward']:.2f} times its forward. Compiled loops do {rate['compiled'] / rate['loops']:.0f} times the "
-        f"multiply-adds a second\nof Python's (timed on a slice). Quicker than torch: {'; '.join(beats) or 'none'}.\n"
+        f"On `{shape['shape']}` the best by hand is `{best}`: {rows[best]['ratio']['total']:.2f} times torch's forward "
+        f"and backward, {rows[best]['ratio']['forward']:.2f} times its forward. Compiled loops do "
+        f"{rate['compiled'] / rate['loops']:.0f} times the multiply-adds a second\nof Python's (timed on a slice). "
+        f"Quicker than torch: {'; '.join(beats) or 'none'}.\n"
         f"torch's convolution does {rows['torch']['gigamacs_per_second']['total']:.0f} GMAC/s here, its matrix product "
-        f"{found['matmul']['gigamacs_per_second']['torch']:.0f} at most: another library, which knows this processor less well. So\n"
-        "what is made of matrix products cannot come near, unless it needs fewer multiplications. `einsum`, which makes the patches of "
-        f"the\nwhole batch, needs {max(rows['einsum']['memory_bytes']) / 1e6:.0f} MB on the way, `im2col`, which makes them of a few "
-        f"images at a time, {max(rows['im2col']['memory_bytes']) / 1e6:.0f} MB.\n"
-        "All tables: [docs/results.md](results.md#convolution-the-ladder).\n\n![Times and memory of every implementation]"
-        "(convolution/bench.png)\n"
+        f"{found['matmul']['gigamacs_per_second']['torch']:.0f} at most: another library, which knows this processor "
+        "less well. So\n"
+        "what is made of matrix products cannot come near, unless it needs fewer multiplications. `einsum`, which "
+        f"makes the patches of the\nwhole batch, needs {max(rows['einsum']['memory_bytes']) / 1e6:.0f} MB on the way, "
+        f"`im2col`, which makes them of a few images at a time, {max(rows['im2col']['memory_bytes']) / 1e6:.0f} MB.\n"
+        "All tables: [docs/results.md](results.md#convolution-the-ladder).\n\n![Times and memory of every "
+        "implementation](convolution/bench.png)\n"
     )
 
 

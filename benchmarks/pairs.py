@@ -1,11 +1,13 @@
-"""How long a verifier takes to score 100 000 pairs whose images are encoded already: distances, head, probabilities, all figures.
+"""How long a verifier takes to score 100 000 pairs whose images are encoded already.
 
     python benchmarks/pairs.py [--rounds 7]
 
-10 000 images with representations of 64 and of 1 000 values (standard normal floats, seed 0), balanced pairs; a head of the distance,
-Euclidean or cosine, and a dense one of 128 hidden units; the arms in turn in one process. "judged" is the distance and the head's score
-of every pair, "figures" the calibrated probabilities, accuracy, AUC, equal error rate, true accepts and calibration error of them. Writes
-benchmarks/results/pairs.json. Times are of an idle machine only if it was idle.
+10 000 images with representations of 64 and of 1 000 values (standard normal floats, seed 0), balanced pairs; a head of
+the distance, Euclidean or cosine, and a dense one of 128 hidden units; the arms take turns in one process. "judged" is
+the time for the distance and the head's score of every pair, "figures" the time for the calibrated probabilities,
+accuracy, AUC, equal error rate, true accepts and calibration error of them.
+
+Writes benchmarks/results/pairs.json. Run it on an idle machine.
 """
 
 import argparse

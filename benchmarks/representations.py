@@ -1,12 +1,14 @@
-"""How long the tools for representations take: nearest neighbours, t-SNE, exact PCA, each beside scikit-learn where that has it.
+"""How long nearest neighbours, t-SNE and exact PCA take, each compared with scikit-learn where it has the same.
 
     python benchmarks/representations.py [--rounds 5] [--root DIR]
 
-Nearest neighbours: 1 000 queries against 10 000 images of 1 000 features, ours (distances in doubles, from floats) and scikit-learn's
-brute force, on the same floats and on doubles, in turn, in one process; also how far our distances are from scikit-learn's on doubles,
-and how many neighbours differ that are not as near to within 1e-6. t-SNE: 5 000 test images of CIFAR-10. PCA: 50 000 training images of
-CIFAR-10 of 3 072 values, and its distance from scikit-learn's own, by the same covariance in doubles. Writes
-benchmarks/results/representations.json. Times are of an idle machine only if it was idle.
+Nearest neighbours: 1 000 queries against 10 000 images of 1 000 features, ours (distances in doubles, from floats) and
+scikit-learn's brute force, on the same floats and on doubles, in turn, in one process; also how far our distances are
+from scikit-learn's on doubles, and how many neighbours differ that are not as near to within 1e-6. t-SNE: 5 000 test
+images of CIFAR-10. PCA: 50 000 training images of CIFAR-10 of 3 072 values, and its distance from scikit-learn's own,
+by the same covariance in doubles.
+
+Writes benchmarks/results/representations.json. Run it on an idle machine.
 """
 
 import argparse
@@ -72,7 +74,7 @@ def nearest(rounds: int) -> dict[str, Any]:
 
 
 def decomposed(train: torch.Tensor, rounds: int) -> dict[str, Any]:
-    """Exact PCA of all training images, and how far it is from scikit-learn's: variances, and errors of 10, 32 and 100 components."""
+    """Exact PCA of all training images, and how far its variances are from scikit-learn's."""
     found, times = None, []
     for _ in range(rounds):
         found, one = timed(lambda: pca.fit(train))

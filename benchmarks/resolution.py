@@ -1,12 +1,14 @@
-"""What do images of several sizes cost? R4.15's network (16-32-81) trained on MNIST digits at several sizes, on an idle machine.
+"""What do images of several sizes cost? R4.15's network (16-32-81) is trained on MNIST digits at several sizes.
 
     python benchmarks/resolution.py [--rounds 7] [--seconds 4] [--root DIR]
 
-Arms, in turn in every round, with the same digits and batches of 16: all at 28, all at 64; 32, 48 and 64, one size a batch (R4.12);
-and heights and widths drawn one by one from 24 to 64, so that nearly every image has a size of its own (R4.14): in buckets, padded
-and masked; all padded to the largest; and one size a batch, which is nearly one image a batch.
+Arms, in turn in every round, with the same digits and batches of 16: all at 28, all at 64; 32, 48 and 64, one size a
+batch (R4.12); and heights and widths drawn one by one from 24 to 64, so that nearly every image has a size of its own
+(R4.14): in buckets, padded and masked; all padded to the largest; and one size a batch, which is nearly one image a
+batch.
 
-Writes benchmarks/results/resolution.json: images a second of every round, medians, and how much of what is computed is padding.
+Writes benchmarks/results/resolution.json: images a second of every round, medians, and how much of what is computed is
+padding. Run it on an idle machine.
 """
 
 import argparse
@@ -22,9 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from smallvision import nn
-from smallvision.data import load as images
-from smallvision.data.batching import batch as batches
+from smallvision.data import load as loading
 from smallvision.data.batching import buckets, samplers
+from smallvision.data.batching.batch import epoch as epoch_batches
 from smallvision.data.imageset import ImageSet
 from smallvision.experiment import load, load_study
 from smallvision.runs import environment
@@ -71,7 +73,7 @@ def steps(some: ImageSet, parts: Tensor | None) -> Iterator[int]:
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     generator = torch.Generator().manual_seed(0)
     for epoch in range(10**6):
-        for batch in batches.epoch(some, samplers.shuffled(some.labels, BATCH, False, 0, epoch, parts)):
+        for batch in epoch_batches(some, samplers.shuffled(some.labels, BATCH, False, 0, epoch, parts)):
             optimizer.zero_grad()
             task.step(model, batch, generator).loss.backward()
             optimizer.step()
@@ -95,7 +97,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--root", type=Path)
     asked = parser.parse_args()
-    plain = images.load(load("mnist-cnn3").data.model_copy(update={"limit": DIGITS}), asked.root).train
+    plain = loading.load(load("mnist-cnn3").data.model_copy(update={"limit": DIGITS}), asked.root).train
     ready = arms(plain)
     running = {name: steps(*arm) for name, arm in ready.items()}
     for one in running.values():
@@ -125,7 +127,8 @@ def main() -> None:
     RESULT.write_text(json.dumps(found, indent=1) + "\n")
     for one in found["arms"]:
         print(
-            f"{one['arm']:<40}{one['images_per_second']:>8,.0f} images/s, {one['sizes']} sizes, padding {one['padding']:.1%}"
+            f"{one['arm']:<40}{one['images_per_second']:>8,.0f} images/s, "
+            f"{one['sizes']} sizes, padding {one['padding']:.1%}"
         )
 
 

@@ -1,7 +1,8 @@
 """The committed result files: which there are, which are out of date, and the command that measures each again.
 
-A result is out of date when it is of another experiment or study than the catalog's of today, or says what cannot be. Such a
-result counts as not measured: the tables say so in its place, and `python benchmarks/tables.py --stale` lists it.
+A result is out of date when its experiment or study differs from the catalog's of today, or when its values are
+impossible. Such a result counts as not measured: the tables say so in its place, and `python benchmarks/tables.py
+--stale` lists it.
 """
 
 import functools
@@ -12,8 +13,9 @@ from typing import Any
 
 from smallvision.errors import BadInput
 from smallvision.experiment import catalog, load, load_study, studies
+from smallvision.metrics.metric import Metric
 from smallvision.study.plan.cases import expand
-from smallvision.tasks import metric_in
+from smallvision.tasks import TASKS
 from smallvision.training.user_objects import with_digests
 
 RESULTS = Path(__file__).parent / "results"
@@ -34,6 +36,11 @@ OTHERS = {  # results that are of no single entry of the catalog, and what write
 def names() -> list[str]:
     """Every result that the tables show: "catalog/NAME", "studies/NAME" and the others."""
     return [*(f"catalog/{name}" for name in catalog()), *(f"studies/{name}" for name in studies()), *OTHERS]
+
+
+def metric_in(scores: dict[str, Any]) -> Metric:
+    """The metric whose key is in a split's scores: result files name no task."""
+    return next(task.metric for task in TASKS.values() if task.metric.key in scores)
 
 
 def read(name: str) -> dict[str, Any] | None:

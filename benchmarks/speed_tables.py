@@ -3,9 +3,7 @@
 import statistics
 
 from layout import machine, not_measured, spread, table
-from results import content, current, read
-
-from smallvision.tasks import metric_in
+from results import content, current, metric_in, read
 
 
 def pairs() -> str:
@@ -24,9 +22,9 @@ def pairs() -> str:
         for one in found["arms"]
     ]
     return (
-        f"\n`python benchmarks/pairs.py`: {found['pairs']} pairs of {found['images']} images that are encoded already, medians of "
-        f"{found['arms'][0]['rounds']} rounds. Judged: distance and the head's score; figures: probabilities, accuracy, AUC, equal error "
-        "rate, true accepts, calibration error.\n\n"
+        f"\n`python benchmarks/pairs.py`: {found['pairs']} pairs of {found['images']} images that are encoded already, "
+        f"medians of {found['arms'][0]['rounds']} rounds. Judged: distance and the head's score; figures: "
+        "probabilities, accuracy, AUC, equal error rate, true accepts, calibration error.\n\n"
         + table(["head", "values", "judged s", "figures s", "CPU s, both"], rows)
         + "\n"
         + machine(found["environment"])
@@ -62,10 +60,10 @@ def representations() -> str:
     rows.append(["t-SNE (scikit-learn's) of 5 000 images", f"{middle(found['tsne']):.1f}", "", "", ""])
     return (
         "\n## Tools for representations\n\n"
-        f"`python benchmarks/representations.py`: {found['rounds']} rounds in turn in one process, medians. Ours takes floats and gives "
-        "distances in doubles; scikit-learn's brute force gives as many digits as it is given (by cosine; "
-        "by Euclidean distance it sums in doubles anyway). Differences are from scikit-learn on doubles. Of floats by cosine, "
-        "scikit-learn's are the quicker, to float precision.\n\n"
+        f"`python benchmarks/representations.py`: {found['rounds']} rounds in turn in one process, medians. Ours takes "
+        "floats and gives distances in doubles; scikit-learn's brute force gives as many digits as it is given (by "
+        "cosine; by Euclidean distance it sums in doubles anyway). Differences are from scikit-learn on doubles. Of "
+        "floats by cosine, scikit-learn's are the quicker, to float precision.\n\n"
         + table(["what", "ours, s", "scikit-learn on floats, s", "on doubles, s", "the same?"], rows)
         + "\n"
         + machine(found["environment"])
@@ -108,13 +106,11 @@ def time_to_accuracy() -> str:
         )
     header = ["recipe", "target %", "test %", "epochs", "training s", "whole process s", "times sooner (whole process)"]
     return (
-        "\n## Time to the reference's accuracy\n\n`python benchmarks/time_to_accuracy.py`. The reference recipe in the plain loop is "
-        "extrapolated from its timed steps (`throughput.py` says how many) to the first epoch at which its watched test curve reaches "
-        "the target, start-up and "
-        "scoring left out; ours are whole runs. In brackets even our start-up, data loading, scoring and report count against it.\n\n"
-        + table(header, rows)
-        + "\n"
-        + machine(found["environment"])
+        "\n## Time to the reference's accuracy\n\n`python benchmarks/time_to_accuracy.py`. The reference recipe in the "
+        "plain loop is extrapolated from its timed steps (`throughput.py` says how many) to the first epoch at which "
+        "its watched test curve reaches the target, start-up and "
+        "scoring left out; ours are whole runs. In brackets even our start-up, data loading, scoring and report count "
+        "against it.\n\n" + table(header, rows) + "\n" + machine(found["environment"])
     )
 
 
@@ -145,13 +141,15 @@ def throughput() -> str:
             )
             ratios.append([f"`{case}`", precision, f"{over:.2f}", f"{bare:.2f}", f"{times:.2f}"])
     return (
-        f"\n## Throughput\n\n`python benchmarks/throughput.py`: {found['rounds']} rounds, every measurement in a process of its own, arms "
-        "in turn; microseconds of a training step an image, medians. *loop* is a DataLoader of Pillow images with per-image "
-        "transforms and `.item()` each step, at its best number of workers (their CPU time is not counted), always fp32; *floor* is "
-        "forward, backward and optimiser step on float batches already in memory, *bare* the same in a process whose "
-        "malloc is not told to keep what a step frees; *augment* is the engine's augmentation alone.\n\n"
+        f"\n## Throughput\n\n`python benchmarks/throughput.py`: {found['rounds']} rounds, every measurement in a "
+        "process of its own, arms in turn; microseconds of a training step an image, medians. *loop* is a DataLoader "
+        "of Pillow images with per-image transforms and `.item()` each step, at its best number of workers (their CPU "
+        "time is not counted), always fp32; *floor* is forward, backward and optimiser step on float batches already "
+        "in memory, *bare* the same in a process whose malloc is not told to keep what a step frees; *augment* is the "
+        "engine's augmentation alone.\n\n"
         + table(["network", "arm", "precision", "wall", "least to most", "CPU"], rows)
-        + "\n(engine − augment) / floor at equal precision, and how many times faster than the loop; medians of each round's ratios:\n\n"
+        + "\n(engine − augment) / floor at equal precision, and how many times faster than the loop; medians of each "
+        "round's ratios:\n\n"
         + table(["network", "precision", "over the floor", "over the bare floor", "times the loop"], ratios)
         + "\n"
         + machine(found["environment"])
@@ -177,7 +175,7 @@ def tuning() -> str:
             ]
         )
     return (
-        "\n## What was tried for the recipes\n\n`python benchmarks/tune.py`: validation images only, seed 0, one try each, so "
-        "differences of a few tenths of a per cent are noise. Accuracies, and of autoencoders mean squared errors.\n\n"
-        + table(["entry", "overrides", "validation", "loss", "train", "epochs"], rows)
+        "\n## What was tried for the recipes\n\n`python benchmarks/tune.py`: validation images only, seed 0, one try "
+        "each, so differences of a few tenths of a per cent are noise. Accuracies, and of autoencoders mean squared "
+        "errors.\n\n" + table(["entry", "overrides", "validation", "loss", "train", "epochs"], rows)
     )

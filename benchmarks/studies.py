@@ -3,12 +3,13 @@
     python benchmarks/studies.py [NAME ...] [--root DIR]
 
 What is finished already (under $SMALLVISION_RUNS or ./runs) is read, not repeated; an unfinished study goes on.
-Writes benchmarks/results/studies/NAME.json; `python benchmarks/tables.py` makes docs/results.md and docs/comparing.md of them.
+Writes benchmarks/results/studies/NAME.json; `python benchmarks/tables.py` makes docs/results.md and docs/comparing.md
+of them.
 
-Beside what the study says, each comparison is made once more as if every case had been run once: the verdict for the first
-seeds alone, the second alone, and so on ("singles"), which shows what one run a side would have told. Cases are judged by their
-task's own measure (src/smallvision/metrics/metric.py): accuracy, or of autoencoders the mean squared error, with PCA's beside it, or of
-verifiers the accuracy on pairs, with their other figures beside it.
+Each comparison of the study is also made once more as if every case had been run once: the verdict for the first seeds
+alone, the second alone, and so on ("singles"), which shows what a single run of each case would have said. Cases are
+judged by their task's own metric (src/smallvision/metrics/metric.py): accuracy; of autoencoders the mean squared error,
+with PCA's for comparison; of verifiers the accuracy on pairs, with their other figures.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import accounts
+from results import metric_in
 
 import smallvision as sv
 from smallvision.comparison.disagreements import disagreements
@@ -28,7 +30,6 @@ from smallvision.runs.read import RunRecord
 from smallvision.stats.comparison import Comparison
 from smallvision.stats.verdict import compare_runs, compare_values, judge
 from smallvision.study.read import StudyRecord
-from smallvision.tasks import metric_in
 
 RESULTS = Path(__file__).parent / "results" / "studies"
 WHERE = ("smallvision", "processor", "cores", "threads", "device", "device_name", "packages")
@@ -70,7 +71,7 @@ def measure(name: str, root: Path | None) -> dict[str, Any]:
 
 
 def row(case: dict[str, Any], runs: list[RunRecord]) -> dict[str, Any]:
-    """A case of the table, with every run's scores; what stands beside an error; accuracy by size of image where there are several."""
+    """A case of the table: every run's scores, the figures shown with them, and accuracy by image size if it varies."""
     key = metric_in(case["validation"]).key
     scores = [
         {
@@ -129,7 +130,10 @@ def one_a_side(answers: AlignedPredictions, a: str, b: str, place: int) -> Compa
 
 
 def of_probes(record: StudyRecord) -> dict[str, Any]:
-    """What the study's probes found: mean accuracy of every source of features by every probe over a case's runs, and the verdicts."""
+    """What the study's probes found.
+
+    For every case, the mean accuracy over its runs of every probe on every source of features; and the verdicts.
+    """
     if record.study.probe is None:
         return {}
     cases = {}

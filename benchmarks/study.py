@@ -2,7 +2,7 @@
 
     python benchmarks/study.py [--turns 3] [--root DIR]
 
-one by one      eight `smallvision run` commands in a row, as many threads as torch takes; each also writes its report page
+one by one      eight `smallvision run` commands in a row, as many threads as torch takes; each also writes its report
 study           one `smallvision run STUDY`, the split of the machine measured by itself
 one at a time   the same study with --workers 1: all threads for one run, torch loaded once
 all cores       the same study with as many workers as cores, one thread each

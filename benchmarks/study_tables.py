@@ -5,12 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 from layout import machine, not_measured, table
+from results import metric_in
 from results import read as result
 
 from smallvision.experiment import studies as entries
 from smallvision.stats.verdict import compare_published, judge
 from smallvision.stats.wording import points
-from smallvision.tasks import metric_in
 
 STUDIES = (
     "digits-smoke",
@@ -27,7 +27,7 @@ STUDIES = (
     "cifar10-siamese",
 )
 
-# What the reference systems conclude, from one run each: the claim, their figures, and the study and pair that put it to the test.
+# What the reference systems conclude, from one run each: the claim, their figures, and the study and pair that test it.
 CLAIMS = (
     (
         "A CNN beats an MLP on MNIST, with fewer parameters (R3.4)",
@@ -55,8 +55,9 @@ CLAIMS = (
     ),
 )
 PCA = (
-    "PCA is exact, fitted on the training images, with as many components (in brackets) as the representation has values; errors are of "
-    "pixels in [0, 1]; PSNR and SSIM are of validation images; seconds an epoch are of runs that shared the machine.\n\n"
+    "PCA is exact, fitted on the training images, with as many components (in brackets) as the representation has "
+    "values; errors are of pixels in [0, 1]; PSNR and SSIM are of validation images; seconds an epoch are of runs that "
+    "shared the machine.\n\n"
 )
 PROBES = {"knn-cosine": "kNN cosine", "knn-euclidean": "kNN Euclidean", "linear": "linear"}
 SOURCES = {
@@ -245,11 +246,12 @@ def sizes(found: dict[str, Any]) -> str:
 def studies() -> str:
     """The section of docs/results.md."""
     text = (
-        "\n## Studies: the references' claims put to the test\n\n`python benchmarks/studies.py NAME` (`smallvision run NAME`, then what is "
-        "below). Every case trains with the seeds given and chooses nothing by the test split: all comparisons that a study declares are "
-        "judged together on validation images (Holm), then the best on validation and the baseline meet the test split, once. ± is the "
-        "standard deviation over seeds; multiply-adds are of one image, of several sizes the "
-        "largest. Seconds are of runs that shared the machine. docs/comparing.md says how to read a verdict.\n\n"
+        "\n## Studies: the references' claims put to the test\n\n`python benchmarks/studies.py NAME` (`smallvision run "
+        "NAME`, then what is below). Every case trains with the seeds given and chooses nothing by the test split: all "
+        "comparisons that a study declares are judged together on validation images (Holm), then the best on "
+        "validation and the baseline meet the test split, once. ± is the standard deviation over seeds; multiply-adds "
+        "are of one image, of several sizes the largest. Seconds are of runs that shared the machine. "
+        "docs/comparing.md says how to read a verdict.\n\n"
     )
     text += table(["claim", "reported", "our verdict"], list(claims()))
     for name in [*STUDIES, *(name for name in entries() if name not in STUDIES)]:
@@ -316,10 +318,12 @@ def probes(found: dict[str, Any]) -> str:
             )
     counts, told = first["counts"], [one for one in found["probe_verdicts"] if one.get("told")]
     text = (
-        f"\nWhat the representations are good for: classifiers learn from {whole(counts['train'])} training images, k and C are chosen on "
-        f"{whole(counts['chosen_on'])} {'validation images' if first['chosen_on'] == 'validation' else first['chosen_on']}, and "
-        f"{whole(counts['shown'])} {first['split']} images are shown; after every choice of the study, and once by each run. Nearest 8: "
-        "training images of the image's own class among its 8 nearest by cosine.\n\n" + table(header, out)
+        f"\nWhat the representations are good for: classifiers learn from {whole(counts['train'])} training images, k "
+        f"and C are chosen on {whole(counts['chosen_on'])} "
+        f"{'validation images' if first['chosen_on'] == 'validation' else first['chosen_on']}, and "
+        f"{whole(counts['shown'])} {first['split']} images are shown; after every choice of the study, and once by "
+        "each run. Nearest 8: training images of the image's own class among its 8 nearest by "
+        "cosine.\n\n" + table(header, out)
     )
     said = "".join(f"- {one['split']}: {one['sentence']}\n" for one in told)
     return text + (
@@ -346,8 +350,9 @@ def speed() -> str:
             out.append([name, words, f"{what['median'][way]:.1f}", spread, f"{what['to_study'][way]:.2f}"])
     turns = len(next(iter(found["studies"].values()))["seconds"]["study"])
     return (
-        "\n### What a study costs\n\n`python benchmarks/study.py`: eight small runs in four ways, whole processes, start-up and reports "
-        f"included; {turns} turns, ways in turn; medians, and medians of each turn's ratio to the study.\n\n"
+        "\n### What a study costs\n\n`python benchmarks/study.py`: eight small runs in four ways, whole processes, "
+        f"start-up and reports included; {turns} turns, ways in turn; medians, and medians of each turn's ratio to the "
+        "study.\n\n"
         + table(["eight runs", "how", "seconds", "least to most", "times the study"], out)
         + f"\nMachine: {found['processor']}, {found['cores']} cores.\n"
     )
@@ -402,20 +407,21 @@ def resolution() -> str:
     )
     rate = {name: whole(round(one["images_per_second"])) for name, one in by.items()}
     return (
-        f"\n### What several sizes cost\n\n`python benchmarks/resolution.py`: R4.15's network, {whole(cost['digits'])} digits, batches of "
-        f"{cost['batch_size']}, fp32; {len(cost['rounds'])} rounds, arms in turn, medians.\n\n"
+        f"\n### What several sizes cost\n\n`python benchmarks/resolution.py`: R4.15's network, {whole(cost['digits'])} "
+        f"digits, batches of {cost['batch_size']}, fp32; {len(cost['rounds'])} rounds, arms in turn, medians.\n\n"
         + table(["images", "sizes", "batches an epoch", "padding %", "images/s", "CPU us an image"], lines)
-        + "\n**R4.13, why not resize all to 64?** An image of 64x64 has 5.2 times the pixels of one of 28x28, and the network takes "
-        f"{small['images_per_second'] / large['images_per_second']:.1f} times as long over it ({rate['all at 28']} against "
-        f"{rate['all at 64']} images/s); enlarging adds no information to the smaller ones. On validation images all at 64 reach "
-        f"{percent(upscaled['validation'])} %, the true sizes {percent(true['validation'])} %: {pair['sentence'][:1].lower()}"
-        f"{pair['sentence'][1:]}\n\n**R4.14, one tensor for each resolution; and what if nearly every image has its own size?** With "
-        f"three sizes, one size a batch does {rate['32, 48 and 64, one size a batch']} images/s. With {whole(alone['sizes'])} sizes for "
+        + "\n**R4.13, why not resize all to 64?** An image of 64x64 has 5.2 times the pixels of one of 28x28, and the "
+        f"network takes {small['images_per_second'] / large['images_per_second']:.1f} times as long over it "
+        f"({rate['all at 28']} against {rate['all at 64']} images/s); enlarging adds no information to the smaller "
+        f"ones. On validation images all at 64 reach {percent(upscaled['validation'])} %, the true sizes "
+        f"{percent(true['validation'])} %: {pair['sentence'][:1].lower()}{pair['sentence'][1:]}\n\n**R4.14, one tensor "
+        "for each resolution; and what if nearly every image has its own size?** With three sizes, one size a batch "
+        f"does {rate['32, 48 and 64, one size a batch']} images/s. With {whole(alone['sizes'])} sizes for "
         f"{whole(cost['digits'])} images, one size a batch makes {whole(alone['batches'])} batches and does "
-        f"{rate['own sizes, one size a batch']}; padding all to the largest wastes {100 * largest['padding']:.0f} % of the pixels and does "
-        f"{rate['own sizes, all padded to the largest']}; buckets, padded and masked, waste {100 * boxes['padding']:.0f} % and do "
-        f"{rate['own sizes, in buckets, masked']}, and give the answers of the unpadded images.\n\n"
-        + machine(cost["environment"])
+        f"{rate['own sizes, one size a batch']}; padding all to the largest wastes {100 * largest['padding']:.0f} % of "
+        f"the pixels and does {rate['own sizes, all padded to the largest']}; buckets, padded and masked, waste "
+        f"{100 * boxes['padding']:.0f} % and do {rate['own sizes, in buckets, masked']}, and give the answers of the "
+        "unpadded images.\n\n" + machine(cost["environment"])
     )
 
 
@@ -445,7 +451,8 @@ def singles() -> str:
     for one in found["singles"]:
         if one["pair"] == pair:
             a, b = (f"{100 * share:.2f}" for share in one["accuracies"])
-            lines += f"| {one['seed']} | {a} | {b} | {100 * one['difference']:+.2f} | {one['p']:.3g} | {names[one['verdict']]} |\n"
+            lines += f"| {one['seed']} | {a} | {b} | {100 * one['difference']:+.2f} | {one['p']:.3g} "
+            lines += f"| {names[one['verdict']]} |\n"
     return lines + f"\nAnd all five together: {whole_study['sentence']}\n"
 
 

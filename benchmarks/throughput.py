@@ -6,13 +6,14 @@ Arms, each measurement in a process of its own, the arms taking turns:
     engine    smallvision's loop, on uint8 images in memory, augmented in whole batches
     loop      a Dataset of Pillow images, per-image transforms, a DataLoader, `.item()` each step; fp32, contiguous;
               with as many workers as turn out fastest here (0, 1, 2 are tried first)
-    floor     forward, backward and optimiser step on float batches that lie in memory, standardised already; the engine's
-              network, optimiser, memory format and process settings, so that nothing but the loop around them differs
+    floor     forward, backward and optimiser step on float batches that lie in memory, standardised already; with the
+              engine's network, optimiser, memory format and process settings, so that only the loop around them differs
     bare      the floor in a process as Python starts it (glibc gives freed memory back between steps)
     augment   the engine's augmentation alone, on the same batches
 
-The first 20 steps of each measurement are not timed; then one epoch of MNIST (918 steps) or of 19 200 images of CIFAR-10
-(130 steps). Figures are microseconds an image, wall clock and CPU, medians over the rounds; ratios are taken round by round.
+The first 20 steps of each measurement are not timed; then one epoch of MNIST (918 steps) or of 19 200 images of
+CIFAR-10 (130 steps). Figures are microseconds an image, wall clock and CPU, medians over the rounds; ratios are taken
+round by round.
 """
 
 import argparse
@@ -60,7 +61,10 @@ def prepared(case: str, precision: str, root: Path | None, settled: bool = True)
 
 
 class Clock:
-    """Wall seconds, and CPU seconds of this process (a loader's workers not counted), since it was started, per image."""
+    """Wall and CPU microseconds per image since the clock was started.
+
+    CPU time is of this process alone: a loader's workers are not counted.
+    """
 
     def __init__(self) -> None:
         self.wall, self.cpu = time.perf_counter(), time.process_time()
@@ -85,8 +89,8 @@ def engine(case: str, precision: str, root: Path | None) -> dict[str, float]:
 
 
 def floor(case: str, precision: str, root: Path | None, settled: bool = True) -> dict[str, float]:
-    from smallvision.data.batching import batch as batches
     from smallvision.data.batching import samplers
+    from smallvision.data.batching.batch import epoch as epoch_batches
     from smallvision.training import optimizers
     from smallvision.training.engine import autocast
 
@@ -94,7 +98,7 @@ def floor(case: str, precision: str, root: Path | None, settled: bool = True) ->
     rows = samplers.ORDERS["shuffled"](splits.train.labels, asked.recipe.batch_size, True, 0, 0)
     ready = []
     with torch.no_grad():
-        for batch in batches.epoch(splits.train, rows):  # each once: a few of them would stay in the cache
+        for batch in epoch_batches(splits.train, rows):  # each once: a few of them would stay in the cache
             pixels = model.standardize(batch.pixels).contiguous(memory_format=torch.channels_last)
             ready.append((pixels, batch.labels))
     model.standardize = nn.Identity()
@@ -117,14 +121,14 @@ def bare(case: str, precision: str, root: Path | None) -> dict[str, float]:
 
 
 def augment(case: str, precision: str, root: Path | None) -> dict[str, float]:
-    from smallvision.data import transforms as room
-    from smallvision.data.batching import batch as batches
+    from smallvision.data import transforms
     from smallvision.data.batching import samplers
+    from smallvision.data.batching.batch import epoch as epoch_batches
 
     asked, splits, _ = prepared(case, precision, root)
     rows = samplers.ORDERS["shuffled"](splits.train.labels, asked.recipe.batch_size, True, 0, 0)
-    ready = list(batches.epoch(splits.train, rows[:100]))
-    vary, generator = room.build(asked.data.augment), torch.Generator()
+    ready = list(epoch_batches(splits.train, rows[:100]))
+    vary, generator = transforms.build(asked.data.augment), torch.Generator()
     for batch in ready[:SKIPPED]:
         vary(batch, generator)
     clock = Clock()

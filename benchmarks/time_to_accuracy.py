@@ -1,14 +1,15 @@
 """Seconds to the accuracy that a reference reports: its own recipe in the plain loop, against our fast recipe.
 
-    python benchmarks/time_to_accuracy.py [CASE ...] [--seeds 5] [--root DIR] [--runs DIR] [--out benchmarks/results/time_to_accuracy.json]
+    python benchmarks/time_to_accuracy.py [CASE ...] [--seeds 5] [--root DIR] [--runs DIR]
+                                          [--out benchmarks/results/time_to_accuracy.json]
 
 The reference's time is extrapolated, not run to the end: microseconds an image of the plain loop (the median of arm
-"loop" in benchmarks/results/throughput.json, measured before on the same machine) times the images its recipe needs: the
-epochs up to the first one at which its watched test curve (benchmarks/results/catalog) reaches the target, all of them
-if none does. Our time is that of whole runs, each in a process of its own: training alone, and the process from its
-start to the written report. They stay in --runs, so that benchmarks/catalog.py can read the same ones
-(SMALLVISION_RUNS=DIR) and the test split is not met twice. The target counts as reached when the mean test accuracy over
-all seeds is at least the target.
+"loop" in benchmarks/results/throughput.json, measured before on the same machine) times the images its recipe needs:
+the epochs up to the first one at which its watched test curve (benchmarks/results/catalog) reaches the target, all of
+them if none does. Our time is that of whole runs, each in a process of its own: training alone, and the process from
+its start to the written report. They stay in --runs, so that benchmarks/catalog.py can read the same ones
+(SMALLVISION_RUNS=DIR) and the test split is not met twice. The target counts as reached when the mean test accuracy
+over all seeds is at least the target.
 """
 
 import argparse
@@ -39,9 +40,8 @@ CASES = {
 def reference(case: str, target: float | None, images: int) -> dict:
     """What the reference's recipe takes in the plain loop, extrapolated."""
     known = json.loads((RESULTS / "catalog" / f"{case}.json").read_text())
-    reached = (
-        target if target is not None else known["runs"][0]["test"]["accuracy"]
-    )  # of the run whose curve is watched
+    # The accuracy is that of the run whose curve is watched.
+    reached = target if target is not None else known["runs"][0]["test"]["accuracy"]
     hits = [epoch for epoch, accuracy in enumerate(known["watched"], 1) if accuracy >= reached]
     epochs = hits[0] if hits else known["runs"][0]["epochs"]
     loop = json.loads((RESULTS / "throughput.json").read_text())["cases"][case]

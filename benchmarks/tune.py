@@ -3,7 +3,7 @@
     python benchmarks/tune.py [NAME ...] [--root DIR]
 
 Every try is the catalog entry with the overrides named, trained on what `data.validation` leaves, seed 0, scored on
-these validation images. Writes benchmarks/results/tuning.json after each try; what is in there already is not run again.
+these validation images. Writes benchmarks/results/tuning.json after each try; a try that it has is not repeated.
 """
 
 import argparse

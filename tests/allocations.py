@@ -1,4 +1,4 @@
-"""Memory counted, not measured: the bytes that operations ask for are the same on every machine, whatever else it does."""
+"""Memory counted, not measured: the bytes that operations ask for, which are the same on every machine."""
 
 import tracemalloc
 import weakref
@@ -18,9 +18,8 @@ class Fresh(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         out = function(*args, **(kwargs or {}))
         for one in tree_leaves(out):
-            if (
-                not isinstance(one, torch.Tensor) or not one.untyped_storage().resizable()
-            ):  # the second lie in NumPy's memory
+            # A tensor that cannot be resized lies in NumPy's memory.
+            if not isinstance(one, torch.Tensor) or not one.untyped_storage().resizable():
                 continue
             if (key := one.untyped_storage()._cdata) not in self.known | self.alive.keys():
                 self.alive[key] = one.untyped_storage().nbytes()

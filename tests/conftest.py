@@ -1,4 +1,7 @@
-"""For all tests: pages are read by `page_reading`, and Hypothesis judges what a function returns, never how quick the machine is."""
+"""For all tests: pages are read by `page_reading`.
+
+Hypothesis judges what a function returns, never how quick the machine is.
+"""
 
 import sys
 from pathlib import Path

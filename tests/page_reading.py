@@ -1,6 +1,7 @@
-"""Reading a page as a browser would: elements by tag, id, class and attribute, their text, rows of tables; and facts in a text.
+"""Reading a page as a browser would: elements by tag, id, class and attribute, their text, rows of tables.
 
-Tests of pages ask for structure, numbers and names by this, never for whole sentences.
+It also says which facts a text lacks. Tests of pages ask for structure, numbers and names by this, never for whole
+sentences.
 """
 
 import re
@@ -47,7 +48,7 @@ class Element:
                 yield from one.elements()
 
     def all(self, selector: str) -> list["Element"]:
-        """The elements inside that a selector names: "tag#id.class[key=value]", steps apart by spaces as in a style sheet."""
+        """The elements inside that match a selector: "tag#id.class[key=value]", with spaces as in a style sheet."""
         found = [self]
         for step in selector.split():
             found = list({id(one): one for outer in found for one in outer.elements() if one.is_a(step)}.values())
@@ -144,7 +145,10 @@ class Page(HTMLParser):
 
 
 def missing(text: str, *facts: str) -> list[str]:
-    """Those of the facts (numbers, names) that a text does not have, each as a whole: "98.3" is not in "198.3" and not in "98.31"."""
+    """Those of the facts (numbers, names) that a text does not have.
+
+    A fact must stand there as a whole: "98.3" is not in "198.3" and not in "98.31".
+    """
     found = plain(text)
     return [fact for fact in map(plain, facts) if not re.search(rf"(?<![\w.]){re.escape(fact)}(?!\w|\.\d)", found)]
 
@@ -167,7 +171,10 @@ def numbers(text: str) -> list[str]:
 
 
 def wording(text: str, *names: str) -> str:
-    """What is left of a sentence without its numbers and these names: two sentences of one wording differ in facts alone."""
+    """What is left of a sentence without its numbers and these names.
+
+    Two sentences with the same wording differ in facts alone.
+    """
     found = plain(text)
     for name in names:
         found = found.replace(name, "NAME")

@@ -1,4 +1,4 @@
-"""`compare`: runs joined image by image, the verdict's figures those of scipy, what confounds is named, what cannot be is refused."""
+"""`compare`: joins runs image by image, computes scipy's figures, names what confounds, refuses what is impossible."""
 
 import json
 import shutil
@@ -144,12 +144,8 @@ def test_what_cannot_be_compared_is_refused(runs, names, said):
 
 
 def test_other_images_and_other_labels_are_refused(runs, tmp_path):
-    turn = {
-        "labels": 0,
-        "predictions": 0,
-        "confusion": (0, 1),
-        "probabilities": 1,
-    }  # every class called by the next one's number
+    # Every class gets the number of the next one.
+    turn = {"labels": 0, "predictions": 0, "confusion": (0, 1), "probabilities": 1}
     changes = {
         "360 images, .* has 360, and 0 are the same": lambda a: {"ids": a["ids"] + 1},
         "with other labels": lambda a: {

@@ -1,4 +1,7 @@
-"""Verifiers compared: on pairs that share no image, the figures those of scipy; whatever order the images had; the page of it."""
+"""Verifiers are compared on pairs that share no image, in whatever order the images had.
+
+The figures are compared with scipy's; the page is read.
+"""
 
 import shutil
 import sys

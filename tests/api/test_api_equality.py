@@ -64,8 +64,10 @@ def test_words_for_people_and_the_order_of_keys_make_no_other_experiment(tmp_pat
 
 def test_an_empty_table_which_no_file_holds_makes_no_other_experiment(tmp_path):
     (tmp_path / "net.py").write_text(
-        "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self, extra=None):\n        super().__init__()\n"
-        "        self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n    def forward(self, x):\n        return self.net(x)\n"
+        "from torch import nn\n\nclass Net(nn.Module):\n"
+        "    def __init__(self, extra=None):\n        super().__init__()\n"
+        "        self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+        "    def forward(self, x):\n        return self.net(x)\n"
     )
     model = {"kind": f"{tmp_path}/net.py:Net", "options": {"extra": {}}}
     asked = Experiment.model_validate(
@@ -92,7 +94,8 @@ def test_a_study_takes_no_run_of_another_experiment_for_its_own(collide, tmp_pat
 def test_a_study_in_the_place_of_another_is_refused(collide, tmp_path, monkeypatch):
     monkeypatch.setenv("SMALLVISION_RUNS", str(tmp_path / "runs"))
     text = (
-        'name = "two"\nquestion = "Which?"\nbase = "digits"\nseeds = 1\nset = { "data.limit" = %d, "recipe.epochs" = 1 }\n'
+        'name = "two"\nquestion = "Which?"\nbase = "digits"\nseeds = 1\n'
+        'set = { "data.limit" = %d, "recipe.epochs" = 1 }\n'
         '[axes]\n"recipe.learning_rate" = [0.01]\n'
     )
     (tmp_path / "two.toml").write_text(text % 200)

@@ -1,4 +1,4 @@
-"""Probing as a person does it: at the command line and in Python; what is printed, shown again, refused and interrupted."""
+"""Probing as a person does it, at the command line and in Python: what is printed, refused and interrupted."""
 
 import io
 import json

@@ -241,12 +241,14 @@ def test_everything_else_of_a_loss_counts(monkeypatch):
 
 SOURCES = {
     "the loss": "def loss(a, b):\n    return F.cross_entropy(a, b){change}\n",
-    "a function that it calls": "def other(a, b):\n    return F.cross_entropy(a, b){change}\ndef loss(a, b):\n    return other(a, b)\n",
+    "a function that it calls": "def other(a, b):\n    return F.cross_entropy(a, b){change}\n"
+    "def loss(a, b):\n    return other(a, b)\n",
     "a class that it makes": "class Other:\n    def at(self, x):\n        return x{change}\n"
     "def loss(a, b):\n    return Other().at(F.cross_entropy(a, b))\n",
     "a base class": "class Base:\n    def at(self, x):\n        return x{change}\nclass Other(Base):\n    k = 1\n"
     "def loss(a, b):\n    return Other().at(F.cross_entropy(a, b))\n",
-    "a class attribute": "class Other:\n    k = 1{change}\ndef loss(a, b):\n    return Other.k * F.cross_entropy(a, b)\n",
+    "a class attribute": "class Other:\n    k = 1{change}\n"
+    "def loss(a, b):\n    return Other.k * F.cross_entropy(a, b)\n",
     "a property": "class Other:\n    @property\n    def k(self):\n        return 1{change}\n"
     "def loss(a, b):\n    return Other().k * F.cross_entropy(a, b)\n",
     "a decorated function": "import functools\n@functools.cache\ndef k():\n    return 1{change}\n"
@@ -300,12 +302,14 @@ def test_a_layer_whose_class_changed_is_another_network():
 
 def test_fingerprints_are_the_same_in_every_process():
     script = (
-        "import torch, collections, functools\nfrom torch import nn\nfrom smallvision.training.fingerprint import fingerprint\n"
+        "import torch, collections, functools\nfrom torch import nn\n"
+        "from smallvision.training.fingerprint import fingerprint\n"
         "class Net(nn.Module):\n    kinds = {'a', 'b', 'c'}\n    def __init__(self):\n        super().__init__()\n"
         "        self.a, self.lstm, self.names = nn.Linear(2, 2), nn.LSTM(2, 2), {'x', 'y', 'z', 1, (2, 'w')}\n"
         "        self.a.register_forward_hook(lambda *_: None)\n"
         "    def forward(self, x):\n        return x if x in {'p', 'q', 'r'} else self.a(x)\n"
-        "torch.manual_seed(0)\nfound = [fingerprint(part) for part in (Net(), Net, functools.partial(Net), nn.CrossEntropyLoss)]\n"
+        "torch.manual_seed(0)\n"
+        "found = [fingerprint(part) for part in (Net(), Net, functools.partial(Net), nn.CrossEntropyLoss)]\n"
         "assert not any(one.unknown for one in found), found\nprint(*[one.digest for one in found])\n"
     )
     outputs = {
@@ -366,7 +370,7 @@ def test_what_cannot_be_told_is_never_the_same_twice(thing, why):
 
 
 def test_a_compiled_function_of_an_extension_cannot_be_told(monkeypatch):
-    from smallvision import fingerprint as module
+    from smallvision.training import fingerprint as module
 
     def loss(logits, labels):
         return math.sin(1.0) * torch._C._nn.nll_loss_nd(logits, labels)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from smallvision.assign import expressions
 from smallvision.errors import BadInput
 
-# The reference: plain Python, with the three functions written as the documentation says, on text as a person writes it.
+# The reference: plain Python, with the three functions written as the documentation says, on text that a person writes.
 NAMES = ("dd", "mm", "abc")
 
 
@@ -43,9 +43,8 @@ number = st.one_of(
     leaf, small, small.map("digit_sum({})".format), small.map("last_digit({})".format), small.map("-({})".format)
 )
 compared = joined(joined(number, sign), st.sampled_from(["==", "!=", "<", "<=", ">", ">="]))
-comparison = compared.map(
-    lambda text: text if set(text) & set("=<>") else f"{text} >= 3"
-)  # one part alone compares nothing
+# A single part compares nothing.
+comparison = compared.map(lambda text: text if set(text) & set("=<>") else f"{text} >= 3")
 denied = st.one_of(comparison, comparison.map("not {}".format), comparison.map("not ({})".format))
 condition = joined(denied, st.sampled_from(["and", "or"]))
 written = st.fixed_dictionaries({name: st.text("0123456789", min_size=1, max_size=2) for name in NAMES})

@@ -1,4 +1,4 @@
-"""`smallvision assign` as a teacher uses it: R2's class of five, what is written, what is printed, and nothing on error."""
+"""`smallvision assign` as a teacher uses it, with R2's class of five: what is written and printed; nothing on error."""
 
 import csv
 import errno
@@ -112,8 +112,12 @@ def test_names_are_shown_as_they_are():
 
 
 UNFIT = {
-    "data.classes = [1, 3, 5, 7, 9]|data.classes = [1, 3, 12]": "student s1 (line 2): data.classes: fashion-mnist has no class 12",
-    "kernel = 5, padding = 1, channels = 64|kernel = 25, channels = 64": "student s1 (line 2): model.blocks.3: kernel 25",
+    "data.classes = [1, 3, 5, 7, 9]|data.classes = [1, 3, 12]": (
+        "student s1 (line 2): data.classes: fashion-mnist has no class 12"
+    ),
+    "kernel = 5, padding = 1, channels = 64|kernel = 25, channels = 64": (
+        "student s1 (line 2): model.blocks.3: kernel 25"
+    ),
     "epochs = 15|epochs = 0": "student s1 (line 2): recipe.epochs: got 0",
     "abc % 2 == 1|abc % 2 == 3": "student s3 (line 4): data.source is never set",
 }
@@ -121,10 +125,10 @@ UNFIT = {
 
 @pytest.mark.parametrize(("change", "message"), UNFIT.items(), ids=range(len(UNFIT)))
 def test_nothing_is_written_when_one_student_has_no_task(change, message):
-    import smallvision.assign.rules as room
+    from smallvision.assign import rules
 
     old, new = change.split("|")
-    text = room.assignments()["r2"].read_text(encoding="utf-8")
+    text = rules.assignments()["r2"].read_text(encoding="utf-8")
     assert old in text
     Path("mine.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(BadInput, match=re.escape(message)):

@@ -1,4 +1,4 @@
-"""Files of rules and what comes out for a student: every mistake told with its place, keys put together as they were."""
+"""Files of rules and their result for a student: mistakes are named with their place, keys are put together."""
 
 import pytest
 from hypothesis import given, settings
@@ -69,22 +69,34 @@ IN_FILE = {
     'when = "a % 2 == 1"|': 'rule "odd": when: missing',
     'when = "a % 2 == 1"|when = 1': 'rule "odd": when: got 1; expected text',
     'when = "a % 2 == 1"|if = "a % 2 == 1"': 'rule "odd": unknown key if; known: name, say, set, when',
-    'when = "a % 2 == 1"|when = "c == 1"': "rule \"odd\", when: 'c' at character 1 of 'c == 1': no input of that name; known: a, b",
+    'when = "a % 2 == 1"|when = "c == 1"': (
+        "rule \"odd\", when: 'c' at character 1 of 'c == 1': no input of that name; known: a, b"
+    ),
     f"{SET_ODD}|set = {{}}": 'rule "odd": sets nothing',
     f"{SET_ODD}|set = {{ recipe.epohcs = 3 }}": 'rule "odd": unknown key recipe.epohcs; did you mean "epochs"?',
     f"{SET_ODD}|set = {{ recipee.epochs = 3 }}": 'unknown key recipee; did you mean "recipe"?',
-    f'{SET_ODD}|set = {{ "model.blocks.0.chanels" = 3 }}': 'unknown key model.blocks.0.chanels; did you mean "channels"?',
-    f"{SET_ODD}|set = {{ model.blocks = [{{ chanels = 3 }}] }}": 'unknown key model.blocks.0.chanels; did you mean "channels"?',
+    f'{SET_ODD}|set = {{ "model.blocks.0.chanels" = 3 }}': (
+        'unknown key model.blocks.0.chanels; did you mean "channels"?'
+    ),
+    f"{SET_ODD}|set = {{ model.blocks = [{{ chanels = 3 }}] }}": (
+        'unknown key model.blocks.0.chanels; did you mean "channels"?'
+    ),
     f'{SET_ODD}|set = {{ "data.classes.0" = 3 }}': "data.classes has nothing inside; set it as a whole",
     f'{SET_ODD}|set = {{ "recipe.epochs.x" = 3 }}': "recipe.epochs has nothing inside",
     f'{SET_ODD}|set = {{ name = "x" }}': '"name" of an experiment is generated for each student',
     f'{SET_ODD}|set = {{ sheet = "x" }}': "expected sheet.NAME",
     f'{SET_ODD}|set = {{ "sheet." = "x" }}': "expected sheet.NAME",
     f'{SET_ODD}|set = {{ recipe.epochs = 3, "recipe.epochs" = 4 }}': 'rule "odd": recipe.epochs is set twice',
-    f'{SET_ODD}|set = {{ recipe.schedule = "cosine", "recipe.schedule.final" = 0.1 }}': "is set twice (and as recipe.schedule)",
-    f'{SET_ODD}|set = {{ "recipe.schedule.final" = 0.1, recipe.schedule = "cosine" }}': "is set twice (and as recipe.schedule.final)",
+    f'{SET_ODD}|set = {{ recipe.schedule = "cosine", "recipe.schedule.final" = 0.1 }}': (
+        "is set twice (and as recipe.schedule)"
+    ),
+    f'{SET_ODD}|set = {{ "recipe.schedule.final" = 0.1, recipe.schedule = "cosine" }}': (
+        "is set twice (and as recipe.schedule.final)"
+    ),
     f"{SET_ODD}|set = {{ {'.'.join('a' * 3000)} = 1 }}": "a key of more than 20 parts",
-    '[inputs]|optional = ["recipe.epoch"]\n[inputs]': "optional: no rule sets 'recipe.epoch'; did you mean \"recipe.epochs\"?",
+    '[inputs]|optional = ["recipe.epoch"]\n[inputs]': (
+        "optional: no rule sets 'recipe.epoch'; did you mean \"recipe.epochs\"?"
+    ),
     "[inputs]|optional = [3]\n[inputs]": "optional: no rule sets 3",
     "[inputs]|[inputs": "not valid TOML",
 }
@@ -94,13 +106,16 @@ FOR_A_STUDENT = {
     "a % 2 == 1|a > 1": 'student x (line 2): recipe.epochs is set twice, by rule "even" and by rule "odd"',
     "[set]|[set]\nrecipe.epochs = 3": 'student x (line 2): recipe.epochs is set twice, by [set] and by rule "even"',
     '[set]|[set]\n"recipe" = {}': 'recipe.epochs is set twice, by [set] (as recipe) and by rule "even"',
-    "set = { recipe.epochs = 2 }|set = { recipe.epochs = 2, data = {} }": 'data is set twice, by [set] (as data.source) and by rule "even"',
+    "set = { recipe.epochs = 2 }|set = { recipe.epochs = 2, data = {} }": (
+        'data is set twice, by [set] (as data.source) and by rule "even"'
+    ),
     "a % 2 == 1|a % (b - 7) == 1": 'rule "odd", when: 2 % (07 - 7) == 1: divides by 0 (student x, line 2)',
     f"{SET_ODD}|set = {{ recipe.epochs = 0 }}": "student y (line 3): recipe.epochs: got 0; input should be greater",
     f'{SET_ODD}|set = {{ recipe.epochs = "3" }}': "student y (line 3): recipe.epochs: got '3'",
     'data.source = "digits"|data.source = "digit"': 'student x (line 2): data.source: unknown source "digit"',
     'data.source = "digits"|': "student x (line 2): data: missing",
-    f'{SET_ODD}|set = {{ recipe.epochs = 3, "data.augment.1.kind" = "flip" }}\n[[rule]]\nname = "none"\nwhen = "a == 2"\n'
+    f'{SET_ODD}|set = {{ recipe.epochs = 3, "data.augment.1.kind" = "flip" }}\n'
+    '[[rule]]\nname = "none"\nwhen = "a == 2"\n'
     "set = { data.augment = [] }": "student y (line 3): data.augment.1 is set, and data.augment.0 is not",
 }
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import smallvision as sv
 from smallvision import cli
-from smallvision.cli import same as cli_same
+from smallvision.cli.same import sentence
 from smallvision.errors import BadInput
 
 SHORT = ["recipe.epochs=2", "data.limit=600"]
@@ -125,14 +125,14 @@ def test_files_on_the_command_line(runs, shown, type_in, tmp_path):
     assert (status, err) == (0, "")
     expected = run.same(*other[0])
     threshold = run.result["verifier"]["threshold"]
-    assert out == f"{cli_same.sentence(expected, threshold)}\n"
+    assert out == f"{sentence(expected, threshold)}\n"
     says(out, f"{threshold:.2f}", f"{expected['distance']:.3g}")
     status, out, err = type_in("same", run.path, *names)
     first, second = out.splitlines()
     begin = len(f"{names[0]}, {names[1]}: ")
     assert first.startswith(f"{names[0]}, {names[1]}: ")
-    assert second == f"{names[2]}, {names[3]}: {cli_same.sentence(expected, threshold)}"
-    assert first[begin:] == cli_same.sentence(run.same(*names[:2]), threshold)
+    assert second == f"{names[2]}, {names[3]}: {sentence(expected, threshold)}"
+    assert first[begin:] == sentence(run.same(*names[:2]), threshold)
     assert wording(first[begin:]) != wording(second[begin:]), "one pair is said to be of one class, the other not"
     assert {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in run.path.iterdir()} == before
 
@@ -147,9 +147,7 @@ def test_files_of_another_size_and_mode_are_brought_to_the_models_and_it_says_so
     assert (status, err) == (0, "")
     note, answer = out.splitlines()
     says(note, "b.png", "64x80", "8x8", "gray")
-    assert answer == cli_same.sentence(
-        run.same(tmp_path / "a.png", tmp_path / "b.png"), run.result["verifier"]["threshold"]
-    )
+    assert answer == sentence(run.same(tmp_path / "a.png", tmp_path / "b.png"), run.result["verifier"]["threshold"])
     found = run.same(tmp_path / "a.png", tmp_path / "b.png")
     assert len(found["notes"]) == 1
     assert "notes" not in run.same(str(tmp_path / "a.png"), str(tmp_path / "a.png"))
@@ -176,7 +174,7 @@ def test_files_of_another_size_and_mode_are_brought_to_the_models_and_it_says_so
 def test_shares_are_printed_so_that_they_say_what_the_answer_says(likely, threshold, said):
     row = {"same": likely >= threshold, "probability": likely, "distance": 1.4159}
     answer = "the same class" if likely >= threshold else "not the same class"
-    assert cli_same.sentence(row, threshold) == f"{answer}: probability {said}, distance 1.42"
+    assert sentence(row, threshold) == f"{answer}: probability {said}, distance 1.42"
 
 
 def pixels(*shape, kind=np.uint8):

@@ -71,9 +71,8 @@ def test_with_one_run_a_side_they_are_the_discordant_images():
 def test_of_numbers_the_furthest_apart_by_brute_force(seed, runs_a, runs_b, most, higher):
     draw = np.random.default_rng(seed)
     count = 40
-    values = {
-        name: draw.integers(0, 6, (runs, count)) / 8 for name, runs in (("x", runs_a), ("y", runs_b))
-    }  # exact, and with ties
+    # The values are exact, and some are equal.
+    values = {name: draw.integers(0, 6, (runs, count)) / 8 for name, runs in (("x", runs_a), ("y", runs_b))}
     judged = dataclasses.replace(TASKS["reconstruct"].metric, higher=higher)
     ids = np.stack([np.arange(count), np.zeros(count, int)], 1)
     answers = AlignedPredictions("test", ids, draw.integers(0, 3, count), CLASSES, {}, judged, values)

@@ -67,7 +67,7 @@ def test_gradients_of_gradients_by_finite_differences(how):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in IMPLEMENTATIONS if name != "torch"])
-def test_every_rung_has_gradients_to_the_second_order(name):
+def test_every_implementation_has_gradients_to_the_second_order(name):
     g = Geometry(2, 2, 4, (4, 5), (3, 3), padding=(1, 1), groups=2)
     x, weight, bias = leaves(g.x_shape, g.weight_shape, (4,))
     function = lambda *tensors: conv.Conv2dFunction.apply(*tensors, g, IMPLEMENTATIONS[name])  # noqa: E731

@@ -156,9 +156,8 @@ def test_what_takes_too_long_is_cut_to_a_slice_and_what_does_not_is_whole():
         "filters",
     }
     assert measure.slice_within(conv_examples.MATRIX, g, 1e6, 1e6) == g
-    assert (
-        measure.slice_within(conv_examples.SLOW, g, 0.0, 0.0).multiply_adds == g.multiply_adds // 24
-    )  # 1 of 4 images, 2 of 12
+    # The slice has 1 of 4 images and 2 of 12 filters.
+    assert measure.slice_within(conv_examples.SLOW, g, 0.0, 0.0).multiply_adds == g.multiply_adds // 24
 
 
 @pytest.mark.slow
@@ -205,9 +204,8 @@ def test_arms_take_turns_in_going_first():
 
 def test_quick_calls_are_timed_several_in_a_row(monkeypatch):
     ticks, calls = itertools.count(), []
-    monkeypatch.setattr(
-        measure.time, "perf_counter", lambda: 5e-5 * next(ticks)
-    )  # 50 microseconds between two looks at it
+    # The clock advances by 50 microseconds between two readings.
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: 5e-5 * next(ticks))
     seconds, repeats = measure.in_turns({"rung": {"forward": lambda: calls.append(0)}}, 2)
     assert repeats == {"rung": {"forward": 200}}
     assert len(calls) == 2 + 2 * 200

@@ -110,9 +110,9 @@ def test_pixels_unused_are_those_without_a_gradient(op, source, target):
     for one in solve(source, target, op, max_kernel=5, max_dilation=3).axes[0]:
         x = torch.zeros(1, 1, source, 1, requires_grad=True)
         weight = torch.ones(1, 1, one.kernel, 1)
-        if one.ceil is True:  # the windows as a convolution with as much room at the end
-            room = (target - 1) * one.stride + spans(one) - source - one.padding
-            padded = torch.nn.functional.pad(x, (0, 0, one.padding, max(room, 0)))
+        if one.ceil is True:  # the windows as a convolution with as much padding at the end as they need
+            after = (target - 1) * one.stride + spans(one) - source - one.padding
+            padded = torch.nn.functional.pad(x, (0, 0, one.padding, max(after, 0)))
             y = torch.nn.functional.conv2d(padded, weight, None, (one.stride, 1), 0, (one.dilation, 1))
         else:
             y = torch.nn.functional.conv2d(x, weight, None, (one.stride, 1), (one.padding, 0), (one.dilation, 1))

@@ -214,10 +214,8 @@ def test_published_receptive_fields(stack, size, stride, start):
 def test_a_finer_map_than_the_image():
     steps = trace((1, 8, 8), [Transposed(1, 3, stride=2), Transposed(1, 2, stride=2)])
     assert [step.stride for step in steps] == [(Fraction(1, 2),) * 2, (Fraction(1, 4),) * 2]
-    assert [step.receptive_field for step in steps] == [
-        (2, 2),
-        (2, 2),
-    ]  # kernel 3, stride 2: two pixels and one in turn
+    # With kernel 3 and stride 2, values see two pixels and one in turn.
+    assert [step.receptive_field for step in steps] == [(2, 2), (2, 2)]
     assert [steps[0].view.axes[0].at(i) for i in range(4)] == [(-1, 0), (0, 0), (0, 1), (1, 1)]
 
 
@@ -252,25 +250,28 @@ def test_where_nothing_is_claimed():
         ("3x5x5 pool(3, s=2)", (3, 2, 2), 0, 0),  # R5.1
         ("3x10x10 conv(5, k=3)", (5, 8, 8), 140, 8640),
         ("3x10x10 conv(5, k=3, p=same)", (5, 10, 10), 140, 13_500),
+        # R3
         (
             "1x28x28 conv(10,5) pool(2) relu conv(20,5) pool(2) relu flat dense(128) relu dense(10)",
             (10,),
             47_658,
             506_240,
-        ),  # R3
+        ),
+        # R4.8
         (
             "1x28x28 conv(16,3,p=1) relu pool(2) conv(32,3,p=1) relu pool(2) conv(64,3,p=1) relu pool(2) flat "
             "dense(10)",
             (10,),
             29_066,
             1 * 16 * 9 * 784 + 16 * 32 * 9 * 196 + 32 * 64 * 9 * 49 + 5760,
-        ),  # R4.8
+        ),
+        # R4.15
         (
             "1x32x48 conv(16,3,p=1) conv(32,3,p=1) pool(2) conv(81,3,p=1) pool(2) global(mean) dense(10)",
             (10,),
             29_029,
             None,
-        ),  # R4.15
+        ),
         ("784 dense(128) relu dense(10)", (10,), 101_770, 101_632),
     ],
 )

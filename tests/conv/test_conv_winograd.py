@@ -122,7 +122,6 @@ def test_multiply_adds_as_counted_by_torch(groups):
     for call, cost in zip(calls, winograd.costs(g, 8), strict=True):
         with FlopCounterMode(display=False) as counter:
             call()
-        kernels = (
-            2 * (g.channels // groups) * g.filters * (4 * 3 * 3 + 4 * 3 * 4)
-        )  # G w G', or its transpose, as two products
+        # The transform of the kernels: G w G', or its transpose, as two products.
+        kernels = 2 * (g.channels // groups) * g.filters * (4 * 3 * 3 + 4 * 3 * 4)
         assert counter.get_total_flops() - kernels == 2 * cost.multiply_adds

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from smallvision.data.batching import batch as batches
 from smallvision.data.batching.batch import Batch
+from smallvision.data.batching.batch import epoch as epoch_batches
 from smallvision.data.batching.samplers import ORDERS, sequential, shuffled
 from smallvision.data.load import from_arrays
 from smallvision.errors import BadInput
@@ -66,7 +66,7 @@ def test_batches_hold_the_images_of_their_rows():
     x[0, 0, 0] = [0, 1, 254, 255]
     train = from_arrays(DataSpec(source="arrays"), {"x_train": x, "y_train": np.arange(20) % 4}).train
     rows = [torch.tensor([3, 0, 19]), torch.tensor([7])]
-    made = list(batches.epoch(train, rows))
+    made = list(epoch_batches(train, rows))
     assert len(made) == 2
     for batch, row in zip(made, rows, strict=True):
         assert isinstance(batch, Batch)

@@ -379,7 +379,7 @@ def test_a_picture_read_in_strips_is_the_same(tmp_path, monkeypatch, mode, orien
 
 
 def zeros_of_16_bits(path, height, width):
-    """A TIFF picture of zeros that takes no room on the disk."""
+    """A TIFF picture of zeros that takes no space on the disk."""
     size = 2 * height * width
     tags = [(256, width), (257, height), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, height), (279, size)]
     with path.open("wb") as file:
@@ -406,9 +406,8 @@ def test_a_picture_of_16_bits_is_converted_in_strips(tmp_path, monkeypatch):
     pixels, most = peak_bytes(lambda: read_image(path))
     assert pixels.shape == (1, height, width)
     assert strips == [(width, strip // width)] * (height * width // strip)
-    assert (
-        pixels.nbytes <= most < pixels.nbytes + 16 * strip
-    )  # a strip as integers of 32 bits, thrice at most, and small change
+    # Beyond the pixels there is a strip as integers of 32 bits, three times at most, and a little more.
+    assert pixels.nbytes <= most < pixels.nbytes + 16 * strip
 
 
 @pytest.mark.slow

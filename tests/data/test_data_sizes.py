@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from smallvision.data import transforms
-from smallvision.data.batching import batch as batches
 from smallvision.data.batching import buckets, samplers
 from smallvision.data.batching.batch import Batch
+from smallvision.data.batching.batch import epoch as epoch_batches
 from smallvision.data.imageset import ImageSet
 from smallvision.errors import BadInput
 from smallvision.experiment.data import Crop, Cutout, Flip, Noise, ResizedCrop, Rotate
@@ -135,7 +135,7 @@ def test_batches_hold_the_images_of_their_rows_and_a_mask_where_they_differ():
     images = made((((5, 4), 3), ((4, 7), 4), ((2, 2), 1)), channels=3)
     each = [image for group in images.groups for image in group]
     rows = [torch.tensor([1, 0]), torch.tensor([6, 3, 7, 1, 2]), torch.tensor([7])]
-    one_size, several, alone = batches.epoch(images, rows)
+    one_size, several, alone = epoch_batches(images, rows)
     assert (one_size.mask, alone.mask) == (None, None)
     assert one_size.pixels.shape == (2, 3, 5, 4)
     assert several.pixels.shape == (5, 3, 5, 7)
@@ -203,7 +203,7 @@ def test_reflection_at_each_images_own_border_is_torchs():
 
 def test_noise_stays_within_each_image():
     images = made((((5, 4), 2), ((8, 9), 3)))
-    batch = next(batches.epoch(images, [torch.arange(5)]))
+    batch = next(epoch_batches(images, [torch.arange(5)]))
     varied = transforms.build([Noise(kind="noise", amount=0.2), Flip(kind="flip")])(
         batch, torch.Generator().manual_seed(0)
     )
@@ -224,7 +224,7 @@ def test_what_is_tried_before_training_begins():
     tried = buckets.rehearsals(many, 10, False)
     parts = buckets.assign(many, 10)
     assert tried[0][0].tolist() == [0, 1]
-    assert any(next(batches.epoch(many, [rows])).mask is not None for rows, _ in tried)
+    assert any(next(epoch_batches(many, [rows])).mask is not None for rows, _ in tried)
     assert all(len(parts[rows].unique()) == 1 for rows, _ in tried)
 
 

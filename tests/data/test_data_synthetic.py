@@ -80,10 +80,10 @@ def test_sides_and_places_are_uniform():
         assert (sides.min(), sides.max()) == (size // 2, size)
         assert abs(sides.mean() - 0.75 * size) < 4 * size / 2 / 12**0.5 / n**0.5
         for place in (found.tops[mine], found.lefts[mine]):
-            room = size - sides
+            largest = size - sides
             assert (place >= 0).all()
-            assert (place <= room).all()
-            share = place[room > 5] / room[room > 5]
+            assert (place <= largest).all()
+            share = place[largest > 5] / largest[largest > 5]
             assert abs(share.mean() - 0.5) < 4 * 0.36 / n**0.5
     assert abs(np.corrcoef(found.tops, found.lefts)[0, 1]) < 0.9
 
@@ -212,7 +212,8 @@ def test_a_signal_stops_it_and_nothing_is_left(small_mnist, tmp_path):
         "from smallvision.cli.synthetic import make_app\n"
         "from smallvision.errors import SmallvisionError\n"
         "varres.EVERY, save = 1, varres._save\n"
-        "varres._save = lambda *words: (save(*words), time.sleep(0.5))\n"  # 350 images: it is never done before the signal
+        # 350 images: it is never done before the signal
+        "varres._save = lambda *words: (save(*words), time.sleep(0.5))\n"
         "try: make_app(sys.argv[1:], standalone_mode=False)\n"
         "except SmallvisionError as error: print(error, file=sys.stderr); sys.exit(error.exit_status)\n"
     )

@@ -63,9 +63,8 @@ def test_their_images_are_known_by_the_same_ids(small_mnist):
 def test_digits_too():
     splits = load(DataSpec(source="digits", unseen_classes=[1, 2, 3], validation=0.2), None)
     count = np.bincount(load_digits().target)
-    assert (
-        len(splits.train) + len(splits.validation) + len(splits.test) + len(splits.unseen) < count.sum()
-    )  # of 1, 2, 3 the training
+    # The training images of classes 1, 2 and 3 are left out.
+    assert len(splits.train) + len(splits.validation) + len(splits.test) + len(splits.unseen) < count.sum()
     assert len(splits.train) + len(splits.validation) + len(splits.test) == count.sum() - count[1:4].sum()
     assert splits.to("cpu").unseen.classes == ("1", "2", "3")
 

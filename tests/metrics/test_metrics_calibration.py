@@ -65,9 +65,8 @@ def test_no_curve_is_likelier(count):
 def test_distances_that_separate_the_pairs_have_a_finite_curve():
     distances, same = np.r_[np.zeros(50), np.ones(50)], np.arange(100) < 50
     found = calibration.fit(distances, same)
-    np.testing.assert_allclose(
-        found.probability(np.array([0, 1])), [51 / 52, 1 / 52], atol=1e-9
-    )  # Platt's targets, reached
+    # Platt's targets are reached.
+    np.testing.assert_allclose(found.probability(np.array([0, 1])), [51 / 52, 1 / 52], atol=1e-9)
     apart = calibration.fit(np.r_[np.linspace(0, 1, 50), np.linspace(5, 6, 50)], same)
     assert np.isfinite([apart.slope, apart.intercept]).all()
 
@@ -75,9 +74,8 @@ def test_distances_that_separate_the_pairs_have_a_finite_curve():
 def test_equal_distances_say_the_base_rate():
     found = calibration.fit(np.full(30, 2.5), np.arange(30) < 10)
     assert found.slope == 0
-    assert found.probability(np.array([[2.5, 9.0]])) == pytest.approx(
-        (10 * 11 / 12 + 20 / 22) / 30
-    )  # the mean of the targets
+    # The probability is the mean of the targets.
+    assert found.probability(np.array([[2.5, 9.0]])) == pytest.approx((10 * 11 / 12 + 20 / 22) / 30)
 
 
 def test_a_verifier_that_is_the_wrong_way_round_is_seen():

@@ -70,9 +70,8 @@ def test_figures_are_scipy_s(metric):
     assert found.near_zero == pytest.approx((apart < 0.1).mean())
     assert found.dimensions == 5
     assert 2 < found.effective_rank < 4
-    assert spread(np.repeat(rows, 12, axis=0), 0.7, metric).mean_distance == pytest.approx(
-        apart.mean(), rel=0.05
-    )  # 1080 > IMAGES
+    # 1080 images are more than IMAGES, so that 1000 of them are measured, evenly spread.
+    assert spread(np.repeat(rows, 12, axis=0), 0.7, metric).mean_distance == pytest.approx(apart.mean(), rel=0.05)
     assert IMAGES == 1000
 
 
@@ -86,9 +85,8 @@ def test_what_is_a_collapse_and_what_is_none():
     ideal = np.eye(8)[np.arange(300) % 5] + 1e-9 * far  # five classes, each at a place of its own
     assert collapsed(spread(far, 1.0), 10) is None
     assert collapsed(spread(ideal, 1.0), 5) is None
-    assert (
-        collapsed(spread(np.eye(8)[labels] * 2, 1.0), 2) is None
-    )  # two places for two classes: half of the pairs are at zero
+    # With two places for two classes, half of the pairs have distance 0.
+    assert collapsed(spread(np.eye(8)[labels] * 2, 1.0), 2) is None
     assert "at one place" in collapsed(spread(0.01 * far, 1.0), 10)
     assert "at one place" in collapsed(spread(outlier, 1.0), 10)  # although the mean distance is large
     assert "on one line" in collapsed(spread(line, 1.0), 3)

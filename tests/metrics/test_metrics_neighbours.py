@@ -133,9 +133,8 @@ def test_k_is_chosen_as_scikit_learn_does():
     )
     k, accuracies = neighbours.choose_k(pixels[held], labels[held], pixels[gallery], labels[gallery], ks[::-1])
     assert list(accuracies) == ks
-    assert list(accuracies.values()) == pytest.approx(
-        list(search.cv_results_["mean_test_score"]), abs=1.5 / 700
-    )  # a tie or so
+    # Ties may be decided differently for an image or so.
+    assert list(accuracies.values()) == pytest.approx(list(search.cv_results_["mean_test_score"]), abs=1.5 / 700)
     assert k == search.best_params_["n_neighbors"]
 
 

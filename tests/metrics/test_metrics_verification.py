@@ -71,9 +71,8 @@ def test_equal_error_by_hand():
         float(part)
         for part in verification.equal_error(verification.roc(np.array([3.0, 1.0]), np.array([True, False])))
     ] == [0, 3]
-    assert (
-        verification.equal_error(verification.roc(np.ones(6), np.arange(6) < 2))[0] == 0.5
-    )  # all alike: as good as chance
+    # Equal scores are as good as chance.
+    assert verification.equal_error(verification.roc(np.ones(6), np.arange(6) < 2))[0] == 0.5
     assert verification.equal_error(verification.roc(-scores, same))[0] == pytest.approx(2 / 3)
 
 

@@ -110,9 +110,8 @@ def test_values_and_gradients_are_those_of_the_plain_network(name):
     giver, layers, features = GIVERS[name]
     model = make(giver, dense=[13], rate=0.5)
     plain = nn.Sequential(Standardised(), *layers(), nn.Linear(features, 13), nn.ReLU(), nn.Linear(13, CLASSES))
-    for theirs, ours in zip(
-        plain.parameters(), model.parameters(), strict=True
-    ):  # no decoder, no output layer of the giver
+    # The classifier has no decoder and no output layer of the other network.
+    for theirs, ours in zip(plain.parameters(), model.parameters(), strict=True):
         assert theirs.shape == ours.shape
         theirs.data.copy_(ours.data)
     pixels, labels = torch.rand(6, *SHAPE), torch.arange(6) % CLASSES

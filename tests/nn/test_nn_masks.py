@@ -70,9 +70,9 @@ def pictures(sizes=SIZES):
     return [torch.rand(1, 3, *size, generator=generator) for size in sizes]
 
 
-def together(images, beyond=0.0, room=(0, 0)):
-    """A batch with each image in the upper left corner of as much as the largest needs, and its mask."""
-    height, width = (max(image.shape[axis] for image in images) + more for axis, more in ((2, room[0]), (3, room[1])))
+def together(images, beyond=0.0, extra=(0, 0)):
+    """A batch with each image in the upper left corner, and its mask; `extra` rows and columns beyond the largest."""
+    height, width = (max(image.shape[axis] for image in images) + extra[axis - 2] for axis in (2, 3))
     pixels = torch.full((len(images), 3, height, width), beyond)
     mask = torch.zeros(len(images), 1, height, width, dtype=torch.bool)
     for place, image in enumerate(images):
@@ -99,13 +99,13 @@ def test_every_image_is_as_if_alone_and_so_is_the_gradient(name, head):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_channels_last_and_by_hand_and_room_to_spare_change_nothing():
+def test_channels_last_and_by_hand_and_more_padding_change_nothing():
     images = pictures()
     for more in ({}, {"convolution": "by-hand"}):
         model = network(BLOCKS["R4.15"], "global-max", **more).to(memory_format=torch.channels_last)
         alone = torch.cat([model(image) for image in images])
-        for beyond, room in ((0.0, (0, 0)), (0.7, (5, 2)), (1e6, (1, 1))):
-            pixels, mask = together(images, beyond, room)
+        for beyond, extra in ((0.0, (0, 0)), (0.7, (5, 2)), (1e6, (1, 1))):
+            pixels, mask = together(images, beyond, extra)
             assert (model(pixels.to(memory_format=torch.channels_last), mask) - alone).abs().max() < 1e-5
 
 

@@ -1,4 +1,4 @@
-"""probe.json and probe.npz read back: what was written is read, and what is damaged, hostile or newer is named in one line."""
+"""probe.json and probe.npz are read back; what is damaged, hostile or newer is named in one line."""
 
 import io
 import json

@@ -1,4 +1,7 @@
-"""A probe from end to end: what it wrote, computed again from the run's weights by scikit-learn, scipy, statsmodels and brute force."""
+"""A probe from end to end.
+
+What it wrote is computed again from the run's weights by scikit-learn, scipy, statsmodels and brute force.
+"""
 
 from itertools import pairwise
 
@@ -104,9 +107,8 @@ def test_predictions_and_settings_are_scikit_learn_s(found, drawn, features, sou
             for value in values
         }
     for value, accuracy in entry["tried"]:
-        assert models[value].fit(train, labels).score(held, known) == pytest.approx(
-            accuracy, abs=0.02
-        )  # ties, rounding
+        # Ties and rounding may make a small difference.
+        assert models[value].fit(train, labels).score(held, known) == pytest.approx(accuracy, abs=0.02)
     assert entry["value"] == max(entry["tried"], key=lambda one: (one[1], -one[0]))[0]
     said = found.evidence["predictions"][source, probe]
     assert (models[entry["value"]].predict(shown) == said).mean() >= 0.98
@@ -200,9 +202,8 @@ def brute_vote(places, labels, voters=10):
 def test_a_vote_leaves_the_image_itself_out_even_where_all_are_in_one_place():
     labels = np.array([0, 0, 0, 1, 1, 1, 1])
     places = np.zeros((7, 2), np.float32)
-    assert vote(places, labels) == pytest.approx(
-        brute_vote(places, labels, 6)
-    )  # 1 loses its majority: three of each are left
+    # Class 1 loses its majority: three of each are left.
+    assert vote(places, labels) == pytest.approx(brute_vote(places, labels, 6))
     rng = np.random.default_rng(0)
     crowd = np.repeat(rng.normal(size=(15, 2)).astype(np.float32), 2, axis=0)
     classes = np.tile([0, 1], 15)  # its own twin is of the other class

@@ -1,7 +1,8 @@
 """Two recipes whose true accuracies and scatter are known, for simulations.
 
 Run s of recipe A gets image i right if m_A + h u_i + g a_s + e_si > 0, all of u, a, e standard normal: images of very
-unequal difficulty (h), seeds that are better or worse (g), and chance. B likewise, its difficulties correlated with A's.
+unequal difficulty (h), seeds that are better or worse (g), and chance. B likewise; its difficulties are correlated with
+A's.
 """
 
 from dataclasses import dataclass

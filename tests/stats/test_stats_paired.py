@@ -1,4 +1,4 @@
-"""Exact McNemar against scipy, statsmodels and counting on fingers; Tango's interval against its definition and paper."""
+"""Exact McNemar against scipy, statsmodels and enumeration; Tango's interval against its definition and paper."""
 
 from itertools import product
 from math import comb

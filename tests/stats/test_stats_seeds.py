@@ -1,4 +1,4 @@
-"""The recipe interval against a plain two-way analysis, statsmodels' ANOVA, Welch's test and the pigeonhole bootstrap."""
+"""The recipe interval against a two-way analysis, statsmodels' ANOVA, Welch's test and the pigeonhole bootstrap."""
 
 import numpy as np
 import pandas

@@ -153,8 +153,8 @@ def test_the_references_own_claim():
     assert v.needed.images == 79_289
     assert v.sentence == (
         "By the published figures, without and rotation are not distinguishable: 98.93 % against 99.07 % over 10 000 "
-        "images, a difference of -0.14 points (95 % interval -0.42 to 0.14; p = 0.32); to tell a difference as large as "
-        "this one (80 % power, 5 % level, scatter as seen here) takes about 79 300 images."
+        "images, a difference of -0.14 points (95 % interval -0.42 to 0.14; p = 0.32); to tell a difference as large "
+        "as this one (80 % power, 5 % level, scatter as seen here) takes about 79 300 images."
     )
     (clear,) = judge([compare_published(0.9507, 0.8587, 10_000, names=("resized", "variable"))])
     assert clear.verdict == "A is better"

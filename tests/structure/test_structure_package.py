@@ -1,4 +1,4 @@
-"""What is installed: the wheel has all files and says what it needs, and every library that the code imports is declared."""
+"""What is installed: the wheel has all files and says what it needs; every library that it imports is declared."""
 
 import ast
 import email
@@ -11,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import smallvision
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "smallvision"
@@ -94,6 +96,10 @@ def test_the_wheel_has_every_file(wheel):
     }
     assert there == expected
     assert "py.typed" in there
+
+
+def test_the_package_and_its_metadata_have_one_version(project):
+    assert smallvision.__version__ == project["version"]
 
 
 @pytest.mark.slow

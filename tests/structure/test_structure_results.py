@@ -1,6 +1,6 @@
-"""benchmarks/tables.py: a result that is missing, damaged or of an older experiment is "not measured", and nothing fails for it.
+"""benchmarks/tables.py: a result that is missing, damaged or of an older experiment is shown as "not measured".
 
-No test here needs a committed result file: what is tried is written anew, right for the catalog of today, and then tampered with.
+No test here needs a committed result file: each writes its own, right for the catalog of today, and then changes it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""scripts/steps.sh: the time by step is printed at the end, once, and a step that fails stops the script with its status."""
+"""scripts/steps.sh prints the time by step once, at the end; a step that fails stops the script with its status."""
 
 import re
 import subprocess

@@ -94,7 +94,7 @@ def finish():
 
 @pytest.fixture
 def content():
-    """Everything in a folder of runs that must be equal again: by run, weights byte for byte, logs and results but for seconds."""
+    """For every run in a folder, what must be equal again: weights byte for byte, logs and results without seconds."""
 
     def read(folder):
         out = {}

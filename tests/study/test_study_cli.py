@@ -22,9 +22,8 @@ def type_in(monkeypatch, capsys, tmp_path):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setenv(
-        "SMALLVISION_RUNS", str(tmp_path / "here" / "runs")
-    )  # workers that are lent began in another folder
+    # Workers that several tests share were started in another folder.
+    monkeypatch.setenv("SMALLVISION_RUNS", str(tmp_path / "here" / "runs"))
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["smallvision", *map(str, words)])
@@ -133,7 +132,8 @@ def test_the_process_of_a_study_does_not_load_torch():
         "import sys, smallvision.study.runner, smallvision.console.study, smallvision.api.run\n"
         "from smallvision.study.plan.cases import expand\n"
         "expand(smallvision.experiment.load_any('digits-smoke'))\n"
-        "bad = [name for name in ('torch', 'sklearn', 'matplotlib', 'scipy') if name in sys.modules]; assert not bad, bad"
+        "bad = [name for name in ('torch', 'sklearn', 'matplotlib', 'scipy') if name in sys.modules]; "
+        "assert not bad, bad"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""kill -9 of a study, or of any of its workers, at any moment: run again, it ends with what an undisturbed study ends with."""
+"""kill -9 of a study or of any of its workers, at any moment: run again, it ends as an undisturbed study does."""
 
 import json
 import os
@@ -37,7 +37,10 @@ def workers_of(pid):
 
 
 def logged(folder):
-    """Bytes that all runs have logged so far: moments are drawn in them, so that a slow machine is tested as hard as a fast one."""
+    """Bytes that all runs have logged so far.
+
+    The moments of kills are drawn in bytes, so that a slow machine is tested as hard as a fast one.
+    """
     return sum(path.stat().st_size for path in folder.glob("[!.]*/steps.jsonl"))
 
 
@@ -50,7 +53,7 @@ def begin(file, folder, workers=2):
 
 
 def await_end(workers):
-    """Wait for processes to end, which they do of their own accord when their study has: the limit is for a broken one."""
+    """Wait for processes to end, as they do by themselves when their study has ended; the limit is for a broken one."""
     limit = time.monotonic() + 600
     while left := [worker for worker in workers if Path(f"/proc/{worker}").exists()]:
         assert time.monotonic() < limit, f"{len(left)} workers outlive their study"

@@ -64,9 +64,8 @@ def test_widths_that_cannot_be_built_are_passed_over():
     network = {"kind": "cnn", "blocks": [{"channels": 4, "padding": 1, "normalization": "group"}]}
     experiment = changed(load("digits"), {"model": network}, "t")
     wanted = match.size(changed(experiment, {"model.blocks.0.channels": 22}, "t"), "parameters")
-    solved = match.solve(
-        experiment, ["model.blocks.0.channels"], {"parameters": wanted + 300}, within=0.1
-    )  # 23 is prime
+    # A width of 23, which is prime, cannot be built.
+    solved = match.solve(experiment, ["model.blocks.0.channels"], {"parameters": wanted + 300}, within=0.1)
     assert solved.width == 22
 
 

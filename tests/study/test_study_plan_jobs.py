@@ -61,9 +61,8 @@ def test_the_machine_is_full_and_never_more():
 def test_the_fastest_split_counts_rounds_not_rates_alone():
     one, many = Split(1, 4), Split(4, 1)
     timings = [Timing(one, 100.0, jobs.rounds(5, 1)), Timing(many, 150.0, jobs.rounds(5, 4))]
-    assert [one.cost for one in timings] == pytest.approx(
-        [5 / 100, 2 * 4 / 150]
-    )  # the fifth job keeps one of four busy
+    # The fifth job keeps only one of four workers busy.
+    assert [one.cost for one in timings] == pytest.approx([5 / 100, 2 * 4 / 150])
     assert jobs.fastest(timings).split == one
     timings = [Timing(one, 100.0, jobs.rounds(8, 1)), Timing(many, 150.0, jobs.rounds(8, 4))]
     assert jobs.fastest(timings).split == many

@@ -1,4 +1,7 @@
-"""Probes of a study's runs: done once, on the test split, judged as scikit-learn, statsmodels and the formulas have it; refused early."""
+"""Probes of a study's runs: made once, on the test split; what is impossible is refused early.
+
+They are judged by scikit-learn, statsmodels and the formulas.
+"""
 
 import json
 import os
@@ -139,7 +142,7 @@ def test_every_run_of_every_case_is_probed_once_after_all_choices(done, record):
 
 
 def right_by_scikit_learn(run, probe, metric):
-    """Which of the probe's images scikit-learn's neighbours get right, on what the run's own encode gives; by the images' ids."""
+    """Which of the probe's images scikit-learn's neighbours get right on the run's own encoding, by the image id."""
     drawn = sample(load.load(run.experiment.data), SPEC)
     model = finished.Run(run.path)
     train, shown = (model.encode(part.pixels) for part in (drawn.train, drawn.shown))
@@ -167,9 +170,8 @@ def test_verdicts_between_cases_are_of_scikit_learns_neighbours(record):
             )
             for case in ("variational", "plain")
         ]
-        assert one["accuracies"] == pytest.approx(
-            [side.mean() for side in right], abs=0.011
-        )  # a tie among neighbours, at most
+        # One tie among neighbours, at most, may be decided differently.
+        assert one["accuracies"] == pytest.approx([side.mean() for side in right], abs=0.011)
         own = [
             probe_verdicts.right(found[case], "representation", f"knn-{metric}") for case in ("variational", "plain")
         ]
@@ -306,8 +308,8 @@ def test_the_table_is_part_of_the_study_and_of_its_hash(tmp_path):
 
 
 def test_the_report_says_all_and_counts_the_looks(record, monkeypatch):
-    for room, name in ((figures, "forest"), (figures, "curves"), (costs, "scatter")):
-        monkeypatch.setattr(room, name, lambda *_: None)
+    for module, name in ((figures, "forest"), (figures, "curves"), (costs, "scatter")):
+        monkeypatch.setattr(module, name, lambda *_: None)
     monkeypatch.setattr(embed, "svg", lambda _, alt, prefix: f"<p>{prefix}: {alt}</p>")
     page = Page(study.page(record, {}, {}))
     judged = page.one("#judged").text

@@ -185,8 +185,8 @@ BAD = {
     "a study as base": ('name = "t"\nbase = "digits-smoke"\n' + AXIS, "is a study itself"),
     "a number as base": ('name = "t"\nbase = 3\n' + AXIS, "base: got 3"),
     "a wrong key in the base": (
-        'name = "t"\n[base]\nname = "x"\ndata = { source = "digits" }\nmodel = { kind = "mlp" }\nrecipe = { epohcs = 3 }\n'
-        + CASES,
+        'name = "t"\n[base]\nname = "x"\ndata = { source = "digits" }\nmodel = { kind = "mlp" }\n'
+        "recipe = { epohcs = 3 }\n" + CASES,
         "unknown key recipe.epohcs",
     ),
     "an axis over an unknown key": (
@@ -214,7 +214,8 @@ BAD = {
     ),
     "cases of two tasks": (
         HEAD
-        + '[[case]]\nname = "a"\n[[case]]\nname = "b"\nset = { model.kind = "mlp-autoencoder", task.kind = "reconstruct" }\n',
+        + '[[case]]\nname = "a"\n[[case]]\nname = "b"\n'
+        + 'set = { model.kind = "mlp-autoencoder", task.kind = "reconstruct" }\n',
         'case "a" is to classify, case "b" to reconstruct',
     ),
     "two cases of one name": (HEAD + CASES.replace('"b"', '"a"'), 'two cases are named "a"'),

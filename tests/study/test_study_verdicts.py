@@ -1,4 +1,7 @@
-"""What a study answers: verdicts whose figures are recomputed from the evidence files, confounds, pictures, and the sentence."""
+"""What a study answers: verdicts, confounds, pictures, and the sentence.
+
+The figures of verdicts are computed again from the evidence files.
+"""
 
 import json
 import math

@@ -1,4 +1,7 @@
-"""A study of verifiers: judged on pairs that share no image, chosen on validation pairs, looked at by the winner and the baseline."""
+"""A study of verifiers: judged on pairs that share no image, and chosen on validation pairs.
+
+Only the winner and the baseline meet the test pairs.
+"""
 
 import json
 
@@ -30,7 +33,14 @@ name = "pairs"
 data = {{ source = "digits", limit = 600, validation = 0.2 }}
 model = {{ kind = "siamese", encoder = {{ experiment = "{giver}" }} }}
 task = {{ kind = "verify" }}
-recipe = {{ epochs = 2, order = "classes", classes_per_batch = 10, images_per_class = 6, optimizer = "adam", learning_rate = 3e-3 }}
+
+[recipe]
+epochs = 2
+order = "classes"
+classes_per_batch = 10
+images_per_class = 6
+optimizer = "adam"
+learning_rate = 3e-3
 """
 STUDY = """
 name = "starts"

@@ -1,4 +1,7 @@
-"""Verification: its step, fit and score against pytorch-metric-learning, scikit-learn and brute force; each image encoded once."""
+"""Verification: its step, fit and score against pytorch-metric-learning, scikit-learn and brute force.
+
+Each image is encoded once.
+"""
 
 import re
 from dataclasses import replace
@@ -170,7 +173,7 @@ def test_a_frozen_encoder_costs_no_weights():
 
 
 def test_a_dense_head_beside_another_loss_learns_by_its_own():
-    """So that it is never untrained: its cross-entropy is added, times the head's weight, and reported beside the loss."""
+    """So that it is never untrained, its cross-entropy times the head's weight is added to the loss, and reported."""
     network, task = prepared(DENSE, loss="triplet", mining="all", head_weight=0.25)
     given = batch()
     made = network.encode(given.pixels)
@@ -318,9 +321,8 @@ def test_the_score_is_scikit_learns_and_brute_force():
     assert values["true_accept_1"] == pytest.approx(max(right[accepted <= 0.01]))
     assert "true_accept_01" not in values  # takes 100 000 pairs of two classes
     observed, predicted = calibration_curve(same, likely, n_bins=15, strategy="quantile")
-    assert values["calibration_error"] == pytest.approx(
-        np.abs(observed - predicted).mean(), rel=0.01
-    )  # bins of 133 and 134 pairs
+    # The bins have 133 or 134 pairs.
+    assert values["calibration_error"] == pytest.approx(np.abs(observed - predicted).mean(), rel=0.01)
     assert values["distance"] == pytest.approx(distances[same == 0].mean(), rel=1e-5)
     shares = np.linalg.svd(made.numpy() - made.numpy().mean(0), compute_uv=False)  # Roy & Vetterli 2007
     shares = shares[shares > 1e-9] / shares.sum()
@@ -391,7 +393,8 @@ def test_before_training_it_says_what_pairs_there_will_be():
     pairs = len(prepared()[1].pairs(images(count=25))[1])
     assert f"are fitted on {pairs} validation pairs" in note
     assert asked(25, pairs=20) == (), "that is what was asked for"
-    refused = r"^task.false_accept: 0.001 of \d+ validation pairs of two classes is not even one; ask for at least (\S+), or for more"
+    refused = r"^task.false_accept: 0.001 of \d+ validation pairs of two classes is not even one; "
+    refused += r"ask for at least (\S+), or for more"
     with pytest.raises(BadInput, match=refused) as caught:
         asked(25, false_accept=0.001)
     least = float(re.match(refused, str(caught.value))[1])

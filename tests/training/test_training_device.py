@@ -30,7 +30,7 @@ if sys.argv[1] == "kept":
     device.keep_freed_memory()
 def step():
     for _ in range(3):
-        torch.ones(40 * 2**18)                # 40 MB: above 32 MB glibc always asks the system, unless it is told otherwise
+        torch.ones(40 * 2**18)  # 40 MB: above 32 MB glibc always asks the system, unless it is told otherwise
 for _ in range(3):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

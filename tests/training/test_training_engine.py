@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from smallvision import nn as networks
-from smallvision.data import load as images
+from smallvision.data import load as loading
 from smallvision.data.batching.samplers import ORDERS
 from smallvision.errors import BadInput, RunFailed
 from smallvision.experiment import load
@@ -30,7 +30,7 @@ def one_thread():
 
 def prepared(*overrides):
     asked = load("digits", [*SMALL, *overrides])
-    splits = images.load(asked.data)
+    splits = loading.load(asked.data)
     model = networks.build(
         asked.model, networks.InputSpec(splits.train.shape, len(splits.train.classes), splits.mean, splits.std), seed=5
     )
@@ -61,7 +61,10 @@ OPTIMISERS = {
 @pytest.mark.parametrize("which", OPTIMISERS)
 @pytest.mark.parametrize("clip", [0.0, 0.5])
 def test_equal_to_a_plain_loop(which, clip):
-    """To the last bit, with torch's fused optimisers on either side: their plain forms round otherwise, which Adam can make visible."""
+    """Equal to the last bit, with torch's fused optimisers on both sides.
+
+    Their plain forms round differently, which Adam can make visible.
+    """
     overrides, make = OPTIMISERS[which]
     overrides = [*overrides, "recipe.schedule=constant", f"recipe.clip={clip}", "task.label_smoothing=0.1"]
     state, events, _, splits = trained(*overrides)

@@ -1,4 +1,7 @@
-"""Reconstruction through the engine against a plain torch loop; its losses, bounds and scores against torch and torchmetrics."""
+"""Reconstruction through the engine against a plain torch loop.
+
+Losses, bounds and scores are compared with torch and torchmetrics.
+"""
 
 import math
 import re
@@ -12,7 +15,7 @@ from torch.nn import functional as F
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from smallvision import nn as networks
-from smallvision.data import load as images
+from smallvision.data import load as loading
 from smallvision.data.batching.batch import Batch
 from smallvision.data.batching.samplers import ORDERS
 from smallvision.data.seeds import mix
@@ -51,7 +54,7 @@ def asked(*overrides):
 
 def prepared(*overrides):
     experiment = asked(*overrides)
-    splits = images.load(experiment.data)
+    splits = loading.load(experiment.data)
     model = networks.build(
         experiment.model, networks.InputSpec(splits.train.shape, 10, splits.mean, splits.std), seed=5
     )
@@ -203,7 +206,7 @@ def test_scores_against_torchmetrics(overrides):
 def test_similarity_of_larger_images_is_torchmetrics():
     experiment = asked("model.kind=conv-autoencoder", "model.depth=2", "data={source = 'arrays'}")
     pixels = torch.randint(0, 256, (30, 3, 20, 17), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    splits = images.from_arrays(experiment.data, {"x_train": pixels.numpy(), "y_train": np.arange(30) % 3})
+    splits = loading.from_arrays(experiment.data, {"x_train": pixels.numpy(), "y_train": np.arange(30) % 3})
     model = networks.build(experiment.model, networks.InputSpec((3, 20, 17), 3, splits.mean, splits.std), seed=0)
     scores = ReconstructionLearner(experiment.task).score(model, splits.train)
     with torch.no_grad():
@@ -237,8 +240,8 @@ WRONG = [
     (["task.target=normalized"], 'model.output: "sigmoid" reaches from 0 to 1 and the targets'),
     (
         ["task.target=normalized", "model.output=relu", NUMBERS],
-        'model.output: "relu" reaches from 0 upwards and the targets, pixels as '
-        'data.normalize makes them, go from -1 to 1: the loss cannot fall to 0; use model.output = "linear", or task.target = "pixels"',
+        'model.output: "relu" reaches from 0 upwards and the targets, pixels as data.normalize makes them, '
+        'go from -1 to 1: the loss cannot fall to 0; use model.output = "linear", or task.target = "pixels"',
     ),
     (["task.target=normalized", "model.output=tanh"], 'model.output: "tanh" reaches from -1 to 1'),
     (

@@ -17,7 +17,7 @@ from smallvision.training.run import RunOptions
 
 pytestmark = pytest.mark.slow
 
-# Everything that could be forgotten in a checkpoint at once: momentum, dropout, augmentation, an average, the best epoch.
+# All that a checkpoint could lack at once: momentum, dropout, augmentation, an average, the best epoch.
 EVERYTHING = [
     "recipe.epochs=3",
     "recipe.batch_size=16",
@@ -37,12 +37,8 @@ EVERYTHING = [
     "protocol.test=watched",
 ]
 ADAM = ["recipe.epochs=2", "recipe.optimizer=adamw", "recipe.precision=bf16", "data.limit=600"]
-NOISY = [
-    "recipe.epochs=2",
-    "data.limit=600",
-    "model.variational=true",
-    "task.denoise.amount=0.1",
-]  # two draws in every step
+# Every step draws random numbers twice.
+NOISY = ["recipe.epochs=2", "data.limit=600", "model.variational=true", "task.denoise.amount=0.1"]
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +122,7 @@ def size(path):
 
 
 def test_kill_9_at_random_moments_through_the_command_line(tmp_path):
-    """The moment is drawn in bytes of the log, not in seconds, so that a slow machine is tested as hard as a fast one."""
+    """The moment is drawn in bytes of the log, not in seconds: a slow machine is tested as hard as a fast one."""
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     whole = subprocess.run(command(tmp_path / "whole"), env=env, capture_output=True, text=True, check=False)
     assert whole.returncode == 0, whole.stderr

@@ -1,4 +1,7 @@
-"""Training on images of several sizes: equal to a plain torch loop over unpadded images, and the same bits when resumed."""
+"""Training on images of several sizes equals a plain torch loop over unpadded images.
+
+A resumed run has the same bits.
+"""
 
 import json
 import re

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from smallvision import nn as networks
-from smallvision.data import load as images
+from smallvision.data import load as loading
 from smallvision.data import transforms
 from smallvision.data.batching.batch import Batch
 from smallvision.data.batching.samplers import ORDERS
@@ -43,8 +43,9 @@ RATE = ["recipe.learning_rate=0.1", "recipe.schedule=constant", "task.label_smoo
 
 def prepared():
     experiment = load("digits", [*OPTIONS, *RATE])
-    splits = images.load(experiment.data)
-    model = networks.build(experiment.model, splits.train.shape, 10, splits.mean, splits.std, seed=5)
+    splits = loading.load(experiment.data)
+    shape = networks.InputSpec(splits.train.shape, 10, splits.mean, splits.std)
+    model = networks.build(experiment.model, shape, seed=5)
     return experiment, splits, model.to(memory_format=torch.channels_last)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smallvision import experiment as experiments
+import smallvision.experiment as experiments
 from smallvision.api import study as studies
 from smallvision.api.experiments import read
 from smallvision.api.finished import Run

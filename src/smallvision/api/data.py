@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from smallvision import experiment as experiments
+import smallvision.experiment as experiments
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Study
 

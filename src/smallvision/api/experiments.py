@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from smallvision import experiment as experiments
+import smallvision.experiment as experiments
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, Study
 from smallvision.experiment.text import writable

@@ -33,22 +33,22 @@ def assign(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Give every student a task of their own: an experiment and a sheet that says why."""
-    from smallvision import assign as room
+    import smallvision.assign as assignments
     from smallvision.console import run
 
-    asked = room.read_rules(rules)
-    students = room.read_roster(roster, asked.inputs)
-    room.refuse_taken(out)
-    tasks = room.assign(asked, students)
+    asked = assignments.read_rules(rules)
+    students = assignments.read_roster(roster, asked.inputs)
+    assignments.refuse_taken(out)
+    tasks = assignments.assign(asked, students)
     different = {task.experiment.identity for task in tasks}
     console = run.Console()
     with console.status(f"building {len(different)} networks"):
         _refuse_unfit(tasks, asked.where)
-    index = room.write(out, asked, tasks)
+    index = assignments.write(out, asked, tasks)
     counts = [{"rule": rule.name, "students": sum(rule in task.rules for task in tasks)} for rule in asked.rules]
     console.print(asked.about, highlight=False, soft_wrap=True, markup=False)
     console.print(run.rows_table(counts))
-    unused = room.unused(asked, tasks)
+    unused = assignments.unused(asked, tasks)
     if unused:
         console.print(
             f"warning   applies to nobody: {', '.join(unused)}", highlight=False, soft_wrap=True, markup=False

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from smallvision import nn as networks
+import smallvision.nn as networks
 from smallvision.data import readers
 from smallvision.errors import BadInput
 from smallvision.experiment.model.classifiers import CustomSpec

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smallvision import conv
+import smallvision.conv as conv
 from smallvision.errors import BadInput
 
 

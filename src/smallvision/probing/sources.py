@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from smallvision import nn as networks
+import smallvision.nn as networks
 from smallvision.data.imageset import ImageSet, Splits
 from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.inference.predict import Loaded

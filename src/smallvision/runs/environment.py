@@ -7,8 +7,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from smallvision import __version__
-
 PACKAGES = ("torch", "numpy", "scikit-learn", "scipy", "pillow", "matplotlib", "pydantic", "safetensors")
 
 DECIDES_BITS = ("smallvision", "device", "device_name", "processor", "threads", "precision", "deterministic")
@@ -17,7 +15,7 @@ DECIDES_BITS = ("smallvision", "device", "device_name", "processor", "threads", 
 def describe(device: str, device_name: str, threads: int, precision: str, deterministic: bool) -> dict[str, Any]:
     """The content of `environment.json`; the arguments are as torch resolved them."""
     return {
-        "smallvision": __version__,
+        "smallvision": version("smallvision"),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": processor(),

@@ -3,7 +3,6 @@
 Importing this imports no torch.
 """
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -57,8 +56,3 @@ def _added(kind: str) -> Any:
 def metric_named(key: str | None) -> Metric:
     """The metric that a file names by its key; DEFAULT_METRIC where it names none."""
     return next((task.metric for task in TASKS.values() if task.metric.key == key), DEFAULT_METRIC)
-
-
-def metric_in(scores: Mapping[str, Any]) -> Metric:
-    """The metric whose key is in a split's scores."""
-    return next(task.metric for task in TASKS.values() if task.metric.key in scores)

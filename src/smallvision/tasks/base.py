@@ -296,6 +296,7 @@ class Task(ABC):
     spec : the class of the experiment's `[task]` table.
     metric : the one score that runs are judged by.
     schema : the task's part of the files of a run directory.
+    takes_loss : whether a loss can be passed in from Python; the spec then has the keys `loss` and `loss_digest`.
     methods : names of the methods of `api.finished.Run` that runs of this task have beside those of every run.
     progress : keys of averages and scores that are printed while training, each with its format.
     more_curves : metrics that are drawn over the epochs beside `metric`.
@@ -311,6 +312,7 @@ class Task(ABC):
     spec: ClassVar[type[Spec]]
     metric: ClassVar[Metric]
     schema: ClassVar[Schema]
+    takes_loss: ClassVar[bool] = False
     methods: ClassVar[tuple[str, ...]] = ("encode",)
     progress: ClassVar[tuple[tuple[str, str], ...]] = (("loss", "{:.4f}"),)
     more_curves: ClassVar[tuple[Metric, ...]] = ()
@@ -443,10 +445,10 @@ class Task(ABC):
         ]
         return ScoreTable(("split", self.metric.of, self.metric.name), rows)
 
-    def refuse_loss(self, loss: Loss | None) -> None:
-        """Raise BadInput when a loss is passed in from Python and the task has no use for it."""
-        if loss is not None:
+    def refuse_loss(self, loss: object) -> None:
+        """Raise BadInput when a loss is passed in from Python and the task takes none."""
+        if loss is not None and not self.takes_loss:
             raise BadInput(
-                f'loss: the task "{self.kind}" has losses of its own, set by task.loss; '
-                'a loss passed in from Python is for task.kind = "classify"'
+                f'loss: the task "{self.kind}" has losses of its own; leave loss= out and choose one by task.loss '
+                '(a loss passed in from Python is for task.kind = "classify")'
             )

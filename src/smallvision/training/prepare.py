@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from smallvision import nn as networks
+import smallvision.nn as networks
 from smallvision.data import load, transforms
 from smallvision.data.batching import batch as batches
 from smallvision.data.batching import buckets

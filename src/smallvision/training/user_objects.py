@@ -16,9 +16,9 @@ from smallvision.experiment.data import DataSpec
 from smallvision.experiment.io import load_encoder_experiment, located
 from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.experiment.model.encoder import EncoderSpec, OnEncoderSpec
-from smallvision.experiment.task import ClassifySpec
 from smallvision.experiment.text import expanded, short, writable
 from smallvision.runs.read import read_run
+from smallvision.tasks import task_of
 from smallvision.training.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -88,17 +88,13 @@ def _with_digests(
             "loss": f"custom:{getattr(loss, '__name__', type(loss).__name__)}",
             "loss_digest": _digest_of_loss(loss),
         }
-        changes["task"] = ClassifySpec(**{**asked.task.model_dump(), **named})
+        changes["task"] = type(asked.task)(**{**asked.task.model_dump(), **named})
     return asked.model_copy(update=changes)
 
 
 def _refuse_loss(asked: Experiment, loss: object) -> None:
     """Raise BadInput for a loss that is no function, or if the task has losses of its own."""
-    if not isinstance(asked.task, ClassifySpec):
-        raise BadInput(
-            f'loss: one passed in is for task.kind = "classify", and that of {asked.name} is "{asked.task.kind}", '
-            "which has losses of its own; leave it out, and choose one by task.loss"
-        )
+    task_of(asked).refuse_loss(loss)
     if not callable(loss):
         raise BadInput(
             f"loss: got {short(loss)}; expected a function of logits (B, K) and labels (B,) that gives a scalar"

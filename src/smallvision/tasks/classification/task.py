@@ -36,6 +36,7 @@ class Classification(Task):
     spec = ClassifySpec
     metric = ACCURACY
     schema = SCHEMA
+    takes_loss = True
     methods = ("predict", "confusion", "mistakes", "confused", "encode")
     interval_name = compared_interval_name = "Wilson"
     progress = (("loss", "{:.4f}"), ("accuracy", "{:.2%}"))
