@@ -30,7 +30,8 @@ def faults(path):
         "installs a package without ==version": all(PINNED.fullmatch(word) for word in installed),
         "makes no temporary folder": "mktemp -d" in text,
         "uses smallvision": not any("smallvision" in line for line in code),
-        "cannot fail": "exit 1" in text,
+        # Python, given a text, prints it and ends with 1
+        "cannot fail": any("exit 1" in line or re.search(r'raise SystemExit\(f?"', line) for line in code),
     }
     return [fault for fault, good in checks.items() if not good]
 
@@ -38,6 +39,28 @@ def faults(path):
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*.sh")), ids=lambda path: path.name)
 def test_a_finding_has_the_form(path):
     assert faults(path) == []
+
+
+def test_the_readme_lists_every_finding_with_its_packages():
+    rows = re.findall(r"^\| \[([\w-]+)\]\(([\w.-]+)\) \| (.+?) \| .+ \|$", README.read_text(), re.MULTILINE)
+    assert [(name, file) for name, file, _ in rows] == [(path.stem, path.name) for path in sorted(ROOT.glob("*.sh"))]
+    for name, file, packages in rows:
+        for package, version in re.findall(r"([\w-]+) ([\d.]+)", packages):
+            assert f"{package.lower()}=={version}" in (ROOT / file).read_text(), name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted(ROOT.glob("*.sh")) if "# In smallvision:" in path.read_text()],
+    ids=lambda path: path.name,
+)
+def test_the_tests_that_a_finding_names_exist(path):
+    said = path.read_text().split("# In smallvision:")[1].split("set -euo pipefail")[0]
+    (file,) = re.findall(r"tests/[\w/]+\.py", said)
+    named = re.findall(r"\btest_\w+(?!\w*\.py)\b", said.replace(file, ""))
+    defined = re.findall(r"^def (test_\w+)", (ROOT.parent / file).read_text(), re.MULTILINE)
+    assert named
+    assert set(named) <= set(defined)
 
 
 def test_there_is_nothing_else_beside_the_findings():
@@ -72,6 +95,14 @@ def test_the_skeleton_in_the_readme_has_the_form(skeleton):
 def test_what_lacks_the_form_is_named(skeleton, old, new, fault):
     skeleton.write_text(skeleton.read_text().replace(old, new, 1))
     assert faults(skeleton) == [fault]
+
+
+def test_a_finding_in_python_that_cannot_fail_is_named(skeleton):
+    text = skeleton.read_text()
+    skeleton.write_text(text.replace("exit 1", "python - <<< 'raise SystemExit(\"changed\")'"))
+    assert faults(skeleton) == []
+    skeleton.write_text(text.replace("exit 1", "python - <<< 'raise SystemExit(0)'"))
+    assert faults(skeleton) == ["cannot fail"]
 
 
 def test_a_finding_that_is_not_executable_is_named(skeleton):
