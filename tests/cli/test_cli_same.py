@@ -1,4 +1,7 @@
-"""`same` from a notebook and on the command line, against the run's own evidence; what it says of files, and what it refuses."""
+"""`same` from a notebook and on the command line, against the run's own evidence.
+
+The tests also cover what it says about files and what it refuses.
+"""
 
 import hashlib
 import json

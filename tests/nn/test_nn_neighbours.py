@@ -9,7 +9,7 @@ import torch
 import smallvision as sv
 from smallvision.errors import BadInput
 from smallvision.experiment.model.classifiers import CustomSpec
-from smallvision.nn import build
+from smallvision.nn import InputSpec, build
 from smallvision.nn.user_model import load_class, source_digest
 
 NET = """
@@ -41,7 +41,7 @@ def folder(tmp_path):
 
 
 def made(file, name="Net"):
-    return build(CustomSpec(kind=f"{file}:{name}"), (1, 8, 8), 10, (0.0,), (1.0,), 0, trust_code=True)
+    return build(CustomSpec(kind=f"{file}:{name}"), InputSpec((1, 8, 8), 10, (0.0,), (1.0,)), 0, trust_code=True)
 
 
 def test_a_file_without_neighbours_keeps_its_digest(folder):

@@ -1,6 +1,7 @@
-"""A study of autoencoders, without training, its files written by the product: its networks are scikit-learn's PCA of the digits, worsened.
+"""A study of autoencoders that is made without training; its files are written by the product.
 
-So their errors are truly those of their reconstructions, and PCA's error with as many components is scikit-learn's.
+Its networks are scikit-learn's PCA of the digits, made worse. So their errors are truly those of their reconstructions,
+and PCA's error with the same number of components is scikit-learn's.
 """
 
 import io
@@ -283,7 +284,10 @@ def _scored(split: Split, made: np.ndarray, size: int, denoise: bool) -> tuple[d
 
 
 def _pictured(split: Split, size: int, seed: int) -> dict[str, Any]:
-    """What runs have that are not old: PCA's reconstructions, and of both PCA and the network samples and interpolations."""
+    """What a run of today has and an old run lacks.
+
+    These are PCA's reconstructions, and the samples and interpolations of both PCA and the network.
+    """
     made, rng = split.pca(size), np.random.default_rng(seed)
     ends = np.array([[3, 7], [20, 2], [50, 51]])
     steps = np.linspace(0, 1, 9)[:, None]

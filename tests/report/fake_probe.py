@@ -1,6 +1,7 @@
-"""A probe of a run, without a network, its files written by the product: its classifiers, scores and maps are scikit-learn's.
+"""A probe of a run that is made without a network; its files are written by the product.
 
-The representation is PCA of noisy images, so that its figures are truly those of its features and are neither the best nor the worst.
+Its classifiers, scores and maps are scikit-learn's. The representation is PCA of noisy images, so that its figures are
+truly those of its features and are neither the best nor the worst.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,10 @@ COUNTS = {"train": 300, "chosen_on": 150, "shown": 150}
 
 
 def images(classes: int = 10, color: bool = False, scale: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels uint8 (N, C, H, W) and labels of the first classes of the digits; in colour each class on a ground of its own."""
+    """Pixels uint8 (N, C, H, W) and labels of the first classes of the digits.
+
+    In colour each class has a background of its own.
+    """
     digits = load_digits()
     some = np.flatnonzero(digits.target < classes)
     order = np.random.default_rng(seed).permutation(some)

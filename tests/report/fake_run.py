@@ -1,4 +1,7 @@
-"""A run directory of any size, in any state, without training: its numbers are made up here, its files are written by the product."""
+"""A run directory of any size, in any state, that is made without training.
+
+Its numbers are made up here; its files are written by the product.
+"""
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -211,7 +214,7 @@ def _scored(
     panel: bool,
     filters: tuple[int, ...],
 ) -> tuple[Splits, Scores, nn.Module]:
-    """A split with what a network answered, of which about a share `accuracy` is right; and a layer with random weights."""
+    """A split with a network's answers, of which about a share `accuracy` is right, and a layer with random weights."""
     k = len(classes)
     if images is None:
         labels = rng.integers(0, k, count)

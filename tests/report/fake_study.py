@@ -1,4 +1,7 @@
-"""A study directory of any size, in any state, without training: its numbers are made up here, its files are written by the product."""
+"""A study directory of any size, in any state, that is made without training.
+
+Its numbers are made up here; its files are written by the product.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

@@ -46,7 +46,8 @@ def make(
     ----------
     unseen : names of classes kept out of training; they lie between the others.
     split : whose pairs are shown, "test" or "validation".
-    spread : of the images of a class around its centre; the centres of two are 3 apart or more. 0: nothing is answered wrongly.
+    spread : of the images of a class around its centre; the centres of two classes are 3 apart or more. With 0 no
+        answer is wrong.
     """
     experiment = load("digits-siamese", [f"recipe.epochs={epochs}", "name=fake-siamese", *overrides])
 

@@ -244,7 +244,8 @@ def test_the_readers_settings_and_pyplot_are_left_alone(tmp_path: Path) -> None:
     assert dict(matplotlib.rcParams) == before
     code = (
         "import sys, numpy as np; from smallvision.tasks.classification import figures;"
-        "figures.confusion(np.eye(2, dtype=int), ['a', 'b']); print('matplotlib.pyplot' in sys.modules, 'torch' in sys.modules)"
+        "figures.confusion(np.eye(2, dtype=int), ['a', 'b']);"
+        "print('matplotlib.pyplot' in sys.modules, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"

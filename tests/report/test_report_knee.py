@@ -9,7 +9,10 @@ from smallvision.stats.knee import LEAST, knee
 
 
 def test_the_example_of_the_paper() -> None:
-    """Satopaa et al. 2011, figure 2: y = -1 / (x + 0.1) + 5 at ten points from 0 to 1 has its knee at x = 0.22; upside down it falls."""
+    """Satopaa et al. 2011, figure 2: y = -1 / (x + 0.1) + 5 at ten points from 0 to 1 has its knee at x = 0.22.
+
+    Upside down the curve falls.
+    """
     x = np.linspace(0, 1, 10)
     place = knee(x.tolist(), (1 / (x + 0.1)).tolist())
     assert place is not None
@@ -17,7 +20,10 @@ def test_the_example_of_the_paper() -> None:
 
 
 def test_where_the_slope_is_the_chords() -> None:
-    """Of a smooth curve the farthest point from the chord is where both have one slope: for exp(-3 x) at -ln((1 - exp(-3)) / 3) / 3."""
+    """The point of a smooth curve that is farthest from the chord is where both have the same slope.
+
+    For exp(-3 x) this is at -ln((1 - exp(-3)) / 3) / 3.
+    """
     x = np.linspace(0, 1, 100_001)
     place = knee(x.tolist(), np.exp(-3 * x).tolist())
     assert place is not None
@@ -57,5 +63,8 @@ def test_lines_and_hills_have_none() -> None:
 
 
 def test_pca_of_cifar10_bends_at_100() -> None:
-    """Errors with 10, 32, 100 and 1000 components: falls of 0.0089, 0.0063 and 0.0058 for 0.51, 0.49 and 1 power of ten."""
+    """The errors are those with 10, 32, 100 and 1000 components.
+
+    They fall by 0.0089, 0.0063 and 0.0058 for 0.51, 0.49 and 1 power of ten.
+    """
     assert knee(np.log10([10, 32, 100, 1000]).tolist(), [0.0210, 0.0121, 0.0058, 0.00004]) == 2

@@ -1,4 +1,8 @@
-"""What a run's report says of its probes: scikit-learn's figures, the evidence's pictures, honest sentences, nothing outside the page."""
+"""What a run's report says about its probes.
+
+The figures are scikit-learn's, the pictures are those of the evidence, the sentences claim no more than was found, and
+the page needs nothing outside itself.
+"""
 
 import base64
 import copy
@@ -68,7 +72,10 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def changed(record: ProbeRecord, **values: Any) -> ProbeRecord:
-    """The same record with other values in its result, by path: {"sources.0.probes.1.accuracy": 0.5} with "." as "__"."""
+    """The same record with other values in its result, given by path.
+
+    For example {"sources.0.probes.1.accuracy": 0.5}, with each "." written as "__".
+    """
     result = copy.deepcopy(record.result)
     for key, value in values.items():
         *way, last = key.split("__")
@@ -169,7 +176,10 @@ BASELINES = {"pixels": "raw pixels", "pca": "PCA with 6 components", "untrained"
 
 
 def compared(record: ProbeRecord, *signs: int) -> ProbeRecord:
-    """The record with the representation better (1), worse (-1) or not distinguishable (0) from each baseline, by the headline's probe."""
+    """The record with other results of the comparison with each baseline, by the headline's probe.
+
+    The representation is better (1), worse (-1) or not distinguishable (0).
+    """
     kind = results.best(results.results(record)).kind
     tests = [
         {

@@ -1,4 +1,8 @@
-"""Maps of a representation: every image where it lies, in its class's look; pictures that hide neither each other nor what is between."""
+"""Maps of a representation.
+
+Every image is drawn where it lies, in the look of its class; the pictures hide neither each other nor what is between
+them.
+"""
 
 import numpy as np
 from matplotlib import style

@@ -1,4 +1,7 @@
-"""The probes of a study's cases side by side: scipy's intervals over seeds, statsmodels' over images, and no more said than was tested."""
+"""The probes of a study's cases side by side.
+
+The intervals over seeds are scipy's, those over images are statsmodels', and the page says no more than was tested.
+"""
 
 import re
 from pathlib import Path
@@ -72,7 +75,8 @@ def test_the_table_holds_means_over_seeds_with_scipys_intervals(rows: Rows, seen
             star = "★" if means[source] == max(means) else ""
             if len(values) > 1 and len(set(values)) > 1:
                 low, high = np.clip(stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values)), 0, 1)
-                expected = f"{star}{100 * values.mean():.2f} ± {100 * values.std(ddof=1):.2f}{100 * low:.2f} to {100 * high:.2f}"
+                mean, deviation = 100 * values.mean(), 100 * values.std(ddof=1)
+                expected = f"{star}{mean:.2f} ± {deviation:.2f}{100 * low:.2f} to {100 * high:.2f}"
             else:
                 low, high = proportion_confint(round(150 * values[0]), 150, method="wilson")
                 expected = f"{star}{100 * values[0]:.2f}{100 * low:.2f} to {100 * high:.2f}*"

@@ -1,4 +1,7 @@
-"""The report of an autoencoder, and its run directory read back: complete, self-contained, and refused where it contradicts itself."""
+"""The report of an autoencoder, and its run directory read back.
+
+The report is complete and self-contained; a run directory that contradicts itself is refused.
+"""
 
 import base64
 import io

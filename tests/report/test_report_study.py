@@ -1,4 +1,7 @@
-"""The report of a study and the page of a comparison: whole, safe, the same bytes again, and their figures other libraries' figures."""
+"""The report of a study and the page of a comparison.
+
+They are complete and safe, come out with the same bytes again, and their figures agree with those of other libraries.
+"""
 
 import dataclasses
 import json
@@ -367,7 +370,10 @@ def test_curves_are_the_mean_and_the_range_over_runs() -> None:
 
 
 def test_a_verifiers_own_loss_and_that_of_its_probabilities_have_a_scale_each() -> None:
-    """They are two losses: the one may begin at forty while the other never is above log 2. Of other tasks it is one loss."""
+    """They are two losses: the one may begin at forty while the other is never above log 2.
+
+    Other tasks have one loss.
+    """
     runs = [
         [
             {

@@ -1,4 +1,7 @@
-"""A study of plain and variational autoencoders: rows of pictures are those of the evidence, PCA's scikit-learn's, and none is missing."""
+"""A study of plain and variational autoencoders.
+
+The rows of pictures are those of the evidence, PCA's are scikit-learn's, and none is missing.
+"""
 
 import base64
 import io

@@ -1,4 +1,7 @@
-"""The report of a study of autoencoders: its figures scikit-learn's and scipy's, its pictures the evidence's, its directions right."""
+"""The report of a study of autoencoders.
+
+Its figures are scikit-learn's and scipy's, its pictures are those of the evidence, and its directions are right.
+"""
 
 import base64
 import dataclasses
@@ -66,7 +69,10 @@ def deep_seen(deep: Made) -> Page:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages with what is said of a figure in its place, where the test is of something else: drawing takes the most time."""
+    """Pages with the text about a figure in its place, for tests of something else.
+
+    Drawing takes the most time.
+    """
     for room, name in ((figures, "forest"), (figures, "curves"), (study_costs, "scatter")):
         monkeypatch.setattr(room, name, lambda *_: None)
     monkeypatch.setattr(embed, "svg", lambda _, alt, prefix: f"<p>{prefix}: {alt}</p>")

@@ -1,4 +1,7 @@
-"""A section that a task adds to the page of a study stands at its place, is listed among the contents, and has its style."""
+"""A section that a task adds to the page of a study.
+
+It stands at its place, is listed among the contents, and has its style.
+"""
 
 from pathlib import Path
 
@@ -12,7 +15,8 @@ from smallvision.tasks.classification.task import Classification
 
 TEMPLATE = """{% macro style() %}.of-a-task { color: red; }{% endmacro %}
 {% macro section(values) %}<p>{{ values.sentence }}</p>{% endmacro %}
-{% macro table(values, caption, searched) %}<p>{{ caption }} A table of its own, {{ values.rows | length }} rows.</p>{% endmacro %}
+{% macro table(values, caption, searched)
+%}<p>{{ caption }} A table of its own, {{ values.rows | length }} rows.</p>{% endmacro %}
 """
 
 

@@ -1,4 +1,7 @@
-"""The report of a verifier, and its run directory read back: its numbers, its sentences, its pictures, and what is refused."""
+"""The report of a verifier, and its run directory read back.
+
+The tests cover its numbers, its sentences, its pictures and what is refused.
+"""
 
 import base64
 import io
@@ -293,7 +296,10 @@ def test_how_the_threshold_was_chosen() -> None:
 def told(
     labels: list[int], pairs: list[tuple[int, int]], likely: list[float], near: dict[str, list[Any]] | None = None
 ) -> list[str]:
-    """The account of made-up answers, a text for each thing that it is about; classes a, b and c, the threshold at 0.5, a distance of 1."""
+    """The account of made-up answers, a text for each thing that it is about.
+
+    The classes are a, b and c, and the threshold is at 0.5, a distance of 1.
+    """
     found, which = np.array(labels), np.array(pairs)
     probabilities = np.array(likely)
     evidence = {
@@ -325,7 +331,8 @@ def test_why_wrong_answers_are_wrong() -> None:
     }
     found = told(labels, pairs, likely, near)
     every, falsely, missed = found
-    # of 8 pairs 6 are wrong: 4 of 5 of two classes, 2 of 3 of one; 2 of the 6 lie within 10 % of the threshold's distance
+    # Of 8 pairs 6 are wrong: 4 of the 5 of two classes, and 2 of the 3 of one class.
+    # Of these 6, 2 lie within 10 % of the threshold's distance.
     assert numbers(every)[:9] == ["6", "8", "4", "5", "2", "3", "2", "6", "10"]
     assert numbers(falsely)[:6] == ["2", "2", "1", "2", "1", "1"]  # of a and b, of a and c, of b and c
     assert falsely.index("a and b") < falsely.index("a and c") < falsely.index("b and c")

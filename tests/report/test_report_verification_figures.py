@@ -1,4 +1,7 @@
-"""What a verifier's report reads off its pairs, against scikit-learn, drawing at random and arithmetic by hand; and its figures."""
+"""What a verifier's report reads off its pairs, and its figures.
+
+The references are scikit-learn, random draws and arithmetic by hand.
+"""
 
 import numpy as np
 import pytest

@@ -404,7 +404,8 @@ def test_home_is_where_a_person_says_it_is(tmp_path: Path, monkeypatch: pytest.M
 
 def test_reading_imports_nothing_heavy(run: Path) -> None:
     code = (
-        "import sys; from smallvision.runs.read import read_run, list_runs; import smallvision.report.run.page, smallvision.metrics.intervals;"
+        "import sys; from smallvision.runs.read import read_run, list_runs;"
+        "import smallvision.report.run.page, smallvision.metrics.intervals;"
         f"r = read_run({str(run)!r}); r.evidence; list_runs({str(run.parent)!r});"
         "print([m for m in ('torch', 'matplotlib', 'scipy', 'sklearn', 'jinja2') if m in sys.modules])"
     )

@@ -236,7 +236,8 @@ def test_a_process_that_is_killed_while_it_looks_has_been_counted(moment, never,
     path = shutil.copytree(never["validation"], tmp_path / "run")
     program = (
         "import os, signal, sys\nfrom pathlib import Path\nimport pytest\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_study_evaluate_on_test import evaluate_on_test, stopping\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_study_evaluate_on_test import evaluate_on_test, stopping\n"
         "with pytest.MonkeyPatch.context() as patched:\n"
         f"    stopping(patched, {moment}, lambda: os.kill(os.getpid(), signal.SIGKILL))\n"
         f"    evaluate_on_test(Path({str(path)!r}), device_name='cpu')\n"

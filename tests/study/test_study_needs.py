@@ -1,4 +1,7 @@
-"""Runs that begin with another's encoder, in a study: what they need is run first, once for each seed, and taken over to the bit."""
+"""Runs of a study that begin with the encoder of another run.
+
+The run that they need is run first, once for each seed, and its encoder is taken over to the bit.
+"""
 
 import json
 import shutil
@@ -76,7 +79,10 @@ def apart(tmp_path, monkeypatch):
 
 @pytest.fixture
 def written(tmp_path):
-    """The study, its base and the experiment that it needs, as files; paths in full, since lent workers were started elsewhere."""
+    """The study, its base and the experiment that it needs, as files.
+
+    The paths are absolute, since lent workers were started elsewhere.
+    """
 
     def write(seeds=2, rate=0.05, search="", encoder=None):
         giver = tmp_path / "giver.toml"

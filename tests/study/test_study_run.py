@@ -1,4 +1,8 @@
-"""A study run: the same runs as one by one, none twice, chosen by validation; failures and deaths told, the others finished."""
+"""A study that is run.
+
+Its runs are the same as when they are run one by one, none is run twice, and the choice is made by validation. Failures
+and deaths of runs are reported, and the other runs are finished.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""An encoder taken over from another run: its very bits at the start, its run made first and once, nothing of it needed afterwards."""
+"""An encoder that is taken over from another run.
+
+A run starts with exactly its bits, the other run is made first and only once, and nothing of it is needed afterwards.
+"""
 
 import json
 import shlex
@@ -66,7 +69,10 @@ schedule = "one-cycle"
 
 @pytest.fixture(autouse=True)
 def apart(tmp_path, monkeypatch):
-    """A folder of its own for every test, with a folder of runs in it; no reports, which take longer than runs; threads as they were."""
+    """Every test has a folder of its own, with a folder of runs in it.
+
+    No reports are written, since they take longer than runs, and the number of threads is put back afterwards.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(smallvision.Run, "report", lambda _: None)
     monkeypatch.setenv("SMALLVISION_RUNS", str(tmp_path / "runs"))
@@ -330,7 +336,8 @@ def test_a_need_may_have_needs_and_a_network_of_ones_own():
         ('{ run = "." }', r"model\.encoder\.run: \.: has no experiment\.toml"),
         (
             '{ run = "begun" }',
-            r"encoder\.run: begun: is not finished, .* finish it: smallvision run begun/experiment.toml --seed 2 --resume$",
+            r"encoder\.run: begun: is not finished, .* finish it: "
+            r"smallvision run begun/experiment.toml --seed 2 --resume$",
         ),
         ('{ run = "begun", seed = 3 }', r"model\.encoder: seed has no effect with run"),
         (
@@ -362,7 +369,10 @@ def test_what_cannot_give_an_encoder_is_refused_in_one_line(encoder, message):
 
 def test_what_is_taken_over_can_be_changed_as_a_case_of_a_study_changes_it(capsys):
     giver()
-    settings = '{ "recipe.epochs" = 2, "recipe.schedule" = { kind = "cosine" }, data = { normalize = "none" }, "recipe.clip" = 0.5 }'
+    settings = (
+        '{ "recipe.epochs" = 2, "recipe.schedule" = { kind = "cosine" }, '
+        'data = { normalize = "none" }, "recipe.clip" = 0.5 }'
+    )
     taker(f'{{ experiment = "giver.toml", set = {settings} }}')
     with pytest.raises(BadInput, match=r"make it first: smallvision run giver\.toml .* --seed 1") as found:
         list(training_run.run(resolved(), RunOptions(Path("alone"), seed=1, device="cpu", threads=1)))

@@ -1,4 +1,7 @@
-"""An autoencoder's run from end to end: what it wrote, recomputed from its weights by torch, torchmetrics, scikit-learn and scipy."""
+"""An autoencoder's run from end to end.
+
+What it wrote is recomputed from its weights by torch, torchmetrics, scikit-learn and scipy.
+"""
 
 import json
 import sys

@@ -1,4 +1,8 @@
-"""A verifier's run from end to end: what it wrote, recomputed by scikit-learn and brute force; resumed, looked at, collapsed, refused."""
+"""A verifier's run from end to end.
+
+What it wrote is recomputed by scikit-learn and brute force. Other tests cover resuming, later evaluation on the test
+split, collapse and refusals.
+"""
 
 import shutil
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from smallvision.cli.options import Debug, Name, Overrides, Root, Trust
-from smallvision.tasks import task_of
 
 
 def list_catalog() -> None:
@@ -89,6 +88,8 @@ def run(
             f"study   {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True, markup=False
         )
         return
+    from smallvision.tasks import task_of
+
     console.print(display.result_table(task_of(done.experiment), done.result, done.result["name"]))
     console.print(
         f"run     {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True, markup=False

@@ -52,9 +52,13 @@ def _notes(row: "Row", bounded: bool) -> Iterator[str]:
     if row.missing:
         yield f"{row.implementation}: {row.missing}"
     if row.refused:
-        yield f"{row.implementation} refused {row.refused:,} of {row.refused + row.checked:,}, for example: {row.refusal}"
+        offered = row.refused + row.checked
+        yield f"{row.implementation} refused {row.refused:,} of {offered:,}, for example: {row.refusal}"
     if bounded and row.checked and not row.failures:
-        yield f"{row.implementation}: allowed is what rounding in its transforms can do; at most {row.share:.0%} of that was seen"
+        yield (
+            f"{row.implementation}: allowed is what rounding in its transforms can do; "
+            f"at most {row.share:.0%} of that was seen"
+        )
     if row.failures:
         yield f"{row.implementation} FAILED in {row.failures:,} of {row.checked:,}; the smallest of them: {row.failed}"
         yield "    from smallvision.conv.geometry import Geometry"

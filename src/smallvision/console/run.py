@@ -10,10 +10,9 @@ from rich.console import Console as Console
 from rich.markup import escape
 from rich.table import Table
 
-from smallvision.tasks.base import Task
-
 if TYPE_CHECKING:
     from smallvision.comparison.runs import RunComparison
+    from smallvision.tasks.base import Task
     from smallvision.training.run import Event
 
 
@@ -92,7 +91,7 @@ def _figures(values: dict[str, float], columns: Sequence[tuple[str, str]]) -> st
     return " ".join(f"{name} {form.format(values[name])}" for name, form in columns if name in values)
 
 
-def result_table(task: Task, result: dict[str, Any], title: str) -> Table:
+def result_table(task: "Task", result: dict[str, Any], title: str) -> Table:
     """The scores of a finished run, a row for each split, and what the run cost."""
     scores = task.score_table(result)
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))

@@ -51,7 +51,8 @@ Schedule = Annotated[Constant | Exponential | StepDecay | Cosine | OneCycle, Fie
 class RecipeSpec(Spec):
     """How a network is trained. Keys that have no effect with the others, such as a momentum for Adam, are refused."""
 
-    # Keys that do not change how long a run takes, and keys that change it only by whether they are above 0. All others do.
+    # The keys in KEEP_TIME do not change how long a run takes. Those in SWITCHES change it only by whether they are
+    # above 0. All other keys change it.
     KEEP_TIME: ClassVar[frozenset[str]] = frozenset(
         {
             *("order", "classes_per_batch", "images_per_class", "learning_rate", "momentum", "nesterov", "betas"),

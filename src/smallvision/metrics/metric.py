@@ -24,7 +24,10 @@ class Metric:
 
     @property
     def of_independent(self) -> str:
-        """What a verdict says that it rests on: rows that share no image, so that they are independent of one another."""
+        """What a verdict says that it rests on.
+
+        These are rows that share no image, so that they are independent of one another.
+        """
         return self.of
 
     def text(self, value: float) -> str:

@@ -14,7 +14,8 @@ class InputSpec:
     Parameters
     ----------
     shape : (C, H, W) of the images.
-    classes : number of outputs: that of the classes, K, for a classification; other networks than classifiers do not use it.
+    classes : number of outputs, which for a classification is the number of classes, K; networks other than classifiers
+        do not use it.
     mean, std : of the training pixels in [0, 1], one number per channel; (0, ..) and (1, ..) leave the pixels as they
         are.
 

@@ -162,7 +162,8 @@ def encoder_weights(asked: EncoderSpec, record: RunRecord, shape: Shape) -> dict
 
     Raises
     ------
-    BadInput : the run is unfinished, of images of another shape or not of what was asked, or its weights are missing or damaged.
+    BadInput : the run is unfinished, is of images of another shape, or is not the run that was asked for; or its
+        weights are missing or damaged.
     """
     where = f"model.encoder: {record.path}"
     if record.result is None or record.layers is None:
@@ -178,11 +179,13 @@ def encoder_weights(asked: EncoderSpec, record: RunRecord, shape: Shape) -> dict
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != record.result["model_sha256"]:
         raise BadInput(
-            f"model.encoder: {path}: is not the file this run wrote (its sha256 differs from result.json's); run it again"
+            f"model.encoder: {path}: is not the file this run wrote "
+            "(its sha256 differs from result.json's); run it again"
         )
     if asked.digest not in (None, record.experiment.training_hash(), sha256) or record.experiment.model != asked.model:
         raise BadInput(
-            f"{where}: is not the run this experiment was written for (model.encoder.digest is {str(asked.digest)[:12]}); "
+            f"{where}: is not the run this experiment was written for "
+            f"(model.encoder.digest is {str(asked.digest)[:12]}); "
             "leave model.encoder.digest and .model out to take over what is there now"
         )
     return safetensors.torch.load(data)

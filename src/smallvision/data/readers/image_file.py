@@ -160,8 +160,8 @@ def _numbers(image: "Image", path: Path) -> _Numbers:
         levels = [level - 256 * (level > 127) for level, count in enumerate(image.histogram()) if count]
         if min(levels) < 0:
             raise BadInput(
-                f"{path}: its pixels are signed numbers of 8 bits, from {min(levels)} to {max(levels)}, and negative ones"
-                " have no brightness; save it with unsigned numbers of 8 or 16 bits"
+                f"{path}: its pixels are signed numbers of 8 bits, from {min(levels)} to {max(levels)}, and negative "
+                "ones have no brightness; save it with unsigned numbers of 8 or 16 bits"
             )
     if image.mode.startswith("I;16"):
         white = 4095 if _tiff_tag(image, _BITS) == 12 else 65535
@@ -283,8 +283,8 @@ def _opened(path: Path) -> Iterator["Image"]:
                     raise BadInput(_too_large(path, f"{width:,} x {height:,}"))
                 if image.mode == "F" and _tiff_tag(image, _PHOTOMETRIC) == 0:
                     raise BadInput(
-                        f"{path}: a TIFF of floating-point numbers in which 0 is white, and it does not say which number"
-                        " is black; save it with 0 as black, or with unsigned numbers of 8 or 16 bits"
+                        f"{path}: a TIFF of floating-point numbers in which 0 is white, and it does not say which "
+                        "number is black; save it with 0 as black, or with unsigned numbers of 8 or 16 bits"
                     )
                 yield image
     except SmallvisionError:

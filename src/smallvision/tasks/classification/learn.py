@@ -27,8 +27,8 @@ class ClassificationLearner:
         """The mean loss of the batch, and totals of loss and correct predictions. `generator` is not used.
 
         The loss is taken against `batch.targets` where a transform has set them, else against the labels. Soft targets
-        (B, K) are class probabilities, as in torch.nn.functional.cross_entropy, and a person's own loss gets them as they
-        are; a prediction then counts as correct when it is their most probable class.
+        (B, K) are class probabilities, as in torch.nn.functional.cross_entropy, and a user-defined loss gets them
+        unchanged; a prediction then counts as correct when it is their most probable class.
         """
         given = (batch.pixels,) if batch.mask is None else (batch.pixels, batch.mask)
         logits = model(*given).float()  # (B, K)

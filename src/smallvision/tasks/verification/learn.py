@@ -97,8 +97,8 @@ class VerificationLearner:
         """
         if batch.targets is not None:
             raise BadInput(
-                'data.augment: a transform that mixes images cannot be used with task.kind "verify", whose pairs need one '
-                "class for each image; leave it out"
+                'data.augment: a transform that mixes images cannot be used with task.kind "verify", '
+                "whose pairs need one class for each image; leave it out"
             )
         network = _siamese(model)
         made = network.encode(batch.pixels)  # (B, D)

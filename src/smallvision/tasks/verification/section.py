@@ -121,7 +121,8 @@ def figures_table(scored: Mapping[str, Any], unseen: Mapping[str, Any]) -> list[
 
     Returns
     -------
-    list of dict : `key`, `name`, `guess`, and `cells`, for each of the splits there are the figure and its interval, as text.
+    list of dict : `key`, `name`, `guess` and `cells`; `cells` holds, for each of the splits that there are, the figure
+        and its interval as text.
     """
     splits = [scored, unseen] if unseen else [scored]
     out = []
