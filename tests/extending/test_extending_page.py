@@ -171,5 +171,5 @@ def test_a_recipe_key(tmp_path: Path) -> None:
     ends = [load_file(run / "model.safetensors")["output.weight"].sum(1) for run in (own, other)]
     assert np.allclose(ends[0], start, atol=1e-4)
     assert not np.allclose(ends[1], start, atol=1e-2)
-    assert plain_hash == load(plain).hash() == result_of(other)["experiment"]
+    assert plain_hash == load(str(plain)).hash() == result_of(other)["experiment"]
     assert differs, "the key decides how long a run takes"

@@ -1,4 +1,4 @@
-"""Writes a run directory; nothing else does. docs/architecture.md describes what each file holds. No torch."""
+"""Writes a run directory; nothing else does. docs/file-formats.md describes what each file holds. No torch."""
 
 import io
 import json

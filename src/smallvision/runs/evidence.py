@@ -49,7 +49,7 @@ def read(file: Path, classes: int | None, task: Task) -> dict[str, np.ndarray]:
     BadInput : an array is missing, damaged, or contradicts another.
     """
     arrays = unpacked(file)
-    lengths = check_arrays(file, arrays, EVERY_TASK | task.schema.arrays, {} if classes is None else {"K": classes})
+    lengths = check_arrays(file, arrays, task.schema.arrays | EVERY_TASK, {} if classes is None else {"K": classes})
     task.schema.check(file, arrays, lengths)
     if str(arrays["split"]) not in SPLITS:
         raise damaged(file, f"split is {short(str(arrays['split']))}, expected one of {', '.join(SPLITS)}")

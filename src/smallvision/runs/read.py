@@ -1,7 +1,7 @@
 """Reads a run directory. Its files come from outside, so each one is checked before its values are used. No torch.
 
-`docs/architecture.md` describes what a run directory holds; `runs.schema` and `runs.evidence` are the same table for a
-machine. An unfinished run is read as far as it got. Nothing is unpickled, and sizes are checked before unpacking.
+docs/file-formats.md describes what a run directory holds; it is made from `runs.schema` and `runs.evidence`.
+An unfinished run is read as far as it got. Nothing is unpickled, and sizes are checked before unpacking.
 """
 
 import json

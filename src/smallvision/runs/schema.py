@@ -1,4 +1,4 @@
-"""The shape of each JSON file of a run directory. The table in docs/architecture.md is made from this one."""
+"""The shape of each JSON file of a run directory. docs/file-formats.md is made from it."""
 
 from typing import Any
 

@@ -194,6 +194,8 @@ class Schema:
     arrays : the task's arrays of `evidence.npz`.
     check : compares the arrays with each other, given the file, the arrays, and the length of each axis. Raises
         BadInput.
+    descriptions : a sentence for each key of the others, nested ones as "per_class[].class", and for each array;
+        docs/file-formats.md is made from it.
     """
 
     scores: Mapping[str, Any]
@@ -202,6 +204,7 @@ class Schema:
     fitted: Mapping[str, Any] = field(default_factory=dict)
     arrays: ArraySchema = field(default_factory=lambda: ArraySchema({}))
     check: Callable[[Path, Mapping[str, np.ndarray], Mapping[str, int]], None] = lambda file, arrays, lengths: None
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

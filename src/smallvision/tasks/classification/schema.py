@@ -56,6 +56,39 @@ def check(file: Path, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]
             raise damaged(file, f"{name} points at images that are no mistakes")
 
 
+DESCRIPTIONS = {
+    "loss": "The mean loss of an image, in nats, without label smoothing.",
+    "accuracy": "The share of images that are classified correctly.",
+    "accuracy_interval": "Wilson's 95 % interval of the accuracy.",
+    "per_class": "The figures of each class.",
+    "per_class[].class": "The name of the class.",
+    "per_class[].precision": "The share of the answers with this class that are right.",
+    "per_class[].recall": "The share of the images of this class that are found.",
+    "per_class[].f1": "The harmonic mean of precision and recall.",
+    "per_class[].support": "The number of images of this class.",
+    "by_size": "The accuracy by image size, where there are several sizes.",
+    "by_size[].smallest": "Height and width of the smallest image of the row.",
+    "by_size[].largest": "Height and width of the largest image of the row.",
+    "by_size[].count": "The number of images of these sizes.",
+    "by_size[].accuracy": "Their accuracy.",
+    "by_size[].accuracy_interval": "Wilson's 95 % interval of it.",
+    "probabilities": "The probability of each class, for each image.",
+    "predictions": "The class of the highest probability.",
+    "confusion": "How many images of each class (row) were taken for each class (column).",
+    "mistake_index": "The first 20 mistakes in the split's order: their rows.",
+    "mistake_pixels": "Their pixels.",
+    "confident_index": "The 20 mistakes of the highest probability, the most confident first: their rows.",
+    "confident_pixels": "Their pixels.",
+    "sizes": "Height and width of each image, where there are several sizes.",
+    "first_sizes": "How much of each of first_pixels is the image, from its upper left corner.",
+    "mistake_sizes": "The same for mistake_pixels.",
+    "confident_sizes": "The same for confident_pixels.",
+    "train_sizes": "The same for train_pixels.",
+    "scales": "The scales at which a network that takes any size was asked again.",
+    "scaled_index": "The images that it was asked about: their rows.",
+    "scaled_predictions": "Its answers at each scale.",
+}
+
 SCHEMA = Schema(
     scores={"loss": NUMBER, "accuracy": SHARE},
     full={
@@ -73,4 +106,5 @@ SCHEMA = Schema(
     },
     arrays=ARRAYS,
     check=check,
+    descriptions=DESCRIPTIONS,
 )

@@ -70,6 +70,50 @@ def check(file: Path, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]
         raise damaged(file, f"spectrum has {len(arrays['spectrum'])} values, more than D = {sizes['D']}")
 
 
+DESCRIPTIONS = {
+    "loss": "The mean loss of an image, as the network is trained by it.",
+    "mse": "The mean squared error of the pixels, which are between 0 and 1; as an array, that of each image.",
+    "psnr": "The peak signal-to-noise ratio in dB; as an array, that of each image.",
+    "ssim": "The structural similarity (Wang et al. 2004); as an array, that of each image.",
+    "noisy_mse": "The mse of reconstructions of noisy images, where the network is trained to remove noise.",
+    "kl": "The Kullback-Leibler divergence of a variational network, in nats an image.",
+    "elbo": "The evidence lower bound of a variational network, in nats an image.",
+    "mse_interval": "The 95 % interval of the mse, by Student's t over the images.",
+    "pca": "What principal component analysis reaches, fitted on the training images, on the same images.",
+    "pca.components": "Its number of components, that of the representation's dimensions.",
+    "pca.mse": "Its mean squared error.",
+    "per_class": "The figures of each class.",
+    "per_class[].class": "The name of the class.",
+    "per_class[].support": "The number of images of this class.",
+    "per_class[].mse": "Their mean squared error; null without an image.",
+    "per_class[].psnr": "Their mean peak signal-to-noise ratio; null without an image.",
+    "per_class[].ssim": "Their mean structural similarity; null without an image.",
+    "dimensions": "How many dimensions the representation really uses.",
+    "dimensions.dead": "The number of dimensions that are constant.",
+    "dimensions.duplicates": "The number of dimensions that another one determines, by its correlation with them.",
+    "dimensions.effective_rank": "The exponential of the entropy of the spectrum (Roy & Vetterli 2007).",
+    "representation": "The representation of each image.",
+    "first_reconstructions": "The reconstructions of first_pixels.",
+    "first_noisy": "The noisy images that they were made from.",
+    "worst_index": "The 20 images of the highest mse, the worst first: their rows.",
+    "worst_pixels": "Their pixels.",
+    "worst_reconstructions": "Their reconstructions.",
+    "worst_noisy": "The noisy images that these were made from.",
+    "panel_reconstructions": "The reconstructions of panel_pixels.",
+    "pca_components": "Numbers of components, growing, at which PCA was measured.",
+    "pca_mse": "The mean squared error of PCA at each.",
+    "spectrum": "The variances of the representation along its principal directions, the largest first.",
+    "traversals": "Images from representations in which one dimension goes from -2 to 2 standard deviations.",
+    "traversal_dimensions": "These dimensions.",
+    "samples": "Images from representations that are drawn at random.",
+    "first_pca": "The reconstructions of first_pixels by PCA.",
+    "first_pca_mse": "Their mean squared errors.",
+    "pca_samples": "The samples of PCA.",
+    "pca_interpolations": "The interpolations of PCA.",
+    "interpolations": "Images from representations between those of two images.",
+    "interpolation_index": "These two images: their rows.",
+}
+
 SCHEMA = Schema(
     scores={
         "loss": NUMBER,
@@ -90,4 +134,5 @@ SCHEMA = Schema(
     },
     arrays=ARRAYS,
     check=check,
+    descriptions=DESCRIPTIONS,
 )
