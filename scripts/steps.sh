@@ -1,12 +1,13 @@
-# Sourced by the scripts that check: notes how long each step takes. A script that calls another one shares its notes with it, and the
-# outermost one prints them when it ends, whether it succeeded or not.
+# Sourced by the scripts that check: notes how long each step takes. A script that calls another one shares its notes
+# with it, and the outermost one prints them when it ends, whether it succeeded or not.
 
 # step NAME COMMAND...: runs the command and notes its seconds.
 step() {
     local name=$1 start=$SECONDS status=0
     shift
     "$@" || status=$?
-    printf '%-14s %5d s%s\n' "$name" $((SECONDS - start)) "$([ $status = 0 ] || echo "  failed")" >> "$SMALLVISION_STEPS"
+    printf '%-14s %5d s%s\n' "$name" $((SECONDS - start)) "$([ $status = 0 ] || echo "  failed")" \
+        >> "$SMALLVISION_STEPS"
     return $status
 }
 

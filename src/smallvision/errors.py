@@ -1,4 +1,4 @@
-"""What smallvision says when it cannot go on: one line that names the place, what was found and what would work.
+"""Errors of smallvision: one line that names the place, what was found and what would work.
 
 The exit status travels with the exception, so that the command line has nothing to decide.
 """

@@ -13,6 +13,8 @@ from smallvision.study.plan import jobs as plan
 from smallvision.study.plan.cases import refuse_alike
 from smallvision.study.plan.jobs import Job
 
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
+
 SHORT = [
     "recipe.epochs=1",
     "data.limit=200",

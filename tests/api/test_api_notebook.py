@@ -10,6 +10,8 @@ from torch import nn
 import smallvision as sv
 from smallvision.errors import BadInput
 
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
+
 SHORT = ["recipe.epochs=2", "data.limit=400"]
 
 

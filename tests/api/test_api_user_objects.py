@@ -5,12 +5,14 @@ import dataclasses
 import enum
 import functools
 import math
+import os
 import random
 import re
 import subprocess
 import sys
 import threading
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,8 @@ import smallvision as sv
 from smallvision.errors import BadInput
 from smallvision.training.fingerprint import UNKNOWN, fingerprint
 from smallvision.training.user_objects import with_digests
+
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
 
 SHORT = ["recipe.epochs=1", "data.limit=200"]
 ASKED = sv.show("digits", *SHORT)
@@ -349,9 +353,29 @@ def holds_a_lock(logits, labels):
         return F.cross_entropy(logits, labels)
 
 
+def loads_an_array(logits, labels):
+    return F.cross_entropy(logits, labels) * float(np.load("factor.npy"))
+
+
+def loads_tensors(logits, labels):
+    return F.cross_entropy(logits, labels) * torch.load("factor.pt")
+
+
+def reads_by_a_path(logits, labels):
+    return F.cross_entropy(logits, labels) * float(Path("factor.txt").read_text())
+
+
+def reads_the_environment(logits, labels):
+    return F.cross_entropy(logits, labels) * float(os.environ["FACTOR"])
+
+
 @pytest.mark.parametrize(
     ("thing", "why"),
     [
+        (loads_an_array, r"loads_an_array reads what is outside the program by np\.load"),
+        (loads_tensors, r"by torch\.load"),
+        (reads_by_a_path, "by Path"),
+        (reads_the_environment, r"by os\.environ"),
         (Net(LOCK), "k of Net is a lock"),
         (Net(i for i in []), "k of Net is a generator"),
         (Net(inside=True, k=[LOCK]), "k of Linear is a lock"),

@@ -11,6 +11,8 @@ from PIL import Image
 
 from smallvision import cli
 
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
+
 SHORT = ["recipe.epochs=2", "data.limit=400"]
 
 

@@ -44,6 +44,7 @@ def calls(draw):
     return shapes, {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(calls(), st.booleans(), st.integers(0, 2**32))
 def test_values_and_gradients_are_torchs(call, biased, seed):
@@ -122,6 +123,7 @@ def test_transposed_convolution_is_torchs(call, output_padding, seed):
         close(a, b)
 
 
+@pytest.mark.slow
 def test_transposed_convolution_is_the_adjoint():
     z, weight = leaves((2, 3, 9, 8), (4, 3, 3, 2))
     how = {"stride": (2, 3), "padding": (1, 0), "dilation": (1, 2)}

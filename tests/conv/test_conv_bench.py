@@ -96,6 +96,7 @@ class FakeSystem:
         return function
 
 
+@pytest.mark.slow
 def test_memory_is_what_is_made_on_the_way(monkeypatch):
     system = FakeSystem(monkeypatch, "VmHWM")
     assert memory.needed(system.takes(68_000_000)) == 64_000_000
@@ -103,6 +104,7 @@ def test_memory_is_what_is_made_on_the_way(monkeypatch):
     assert memory.needed(system.takes(0)) == 0
 
 
+@pytest.mark.slow
 def test_where_the_peak_cannot_be_set_back_only_a_rise_is_seen(monkeypatch):
     system = FakeSystem(monkeypatch, "ru_maxrss")
     assert memory.needed(system.takes(68_000_000)) == 0

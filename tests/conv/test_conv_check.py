@@ -158,6 +158,7 @@ def test_tensors_lie_in_memory_in_every_way():
     assert len({tuple(tensor.stride() for tensor in one) for one in given}) == 27
 
 
+@pytest.mark.slow
 def test_the_command_prints_one_table_that_fits(monkeypatch, capsys):
     status, out, err = conv_examples.typed(
         monkeypatch, capsys, "check", "im2col", "winograd", "torch", "--configurations", 30

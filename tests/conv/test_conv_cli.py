@@ -134,6 +134,7 @@ def test_a_terminal_that_knows_only_ascii():
     assert "ceil((7 + 2*0 - 1*(2 - 1) - 1) / 2) + 1 = 4" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [["shape", "3x9x9 conv(4, k=3)"], ["solve", "28", "14"], ["mirror", "3x9x9 conv(4, k=3)"], ["--help"]]
 )

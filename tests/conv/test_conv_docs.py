@@ -25,6 +25,7 @@ def test_there_is_something_to_compare():
     assert len(LINES) >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "printed"), COMMANDS, ids=[command for command, _ in COMMANDS])
 def test_the_page_prints_what_the_command_prints(command, printed):
     environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}

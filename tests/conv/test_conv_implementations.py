@@ -107,6 +107,7 @@ def agrees(implementation, g, layouts):
     assert max(products) - min(products) <= 1e-12 * scale
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in IMPLEMENTATIONS if name != "loops"])
 def test_forward_and_both_gradients_are_torchs(name):
     @settings(max_examples=150, deadline=None, derandomize=True)
@@ -142,6 +143,7 @@ def test_parameters_may_be_given_and_nothing_is_recorded(implementation):
         torch.testing.assert_close(a.detach(), b, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "implementation",
     [implementation for name, implementation in IMPLEMENTATIONS.items() if name != "loops"],

@@ -38,6 +38,7 @@ def there_and_back(shape, layers):
     return decoder
 
 
+@pytest.mark.slow
 @given(images, st.lists(st.one_of(convs, convs, pools, pools, points), max_size=5), heads)
 @settings(deadline=None, derandomize=True, max_examples=200)
 def test_random_encoders(shape, layers, head):
@@ -67,6 +68,7 @@ def test_encoders_that_enlarge_too(shape, layers):
         there_and_back(shape, layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "encoder",
     [

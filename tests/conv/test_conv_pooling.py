@@ -88,6 +88,7 @@ def test_maximum_and_its_gradient_are_torchs(case, kind, seed):
     compare(lambda x: max_pool2d(x, **how), lambda x: F.max_pool2d(x, **theirs), maps(shape, kind, seed))
 
 
+@pytest.mark.slow
 @MANY
 @given(cases(dilated=False), KINDS, st.integers(0, 99), st.booleans())
 def test_mean_and_its_gradient_are_torchs(case, kind, seed, count_include_pad):

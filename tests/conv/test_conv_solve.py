@@ -51,6 +51,7 @@ def test_all_that_torch_can_do_and_nothing_else(op, size):
         }, target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", ["conv", "pool", "transposed"])
 @pytest.mark.parametrize("most", [0, 1, 9])
 def test_a_largest_padding_of_ones_own(op, most):

@@ -69,6 +69,7 @@ def test_a_stack_is_torchs_layer_by_layer(shape, layers, head):
         assert trace(shape, layers + head)[len(steps) :] == []
 
 
+@pytest.mark.slow
 @given(images, st.lists(st.one_of(convs, transposeds, pools, points), min_size=1, max_size=4))
 @often
 def test_multiply_adds_are_half_of_torchs_flops(shape, layers):
@@ -513,6 +514,7 @@ def test_anything_is_read_or_refused_in_one_line(text):
 HUGE = 10**18 - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -25,6 +25,8 @@ from smallvision.data.datasets.mnist import IDX_FILES
 from smallvision.errors import BadInput
 from smallvision.experiment.data import DataSpec
 
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
+
 CONTENT = {
     f"{name}.gz": gzip.compress(idx_bytes(np.full((4, 3, 3) if "images" in name else 4, place, np.uint8)), mtime=0)
     for place, name in enumerate(IDX_FILES)

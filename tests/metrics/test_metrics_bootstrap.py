@@ -35,6 +35,7 @@ def true_figures(of_images, of_pairs):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("of_images", "of_pairs"), [(0.0, 1.0), (0.5, 0.7)])
 def test_intervals_are_as_wide_as_estimates_are_uncertain(of_images, of_pairs):
     """Against 600 simulations, each with images of its own: intervals as wide as these hold the true figures about 95

@@ -214,6 +214,7 @@ def test_a_neighbour_that_changed_is_told_and_older_digests_are_still_taken(fold
         load_class(CustomSpec(kind=f"{file}:Net", digest=digest))
 
 
+@pytest.mark.slow
 def test_a_run_and_a_study_build_what_stands_in_their_folders(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("SMALLVISION_RUNS", str(tmp_path / "runs"))
     one, other = folder("one", net=NET, helper="WIDTH = 5\n"), folder("other", net=NET, helper="WIDTH = 7\n")

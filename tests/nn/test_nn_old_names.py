@@ -38,6 +38,7 @@ def test_names_are_imported_from_a_former_path_and_the_warning_is_at_that_line(f
     assert [warning.filename for warning in caught] == [__file__]
 
 
+@pytest.mark.slow
 def test_nothing_at_a_former_path_is_imported_before_it_is_asked_for_and_others_are_not_answered():
     program = (
         "import sys, smallvision.nn; from smallvision.nn.old_names import MOVED; "

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
+
 ENDLESS = [
     "run",
     "digits",

@@ -142,6 +142,7 @@ class Net(nn.Module):
         ).flatten(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dense", [True, False])
 def test_a_network_passed_in_from_python_has_no_untrained_twin(tmp_path, dense):
     torch.manual_seed(0)

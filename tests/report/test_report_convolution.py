@@ -64,6 +64,7 @@ def marks(figure: Figure) -> list[tuple[float, float, float, float]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "stride", "padding", "place"),
     [

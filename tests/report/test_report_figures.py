@@ -112,6 +112,7 @@ def test_a_loss_that_falls_far_gets_a_logarithmic_axis() -> None:
     assert not any("$" in text or "mathdefault" in text for text in texts(axes.figure))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("epochs", "steps"), [(0, 0), (1, 1), (1, 3), (1, 200), (130, 391)])
 def test_short_and_long_runs_are_drawn_and_stay_small(tmp_path: Path, epochs: int, steps: int) -> None:
     record = run(tmp_path, epochs=epochs, steps_per_epoch=steps, status="running", validation=True)

@@ -24,6 +24,8 @@ from smallvision.storage import files
 from smallvision.tasks import galleries
 from smallvision.tasks.classification import section
 
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
+
 SMALL: dict[str, Any] = {"epochs": 2, "steps_per_epoch": 20, "count": 300, "shape": (1, 8, 8)}
 
 

@@ -33,6 +33,8 @@ from smallvision.runs import probes
 from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import RunRecord, read_run
 
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
+
 SMALL: dict[str, Any] = {"epochs": 1, "steps_per_epoch": 20, "count": 60, "shape": (1, 8, 8)}
 HOSTILE = ("<script>alert(1)</script>", 'b" onload="x')
 

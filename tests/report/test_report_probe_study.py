@@ -20,6 +20,8 @@ from smallvision.report.probe import study, study_figures
 from smallvision.runs import probes
 from smallvision.runs.probes import ProbeRecord
 
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
+
 SIZES, SEEDS = (2, 6), {2: 2, 6: 1}
 SHOW = """{% extends "rendering/templates/base.html" %}{% from "report/probe/study.html" import section %}
 {% block main %}{% if found %}{{ section(found, "h2", "h3") }}{% endif %}{% endblock %}"""

@@ -33,6 +33,8 @@ from smallvision.tasks.reconstruction.wording import against_pca
 from smallvision.training import run as training_run
 from smallvision.training.run import RunOptions
 
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
+
 SHORT = ["recipe.epochs=2", "data.limit=200"]
 KINDS = {
     "plain": ["data.expand.noise=0.1"],

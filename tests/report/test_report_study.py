@@ -69,6 +69,7 @@ def cells(seen: Page, first: str, head: str) -> list[str]:
     return [" ".join(cell.replace(format.SPACE, " ").split()) for cell in row]
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_self_contained(made: fake_study.Made, seen: Page) -> None:
     text = study.page(*made)
     check_self_contained(seen, text)
@@ -315,6 +316,7 @@ def test_the_better_side_comes_first_in_words() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_thirty_cases_are_one_page(tmp_path: Path) -> None:
     made = fake_study.make(tmp_path, [f"width {i}" for i in range(30)], seeds=1, epochs=2)
     text = study.page(*made)

@@ -38,6 +38,8 @@ from smallvision.training import run as training_run
 from smallvision.training.run import RunOptions
 from smallvision.training.user_objects import with_digests
 
+pytestmark = pytest.mark.slow  # real runs, pages or processes for most tests
+
 DENSE = ("model.head=dense", "task.loss=contrastive", "task.margin=1.0")
 COLLAPSED = "the representation has collapsed: nearly all images lie at one place; a lower rate helps"
 KINDS: dict[str, dict[str, Any]] = {

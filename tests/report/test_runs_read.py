@@ -163,6 +163,7 @@ def test_a_file_too_large_to_be_ours_is_not_read(run: Path, monkeypatch: pytest.
     refused(run, "bytes, more than 400")
 
 
+@pytest.mark.slow
 def test_bytes_changed_at_random_are_refused_or_make_a_page(run: Path) -> None:
     chance = random.Random(0)
     names = [

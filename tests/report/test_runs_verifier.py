@@ -27,6 +27,7 @@ def refused(path: Path, *words_: str) -> None:
         assert word in str(caught.value)
 
 
+@pytest.mark.slow
 def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
     good = (run / "evidence.npz").read_bytes()
     with np.load(run / "evidence.npz") as old:

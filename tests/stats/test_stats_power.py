@@ -85,6 +85,7 @@ def test_paired_images_by_simulation():
     assert found == pytest.approx(0.8, abs=0.02)
 
 
+@pytest.mark.slow
 def test_mean_images_by_simulation():
     generator = np.random.default_rng(3)
     chances = np.array([[0.95, 0.9], [0.97, 0.7], [0.99, 0.85], [0.9, 0.8], [0.97, 0.82]])  # (networks, kinds)

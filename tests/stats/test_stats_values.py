@@ -51,6 +51,7 @@ def test_correctness_as_numbers_gives_what_correctness_gives():
     assert mine.spread.images == pytest.approx(theirs.spread.images, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "own"), [(0.0, 0.05), (0.02, 0.05), (0.02, 0.0), (0.001, 0.2)])
 def test_the_interval_holds_the_truth(seed, own):
     generator = np.random.default_rng(3)

@@ -145,6 +145,7 @@ def test_imports_point_downwards(file: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_no_files_import_one_another_in_a_circle() -> None:
     graph = {module: set(imports(file)) & set(MODULES) - {module} for module, file in MODULES.items()}
     circles = [" -> ".join(sorted(circle)) for circle in strongly_connected(graph)]
@@ -193,6 +194,7 @@ def test_files_with_torch_in_packages_without_it_still_have_it() -> None:
 HEAVY = ("torch", "sklearn", "matplotlib.pyplot", "scipy", "PIL")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["probe", "--help"], ["list"], ["runs", "."]])
 def test_commands_that_need_no_heavy_library_do_not_load_it(words: list[str]) -> None:
     script = (

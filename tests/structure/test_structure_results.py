@@ -89,6 +89,7 @@ def row_of(text, name):
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
+@pytest.mark.slow
 def test_the_pages_can_be_made_of_the_files_that_there_are():
     for path, text in tables.PAGES.items():
         assert len(text()) > 1000, path

@@ -42,6 +42,7 @@ def test_r4_15_81_channels_give_29_029_parameters_and_29_317_with_three_input_ch
     assert match.size(colour, "parameters") == count(reference(3, 81)) == 29_317
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", ["parameters", "multiply_adds"])
 @pytest.mark.parametrize("seed", range(6))
 def test_the_nearest_of_all_widths_is_found(of, seed):

@@ -44,7 +44,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import studies as benchmark
 import study_tables
-import tables
 
 pytestmark = pytest.mark.slow
 
@@ -454,7 +453,7 @@ def test_the_figures_of_a_study_of_autoencoders_are_kept_and_shown(record, monke
     } == pytest.approx(means)
     monkeypatch.setattr(study_tables, "STUDIES", ("probed",))
     monkeypatch.setattr(study_tables, "read", lambda name: kept if name == "probed" else None)
-    text = study_tables.studies(tables.table, tables.machine)
+    text = study_tables.studies()
     first = kept["table"][0]
     mse, pca = first["validation"]["mse"], first["beside"]["validation"]["pca"]["mse"]
     line = next(line for line in text.splitlines() if line.startswith("| plain"))

@@ -1,4 +1,7 @@
-"""Makes a run directory of the present format, small enough to be committed: python tests/lab/make_old_run.py DEST.
+"""Makes a run directory of the present format, small enough to be committed.
+
+    python tests/training/make_old_run.py DEST
+
 
 Run once for each format version; what it made stays as it is and is read by a test for ever.
 """

@@ -58,6 +58,7 @@ OPTIMISERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", OPTIMISERS)
 @pytest.mark.parametrize("clip", [0.0, 0.5])
 def test_equal_to_a_plain_loop(which, clip):
@@ -173,6 +174,7 @@ def test_best_validation_keeps_the_best_epochs_weights():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patience", [0, 5])
 @pytest.mark.parametrize("select", ["last", "best-validation"])
 def test_an_epoch_is_the_best_only_where_the_best_is_selected(select, patience, tmp_path):

@@ -1,4 +1,4 @@
-"""What there is: the entries of the catalog, the layers and cases of an entry, and the runs and studies in folders.
+"""Lists the catalog's entries, the layers and cases of an entry, and the runs and studies in folders.
 
 Imports that take long happen when a call needs them.
 """

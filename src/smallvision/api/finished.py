@@ -173,7 +173,7 @@ class Run:
 
     @_of_some_tasks
     def same(self, image_a: "Images", image_b: "Images", trust_code: bool = False) -> Any:
-        """Of a verifier: whether two images are of one class.
+        """Answer whether two images are of one class; the run must be a verifier's.
 
         Parameters
         ----------
@@ -197,8 +197,8 @@ class Run:
     @property
     @_of_some_tasks
     def verifier(self) -> dict[str, float]:
-        """Of a verifier what makes an answer of a distance or a logit: slope, intercept, threshold, and what they rest
-        on.
+        """The verifier's calibration (slope, intercept), its threshold, and the pairs they were fitted on: their
+        number, and the share of those of two classes that the threshold accepts.
         """
         if not self.result:
             raise BadInput(
@@ -243,7 +243,7 @@ class Run:
 
         Raises
         ------
-        BadInput, RunFailed : see probing.probe.
+        BadInput, RunFailed : see probing.run.probe.
         """
         from smallvision.console import probe, run
         from smallvision.data import load

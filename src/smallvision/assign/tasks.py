@@ -1,4 +1,4 @@
-"""Which rules apply to which student, and the experiment that follows."""
+"""Selects the rules that apply to each student, and makes the experiment that follows from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import Any
 from smallvision.assign import keys
 from smallvision.assign.roster import Student
 from smallvision.assign.rules import Rule, Rules
-from smallvision.data.datasets import check_source
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, build
 
@@ -42,6 +41,8 @@ def unused(rules: Rules, tasks: Sequence[Task]) -> list[str]:
 
 
 def _task(rules: Rules, student: Student) -> Task:
+    from smallvision.data.datasets import check_source
+
     where = f"{rules.where}: student {student.id} (line {student.line})"
     try:
         applied = tuple(rule for rule in rules.rules if rule.when.holds(student.given))

@@ -1,1 +1,1 @@
-"""What runs, studies and probes look like on a terminal or in a notebook. rich only."""
+"""Shows runs, studies and probes on a terminal or in a notebook. Uses rich only."""

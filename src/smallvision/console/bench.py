@@ -1,4 +1,4 @@
-"""How `smallvision conv check` and `smallvision conv bench` look on a terminal, 80 columns being enough. rich only."""
+"""Shows `smallvision conv check` and `smallvision conv bench` on a terminal of at least 80 columns. Uses rich only."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any

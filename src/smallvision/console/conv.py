@@ -1,4 +1,4 @@
-"""What shape arithmetic looks like on a terminal: stacks with their formulas, and the settings that were found.
+"""Shows shape arithmetic on a terminal: stacks with their formulas, and the settings that were found.
 
 rich only.
 """
@@ -194,7 +194,7 @@ def _row(cells: Sequence[str], widths: Sequence[int], style: str = "") -> Table:
 
 
 def _title(console: Console, text: str) -> None:
-    """As a table's own, which would be no wider than the table."""
+    """Prints a title above a table; rich would wrap the table's own title at its width."""
     _say(console, text, "italic")
 
 

@@ -1,4 +1,4 @@
-"""What a probe looks like on a terminal or in a notebook while it works, and what it found. rich only."""
+"""Shows a probe on a terminal or in a notebook: its progress, and its results. Uses rich only."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run looks like on a terminal or in a notebook while it runs, and when it is done. rich only."""
+"""Shows a run on a terminal or in a notebook: its progress, and its results. Uses rich only."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""What a study looks like on a terminal or in a notebook: one table of all runs while they run, and what was found.
+"""Shows a study on a terminal or in a notebook: one table of all runs while they run, then the results.
 
-rich only.
+Uses rich only.
 """
 
 import time
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from smallvision.experiment import Study
 from smallvision.metrics.metric import Metric
-from smallvision.tasks import task_of
+from smallvision.study.plan import cases
 
 if TYPE_CHECKING:
     from smallvision.runs.probes import ProbeRecord
@@ -123,7 +123,7 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
 
     from smallvision.study.events import Added, Evaluated, Finished, Moved, Planned, Probed, Probing
 
-    metric = task_of(study.base).metric
+    metric = cases.task(study).metric
     board, live, record = _Board("", metric), None, None
     status = console.status("getting ready: data, a step of each case, timed steps", spinner="line")
     status.start()
@@ -213,7 +213,7 @@ def result_table(record: "StudyRecord") -> Group:
         pad_edge=False,
         padding=(0, 1, 0, 0),
     )
-    metric = task_of(record.study.base).metric
+    metric = record.metric
     unit = metric.unit or metric.key
     table.add_column("case", min_width=14, overflow="fold")
     # The table fits into 80 columns. Scores of five digits leave no space for the multiply-adds, which the report has.

@@ -68,7 +68,7 @@ def _shares(batch: int) -> int:
 
 
 def costs(g: Geometry, itemsize: int) -> tuple[Cost, Cost, Cost]:
-    """As the loops in Python, with kernel gradients for each thread."""
+    """The costs of the loops in Python, with kernel gradients for each thread."""
     return loops.costs(g, itemsize, _shares(g.batch))
 
 

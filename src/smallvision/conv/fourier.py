@@ -84,7 +84,7 @@ def _back(transformed: Tensor, g: Geometry) -> Tensor:
 
 
 def _places(maps: Tensor, g: Geometry) -> Tensor:
-    """Of all places those with an output, every s-th: a view (.., OH, OW)."""
+    """Selects every s-th place, those that have an output: a view (.., OH, OW)."""
     return maps[..., reach(g, 0, 0), reach(g, 1, 0)]
 
 

@@ -38,7 +38,7 @@ def conv2d(
     stride, dilation : s and d, integers >= 1, or a pair for height and width.
     padding : p >= 0, or a pair; "valid" is 0; "same" keeps H and W (stride 1), an odd pixel goes below and to the
         right.
-    groups : channels are split into so many groups, each with its own O / groups kernels.
+    groups : number of groups that the channels are split into, each with its own O / groups kernels.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def _transposed_geometry(
     groups: int,
     dilation: Pair,
 ) -> Geometry:
-    """Of the convolution that goes the other way: from the transposed one's output to its input x."""
+    """Geometry of the convolution in the other direction: from the transposed one's output to its input x."""
     if x.ndim != 4 or weight.ndim != 4:
         raise ValueError(
             f"x, weight: shapes {tuple(x.shape)} and {tuple(weight.shape)}; expected (B, C, H, W) and (C, O / groups, "

@@ -33,22 +33,22 @@ class Geometry:
 
     @property
     def x_shape(self) -> tuple[int, int, int, int]:
-        """Of the input: (B, C, H, W)."""
+        """Shape of the input: (B, C, H, W)."""
         return self.batch, self.channels, *self.size
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:
-        """Of the kernels: (O, C / groups, kh, kw)."""
+        """Shape of the kernels: (O, C / groups, kh, kw)."""
         return self.filters, self.channels // self.groups, *self.kernel
 
     @property
     def y_shape(self) -> tuple[int, int, int, int]:
-        """Of the output: (B, O, OH, OW)."""
+        """Shape of the output: (B, O, OH, OW)."""
         return self.batch, self.filters, *self.output
 
     @property
     def multiply_adds(self) -> int:
-        """Of the definition: one for every kernel value at every output, B O OH OW (C / groups) kh kw."""
+        """Multiply-adds by the definition: one for every kernel value at every output, B O OH OW (C / groups) kh kw."""
         return prod(self.y_shape) * prod(self.weight_shape[1:])
 
     @classmethod
@@ -70,7 +70,7 @@ class Geometry:
         weight_shape : (O, C / groups, kh, kw).
         bias_shape : (O,), or None for none.
         stride, padding, dilation : an integer, or a pair for height and width; at least 1, 0 and 1.
-        groups : the channels are split into so many groups, each with its own O / groups kernels.
+        groups : number of groups that the channels are split into, each with its own O / groups kernels.
 
         Raises
         ------

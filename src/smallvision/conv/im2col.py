@@ -82,8 +82,8 @@ def _patches(x: Tensor, g: Geometry, together: bool = False) -> Iterator[tuple[s
 
 
 def chunks(batch: int, each: int) -> list[slice]:
-    """The batch in runs of images of so many bytes `each`, `CHUNK` in all and one image at least; the first is the
-    longest."""
+    """Slices of the batch, of images of `each` bytes: at most `CHUNK` bytes and at least one image in a slice; the
+    first slice is the longest."""
     step = max(1, CHUNK // max(each, 1))
     return [slice(start, min(start + step, batch)) for start in range(0, batch, step)]
 

@@ -1,4 +1,4 @@
-"""What an implementation of the convolution is: three functions and what they cost."""
+"""Defines an implementation of the convolution: three functions and their costs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

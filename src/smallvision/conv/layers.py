@@ -1,4 +1,4 @@
-"""What a layer of a stack says of itself, as plain numbers; and the layers that have no windows.
+"""The layers of a stack, which describe themselves in plain numbers; here those without windows.
 
 A layer is written in Python as in the notation of `smallvision.conv.stack`: Dropout(0.1) is "dropout(0.1)", and so its
 str(). Multiply-adds are those of weights (convolution, transposed convolution, dense) for one image, biases apart.
@@ -100,7 +100,7 @@ class Layer(ABC):
         return {}
 
     def multiply_adds(self, shape: Shape) -> int:
-        """Of its weights, with one image."""
+        """Multiply-adds of its weights for one image."""
         return 0
 
     def sees(self, view: View, shape: Shape) -> View | None:
@@ -108,7 +108,7 @@ class Layer(ABC):
         return view
 
     def __str__(self) -> str:
-        """As it is written in the notation, without what it has by default."""
+        """The layer in the notation, without settings at their defaults."""
         words = []
         for i, (key, default) in enumerate(self._defaults().items()):
             word = _word(getattr(self, key))
@@ -199,7 +199,7 @@ class Unflatten(Layer):
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """A fully connected layer that makes so many `values`. `inputs`, where given, is asserted of the input."""
+    """A fully connected layer with `values` outputs. If `inputs` is given, the input must have as many values."""
 
     values: int
     bias: bool = True

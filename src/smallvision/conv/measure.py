@@ -1,4 +1,4 @@
-"""What one implementation takes, measured in a process that does nothing else: `python -m smallvision.conv.measure`.
+"""Measures one implementation in a process that does nothing else: `python -m smallvision.conv.measure`.
 
 A job comes as JSON on standard input and its result goes as JSON to standard output (the last line). Two kinds:
 
@@ -139,7 +139,7 @@ def run(what: Calls) -> float:
 
 
 def timed(call: Callable[[], Any], repeats: int) -> float:
-    """Seconds of one call, the mean of so many in a row."""
+    """Mean seconds of one call, over `repeats` calls in a row."""
     start = time.perf_counter()
     for _ in range(repeats):
         call()

@@ -1,4 +1,4 @@
-"""What memory a call needs beside what it is given and returns: how far this process's resident set rises meanwhile.
+"""Measures the memory that a call needs besides its inputs and outputs: the rise of this process's resident set.
 
 On Linux the peak is VmHWM, set back just before the call by writing 5 to /proc/self/clear_refs (proc(5)), and what was
 there before is VmRSS; the kernel counts pages in batches, so either may be some 0.3 MB out. Elsewhere it is ru_maxrss,

@@ -38,7 +38,7 @@ class Word:
 
     make: Callable[..., Layer]
     example: str
-    unnamed: int = 1  # so many arguments can be given without their names
+    unnamed: int = 1  # number of arguments that can be given without their names
     given: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -177,7 +177,7 @@ def _patches_shape(g: Geometry) -> tuple[int, int, int]:
 
 
 def _checked(x: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Geometry:
-    """As the convolution with one kernel that would read the same windows."""
+    """Geometry of the convolution with one kernel that would read the same windows."""
     if not isinstance(x, Tensor):
         raise ValueError(f"x: {type(x).__name__}; expected a torch.Tensor (B, C, H, W)")
     channels = x.shape[1] if x.ndim == 4 else 1

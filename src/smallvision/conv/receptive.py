@@ -43,7 +43,7 @@ class Axis:
         return seen and (seen[0] + turns * self.shift, seen[1] + turns * self.shift)
 
     def extent(self, positions: int) -> int:
-        """The most pixels that any one of so many positions spans."""
+        """The most pixels that any one of the first `positions` positions spans."""
         return max((seen[1] - seen[0] + 1 for seen in self.spans[:positions] if seen), default=0)
 
     def window(self, kernel: int, stride: int, padding: int, dilation: int) -> "Axis | None":
@@ -73,7 +73,7 @@ class Axis:
         return Axis(tuple(spans), self.shift)
 
     def whole(self, positions: int, pixels: int) -> "Axis":
-        """What all positions see together of an image of so many pixels, now seen by every position."""
+        """The pixels that all positions see together of an image of `pixels` pixels, as the view of every position."""
         seen = self._join(0, 1, positions)
         return Axis(((max(seen[0], 0), min(seen[1], pixels - 1)) if seen else None,), 0)
 
@@ -126,7 +126,7 @@ class View:
         dilation: Sequence[int],
         positions: tuple[int, int],
     ) -> "View | None":
-        """After a convolution or pooling that makes so many positions; the padding is that before the map."""
+        """The view after a convolution or pooling with `positions` outputs; the padding is that before the map."""
         numbers = zip(kernel, stride, padding, dilation, strict=True)
         height, width = (axis.window(*n) for axis, n in zip(self.axes, numbers, strict=True))
         return View(self.image, positions, (height, width)) if height and width else None
@@ -159,5 +159,5 @@ class View:
 
 
 def view(image: tuple[int, int]) -> View:
-    """Of the image itself: each pixel sees itself."""
+    """The view of the image itself: each pixel sees itself."""
     return View(image, image, (Axis(), Axis()))

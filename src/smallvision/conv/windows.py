@@ -75,8 +75,8 @@ def _divisors(n: int) -> str:
 
 @dataclass(frozen=True)
 class Conv(Layer):
-    """A convolution that makes so many `channels`; padding "same" keeps the size. `inputs`, where given, is asserted of
-    the input."""
+    """A convolution with `channels` output channels; padding "same" keeps the size. If `inputs` is given, the input
+    must have as many channels."""
 
     channels: int
     kernel: Pair
@@ -142,7 +142,7 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class Transposed(Layer):
-    """A transposed convolution, the adjoint of the convolution with the same numbers; it makes so many `channels`."""
+    """A transposed convolution, the adjoint of the convolution with the same numbers; `channels` are its output's."""
 
     channels: int
     kernel: Pair
@@ -226,7 +226,7 @@ class Pool(Layer):
 
     @property
     def strides(self) -> tuple[int, int]:
-        """Of the height and of the width."""
+        """Strides of the height and of the width."""
         return _two(self.kernel if self.stride is None else self.stride)
 
     def output(self, shape: Shape) -> Shape:

@@ -95,7 +95,7 @@ def _turned(grad: Tensor, weight: Tensor, g: Geometry) -> tuple[Tensor, Tensor, 
 
 
 def _swapped(g: Geometry) -> Geometry:
-    """Of the convolution that `_turned` is."""
+    """Geometry of the convolution that `_turned` prepares."""
     (ph, pw), (height, width) = g.padding, g.output
     size = height - 2 * max(ph - 2, 0), width - 2 * max(pw - 2, 0)
     return replace(g, channels=g.filters, filters=g.channels, size=size, padding=(max(2 - ph, 0), max(2 - pw, 0)))

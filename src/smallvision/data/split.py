@@ -1,4 +1,4 @@
-"""Which images are kept, and which split they belong to, decided from the labels alone."""
+"""Selects the images that are kept, and the split of each, from the labels alone."""
 
 from collections.abc import Sequence
 

@@ -74,7 +74,7 @@ class Experiment(Spec):
         return hashlib.sha256(self.identity.encode()).hexdigest()[:8]
 
     def training_hash(self) -> str:
-        """The hash of this experiment with the default protocol: experiments of equal `training_hash` train alike."""
+        """The hash of this experiment with the default protocol; equal hashes (8 digits) mean equal training."""
         return self.model_copy(update={"protocol": ProtocolSpec()}).hash()
 
 

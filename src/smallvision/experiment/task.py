@@ -77,7 +77,7 @@ class ClassifySpec(TaskSpec):
     kind: Literal["classify"]
     label_smoothing: BelowOne = 0.0  # Szegedy et al. 2015, section 7; training loss only
     loss: Text = "cross-entropy"  # "custom:NAME" when a person's own function was passed in
-    loss_digest: Text | None = None  # the sha256 of its source, filled in by smallvision
+    loss_digest: Text | None = None  # the fingerprint of the function, filled in by smallvision
 
 
 class Corruption(Spec):

@@ -1,5 +1,4 @@
-"""What a loss of a verifier is: it takes a siamese network's representations of a batch, and their labels, and gives a
-scalar."""
+"""Defines a loss of a verifier: a scalar from a siamese network's representations of a batch and their labels."""
 
 from typing import Protocol
 

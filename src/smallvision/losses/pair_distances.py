@@ -1,4 +1,4 @@
-"""What losses on pairs and triplets share: distances between all images of a batch, which pairs are of one class, and
+"""Functions shared by losses on pairs and triplets: distances between all images of a batch, pairs of one class, and
 the mean.
 
 Everything is a matrix over the batch. So an image goes through the encoder once, however many pairs it is in; no pair

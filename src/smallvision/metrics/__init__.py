@@ -1,1 +1,1 @@
-"""What a trained model's answers say: metrics, and the evidence a report shows."""
+"""Metrics: scores of predictions and of representations."""

@@ -32,7 +32,7 @@ class Calibration:
     intercept: float
 
     def probability(self, distances: np.ndarray) -> np.ndarray:
-        """Of distances of any shape, that each pair is of one class: float64 of that shape, 0 to 1."""
+        """Probability that each pair is of one class, from distances of any shape: float64 of that shape, 0 to 1."""
         from scipy.special import expit
 
         return np.asarray(expit(self.slope * np.asarray(distances, np.float64) + self.intercept))

@@ -86,7 +86,7 @@ def spectrum(features: np.ndarray) -> np.ndarray:
 
 
 def _singular_values(values: np.ndarray) -> np.ndarray:
-    """Of the features less their mean, descending; dead dimensions, whose spread is rounding, as zeros."""
+    """Singular values of the centred features, descending; 0 for dead dimensions."""
     centred = values - values.mean(0, dtype=np.float64)
     centred[:, dead(values)] = 0
     return np.asarray(np.linalg.svd(centred, compute_uv=False))

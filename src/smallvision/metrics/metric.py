@@ -54,7 +54,7 @@ class Metric:
         return 1.0 if self.share else math.inf
 
     def merit(self, scores: Mapping[str, Any]) -> tuple[float, float]:
-        """Of a split's scores, larger is better; between equals the lower loss."""
+        """Sort key of a split's scores: larger is better; ties go to the lower loss."""
         return (scores[self.key] if self.higher else -scores[self.key], -scores["loss"])
 
 

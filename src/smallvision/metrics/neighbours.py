@@ -165,8 +165,8 @@ def _rows(features: Tensor, metric: str) -> Tensor:
 
 
 def _centred(features: Tensor, centre: Tensor, metric: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Floats (N, D) less the centre, which makes them small and so their rounding; their lengths (N,); and what a score
-    of each has beside −q·g, (N,)."""
+    """Centred features (N, D), whose rounding is small, their norms (N,), and the term added to −q·g in each score
+    (N,)."""
     floats = torch.empty(features.shape, dtype=torch.float32)
     lengths, offsets = torch.empty(2, len(features), dtype=torch.float64)
     at_once = max(1, ELEMENTS // features.shape[1])

@@ -86,8 +86,7 @@ def retrieve(representations: np.ndarray, labels: np.ndarray, metric: str = "euc
 
 
 def _share(distance: np.ndarray, of_class: np.ndarray, count: int) -> np.ndarray:
-    """Of the `count` nearest (b, N), the share that is of the class (N,): (b,). Those as far as the last of them share
-    its places."""
+    """Precision among the `count` nearest (b,); ties at the last rank share its places equally."""
     last = np.partition(distance, count - 1, axis=1)[:, count - 1, None]
     nearer, as_far = distance < last, distance == last
     places = (count - nearer.sum(1)) / as_far.sum(1)  # of each of those, at most 1

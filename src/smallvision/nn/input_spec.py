@@ -1,4 +1,4 @@
-"""What a network is built for: the shape of the images, the number of classes, and the pixels' mean and deviation."""
+"""The input that a network is built for: shape of the images, number of classes, mean and deviation of the pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

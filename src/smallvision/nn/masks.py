@@ -51,7 +51,7 @@ def own(mask: Tensor) -> Own:
 
 
 def through(layers: Iterable[nn.Module], maps: Tensor, part: Own) -> tuple[Tensor, Own]:
-    """Maps (B, C, H, W), 0 outside of what is their own, through layers one after the other; what is their own then.
+    """Applies layers to padded maps (B, C, H, W), whose padding is 0; returns the maps and their valid region.
 
     Raises
     ------
@@ -103,12 +103,12 @@ def _padded(layer: nn.ZeroPad2d, maps: Tensor, part: Own) -> tuple[Tensor, Own]:
 
 
 def _every_value(layer: nn.Module, maps: Tensor, part: Own) -> tuple[Tensor, Own]:
-    """What makes 0 of 0."""
+    """A layer that maps 0 to 0; padding stays 0."""
     return layer(maps), part
 
 
 def _from_zero(layer: nn.Module, maps: Tensor, part: Own) -> tuple[Tensor, Own]:
-    """What makes something else of 0."""
+    """A layer that does not map 0 to 0; padding is cleared."""
     return part.clear(layer(maps)), part
 
 

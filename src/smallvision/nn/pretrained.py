@@ -59,7 +59,8 @@ class OnEncoder(Model):
         return self
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
-        """As of every network; the encoder's groups come first and have its `rate`, and a frozen encoder has none."""
+        """The parameter groups of every network; the encoder's groups come first and have its `rate`, and a frozen
+        encoder has none."""
         parts = [part for name, part in self.named_children() if name != "encoder"]
         new = [group for part in parts for group in parameter_groups(part, weight_decay)]
         if self.frozen:

@@ -1,5 +1,6 @@
-"""The table of all networks. A new one is its spec in `experiment/model/`, its class in `nn/` and a line in
-NETWORKS."""
+"""The table of all networks. A new one needs a spec in `experiment/model/`, which stands in MODEL_SPECS and in the
+union of `experiment/model/union.py`, its class in `nn/`, and a line in NETWORKS.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

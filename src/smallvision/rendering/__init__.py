@@ -1,1 +1,1 @@
-"""What every page is made of: HTML, inline SVG, colours, number formats, label placement. No torch."""
+"""Drawing primitives of every page: HTML, inline SVG, colours, number formats, label placement. No torch."""

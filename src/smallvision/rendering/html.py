@@ -1,6 +1,4 @@
-"""What every page of smallvision has in common: its templates, its mark, and that it replaces nothing but a former
-page.
-"""
+"""Writes HTML pages from templates; each page has smallvision's mark and replaces nothing but a former page."""
 
 import re
 from functools import cache

@@ -62,7 +62,7 @@ def gallery(pixels: np.ndarray | Sequence[np.ndarray], captions: Sequence[str], 
 
     Parameters
     ----------
-    pixels : uint8 (n, C, H, W), n at least 1, or so many (C, H, W) of several sizes; three channels are red, green,
+    pixels : uint8 (n, C, H, W), n at least 1, or n images (C, H, W) of several sizes; three channels are red, green,
         blue.
     captions : n short texts; may have line breaks.
     columns : images in a row.

@@ -1,4 +1,4 @@
-"""How every figure looks: colours that colour-blind readers tell apart (Okabe & Ito 2008), and never colour alone."""
+"""The style of every figure: colours that colour-blind readers tell apart (Okabe & Ito 2008), never colour alone."""
 
 from collections.abc import Callable, Sequence
 from functools import wraps

@@ -1,4 +1,8 @@
-"""Writes a run directory; nothing else does. docs/file-formats.md describes what each file holds. No torch."""
+"""Writes the files of a run while it trains. docs/file-formats.md describes what each file holds. No torch.
+
+Checkpoints (`training/checkpoint.py`), the later scoring of the test split (`training/evaluate_on_test.py`), probes
+(`runs/probes.py`) and report.html (`report/run/page.py`) have writers of their own.
+"""
 
 import io
 import json

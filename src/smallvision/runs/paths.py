@@ -82,7 +82,7 @@ def _written(experiment: Experiment) -> Experiment:
 
 
 def differences(there: Experiment | Study | ProbeSpec, asked: Experiment | Study | ProbeSpec) -> list[str]:
-    """The keys in which what stands somewhere is not what is asked for, as "recipe.epochs: 3 there, 2 asked" each."""
+    """The keys whose values differ between two specs, each as "recipe.epochs: 3 there, 2 asked"."""
     one, other = (flat(spec.model_dump(mode="json", exclude_none=True)) for spec in (there, asked))
     keys = [
         key

@@ -1,4 +1,4 @@
-"""What the statistics accept: each check names the argument, what was found and what was expected."""
+"""Checks the arguments of the statistics; an error names the argument, what was found and what was expected."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex

@@ -20,13 +20,11 @@ from smallvision.storage import images
 from smallvision.storage.files import read_json
 from smallvision.storage.schema import FLAG, NUMBER, SHARE, TEXT, WHOLE, damaged
 from smallvision.study.plan import cases
-from smallvision.tasks import TASKS
+from smallvision.tasks import Task
 
 _JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT, "needed?": FLAG, "tried?": FLAG}
 # In plans without "needed" and "tried", the names of runs that are no case's own: "cnn, try 3", "giver, needed by cnn".
 _NO_CASE = re.compile(r", try \d+$|^[A-Za-z0-9][A-Za-z0-9._-]{0,63}, needed by ")
-_METRICS = {f"{task.metric.key}?": task.schema.scores[task.metric.key] for task in TASKS.values()}
-_SCORES = {"loss": NUMBER, **_METRICS}
 _VERDICT = {
     "pair": [TEXT],
     "split": TEXT,
@@ -55,7 +53,7 @@ _PROBE_VERDICT = {
     "against": TEXT,
     "of": TEXT,
 }
-_TRY = {"case": TEXT, "try": WHOLE, "seed": WHOLE, "hash": TEXT, "settings": {}, "validation": (_SCORES, None)}
+_TRY = {"case": TEXT, "try": WHOLE, "seed": WHOLE, "hash": TEXT, "settings": {}, "validation": ({"loss": NUMBER}, None)}
 SHAPES: dict[str, Any] = {
     "plan.json": {
         "format_version": WHOLE,
@@ -111,9 +109,14 @@ class StudyRecord:
         return self.path.parent.parent
 
     @property
+    def task(self) -> Task:
+        """The task of the study's cases."""
+        return cases.task(self.study)
+
+    @property
     def metric(self) -> Metric:
-        """The metric of the task of the study's cases."""
-        return cases.task(self.study).metric
+        """The metric of that task."""
+        return self.task.metric
 
     @property
     def own_jobs(self) -> list[dict[str, Any]]:
@@ -188,11 +191,20 @@ def read_study(path: str | Path) -> StudyRecord:
             found = f"has no {name}" if path.is_dir() else "no such directory"
             raise BadInput(f"{path}: {found}, so it is no study directory; give one that `smallvision run STUDY` wrote")
     study = load_study(str(path / "study.toml"))
-    plan, state = (read_json(path / name, SHAPES[name], "study") for name in ("plan.json", "state.json"))
+    plan = read_json(path / "plan.json", _plan_shape(cases.task(study)), "study")
+    state = read_json(path / "state.json", SHAPES["state.json"], "study")
     file = path / "study.json"
     result = read_json(file, SHAPES[file.name], "study") if file.is_file() else {}
     _check_pairs(file, result)
     return StudyRecord(path, study, plan, state, result)
+
+
+def _plan_shape(task: Task) -> dict[str, Any]:
+    """The shape of plan.json, with the metric of the task among the scores of a search's tries."""
+    key = task.metric.key
+    tried = {**_TRY, "validation": ({"loss": NUMBER, f"{key}?": task.schema.scores[key]}, None)}
+    plan = SHAPES["plan.json"]
+    return {**plan, "search": {**plan["search"], "tries": [tried]}}
 
 
 def _no_case(job: Mapping[str, Any]) -> bool:

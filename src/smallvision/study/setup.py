@@ -21,7 +21,7 @@ from smallvision.runs.read import read_run
 from smallvision.study import directory
 from smallvision.study.directory import StudyDirectory
 from smallvision.study.events import Row, StudyOptions
-from smallvision.study.plan import cases as expand
+from smallvision.study.plan import cases as plan_cases
 from smallvision.study.plan import jobs
 from smallvision.study.plan.jobs import Job, Key, Split, Timing
 from smallvision.study.plan.scheduler import Scheduler
@@ -45,7 +45,7 @@ class Setup:
     ----------
     path : the study's directory.
     before : its content, if it exists already.
-    baseline, pairs : from `expand`.
+    baseline, pairs : from `plan.cases.expand`.
     scheduler : the runs known so far.
     done : the directories of the finished runs, by the key of their job.
     pending : the jobs that are not done.
@@ -68,7 +68,7 @@ class Setup:
             raise BadInput(
                 f"{self.path}: holds another study ({other}); nothing is overwritten, give this one another name"
             )
-        expanded = expand.expand(study)
+        expanded = plan_cases.expand(study)
         self.baseline, self.pairs = expanded.baseline, expanded.pairs
         self.solved: list[dict[str, Any]] = []
         cases = self._matched(expanded.cases) if study.match else expanded.cases
@@ -220,8 +220,10 @@ class Setup:
                 for task, answer in self.pool.ask(asked)
             ]
         widths = {one["case"]: {one["key"]: one["width"]} for one in self.solved}
-        out = {name: expand.changed(experiment, widths[name], f'case "{name}"') for name, experiment in cases.items()}
-        expand.refuse_alike(self.study.name, out)
+        out = {
+            name: plan_cases.changed(experiment, widths[name], f'case "{name}"') for name, experiment in cases.items()
+        }
+        plan_cases.refuse_alike(self.study.name, out)
         return out
 
     def _checked(self) -> dict[str, dict[str, Any]]:

@@ -1,8 +1,9 @@
-"""The tasks: what is learned. One folder a task, one `Task` object, one line in TASKS.
+"""The tasks: what is learned. Each has a folder, one `Task` object, and a line in TASKS.
 
 Importing this imports no torch.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -53,6 +54,28 @@ def _added(kind: str) -> Any:
         raise BadInput(f"task.kind: {error}") from None
 
 
-def metric_named(key: str | None) -> Metric:
-    """The metric that a file names by its key; DEFAULT_METRIC where it names none."""
-    return next((task.metric for task in TASKS.values() if task.metric.key == key), DEFAULT_METRIC)
+def metric_of_file(stored: Mapping[str, Any]) -> Metric:
+    """The metric that a verdict in a file is about, from the fields that were written with it.
+
+    A built-in task's metric is known by its key; the fields of another task's metric are all there is to know.
+
+    Raises
+    ------
+    BadInput : the fields are not those of a metric.
+    """
+    known = {task.metric.key: task.metric for task in TASKS.values()}
+    if stored.get("key") in known:
+        return known[stored["key"]]
+    types = {
+        "key": str,
+        "name": str,
+        "higher": bool,
+        "scale": float,
+        "unit": str,
+        "digits": int,
+        "share": bool,
+        "of": str,
+    }
+    if set(stored) != set(types) or not all(isinstance(stored[name], kind) for name, kind in types.items()):
+        raise BadInput(f"study.json: a verdict's measure has other fields than {', '.join(types)}; restore the file")
+    return Metric(**stored)

@@ -1,4 +1,4 @@
-"""What a task is: one `Task` object owns everything that differs from task to task, and a `Learner` does its
+"""Defines a task: one `Task` object owns everything that differs from task to task, and a `Learner` does its
 arithmetic.
 
 No torch is imported here: lists of runs, pages and comparisons ask a task about files alone. `Task.learner` imports it
@@ -82,7 +82,7 @@ class Learner(Protocol):
         ...
 
     def selection_key(self, values: dict[str, float]) -> tuple[float, ...]:
-        """By which validation chooses weights: larger is better; later entries decide between equals."""
+        """The sort key by which the best epoch is selected: larger is better; later entries decide between equals."""
         ...
 
     def warning(self, model: "nn.Module", validation: Scores) -> str | None:
@@ -291,7 +291,8 @@ class ScoreTable:
 class Task(ABC):
     """A kind of task: what is learned, what it is judged by, what its files hold and how it is shown.
 
-    A new task is a folder with a subclass, and a line in `tasks.TASKS`.
+    A package can add a task by an entry point of the group "smallvision.tasks". A built-in one is a folder with a
+    subclass, a spec in `experiment.task`, and a line in `tasks.TASKS`: see docs/extending.md.
 
     Attributes
     ----------
@@ -299,6 +300,7 @@ class Task(ABC):
     spec : the class of the experiment's `[task]` table.
     metric : the one score that runs are judged by.
     schema : the task's part of the files of a run directory.
+    fitted_key : the key of `result.json` that holds `Scores.fitted`; a key of `schema.fitted`.
     takes_loss : whether a loss can be passed in from Python; the spec then has the keys `loss` and `loss_digest`.
     methods : names of the methods of `api.finished.Run` that runs of this task have beside those of every run.
     progress : keys of averages and scores that are printed while training, each with its format.
@@ -315,6 +317,7 @@ class Task(ABC):
     spec: ClassVar[type[Spec]]
     metric: ClassVar[Metric]
     schema: ClassVar[Schema]
+    fitted_key: ClassVar[str] = "fitted"
     takes_loss: ClassVar[bool] = False
     methods: ClassVar[tuple[str, ...]] = ("encode",)
     progress: ClassVar[tuple[tuple[str, str], ...]] = (("loss", "{:.4f}"),)
@@ -451,7 +454,5 @@ class Task(ABC):
     def refuse_loss(self, loss: object) -> None:
         """Raise BadInput when a loss is passed in from Python and the task takes none."""
         if loss is not None and not self.takes_loss:
-            raise BadInput(
-                f'loss: the task "{self.kind}" has losses of its own; leave loss= out and choose one by task.loss '
-                '(a loss passed in from Python is for task.kind = "classify")'
-            )
+            own = " and choose one by task.loss" if "loss" in self.spec.model_fields else ""
+            raise BadInput(f'loss: the task "{self.kind}" has losses of its own; leave loss= out{own}')

@@ -1,4 +1,4 @@
-"""What a report shows of a run: chosen images, the mistakes among them, the first layer's weights."""
+"""Images that the report of a run shows: chosen ones, the mistakes among them, the first layer's weights."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""How it is learned: the loop (a generator), its state, optimisers, schedules, checkpoints."""
+"""Training: the loop (a generator), its state, optimisers, schedules, checkpoints."""

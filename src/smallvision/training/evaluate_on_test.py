@@ -80,7 +80,7 @@ def evaluate_on_test(
         counted = {**result, "looks": looks}
         counts = {**result["counts"], **{name: score.count for name, score in scores.items()}}
         if scores["test"].fitted:  # on another device its last digits differ
-            result = {**result, "verifier": scores["test"].fitted}
+            result = {**result, task_of(experiment).fitted_key: scores["test"].fitted}
         result = {**result, "counts": counts, **results.splits_of(experiment, splits, scores), "looks": looks}
         _keep_validation_evidence(record)
         _write_result(path, counted)  # before any result on the test split is written

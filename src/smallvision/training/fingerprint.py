@@ -14,6 +14,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import site
 import struct
 import sys
@@ -32,6 +33,26 @@ UNKNOWN = "unknown-"  # the digest of an object without a fingerprint begins wit
 _BY_NAME = ("torch", "numpy", "smallvision")  # packages whose parts are told by name and version
 _LARGE = 16_000_000  # bytes; a larger compiled library of an installed package counts by its size
 _OUTSIDE = ("eval", "exec", "globals", "open", "input", "__import__")  # builtins that reach what no fingerprint sees
+# Functions of libraries that reach files, other processes or the environment: (module, qualified name).
+_READERS = {
+    *(("numpy", name) for name in ("load", "fromfile", "loadtxt", "genfromtxt", "memmap")),
+    ("torch.serialization", "load"),
+    ("torch.jit._serialization", "load"),
+    ("torch.hub", "load"),
+    ("torch.hub", "load_state_dict_from_url"),
+    ("safetensors.torch", "load_file"),
+    ("safetensors", "safe_open"),
+    ("PIL.Image", "open"),
+    ("pathlib", "Path"),
+    ("pathlib", "PosixPath"),
+    ("os", "getenv"),
+    ("os", "popen"),
+    ("os", "system"),
+    ("subprocess", "run"),
+    ("subprocess", "Popen"),
+    ("subprocess", "check_output"),
+    ("urllib.request", "urlopen"),
+}
 _KEPT_DUNDER = ("__slots__", "__match_args__", "__constants__")
 _GENERATED = (
     "_abc_impl",
@@ -42,7 +63,6 @@ _GENERATED = (
     "_hashable_values_",
 )
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
-_PLAIN_C = (list, dict, set, frozenset, tuple, int, float, complex, str, bytes, bytearray)
 
 
 @dataclass(frozen=True)
@@ -93,7 +113,7 @@ class _Walk:
         self._where: list[str] = []  # the way to the part, for messages
 
     def digest(self, thing: Any) -> str:
-        """Of all that `thing` reaches. Raises _CannotTell."""
+        """The digest of everything that `thing` reaches. Raises _CannotTell."""
         hashed = hashlib.sha256()
         for word in self._words(thing):
             data = word if isinstance(word, bytes) else word.encode("utf-8", "surrogatepass")
@@ -526,6 +546,11 @@ def _read(code: types.CodeType, known: Mapping[str, Any]) -> list[tuple[str, Any
         while isinstance(value, types.ModuleType) and attributes and hasattr(value, attributes[0]):
             value, path = getattr(value, attributes[0]), f"{path}.{attributes[0]}"
             attributes = attributes[1:]
+        if (
+            value is os.environ
+            or (getattr(value, "__module__", None), getattr(value, "__qualname__", None)) in _READERS
+        ):
+            raise _CannotTell(f"{code.co_qualname} reads what is outside the program by {path}")
         found[path] = value
     for name in _imported_by(code):
         try:

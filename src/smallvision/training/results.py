@@ -55,7 +55,7 @@ def result(
     if len(splits.train.groups) > 1:
         out["sizes"] = len(splits.train.groups)
     if scores[shown(scores)].fitted:
-        out["verifier"] = scores[shown(scores)].fitted
+        out[task_of(experiment).fitted_key] = scores[shown(scores)].fitted
     return out | splits_of(experiment, splits, scores)
 
 

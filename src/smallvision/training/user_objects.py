@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smallvision.data.datasets import check_source
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment
 from smallvision.experiment.data import DataSpec
@@ -19,7 +18,6 @@ from smallvision.experiment.model.encoder import EncoderSpec, OnEncoderSpec
 from smallvision.experiment.text import expanded, short, writable
 from smallvision.runs.read import read_run
 from smallvision.tasks import task_of
-from smallvision.training.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -126,6 +124,8 @@ def _with_encoder(model: OnEncoderSpec, needing: dict[Path, str]) -> OnEncoderSp
 
 def _of_experiment(encoder: EncoderSpec, needing: dict[Path, str]) -> dict[str, Any]:
     """Network and digest of an experiment. Raises FileNotFoundError where there is no such experiment, BadInput."""
+    from smallvision.data.datasets import check_source
+
     name = str(encoder.experiment)
     where = f"model.encoder.experiment: {writable(name)}"
     try:
@@ -201,8 +201,11 @@ def _digest_of_arrays(arrays: dict[str, Any]) -> str:
 
 
 def _digest_of_model(model: Any) -> str:
-    """Of a network with its weights, or of the class or function that makes it. Raises BadInput for anything else."""
+    """The digest of a network with its weights, or of the class or function that makes it. Raises BadInput for anything
+    else."""
     import torch
+
+    from smallvision.training.fingerprint import fingerprint
 
     if isinstance(model, type) and not issubclass(model, torch.nn.Module):
         raise BadInput(f"model: got the class {model.__name__}, which is no nn.Module; {ACCEPTED}")
@@ -212,7 +215,9 @@ def _digest_of_model(model: Any) -> str:
 
 
 def _digest_of_loss(loss: Any) -> str:
-    """Of a function or a module that is a loss. Raises BadInput for anything else."""
+    """The digest of a function or a module that is a loss. Raises BadInput for anything else."""
+    from smallvision.training.fingerprint import fingerprint
+
     if isinstance(loss, type):
         raise BadInput(f"loss: got the class {loss.__name__}; pass what it makes, as in loss={loss.__name__}()")
     if not callable(loss):

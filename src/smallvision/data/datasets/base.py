@@ -1,4 +1,4 @@
-"""What a data set is: its facts, its files, and the function that reads it."""
+"""Defines a data set: its facts, its files, and the function that reads it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

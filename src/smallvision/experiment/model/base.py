@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 from smallvision.experiment.base import Spec
 
 Activation = Literal["relu", "leaky-relu", "gelu", "silu", "elu", "tanh", "sigmoid", "none"]
-Normalization = Literal["none", "batch", "group", "layer"]
 Initialization = Literal["default", "he", "xavier"]
 Convolution = Literal["torch", "by-hand"]
 Purpose = Literal["scores classes", "makes images", "judges pairs of images"]  # the words stand in messages

@@ -77,7 +77,9 @@ class CustomSpec(NetworkSpec):
 
     kind: Text
     options: dict[str, Any] = Field(default_factory=dict)  # keyword arguments of the constructor
-    digest: Text | None = None  # the sha256 of the source, filled in by smallvision
+    # The fingerprint of the file and of the files beside it that it imports, or of the network passed in; filled in by
+    # smallvision.
+    digest: Text | None = None
 
     @field_validator("kind")
     @classmethod

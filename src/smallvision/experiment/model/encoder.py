@@ -1,4 +1,4 @@
-"""Which encoder a network takes over from another experiment or run, and what all such networks have in common."""
+"""The spec of an encoder taken over from another experiment or run, and the base of the specs that have one."""
 
 import shlex
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""What every autoencoder is to the rest of smallvision: pixels to a flat representation, and back to an image."""
+"""Base class of all autoencoders: from pixels to a flat representation, and back to an image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ class Autoencoder(Model):
         return code[:, : self.representation]
 
     def posterior(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Of a variational autoencoder: mean and logarithm of the variance of the representation, (B, D) each."""
+        """Mean and logarithm of the variance of a variational autoencoder's representation, (B, D) each."""
         assert self.variational
         mean, log_variance = self.encoder(self.standardize(pixels)).chunk(2, 1)
         return mean, log_variance
@@ -103,7 +103,7 @@ class Autoencoder(Model):
 
 
 def _keep_outputs(layer: nn.Module, kept: int) -> None:
-    """Of the last layer of a variational encoder, which makes (B, 2 D), keep only the D outputs that are means."""
+    """Remove the variance outputs of a variational encoder's last layer, in place: of (B, 2 D) the D means stay."""
     for part in layer.children():
         if isinstance(part, nn.Linear | nn.Conv2d):
             part.weight = nn.Parameter(part.weight.detach()[:kept].clone())

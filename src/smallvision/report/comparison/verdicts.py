@@ -12,7 +12,7 @@ from smallvision.rendering import embed, style
 from smallvision.report.study import figures
 from smallvision.report.study.figures import FOREST, Difference
 from smallvision.stats.wording import difference
-from smallvision.tasks import metric_named
+from smallvision.tasks import DEFAULT_METRIC, metric_of_file
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -172,7 +172,7 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Parameters
     ----------
-    found : dicts as in study.json: the fields of `stats.verdict.Verdict`, and `split`, `sentence`, `differing`,
+    found : dicts as in study.json: the fields of `stats.comparison.Verdict`, and `split`, `sentence`, `differing`,
         `confound`.
 
     Returns
@@ -206,8 +206,8 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _metric(one: Mapping[str, Any]) -> Metric:
     """What a verdict of study.json is about: accuracy unless it says something else."""
-    key = (one.get("measure") or {}).get("key")
-    return metric_named(key)
+    stored = one.get("measure")
+    return metric_of_file(stored) if isinstance(stored, Mapping) else DEFAULT_METRIC
 
 
 def _written(value: float, low: float, high: float, images: int, metric: Metric) -> dict[str, str]:

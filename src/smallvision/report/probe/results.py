@@ -1,6 +1,4 @@
-"""What the record of a probe says, as rows: each source of features with each probe, and which of them speaks for the
-representation.
-"""
+"""The results of a probe as rows: each source of features with each probe, and the probe that is the headline."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

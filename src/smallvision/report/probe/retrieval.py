@@ -1,6 +1,5 @@
-"""What a representation finds: an image of every class, and the training images nearest to it, with those that are of
-another class.
-"""
+"""The retrieval part of a page: one image of each class, its nearest training images, and marks on those of another
+class."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

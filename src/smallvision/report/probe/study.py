@@ -1,6 +1,4 @@
-"""What the representations of a study's cases are good for: the same probe of each, the seeds averaged, beside pixels
-and PCA.
-"""
+"""Compares the representations of a study's cases: one probe of each, averaged over seeds, beside pixels and PCA."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,7 +51,7 @@ class Case:
         return mean_score(values[:1], ACCURACY, wilson(round(values[0] * count), count) if count else None)
 
     def mean(self, source: str, kind: str, key: str) -> float:
-        """Of another number of a Result ("macro_f1", "chosen_at"), over the runs that have it."""
+        """Mean of another number of a Result ("macro_f1", "chosen_at") over the runs that have it."""
         some = [float(getattr(one, key)) for one in self.every(source, kind)]
         return sum(some) / len(some)
 

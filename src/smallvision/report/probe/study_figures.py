@@ -1,4 +1,4 @@
-"""What each case's representation reaches beside pixels, PCA and its untrained encoder, with intervals.
+"""Figures of each case's probe accuracy beside pixels, PCA and its untrained encoder, with intervals.
 
 Never colour alone.
 """

@@ -1,4 +1,4 @@
-"""What a probe found, in sentences: plain, with its intervals, and without claiming more than was tested."""
+"""States the results of a probe in sentences, with intervals, and claims no more than was tested."""
 
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,7 @@ def follows(record: "ProbeRecord") -> str:
 
 
 def _sides(record: "ProbeRecord") -> dict[str, str]:
-    """By source: on which side of it the headline's probe has the representation."""
+    """For each source: whether the representation is better, worse or not distinguishable, by the headline's probe."""
     kind = best(results(record)).kind
     return {
         one["against"]: "not distinguishable from"

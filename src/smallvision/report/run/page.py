@@ -158,7 +158,7 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
 
 
 def _ends(last: Mapping[str, Any] | None, judge: Metric) -> list[tuple[str, str]]:
-    """Of the last epoch the score of each split that has it, as text."""
+    """Scores of the last epoch, as text, for each split that has one."""
     return [
         (name, written(judge, last[name][judge.key])) for name in SPLITS if last and judge.key in (last.get(name) or {})
     ]

@@ -38,12 +38,12 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """What it learns."""
+        """The task of the run."""
         return task_of(self.record.experiment) if self.record else self.planned_task
 
     @property
     def metric(self) -> Metric:
-        """What it is judged by."""
+        """The metric of the task."""
         return self.task.metric
 
     @property
@@ -53,7 +53,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """Whether it is finished, and if not, what it is."""
+        """Status of the run: finished, running, failed, interrupted, not begun and so on."""
         return status(self.record.state) if self.record else "cannot be read" if self.problem else "not begun"
 
     @property
@@ -118,7 +118,7 @@ class Case:
 
     @property
     def metric(self) -> Metric:
-        """What it is judged by."""
+        """The metric of the task."""
         return self.runs[0].metric if self.runs else DEFAULT_TASK.metric
 
     @cached_property
@@ -145,14 +145,14 @@ class Case:
 
     @property
     def seconds(self) -> float | None:
-        """Of training, the mean over its runs."""
+        """Mean training time of the runs, in seconds."""
         found = [run.result["seconds"] for run in self.runs if run.result]
         mean = self.row.get("seconds", statistics.fmean(found) if found else None)
         return None if mean is None else float(mean)
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """Of training, the mean over its runs."""
+        """Mean seconds per epoch of the runs."""
         found = [run.result["seconds_per_epoch"] for run in self.runs if run.result]
         return statistics.fmean(found) if found else None
 

@@ -52,7 +52,9 @@ def drawn(record: "StudyRecord", every: Sequence[Case], task: Task) -> dict[str,
         shown = f"Training loss, validation loss and validation {name}" if losses else f"Training and validation {name}"
         alt = f"{shown} per epoch of {len(every)} cases; scored on validation images: {ends}"
         curves = Markup(
-            embed.svg(study_figures.curves(trained, _loss(record), metric, losses, task.same_loss), alt, "curves")
+            embed.svg(
+                study_figures.curves(trained, _loss(record, every), metric, losses, task.same_loss), alt, "curves"
+            )
         )
     points = [_point(case) for case in every if "validation" in case.scores]
     if points:
@@ -65,9 +67,10 @@ def drawn(record: "StudyRecord", every: Sequence[Case], task: Task) -> dict[str,
     return {"curves": curves, "scatter": scatter, "losses": losses}
 
 
-def _loss(record: "StudyRecord") -> str:
-    """The training loss of the base experiment, for an axis."""
-    return task_of(record.study.base).study_loss_name(record.study.base)
+def _loss(record: "StudyRecord", every: Sequence[Case]) -> str:
+    """The name of the training loss of the cases, for an axis."""
+    specs = [run.record.experiment for case in every for run in case.runs[:1] if run.record] or [record.study.base]
+    return task_of(specs[0]).study_loss_name(specs[0])
 
 
 def _losses(record: "StudyRecord", every: Sequence[Case]) -> bool:

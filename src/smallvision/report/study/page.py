@@ -13,7 +13,6 @@ from smallvision.report.probe import study
 from smallvision.report.study import cases, curves, figures, probes
 from smallvision.report.study.cases import Case, Run
 from smallvision.runs.read import read_run, status
-from smallvision.tasks import task_of
 from smallvision.tasks.base import BEST
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def page(record: "StudyRecord", answers: Mapping[str, "AlignedPredictions"], ima
     """
     result, plan = record.result, record.plan
     every = _cases(record)
-    task = task_of(record.study.base)
+    task = record.task
     parts = task.study_sections(every)
     runs = [run for case in every for run in case.runs]
     found = verdicts.listed(result.get("verdicts", []))
@@ -125,7 +124,7 @@ def write(
 
 
 def _cases(record: "StudyRecord") -> list[Case]:
-    """The table's cases; before there is a table, those of which a run is finished, as far as they are."""
+    """The cases of study.json; before it exists, the cases that have a finished run."""
     if record.table:
         marks = {
             "baseline": record.result.get("baseline"),
@@ -152,7 +151,7 @@ def _planned(record: "StudyRecord") -> list[Run]:
 
 
 def _run(record: "StudyRecord", case: str, seed: int, path: str, stated: Mapping[str, Any] | None = None) -> Run:
-    where, task = record.folder / path, task_of(record.study.base)
+    where, task = record.folder / path, record.task
     if not (where / "state.json").exists():
         gone = "its directory is gone" if stated else ""
         return Run(case, seed, path, stated=stated or {}, problem=gone, planned_task=task)

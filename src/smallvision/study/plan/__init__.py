@@ -1,1 +1,1 @@
-"""What a study has to do: its cases, its search, its jobs and their order. No torch."""
+"""The plan of a study: its cases, its search, its jobs and their order. No torch."""

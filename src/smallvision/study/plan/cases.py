@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smallvision.data.datasets import check_source
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Experiment, Study, build
 from smallvision.experiment.io import assign
@@ -14,7 +13,7 @@ from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.experiment.model.encoder import OnEncoderSpec
 from smallvision.experiment.study import LONGEST_NAME, Range
 from smallvision.experiment.text import short
-from smallvision.tasks import TASKS, Task, task_of
+from smallvision.tasks import Task, task_named, task_of
 from smallvision.training.user_objects import with_digests
 
 MOST_CASES = 1000
@@ -56,7 +55,7 @@ def task(study: Study) -> Task:
     settings = {**study.set, **next(_settings(study))[1]}
     table = settings.get("task")
     kind = settings.get("task.kind") or (table.get("kind") if isinstance(table, Mapping) else None)
-    return TASKS.get(str(kind), task_of(study.base))
+    return task_named(str(kind)) if kind else task_of(study.base)
 
 
 def refuse_alike(name: str, cases: Mapping[str, Experiment]) -> None:
@@ -105,6 +104,8 @@ def _looked_up(experiment: Experiment, where: str) -> Experiment:
 
 
 def _experiment(study: Study, case: str, own: dict[str, Any]) -> Experiment:
+    from smallvision.data.datasets import check_source
+
     where = f'{study.name}: {"axes, " if study.axes else ""}case "{case}"'
     names = {"about": f'case "{case}" of the study {study.name}', "minutes": 0.0, "protocol": {"test": "never"}}
     experiment = changed(study.base, {**names, **study.set, **own}, where)

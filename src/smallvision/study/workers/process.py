@@ -252,7 +252,9 @@ def _answers(worker: WorkerState, task: Answer) -> Iterator[Answer]:
     except Interrupted as error:
         yield {"said": "failed", "kind": "Interrupted", "message": str(error)}
     except SmallvisionError as error:
-        about = f"{task['where']}: " if task["do"] not in ("run", "evaluate_on_test", "probe") else ""
+        about = (
+            f"{task['where']}: " if "where" in task and task["do"] not in ("run", "evaluate_on_test", "probe") else ""
+        )
         yield {
             "said": "failed",
             "kind": "BadInput" if isinstance(error, BadInput) else "RunFailed",

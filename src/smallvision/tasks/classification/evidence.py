@@ -1,6 +1,5 @@
-"""What result.json and evidence.npz hold of a classification: figures of each class and size, mistakes, answers at
-other scales.
-"""
+"""Makes result.json and evidence.npz of a classification: scores by class and size, mistakes, predictions at other
+scales."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the files of a classification hold: scores, arrays of evidence.npz, and how these go together. No torch."""
+"""The schema of a classification's files: scores, arrays of evidence.npz, and how they must agree. No torch."""
 
 from collections.abc import Mapping
 from pathlib import Path

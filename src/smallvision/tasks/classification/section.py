@@ -1,4 +1,4 @@
-"""What a report shows of a classification alone: confusion, classes, accuracy by resolution, mistakes."""
+"""The part of a report that only classification has: confusion, classes, accuracy by resolution, mistakes."""
 
 from collections.abc import Sequence
 from pathlib import Path

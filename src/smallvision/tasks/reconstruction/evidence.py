@@ -1,6 +1,5 @@
-"""What result.json and evidence.npz hold of an autoencoder: its error and PCA's, chosen images reconstructed, its
-latent space.
-"""
+"""Makes result.json and evidence.npz of an autoencoder: its error and PCA's, reconstructions of chosen images, the
+latent space."""
 
 from typing import Any
 

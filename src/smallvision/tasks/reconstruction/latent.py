@@ -59,9 +59,8 @@ def pictures(
 
 
 def pairs(count: int) -> np.ndarray:
-    """Which of so many images are the ends of interpolations: int64 (at most PAIRS, 2), no image twice, for all
-    networks alike.
-    """
+    """Indices of the image pairs to interpolate between, of `count` images: int64 (at most PAIRS, 2). No image is in
+    two pairs, and the pairs are the same for all networks."""
     some = np.random.default_rng(SEED).permutation(count)[: 2 * PAIRS]
     return some[: len(some) // 2 * 2].reshape(-1, 2).astype(np.int64)
 

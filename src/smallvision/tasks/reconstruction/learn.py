@@ -149,7 +149,7 @@ class ReconstructionLearner:
         return {"loss": loss, "kl": kl, "elbo": -pixels * (loss / self.beta + 0.5 * log(pi * self.beta))}
 
     def _loss(self, network: Autoencoder, made: Tensor, kl: Tensor | None, clean: Tensor) -> Tensor:
-        """Of each image, (B,), in the space of the target."""
+        """Loss of each image, (B,), in the space of the target."""
         if self.spec.loss == "bce":
             with torch.autocast(made.device.type, enabled=False):  # torch refuses it in half precision
                 each = functional.binary_cross_entropy(made, clean, reduction="none").mean((1, 2, 3))

@@ -1,4 +1,4 @@
-"""What PCA makes of the images that an autoencoder is shown on: the linear encoder and decoder, for the eye.
+"""Reconstructions, interpolations and samples by PCA, a linear autoencoder, to show beside those of an autoencoder.
 
 Its codes are the images' coordinates along as many components as the representation has values; random ones are normal,
 with the variance that the training images have along each component (probabilistic PCA less its noise; Tipping & Bishop

@@ -1,6 +1,5 @@
-"""What a report shows of an autoencoder alone: its error beside PCA's, images and what became of them, its latent
-space.
-"""
+"""The part of a report that only autoencoders have: error beside PCA's, images with their reconstructions, the latent
+space."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

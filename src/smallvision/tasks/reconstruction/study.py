@@ -1,6 +1,4 @@
-"""What a study, or a comparison, of autoencoders shows in addition: PCA beside every case, images, figures over size
-and depth.
-"""
+"""The part of studies and comparisons that only autoencoders have: PCA, images, figures over size and depth."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -89,9 +89,7 @@ def _tells(one: str, known: Sequence[tuple[int, StudyCase]], settings: dict[str,
 
 
 def _name(telling: Sequence[str], own: Sequence[str]) -> str:
-    """What a line is called by what tells it from others; what else differs between kinds of network goes without
-    saying.
-    """
+    """Name of a line: the settings that differ between lines; other settings are left out."""
     said = dict(zip(telling, own, strict=True))
     kind = [said["model.kind"]] if "model.kind" in said else []
     rest = [

@@ -1,6 +1,4 @@
-"""What result.json and evidence.npz hold of a verifier: figures with intervals, each pair of classes, its clearest
-answers.
-"""
+"""Makes result.json and evidence.npz of a verifier: scores with intervals, pairs of classes, clearest answers."""
 
 from typing import Any
 

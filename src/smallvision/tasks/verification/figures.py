@@ -179,8 +179,8 @@ def reliability(rows: np.ndarray, error: float) -> "Figure":
 
 @style.styled
 def class_pairs(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Of every two classes: above the diagonal and on it how many of their pairs are answered rightly, below it how far
-    apart they are.
+    """Draws a matrix of classes: on and above the diagonal how many pairs of two classes are answered rightly, below it
+    how far apart they are.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ class Verifier:
     judged: JudgedPairs = field(repr=False)
 
     def figures(self) -> dict[str, float]:
-        """What a run keeps of it."""
+        """The numbers that a run records of the verifier."""
         curve = {"slope": self.meaning.slope, "intercept": self.meaning.intercept}
         return {**curve, "threshold": self.threshold, "false_accept": self.false_accept, "pairs": self.pairs}
 

@@ -1,6 +1,5 @@
-"""What a siamese network says once it is trained: the representation of every image, and of pairs their distance and
-the head's score.
-"""
+"""Outputs of a trained siamese network: the representation of every image; the distance and the head's score of every
+pair."""
 
 import numpy as np
 import torch

@@ -1,6 +1,5 @@
-"""What is read off a verifier's pairs for its report: the ROC curve, the distance that its threshold is at, what chance
-does to ECE.
-"""
+"""Figures from a verifier's pairs for its report: the ROC curve, the distance at the threshold, the effect of chance on
+ECE."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the files of a verifier hold: scores, arrays of evidence.npz, and how these go together. No torch."""
+"""The schema of a verifier's files: scores, arrays of evidence.npz, and how they must agree. No torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,7 +71,7 @@ def _paired(file: Path, arrays: Arrays, part: str, labels: np.ndarray) -> None:
 
 
 def _alone(file: Path, pairs: np.ndarray, same: np.ndarray, right: np.ndarray, likely: np.ndarray) -> None:
-    """No image is in two of these pairs, and some probability parts those said to be the same from the others."""
+    """No image is in two pairs, and one threshold separates pairs answered same from pairs answered different."""
     if len(np.unique(pairs)) != pairs.size:
         raise damaged(file, "alone_pairs has an image in two pairs")
     said = same == right  # both 1: said so, and it is; both 0: said so, and it is not

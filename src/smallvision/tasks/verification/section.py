@@ -1,6 +1,4 @@
-"""What a report shows of a verifier alone: how it tells pairs apart, what its probabilities are worth, right answers
-and wrong ones.
-"""
+"""The part of a report that only verifiers have: separation of pairs, calibration, right and wrong answers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

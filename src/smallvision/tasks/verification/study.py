@@ -1,6 +1,4 @@
-"""What a study of verifiers shows in addition: its best verifier, how to ask it, and which of its answers are right and
-which wrong.
-"""
+"""The part that only studies of verifiers have: the best verifier, how to use it, and its right and wrong answers."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -60,6 +60,7 @@ class Verification(Task):
         "independent. "
         "The scores of the cases are over more pairs, in which images come again, and so differ from these a little."
     )
+    fitted_key = "verifier"
     methods = ("same", "verifier", "encode")
     progress = (("loss", "{:.4f}"), ("pair_accuracy", "{:.2%}"), ("head", "{:.4f}"))
     more_curves = (AUC,)

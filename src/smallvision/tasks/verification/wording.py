@@ -1,6 +1,4 @@
-"""What a verifier is worth, in sentences: plain, with its intervals, beside guessing, and without calling sure what is
-not.
-"""
+"""States a verifier's results in sentences, with intervals, beside guessing, and claims no more than was tested."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -133,7 +131,7 @@ def belief(error: float, reliability: np.ndarray | None, probabilities: np.ndarr
 
 
 def _rough(pairs: int) -> str:
-    """What a calibration error of so many pairs lacks, a sentence; "" of enough."""
+    """A warning if there are too few pairs for a calibration error, else an empty text."""
     return (
         ""
         if pairs >= ENOUGH
