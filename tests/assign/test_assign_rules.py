@@ -93,7 +93,7 @@ IN_FILE = {
     f'{SET_ODD}|set = {{ "recipe.schedule.final" = 0.1, recipe.schedule = "cosine" }}': (
         "is set twice (and as recipe.schedule.final)"
     ),
-    f"{SET_ODD}|set = {{ {'.'.join('a' * 3000)} = 1 }}": "a key of more than 20 parts",
+    f"{SET_ODD}|set = {{ {'.'.join('a' * 30)} = 1 }}": "a key of more than 20 parts",
     '[inputs]|optional = ["recipe.epoch"]\n[inputs]': (
         "optional: no rule sets 'recipe.epoch'; did you mean \"recipe.epochs\"?"
     ),

@@ -69,7 +69,7 @@ def test_other_numbers_that_lose_nothing(made, kind):
     ("change", "message"),
     [
         ({"x_train": X / 256}, "floats"),
-        ({"x_train": X / 127.5 - 1}, "floats (-1 to 1)"),
+        ({"x_train": (X / 127.5 - 1) / 4}, "floats (-0.25 to 0.25)"),
         ({"x_train": np.where(X > 250, np.nan, X / 255)}, "floats"),
         ({"x_train": X.astype(int) * 2}, "values from"),
         ({"x_train": X > 3}, "bool"),

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from smallvision.data.describe import describe, grid
+from smallvision.data.describe import describe, grid, is_grid
 from smallvision.data.load import load
 from smallvision.experiment.data import DataSpec
 
@@ -105,3 +107,15 @@ def test_the_fashion_training_set_of_r2(real_data):
     assert (len(splits.train), len(splits.test)) == (120_000, 5_000)
     assert splits.train.classes == ("Trouser", "Dress", "Sandal", "Sneaker", "Ankle boot")
     assert torch.bincount(splits.train.labels).tolist() == [24_000] * 5
+
+
+def test_a_picture_that_cannot_be_read_is_none_of_ours(tmp_path):
+    ours, path = tmp_path / "ours.png", tmp_path / "other.png"
+    info = PngInfo()
+    info.add_text("Software", "smallvision")
+    Image.new("L", (4, 4)).save(ours, pnginfo=info)
+    whole = ours.read_bytes()
+    assert is_grid(ours)
+    for damaged in (b"", whole[:20], whole[:12] + b"XXXX" + whole[16:], whole[:16] + b"\xff" * 8 + whole[24:]):
+        path.write_bytes(damaged)
+        assert is_grid(path) is False

@@ -1,6 +1,7 @@
 """A folder of pictures, in the layouts people have."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,40 @@ def test_a_class_may_be_called_train(tmp_path):
     assert folder(tmp_path).train.classes == ("bus", "test", "train")
 
 
+@pytest.mark.parametrize(
+    ("files", "layout"),
+    [
+        (["train/cat.0.jpg", "train/dog.0.jpg", "test1/1.jpg"], "pets/train/cat/cat.0.jpg"),  # of Kaggle's competition
+        (["train/cat.0.jpg", "test/1.jpg", "val/dog.1.jpg"], "pets/train/cat/cat.0.jpg"),
+        (["train/0001.png"], "pets/train/CLASS/0001.png"),
+        (["Training/a_1.png", "Testing/b_2.png"], "pets/train/a/a_1.png"),
+        (["Training/a/1.png", "Training/b/1.png", "Testing/a/1.png"], "pets/train/CLASS/image.png"),
+        (["val/a/1.png", "test/a/1.png"], "pets/train/CLASS/image.png"),
+        (["train/1.png", "test/a/1.png", "test/b/1.png"], "pets/train/CLASS/1.png"),
+    ],
+)
+def test_folders_called_as_splits_are_no_classes(tmp_path, files, layout):
+    for file in files:
+        picture(tmp_path / "pets" / file)
+    with pytest.raises(BadInput, match=f"as in {layout}|expected {layout}") as caught:
+        folder(tmp_path / "pets")
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "pets") in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["train", "Test", "val", "testing"])
+def test_beside_another_class_such_a_name_is_a_class(tmp_path, name):
+    for folder_name in (name, "car"):
+        picture(tmp_path / folder_name / "1.png")
+    assert set(folder(tmp_path).train.classes) == {name, "car"}
+
+
+def test_classes_below_train_may_be_called_so(tmp_path):
+    for name in ("train", "test"):
+        picture(tmp_path / "train" / name / "1.png")
+    assert folder(tmp_path).train.classes == ("test", "train")
+
+
 def test_color_size_and_options(tmp_path):
     for name in ("a", "b"):
         for number in range(4):
@@ -113,7 +148,10 @@ def empty_class(path):
     ("change", "message"),
     [
         (empty_class, 'class "c" has no image'),
-        (lambda path: (path / "a" / "notes.txt").write_text("hello"), "notes.txt: not an image that Pillow can read"),
+        (
+            lambda path: (path / "a" / "notes.txt").write_text("hello"),
+            "notes.txt: not an image of a format that is read",
+        ),
         (lambda path: (path / "README.md").write_text("hello"), "README.md: a file next to the class folders"),
         (lambda path: (path / "a" / "more").mkdir(), "more: a folder inside a class"),
         (lambda path: picture(path / "train" / "a" / "1.png"), 'next to "train", expected only'),
@@ -129,19 +167,17 @@ def test_what_is_wrong_is_named(tmp_path, change, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("method", "where"), [("iterdir", "."), ("is_dir", "."), ("is_file", "."), ("iterdir", "b"), ("is_dir", "b")]
-)
-def test_folders_that_may_not_be_looked_into_are_named(tmp_path, monkeypatch, method, where):
+@pytest.mark.parametrize("where", [".", "b"])
+def test_folders_that_may_not_be_looked_into_are_named(tmp_path, monkeypatch, where):
     two_classes(tmp_path)
-    real, closed = getattr(Path, method), tmp_path / where
+    real, closed = os.scandir, tmp_path / where
 
     def asked(path):
-        if path == closed or (method != "iterdir" and path.parent == closed):
+        if Path(path) == closed:
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    monkeypatch.setattr(Path, method, asked)
+    monkeypatch.setattr(os, "scandir", asked)
     with pytest.raises(BadInput, match=r"Permission denied \(data\.path\)$") as caught:
         folder(tmp_path)
     assert str(closed) in str(caught.value)

@@ -6,6 +6,7 @@ The files are written byte by byte, and the expected pixels follow from the PNG 
 import struct
 import zlib
 
+import made_images as made
 import numpy as np
 import pytest
 
@@ -133,6 +134,50 @@ def test_a_png_of_16_bits_without_a_transparent_level_is_read_as_it_stands(tmp_p
     data = struct.pack(">18H", *np.ravel(COLORS))
     path = png(tmp_path / "a.png", 6, 16, RGB, [data])
     assert [plane[0][0] for plane in pixels(path)] == [3, 7, 11]
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("color", [GRAY, RGB, GRAY_ALPHA, RGBA])
+def test_transparency_is_the_same_in_8_and_in_16_bits(tmp_path, color, orientation, interlaced):
+    """Each level v of 8 bits is 257 x v in 16 bits; what is transparent is white, and alpha mixes with white."""
+    random = np.random.default_rng(7)
+    channels = {GRAY: 1, RGB: 3, GRAY_ALPHA: 2, RGBA: 4}[color]
+    levels = random.integers(0, 4, (9, 12, channels))  # few, so that many pixels have the transparent one
+    if color in (GRAY, RGB):
+        transparent = levels[4, 5]
+        expected = np.where((levels == transparent).all(axis=2, keepdims=True), 255, levels)
+    else:
+        transparent = None
+        levels[:, :, -1] = random.choice([0, 51, 128, 255], (9, 12))
+        alpha = levels[:, :, -1:] / 255
+        expected = np.rint(levels[:, :, :-1] * alpha + 255 * (1 - alpha))
+    expected = made.turned(expected, orientation).transpose(2, 0, 1)
+    found = []
+    for bits, factor, form in ((8, 1, np.uint8), (16, 257, np.uint16)):
+        chunks = [made.png_chunk(b"eXIf", made.exif(orientation))]
+        if transparent is not None:
+            chunks.append(made.png_chunk(b"tRNS", struct.pack(f">{channels}H", *(transparent * factor))))
+        path = tmp_path / f"{bits}.png"
+        path.write_bytes(made.png((levels * factor).astype(form), bits, color, chunks, interlaced=interlaced))
+        assert read_header(path) == (color in (GRAY, GRAY_ALPHA), *expected.shape[1:])
+        found.append(read_image(path))
+    assert np.array_equal(found[0], found[1])
+    assert np.abs(found[0] - expected).max() <= (0 if transparent is not None else 1)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_transparent_colours_of_a_palette_are_white(tmp_path, bits):
+    palette = np.random.default_rng(8).integers(0, 256, (2**bits, 3), dtype=np.uint8)
+    alpha = np.array([0, 128] + [255] * (2**bits - 2))  # those that the file leaves out are opaque
+    rows = np.random.default_rng(9).integers(0, 2**bits, (5, 9)).astype(np.uint8)
+    rows[0, :2] = 0, 1
+    path = tmp_path / "a.png"
+    chunks = [made.png_chunk(b"PLTE", palette.tobytes()), made.png_chunk(b"tRNS", bytes([0, 128]))]
+    path.write_bytes(made.png(rows, bits, 3, chunks))
+    share = alpha[rows][:, :, None] / 255
+    expected = palette[rows] * share + 255 * (1 - share)
+    assert np.abs(read_image(path).transpose(1, 2, 0) - expected).max() <= 1
 
 
 # Gray with alpha

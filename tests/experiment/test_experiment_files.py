@@ -155,7 +155,7 @@ def test_a_file_that_is_no_experiment_is_named(tmp_path):
         (b"x = " + b"[" * 100_000, ""),
         (b"a = 1\n", "unknown key a"),
         (b"", "name: missing"),
-        (b"#" * 1_000_001, "larger than"),
+        (b"#" * 1_000_001, "more than 1,000,000"),
         (b"a = " + b"1" * 5000, "a number of thousands of digits"),
     ]:
         path = tmp_path / "bad.toml"

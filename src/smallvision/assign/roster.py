@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from smallvision.assign.rules import COLUMNS, MOST_DIGITS, Input
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.text import expanded, short, writable
+from smallvision.reading import read_limited
 
 LARGEST_FILE = 10_000_000  # bytes
 # The id names two files on any system. On Windows, DEVICES with any extension are no files (Microsoft, Naming Files).
@@ -67,9 +68,9 @@ def read_roster(path: str, inputs: Mapping[str, Input]) -> list[Student]:
 def _text(path: str, where: str) -> str:
     file = expanded(path)
     try:
-        if file.stat().st_size > LARGEST_FILE:
-            raise BadInput(f"{where}: larger than {LARGEST_FILE:,} bytes; expected a roster")
-        return file.read_bytes().decode("utf-8-sig")
+        return read_limited(file, LARGEST_FILE, "a roster").decode("utf-8-sig")
+    except BadInput:
+        raise
     except FileNotFoundError:
         raise BadInput(f"{where}: no such file") from None
     except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 """Description of a data set: sizes, class counts, pixel statistics, duplicates; and a grid of its first images."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smallvision.data.copies import TrainingImages
 from smallvision.data.datasets import DATASETS
 from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.statistics import histogram, moments
+from smallvision.reading import require_regular
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,11 +76,7 @@ def inside(images: ImageSet) -> int:
 
 def between(train: ImageSet, test: ImageSet) -> int:
     """How many test images equal some training image."""
-    hashes, rows = np.unique(train.ids[:, 0].cpu().numpy(), return_index=True)
-    wanted = test.ids[:, 0].cpu().numpy()
-    place = np.searchsorted(hashes, wanted).clip(max=len(hashes) - 1)
-    hits = np.flatnonzero(hashes[place] == wanted)
-    return sum(_equal(test, int(row), train, int(rows[place[row]])) for row in hits)
+    return TrainingImages(train).copies(test).count
 
 
 def _equal(a: ImageSet, row_a: int, b: ImageSet, row_b: int) -> bool:
@@ -109,8 +108,10 @@ def grid(images: ImageSet, n: int = 20, columns: int = 10) -> "Figure":
             pixels = image(images, place).permute(1, 2, 0).cpu().numpy()  # (H, W, C)
             gray = pixels.shape[2] == 1
             axis.imshow(pixels[:, :, 0] if gray else pixels, cmap="gray" if gray else None, vmin=0, vmax=255)
-            axis.set_title(images.classes[int(images.labels[place])], fontsize=8)
-    figure.suptitle(f"{images.name}: the first {n} of {len(images):,} images", fontsize=9)
+            name = images.classes[int(images.labels[place])]
+            axis.set_title(name, fontsize=8, parse_math=False, usetex=False)
+    title = f"{images.name}: the first {n} of {len(images):,} images"
+    figure.suptitle(title, fontsize=9, parse_math=False, usetex=False)
     return figure
 
 
@@ -119,7 +120,10 @@ def is_grid(path: Path) -> bool:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
-            return picture.info.get("Software") == "smallvision"
-    except OSError:
+        require_regular(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's warning about size
+            with Image.open(path, formats=("PNG",)) as picture:
+                return picture.info.get("Software") == "smallvision"
+    except Exception:  # Pillow raises almost any exception on damaged files, and on huge ones one of its own
         return False

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from smallvision.data.ids import Id
+from smallvision.data.source import PixelRange
 from smallvision.errors import BadInput
 
 
@@ -97,6 +98,7 @@ class Splits:
     notes : sentences about the data that are shown to people.
     unseen : test images of classes that no other split has, with its own `classes`.
     source : `DataSpec.source`. A name alone does not tell: somebody's own folder may also be called "mnist".
+    range : which numbers of the original images became black and white; None where they were 0 to 255.
     """
 
     train: ImageSet
@@ -107,6 +109,7 @@ class Splits:
     notes: tuple[str, ...]
     unseen: ImageSet | None = None
     source: str = ""
+    range: PixelRange | None = None
 
     def to(self, device: str | torch.device) -> "Splits":
         """The same splits with their images on a device."""

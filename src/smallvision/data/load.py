@@ -16,8 +16,10 @@ from smallvision.data.ids import content_ids, ids_of
 from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.source import Raw, RawSplit, Rows, by_shape, read, size_bytes
 from smallvision.data.statistics import statistics
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, shown
 from smallvision.experiment.data import DataSpec
+
+_LISTED = 100  # classes in a note
 
 
 def load(spec: DataSpec, root: Path | None = None, device: str | torch.device = "cpu") -> Splits:
@@ -36,7 +38,30 @@ def load(spec: DataSpec, root: Path | None = None, device: str | torch.device = 
     """
     check_source(spec)
     dataset = DATASETS[spec.source]
+    if dataset.shape is not None and spec.stated_range is not None:  # arrays may take the place of this source
+        raise BadInput(
+            f"data.{'range' if spec.white is None else 'white'}: belongs to images of your own (folder, npz, arrays), "
+            f'not to "{spec.source}"; leave it out'
+        )
     return prepare(dataset.read(dataset, spec, root), spec, device)
+
+
+def class_count(spec: DataSpec, root: Path | None = None) -> int:
+    """How many classes of training images there are, as far as that is known before images are listed; else 0.
+
+    Parameters
+    ----------
+    spec, root : as for `load`.
+
+    Raises
+    ------
+    BadInput : as `load`, for a source that is unknown or not there.
+    """
+    check_source(spec)
+    if spec.classes is not None:
+        return len(spec.classes)
+    count = DATASETS[spec.source].class_count
+    return 0 if count is None else count(spec, root) - len(spec.unseen_classes)
 
 
 def from_arrays(spec: DataSpec, arrays: Mapping[str, Any], device: str | torch.device = "cpu") -> Splits:
@@ -45,15 +70,16 @@ def from_arrays(spec: DataSpec, arrays: Mapping[str, Any], device: str | torch.d
     Parameters
     ----------
     spec : its source is "arrays".
-    arrays : x_train and y_train, and optionally x_val, y_val, x_test, y_test and classes. Images are uint8 (N, H, W),
-        (N, H, W, C) or (N, C, H, W); labels are integers (N,). They are copied.
+    arrays : x_train and y_train, and optionally x_val, y_val, x_test, y_test and classes. Images are (N, H, W),
+        (N, H, W, C) or (N, C, H, W), of numbers as `datasets.array_ranges.pixel_ranges` takes them; labels are integers
+        (N,). They are copied.
     device : where pixels, labels and ids are put, once.
 
     Raises
     ------
     BadInput : a name, shape, type or label that does not fit; otherwise as `load`.
     """
-    return prepare(from_mapping(arrays), spec, device)
+    return prepare(from_mapping(arrays, spec), spec, device)
 
 
 def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Splits:
@@ -99,6 +125,7 @@ def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Spl
         sets.update(_read(unseen, unseen.test, [("unseen", np.flatnonzero(unseen.test.labels >= 0))]))
     if spec.expand:
         sets["train"] = expand(sets["train"], spec.expand, spec.seed)
+    told = raw.told()
     mean, std, measured = statistics(spec.normalize, sets["train"].groups)
     on_device = {name: images.to(device) for name, images in sets.items()}
     return Splits(
@@ -107,9 +134,10 @@ def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Spl
         test=on_device.get("test"),
         mean=mean,
         std=std,
-        notes=(*raw.notes, *notes, *limited, *measured),
+        notes=(*raw.notes, *told.notes, *notes, *limited, *measured),
         unseen=on_device.get("unseen"),
         source=spec.source,
+        range=told.range,
     )
 
 
@@ -120,7 +148,8 @@ def _subset(raw: Raw, spec: DataSpec) -> tuple[Raw, tuple[str, ...]]:
         return raw, ()
     others = tuple(index for index in range(len(raw.classes)) if index not in hidden)
     indices = split.class_indices(raw.classes, spec.classes if spec.classes is not None else others, raw.name)
-    pairs = ", ".join(f"{new} is {old} ({raw.classes[old]})" for new, old in enumerate(indices))
+    pairs = ", ".join(f"{new} is {old} ({shown(raw.classes[old])})" for new, old in enumerate(indices[:_LISTED]))
+    pairs += f" and {len(indices) - _LISTED:,} more" if len(indices) > _LISTED else ""
     return _of_classes(raw, indices), (f"{len(indices)} of {len(raw.classes)} classes; label {pairs}",)
 
 

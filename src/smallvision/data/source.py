@@ -7,7 +7,7 @@ read. torch is imported only by `read`, which returns tensors.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,44 @@ class RawSplit:
 
 
 @dataclass(frozen=True)
+class PixelRange:
+    """Which number of the original images became black (0), and which became white (255).
+
+    Parameters
+    ----------
+    black, white : black is the smaller number.
+    type : of which numbers that is said: "uint8", "integers", "floats" or "bool" of arrays; "files" of image files with
+        more than 8 bits, "float files" of those with floating-point numbers only.
+    """
+
+    black: float
+    white: float
+    type: str
+
+    def to_uint8(self, values: NDArray[Any]) -> Pixels:
+        """Numbers from `black` to `white` as uint8: 255 * (x - black) / (white - black), rounded."""
+        scaled = values.astype(np.float64)
+        scaled -= self.black
+        scaled *= 255
+        scaled /= self.white - self.black
+        return np.rint(scaled, out=scaled).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of a source once its pixels are read.
+
+    Parameters
+    ----------
+    range : which numbers became black and white; None where they were 0 to 255.
+    notes : sentences about the pixels that are shown to people.
+    """
+
+    range: PixelRange | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Raw:
     """A whole source.
 
@@ -74,6 +112,7 @@ class Raw:
     classes : K names.
     train, validation, test : the splits; None where the source has no such split.
     notes : sentences about the source that are shown to people.
+    told : what is known once the pixels are read.
     """
 
     name: str
@@ -82,6 +121,7 @@ class Raw:
     validation: RawSplit | None = None
     test: RawSplit | None = None
     notes: tuple[str, ...] = ()
+    told: Callable[[], Told] = Told
 
 
 def same_shape(count: int, shape: Shape) -> Rows:

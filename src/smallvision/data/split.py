@@ -6,7 +6,7 @@ import numpy as np
 
 from smallvision.data.seeds import mix, permutation
 from smallvision.data.source import Rows
-from smallvision.errors import BadInput, nearest
+from smallvision.errors import BadInput, nearest, shown
 
 _VALIDATION, _LIMIT = 1, 2  # separate the two draws from one seed
 
@@ -26,20 +26,21 @@ def class_indices(
     ------
     BadInput : an unknown class (the nearest name is given), or a class that is given twice.
     """
-    indices: list[int] = []
+    indices: dict[int, None] = {}  # in the order given
+    places = {name: place for place, name in enumerate(known)}
     for item in wanted:
         if isinstance(item, str):
-            if item not in known:
-                raise BadInput(f'{key}: {source} has no class "{item}"; {nearest(item, known)}')
-            index = list(known).index(item)
+            if item not in places:
+                raise BadInput(f'{key}: {source} has no class "{shown(item)}"; {nearest(item, known)}')
+            index = places[item]
         elif 0 <= item < len(known):
             index = item
         else:
             raise BadInput(f"{key}: {source} has no class {item}; expected 0 to {len(known) - 1}")
         if index in indices:
-            raise BadInput(f'{key}: "{known[index]}" is given twice (by name and by index); keep one')
-        indices.append(index)
-    return indices
+            raise BadInput(f'{key}: "{shown(known[index])}" is given twice (by name and by index); keep one')
+        indices[index] = None
+    return list(indices)
 
 
 def remap(labels: Rows, indices: Sequence[int], count: int) -> Rows:
@@ -73,8 +74,10 @@ def quotas(counts: Rows, total: int) -> Rows:
 def draw(labels: Rows, rows: Rows, wanted: Rows, seed: int) -> Rows:
     """`wanted[k]` random rows of each class k from `rows`, in ascending order."""
     shuffled = rows[permutation(len(rows), seed)]
-    kept = [shuffled[labels[shuffled] == label][:number] for label, number in enumerate(wanted)]
-    return np.sort(np.concatenate(kept))
+    order = np.argsort(labels[shuffled], kind="stable")  # class after class, each in its shuffled order
+    counts = np.bincount(labels[shuffled], minlength=len(wanted))
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)  # of each row within its class
+    return np.sort(shuffled[order][place < np.repeat(wanted, counts)])
 
 
 def count_of(share: int | float, total: int) -> int:
@@ -105,7 +108,8 @@ def split_off(labels: Rows, rows: Rows, share: int | float, classes: Sequence[st
         )
     counts = np.bincount(labels[rows], minlength=len(classes))
     wanted = quotas(counts, number)
-    refuse_empty(counts - wanted, classes, f"data.validation: {share} leaves")
+    cure = "; add images of it, leave it out (data.classes), or take fewer for validation"
+    refuse_empty(counts - wanted, classes, f"data.validation: {share} leaves", cure)
     validation = draw(labels, rows, wanted, mix(seed, _VALIDATION))
     return np.setdiff1d(rows, validation, assume_unique=True), validation
 
@@ -131,8 +135,10 @@ def keep(
     counts = np.bincount(labels[rows], minlength=len(classes))
     if per_class is not None:
         wanted = np.minimum(counts, per_class)
-        short = [f'"{name}" ({count:,})' for name, count in zip(classes, counts, strict=True) if count < per_class]
-        notes = (f"limit_per_class {per_class:,} is more than there are of {', '.join(short)}",) if short else ()
+        few = np.flatnonzero(counts < per_class)
+        short = [f'"{shown(classes[label])}" ({counts[label]:,})' for label in few[:20]]
+        more = f" and {len(few) - 20:,} more" if len(few) > 20 else ""
+        notes = (f"limit_per_class {per_class:,} is more than there are of {', '.join(short)}{more}",) if short else ()
     elif limit is not None:
         number = count_of(limit, len(rows))
         notes = (f"limit {number:,} is more than the {len(rows):,} training images",) if number > len(rows) else ()
@@ -147,4 +153,4 @@ def refuse_empty(counts: Rows, classes: Sequence[str], what: str, cure: str = ""
     """Raise BadInput when some class has no image; `what` begins the message and `cure` ends it."""
     empty = np.flatnonzero(np.asarray(counts) == 0)
     if len(empty):
-        raise BadInput(f'{what} no training image of class "{classes[int(empty[0])]}"{cure}')
+        raise BadInput(f'{what} no training image of class "{shown(classes[int(empty[0])])}"{cure}')

@@ -22,6 +22,7 @@ from smallvision.data.readers import idx
 from smallvision.data.seeds import mix, permutation
 from smallvision.data.source import Pixels, Rows
 from smallvision.errors import BadInput, RunFailed
+from smallvision.experiment.text import short
 
 NAME = "mnist-varres"
 SIZES = (32, 48, 64)
@@ -109,6 +110,8 @@ def make(
         for split, files in _FILES.items()
     }
     wanted = {"train": train, "test": test}
+    if not 0 <= seed < 2**63:
+        raise BadInput(f"--seed: got {seed}; expected 0 to 2**63 - 1")
     plans = {
         split: plan(labels.astype(np.int64), sizes, wanted[split], mix(seed, number), split)
         for number, (split, (_, labels)) in enumerate(digits.items())
@@ -159,12 +162,13 @@ def plan(labels: Rows, sizes: Sequence[int], count: int | None, seed: int, split
     BadInput : a class has too few digits.
     """
     available = np.bincount(labels, minlength=10)
-    wanted = available if count is None else count // 10 + (np.arange(10) < count % 10)
-    if count is not None and (count < 10 or (wanted > available).any()):
+    within = count is None or 10 <= count <= len(labels)  # larger ones may have more bits than numpy's
+    wanted = available if count is None or not within else count // 10 + (np.arange(10) < count % 10)
+    if not within or (wanted > available).any():
         most = 10 * int(available.min())
         raise BadInput(
-            f"--{split} {count:,}: equally many of each of 10 digits are taken; give 10 to {most:,}, or leave it out "
-            f"for all {len(labels):,}"
+            f"--{split} {short(count)}: equally many of each of 10 digits are taken; give 10 to {most:,}, or leave "
+            f"it out for all {len(labels):,}"
         )
     shuffled = permutation(len(labels), mix(seed, 1))
     rows = np.concatenate([shuffled[labels[shuffled] == k][:number] for k, number in enumerate(wanted)])

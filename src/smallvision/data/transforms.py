@@ -22,6 +22,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from smallvision.data.batching.batch import Batch
+from smallvision.data.doubles import has_doubles
 from smallvision.errors import BadInput
 from smallvision.experiment import data as specs
 from smallvision.experiment.data import Augment
@@ -225,8 +226,10 @@ def _column(size: Size) -> Any:
 
 
 def _exact(size: Size) -> Any:
-    """A size in double precision, as Python's own numbers are."""
-    return size.double() if isinstance(size, Tensor) else size
+    """A size in double precision, as Python's own numbers are; in single precision on a device without it."""
+    if not isinstance(size, Tensor):
+        return size
+    return size.double() if has_doubles(size.device) else size.float()
 
 
 def _at_most(size: Size, wanted: Any) -> Any:

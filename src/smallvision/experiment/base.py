@@ -73,7 +73,11 @@ def _index_or_name(value: Any) -> int | str:
 
 Bool = Annotated[bool, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
+MOST_LAYERS = 500  # in one list
+Side = Annotated[int, Strict(), Field(ge=1, le=65_536)]  # pixels
+Epochs = Annotated[int, Strict(), Field(ge=1, le=10_000_000)]
 Width = Annotated[int, Strict(), Field(ge=1, le=1_000_000)]  # channels, units of a dense layer
+Widths = Annotated[tuple[Width, ...], Field(max_length=MOST_LAYERS)]
 Whole = Annotated[int, Strict(), Field(ge=0)]
 Float = Annotated[float, Strict()]
 NonNegative = Annotated[float, Strict(), Field(ge=0)]

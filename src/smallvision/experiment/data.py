@@ -1,13 +1,29 @@
 """The [data] table: where images come from, which of them are used, and how they are varied while training."""
 
+import os
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from smallvision.errors import BadInput, nearest
-from smallvision.experiment.base import Bool, Class, Count, Fraction, NonNegative, Positive, Share, Spec, Text, Whole
+from smallvision.experiment.base import (
+    Bool,
+    Class,
+    Count,
+    Float,
+    Fraction,
+    NonNegative,
+    Positive,
+    Share,
+    Side,
+    Spec,
+    Text,
+    Whole,
+)
 from smallvision.experiment.text import writable
+
+LARGEST_LEVEL = 1e18  # that white and range can state
 
 
 class Flip(Spec):
@@ -21,7 +37,7 @@ class Crop(Spec):
     """Pad every side by `padding` pixels, then crop to the original size at a random place (He et al. 2015, 4.2)."""
 
     kind: Literal["crop"]
-    padding: Count = 4
+    padding: Annotated[Count, Field(le=1024)] = 4
     fill: Literal["zero", "reflect"] = "zero"
 
 
@@ -60,7 +76,7 @@ class Cutout(Spec):
     """Blank a square of `size` pixels around a random centre (DeVries & Taylor 2017). It may reach over the border."""
 
     kind: Literal["cutout"]
-    size: Count = 8
+    size: Side = 8
     probability: Fraction = 1.0
 
 
@@ -103,9 +119,13 @@ class DataSpec(Spec):
     source: Text
     path: Text | None = None  # folder: the directory; npz: the file
     digest: Text | None = None  # arrays: the sha256 of what was passed in, filled in by smallvision
-    size: tuple[Count, Count] | None = None  # folder: (H, W) to resize to
+    size: tuple[Side, Side] | None = None  # folder: (H, W) to resize to
     color: Literal["auto", "gray", "rgb"] = "auto"  # folder: auto is gray when every image is
     skip_bad: Bool = False  # folder: leave out files that cannot be read as an image
+    white: Annotated[Positive, Field(le=LARGEST_LEVEL)] | None = (
+        None  # folder, npz, arrays: the number that is white, 0 being black
+    )
+    range: tuple[Float, Float] | None = None  # folder, npz, arrays: the numbers that are black and white
     classes: tuple[Class, ...] | None = None  # a subset, by index or by name, in the order given
     unseen_classes: tuple[
         Class, ...
@@ -116,7 +136,7 @@ class DataSpec(Spec):
     seed: Whole = 0  # decides subset, split and expansion noise, whatever the seed of the run
     normalize: Literal["none", "standardize"] | Numbers = "standardize"
     expand: Expand | None = None
-    augment: tuple[Augment, ...] = ()
+    augment: Annotated[tuple[Augment, ...], Field(max_length=100)] = ()
 
     @field_validator("size", mode="before")
     @classmethod
@@ -137,6 +157,21 @@ class DataSpec(Spec):
             raise ValueError("a limit of 0 keeps no image")
         return limit
 
+    @field_validator("range")
+    @classmethod
+    def _black_below_white(cls, ends: tuple[float, float] | None) -> tuple[float, float] | None:
+        if ends is not None and not -LARGEST_LEVEL <= ends[0] < ends[1] <= LARGEST_LEVEL:
+            raise ValueError(
+                f"range must be [black, white] with black < white, such as [0, 16], and no number beyond "
+                f"{LARGEST_LEVEL:.0e}"
+            )
+        return ends
+
+    @property
+    def stated_range(self) -> tuple[float, float] | None:
+        """(black, white) as `white` or `range` state them; None where neither is given."""
+        return self.range if self.white is None else (0.0, self.white)
+
     @property
     def may_bring_validation(self) -> bool:
         """Whether the source can have a validation split of its own, which is known when it is read."""
@@ -150,6 +185,8 @@ class DataSpec(Spec):
             raise ValueError(f'path belongs to the sources "folder" and "npz", not to "{self.source}" (use --root)')
         if self.source != "folder" and (self.size or self.color != "auto" or self.skip_bad):
             raise ValueError(f'size, color and skip_bad belong to the source "folder", not to "{self.source}"')
+        if self.white is not None and self.range is not None:
+            raise ValueError("white and range are both given; keep one (white = 4095 is range = [0, 4095])")
         if self.limit is not None and self.limit_per_class is not None:
             raise ValueError("limit and limit_per_class are both given; keep one")
         if self.classes is not None and len(set(self.classes)) < max(len(self.classes), 2):
@@ -172,5 +209,14 @@ def refuse_unknown_source(source: str, known: Iterable[str]) -> None:
     BadInput : names the nearest known word, or all of them.
     """
     names = tuple(known)
-    if source not in names:
-        raise BadInput(f'data.source: unknown source "{writable(source)}"; {nearest(source, names)}')
+    if source in names:
+        return
+    said = writable(source)
+    if "/" in source or "\\" in source or source.startswith("~") or source.endswith(".npz"):  # meant as a path
+        kind, what = ("npz", "file") if source.endswith(".npz") else ("folder", "folder")
+        there = "" if os.path.exists(os.path.expanduser(source)) else f", and there is no such {what}"
+        raise BadInput(
+            f'data.source: "{said}" is no data set{there}; images of your own are read by data.source={kind} '
+            f"data.path={said}"
+        )
+    raise BadInput(f'data.source: unknown source "{said}"; {nearest(source, names)}')

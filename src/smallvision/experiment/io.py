@@ -10,15 +10,18 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import ValidationError
 
-from smallvision.errors import BadInput, nearest
+from smallvision.errors import BadInput, nearest, shown
 from smallvision.experiment.base import Spec
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.experiment import Experiment
 from smallvision.experiment.model.encoder import EncoderSpec
 from smallvision.experiment.task import SPECS as TASK_SPECS
 from smallvision.experiment.text import expanded, short, writable
+from smallvision.reading import read_limited
 
 Kind = TypeVar("Kind", bound=Spec)
+MOST_PARTS = 1000  # dots between two marks of TOML
+MOST_NESTED = 40  # tables and lists in one another; an experiment needs about ten
 LARGEST_FILE = 1_000_000  # bytes; far more than any experiment needs
 
 
@@ -81,9 +84,7 @@ def located(name: str) -> Path:
 def parsed(path: Path) -> dict[str, Any]:
     """The raw table in a TOML file. Raises BadInput."""
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise BadInput(f"{path}: larger than {LARGEST_FILE:,} bytes; expected the TOML file of an experiment")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_limited(path, LARGEST_FILE, "the TOML file of an experiment").decode())
     except BadInput:
         raise
     except FileNotFoundError:
@@ -95,11 +96,38 @@ def parsed(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path}: not valid TOML: {error}") from None
     except RecursionError:
-        raise BadInput(f"{path}: nested too deeply to be an experiment") from None
+        raise BadInput(f"{path}: nested too deeply to be read; take levels out of it") from None
     except ValueError:  # Python refuses numbers of more than 4 300 digits, and file names with a zero byte
         raise BadInput(
             f"{path}: has a number of thousands of digits, or is not a possible file name; expected an experiment"
         ) from None
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """A raw table. Raises tomllib.TOMLDecodeError and ValueError as tomllib does, RecursionError for deep nesting.
+
+    tomllib takes a time that grows with the square of the number of parts of a key, so these are counted first.
+    """
+    if any(part.count(".") > MOST_PARTS for part in re.split(r"[=,{\[\n]", text)):
+        raise RecursionError
+    table = tomllib.loads(text)
+    if depth(table) > MOST_NESTED:
+        raise RecursionError
+    return table
+
+
+def depth(value: Any, most: int = MOST_NESTED) -> int:
+    """How deeply tables and lists are nested; no deeper than `most` + 1 is looked."""
+    level, reached = [value], 0
+    while level and reached <= most:
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        reached += 1
+    return reached
 
 
 def apply(table: dict[str, Any], override: str) -> None:
@@ -112,6 +140,8 @@ def key_and_value(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key.strip() or override != writable(override):
         raise BadInput(f"override {short(override)}: expected KEY=VALUE in UTF-8, for example recipe.epochs=2")
+    if key.count(".") > MOST_NESTED:
+        raise BadInput(f"override {short(override)}: has {key.count('.'):,} dots, more than any key")
     return key.strip(), _value(text)
 
 
@@ -126,14 +156,14 @@ def assign(table: dict[str, Any], key: str, value: Any) -> None:
     elif isinstance(place, dict):
         place[last] = value
     else:
-        raise BadInput(f"{key}: {'.'.join(parents)} is {short(place)}, not a table")
+        raise BadInput(f"{shown(key)}: {shown('.'.join(parents))} is {short(place)}, not a table")
 
 
 def _into(place: Any, part: str, where: str, missing: Any) -> Any:
     if isinstance(place, list):
         return place[_index(place, part, where)]
     if not isinstance(place, dict):
-        raise BadInput(f"{where}: its parent is {short(place)}, not a table")
+        raise BadInput(f"{shown(where)}: its parent is {short(place)}, not a table")
     inner = place.setdefault(part, missing)
     if isinstance(inner, str):  # schedule = "cosine" is short for { kind = "cosine" }
         inner = place[part] = {"kind": inner}
@@ -142,13 +172,13 @@ def _into(place: Any, part: str, where: str, missing: Any) -> Any:
 
 def _index(place: list[Any], part: str, where: str) -> int:
     if part not in map(str, range(len(place))):
-        raise BadInput(f"{where}: {short(part)} is no index of this list; expected 0 to {len(place) - 1}")
+        raise BadInput(f"{shown(where)}: {short(part)} is no index of this list; expected 0 to {len(place) - 1}")
     return int(part)
 
 
 def _value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return parse_toml(f"value = {text}")["value"]
     except (ValueError, RecursionError):  # not TOML, or a number of more digits than Python reads
         return text.strip()
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from smallvision.experiment.base import BelowOne, Bool, Count, NonNegative, Positive, Spec, Whole
+from smallvision.experiment.base import BelowOne, Bool, Count, Epochs, NonNegative, Positive, Spec, Whole
 
 
 class Constant(Spec):
@@ -61,7 +61,7 @@ class RecipeSpec(Spec):
     )
     SWITCHES: ClassVar[frozenset[str]] = frozenset({"clip", "average"})
 
-    epochs: Count = 10
+    epochs: Epochs = 10
     batch_size: Count = 64
     order: Literal["shuffled", "sequential", "classes"] = "shuffled"
     classes_per_batch: Whole = 0  # order "classes": number of different classes in every batch

@@ -169,6 +169,8 @@ class Study(Spec):
     case, axes : exactly one of the two: named sets of settings, or a grid of values for each key.
     baseline : the case that the others are compared with; the first unless given.
     compare : the comparisons declared beforehand: all cases with the baseline, "all" pairs, or a list of pairs.
+    equivalence : a margin, in the unit of the metric as files have it: 0.005 of an accuracy is 0.5 percentage points.
+        Every comparison then also says whether a difference of more than this is ruled out.
     varies : keys, or tables of keys, in which cases are meant to differ; any other difference is a confounder. By
         default, differences within a single table (data, model, task, recipe) are meant.
     search : a random search for each case on validation images, with the same budget for every case.
@@ -187,6 +189,7 @@ class Study(Spec):
     axes: Annotated[dict[str, tuple[Any, ...]], BeforeValidator(flat)] = Field(default_factory=dict)
     baseline: Text | None = None
     compare: Literal["baseline", "all"] | tuple[tuple[Text, Text], ...] = "baseline"
+    equivalence: Annotated[Float, Field(gt=0)] | None = None
     varies: tuple[Text, ...] = ()
     search: Search | None = None
     match: Match | None = None
@@ -236,9 +239,11 @@ class Study(Spec):
             raise ValueError(
                 'nothing varies; give [axes] (as in "recipe.learning_rate" = [0.01, 0.1]) or [[case]] tables'
             )
-        for name in (names := [case.name for case in self.case]):
-            if names.count(name) > 1:
+        names: set[str] = set()
+        for name in [case.name for case in self.case]:
+            if name in names:
                 raise ValueError(f'two cases are named "{name}"; rename one')
+            names.add(name)
         return self
 
     def canonical(self) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def same(
     sides, alone = zip(*map(_several, (one, other)), strict=True)
     if alone[0] != alone[1]:
         raise BadInput("same: got one image and several; give one of either, or as many of either")
-    rows = _judged(loaded, [predict.pixels(loaded, side) for side in sides], verifier)
+    rows = _judged(loaded, [predict.pixels(loaded, side, "same") for side in sides], verifier)
     for place, row in enumerate(rows):
         files = [Path(side[place]) for side in sides if not isinstance(side, Tensor | np.ndarray)]
         notes = brought(loaded, files)

@@ -14,10 +14,17 @@ from torch import Tensor, nn
 
 import smallvision.nn as networks
 from smallvision.data import readers
-from smallvision.errors import BadInput
+from smallvision.data.datasets.array_survey import number
+from smallvision.data.readers.levels import Levels
+from smallvision.data.source import PixelRange
+from smallvision.errors import BadInput, first_line
 from smallvision.experiment.model.classifiers import CustomSpec
+from smallvision.inference.arrays import as_trained
 from smallvision.nn import made
 from smallvision.runs.read import RunRecord
+from smallvision.runs.unfinished import not_finished
+from smallvision.storage import weights
+from smallvision.storage.schema import damaged
 from smallvision.tasks import task_of
 from smallvision.tasks.base import Learner
 
@@ -42,6 +49,7 @@ class Loaded:
     shape: tuple[int, int, int]
     any_size: bool = False
     outputs: int = 0  # of the network: the classes of a classification
+    range: PixelRange | None = None  # which numbers of the training images became black and white; None: 0 and 255
 
 
 def load(
@@ -61,10 +69,10 @@ def load(
         network that was passed in, with these weights, does not give the probabilities that the run recorded.
     """
     if record.result is None or record.layers is None:
-        raise BadInput(f"{record.path}: the run is not finished, so it has no model; go on with it by --resume")
+        raise not_finished(record, "it has no model")
     result, path = record.result, record.path / "model.safetensors"
     try:
-        data = path.read_bytes()
+        data = weights.read(path)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from None
     if hashlib.sha256(data).hexdigest() != result["model_sha256"]:
@@ -86,12 +94,22 @@ def load(
     try:
         model.load_state_dict(safetensors.torch.load(data))
     except (RuntimeError, safetensors.SafetensorError) as error:
-        first = str(error).splitlines()[0]
+        first = first_line(error)
         raise BadInput(f"{path}: does not fit the network in experiment.toml: {first}") from None
-    loaded = Loaded(model.eval(), classes, shape, result.get("sizes", 1) > 1, outputs)
+    loaded = Loaded(model.eval(), classes, shape, result.get("sizes", 1) > 1, outputs, _range(record))
     if module is not None and isinstance(spec, CustomSpec) and spec.kind == "custom":
         _refuse_other_network(record, loaded)
     return loaded
+
+
+def _range(record: RunRecord) -> PixelRange | None:
+    """Which numbers of the training images became black and white, as the run recorded it. Raises BadInput."""
+    found = (record.result or {}).get("pixel_range")
+    if found is None:
+        return None
+    if not found["black"] < found["white"]:
+        raise damaged(record.path / "result.json", "pixel_range.black is not below pixel_range.white")
+    return PixelRange(found["black"], found["white"], found["type"])
 
 
 def _refuse_other_network(record: RunRecord, loaded: Loaded) -> None:
@@ -191,13 +209,14 @@ def answer(loaded: Loaded, pixels: Tensor, learner: Learner, what: str) -> np.nd
     return torch.cat([learner.answer(loaded.model, part) for part in torch.split(pixels, BATCH)]).numpy()
 
 
-def pixels(loaded: Loaded, images: Tensor | np.ndarray | Sequence[str | Path]) -> Tensor:
-    """Pixels (N, C, H, W) as they are, or those of image files, brought to the model's channels and size.
+def pixels(loaded: Loaded, images: Tensor | np.ndarray | Sequence[str | Path], what: str) -> Tensor:
+    """Pixels (N, C, H, W) of arrays, their numbers read as those of the training images were, or of image files,
+    brought to the model's channels and size.
 
-    Raises BadInput.
+    Raises BadInput; `what` is the name of the method that asks.
     """
     if isinstance(images, Tensor | np.ndarray):
-        return torch.as_tensor(images)
+        return as_trained(images, loaded.range, loaded.shape, loaded.any_size, what)
     if not images:
         return torch.zeros(0, *loaded.shape, dtype=torch.uint8)
     return torch.cat([_image(loaded, Path(image), loaded.shape[1:]) for image in images])
@@ -208,11 +227,17 @@ def in_unit(loaded: Loaded, pixels: Tensor, what: str) -> Tensor:
     own = loaded.shape[:1] if loaded.any_size else loaded.shape
     if pixels.ndim != 4 or tuple(pixels.shape[1:])[: len(own)] != own:
         wanted = f"{own[0]}, height, width" if loaded.any_size else ", ".join(map(str, own))
-        raise BadInput(f"{what}: got pixels of shape {tuple(pixels.shape)}; the model takes (N, {wanted})")
+        cure = ", as in x[:, None]" if pixels.ndim == 3 and own[0] == 1 else ""
+        raise BadInput(f"{what}: got pixels of shape {tuple(pixels.shape)}; the model takes (N, {wanted}){cure}")
     if pixels.dtype == torch.uint8:
         pixels = pixels.float() / 255
     elif not pixels.is_floating_point() or not bool(((pixels >= 0) & (pixels <= 1)).all()):
-        raise BadInput(f"{what}: got {pixels.dtype} pixels; expected uint8, or floats from 0 to 1")
+        found = str(pixels.dtype).removeprefix("torch.")
+        levels = f" from {number(pixels.min().item())} to {number(pixels.max().item())}" if pixels.numel() else ""
+        raise BadInput(
+            f"{what}: got {found} pixels{levels}; expected uint8 (0 to 255), or floats from 0 to 1, in which 0 is "
+            "black as in the training images"
+        )
     return pixels.to("cpu", torch.float32)
 
 
@@ -221,7 +246,7 @@ def _too_small(loaded: Loaded, pixels: Tensor, error: Exception, what: str) -> E
     if not loaded.any_size or isinstance(error, torch.OutOfMemoryError):
         return error
     high, wide = pixels.shape[2:]
-    return BadInput(f"{what}: images of {high}x{wide} are too small for this network ({str(error).splitlines()[0]})")
+    return BadInput(f"{what}: images of {high}x{wide} are too small for this network ({first_line(error)})")
 
 
 def predict_files(loaded: Loaded, paths: Sequence[Path]) -> list[dict[str, Any]]:
@@ -263,4 +288,13 @@ def _image(loaded: Loaded, path: Path, size: tuple[int, int] | None) -> Tensor:
     if channels not in (1, 3):
         raise BadInput(f"the model takes images of {channels} channels; image files give 1 or 3")
     color: Literal["gray", "rgb"] = "gray" if channels == 1 else "rgb"
-    return torch.from_numpy(readers.read_image(path, color, size))[None]
+    return torch.from_numpy(readers.read_image(path, color, size, _levels(loaded)))[None]
+
+
+def _levels(loaded: Loaded) -> Levels:
+    """What numbers of more than 8 bits mean in image files: what they meant in the images of the run."""
+    taken = loaded.range
+    if taken is None or taken.type in ("uint8", "bool"):
+        return Levels()
+    word = f"{number(taken.black)} to {number(taken.white)}, which are black and white in the images of this run"
+    return Levels(taken.black, taken.white, word, floats_only=taken.type in ("floats", "float files"))

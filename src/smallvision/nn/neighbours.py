@@ -18,6 +18,9 @@ from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFin
 from pathlib import Path
 from typing import Any
 
+from smallvision.reading import read_limited
+
+LARGEST = 64_000_000  # bytes of a source file or compiled module
 SOURCE = ((ExtensionFileLoader, EXTENSION_SUFFIXES), (SourceFileLoader, [".py"]))
 
 
@@ -36,9 +39,10 @@ def sources(path: Path) -> dict[str, bytes]:
     Raises
     ------
     OSError : the file itself cannot be read.
+    BadInput : it is no regular file, or it or a file beside it is larger than LARGEST.
     """
     folder = path.parent
-    found = {path.name: path.read_bytes()}
+    found = {path.name: read_limited(path, LARGEST, "a source file")}
     waiting = [(path.name, "")]
     while waiting:
         name, package = waiting.pop()
@@ -46,7 +50,7 @@ def sources(path: Path) -> dict[str, bytes]:
             for file, inside in _files(module, folder):
                 if file not in found:
                     try:
-                        found[file] = (folder / file).read_bytes()
+                        found[file] = read_limited(folder / file, LARGEST, "a source file")
                     except OSError:
                         continue
                     waiting.append((file, inside))
@@ -183,7 +187,8 @@ class Space:
             if source and file is not None:
                 content = self.files.get(file)
                 vars(module)["__builtins__"] = self._builtins
-                exec(compile(file.read_bytes() if content is None else content, str(file), "exec"), vars(module))
+                content = read_limited(file, LARGEST, "a source file") if content is None else content
+                exec(compile(content, str(file), "exec"), vars(module))
             elif spec.loader is not None:
                 spec.loader.exec_module(module)
         except BaseException:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from smallvision.data import memory
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.base import Spec
 from smallvision.experiment.model.autoencoders import ComboAutoencoderSpec, ConvAutoencoderSpec, MlpAutoencoderSpec
@@ -16,7 +17,7 @@ from smallvision.experiment.model.encoder import OnEncoderSpec
 from smallvision.experiment.model.encoder_classifier import EncoderClassifierSpec
 from smallvision.experiment.model.siamese import SiameseSpec
 from smallvision.experiment.model.union import ModelSpec
-from smallvision.nn import cnn, user_model
+from smallvision.nn import cnn, size, user_model
 from smallvision.nn.autoencoders.combo import ComboAutoencoder
 from smallvision.nn.autoencoders.conv import ConvAutoencoder
 from smallvision.nn.autoencoders.mlp import MlpAutoencoder
@@ -77,12 +78,28 @@ def build(spec: ModelSpec, inputs: InputSpec, seed: int, trust_code: bool = Fals
 
     Raises
     ------
-    BadInput : for sizes that do not fit, a person's own module that cannot be used, an encoder whose network is not
-        filled in.
+    BadInput : for sizes that do not fit, also into memory, a person's own module that cannot be used, an encoder whose
+        network is not filled in.
     """
+    size.refuse(measured(spec, inputs), spec, memory.available_bytes())
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # the CPU's alone: nothing is drawn on another device here
         return _drawn(spec, inputs, trust_code)
+
+
+def measured(spec: ModelSpec, inputs: InputSpec) -> size.Size | None:
+    """Bytes that a network takes, without building it; None for a person's own. Raises BadInput as `build` does."""
+    if isinstance(spec, CustomSpec) or spec.kind not in NETWORKS or _own_encoder(spec):
+        return None
+    with torch.random.fork_rng(devices=[]):
+        return size.measure(lambda: _drawn(spec, inputs, False))
+
+
+def _own_encoder(spec: ModelSpec) -> bool:
+    """Whether a network's encoder is of a person's own network, which only its own code can make."""
+    return isinstance(spec, OnEncoderSpec) and (
+        isinstance(spec.encoder.model, CustomSpec) or _own_encoder(_encoder_spec(spec))
+    )
 
 
 def _drawn(spec: ModelSpec, inputs: InputSpec, trust_code: bool) -> Model:

@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-import warnings
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -48,11 +47,8 @@ def svg(figure: "Figure", alt: str, prefix: str) -> str:
     alt : what the figure shows, for readers who do not see it.
     prefix : differs for every figure of a page.
     """
-    import matplotlib
-
     out = io.StringIO()
-    with matplotlib.rc_context(style.RC), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's own fonts will have it
+    with style.drawing():
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     root = ElementTree.fromstring(re.sub(r"<!DOCTYPE[^>]*>", "", out.getvalue()))
     used = set(re.findall(r"#([\w-]+)", " ".join(v for e in root.iter() for v in e.attrib.values())))

@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, printable
+from smallvision.reading import open_regular
 from smallvision.rendering import embed, format, style
 from smallvision.storage.files import write_bytes
 
@@ -16,11 +17,14 @@ GENERATOR = b'<meta name="generator" content="smallvision">'  # in every report,
 
 
 def render(name: str, **values: Any) -> str:
-    """A template, named by its path below the package, filled in; all text is escaped, and what no page may hold is
-    replaced.
+    """A template, named by its path below the package, filled in.
+
+    All text is escaped, and what no page may hold is replaced. Invisible characters and those that turn the direction
+    of what follows are written as escapes, such as \\u202e, so that no name looks like another one.
     """
     unprintable = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]"
-    return re.sub(unprintable, "\N{REPLACEMENT CHARACTER}", _environment().get_template(name).render(**values))
+    page = re.sub(unprintable, "\N{REPLACEMENT CHARACTER}", _environment().get_template(name).render(**values))
+    return printable(page, keep="\t\n\r")
 
 
 def save(text: str, out: Path) -> Path:
@@ -37,7 +41,7 @@ def refuse_to_overwrite(out: Path, own: bool) -> None:
         if not out.exists() or (own and out.is_file()):
             return
         if out.is_file():
-            with out.open("rb") as file:
+            with open_regular(out) as file:
                 if GENERATOR in file.read(10_000):
                     return
     except OSError as error:

@@ -1,7 +1,12 @@
 """The style of every figure: colours that colour-blind readers tell apart (Okabe & Ito 2008), never colour alone."""
 
-from collections.abc import Callable, Sequence
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 if TYPE_CHECKING:
@@ -50,7 +55,13 @@ RC: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "smallvision",
     "text.parse_math": False,
+    "text.usetex": False,
 }
+
+# of PNGs, for letters that DejaVu Sans has not (Chinese, Japanese, Korean, signs); those that are installed are used
+OTHER_FONTS = ["Noto Sans CJK SC", "Noto Sans CJK JP", "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic"]
+OTHER_FONTS += ["Malgun Gothic", "WenQuanYi Zen Hei", "Noto Emoji", "Segoe UI Symbol"]
+SPACES = "\u00a0\u202f\u2009"
 
 P = ParamSpec("P")
 FAR = 60  # times that a loss falls before its axis becomes logarithmic
@@ -61,12 +72,70 @@ def styled(draw: "Callable[P, Figure]") -> "Callable[P, Figure]":
 
     @wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> "Figure":
-        import matplotlib
-
-        with matplotlib.rc_context(RC):
-            return draw(*args, **kwargs)
+        with drawing():
+            return literal(draw(*args, **kwargs), draw)
 
     return inner
+
+
+@contextmanager
+def drawing(**changes: Any) -> Iterator[None]:
+    """This style, with changes; without matplotlib's warnings, as of letters that no font here has."""
+    import matplotlib
+
+    settings: Any = {**RC, **changes}
+    log, nowhere = logging.getLogger("matplotlib"), logging.NullHandler()  # of fonts; else Python prints it
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"(matplotlib|mpl_toolkits|smallvision)\b")
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        log.addHandler(nowhere)
+        try:
+            yield
+        finally:
+            log.removeHandler(nowhere)
+
+
+def literal(figure: "Figure", draw: "Callable[..., Figure]") -> "Figure":
+    """A figure whose text is drawn as it is, also when it is drawn later under other settings.
+
+    What stands in no text (control characters) is replaced. `draw` is the function that made the figure.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)
+        text.set_usetex(False)
+        text.set_text(printable(text.get_text()))
+    return figure
+
+
+def printable(text: str) -> str:
+    """Text with "?" for what cannot be drawn; spaces and line breaks stay."""
+    return "".join(c if c.isprintable() or c == "\n" or c in SPACES else "?" for c in text)
+
+
+def legend(figure: "Figure", handles: Sequence[Any], names: Sequence[str], **options: Any) -> None:
+    """A legend whose names are people's own; matplotlib would leave out those that begin with "_"."""
+    made = figure.legend(handles, [f"name {place}" for place in range(len(names))], **options)
+    for text, name in zip(made.get_texts(), names, strict=True):
+        text.set_text(name)
+
+
+def save_png(figure: "Figure", out: Path, dpi: int) -> None:
+    """Write a figure as a PNG that says it is of smallvision. Raises OSError.
+
+    Letters that the figure's font has not are taken from a font of this machine that has them, if there is one.
+    """
+    with drawing(**{"font.sans-serif": [*RC["font.sans-serif"], *_other_fonts()]}):
+        figure.savefig(out, dpi=dpi, format="png", metadata={"Software": "smallvision"})
+
+
+def _other_fonts() -> list[str]:
+    from matplotlib import font_manager
+
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    return [name for name in OTHER_FONTS if name in here]
 
 
 def blank(width: float, height: float) -> "Figure":
@@ -93,7 +162,8 @@ def short(name: str, length: int = 18) -> str:
 def distinct(names: Sequence[str], length: int = 18) -> list[str]:
     """`short` for all names, numbered where two come out the same."""
     out = [short(name, length) for name in names]
-    return [text if out.count(text) == 1 else f"{short(names[i], length - 4)} #{i}" for i, text in enumerate(out)]
+    times = Counter(out)
+    return [text if times[text] == 1 else f"{short(names[i], length - 4)} #{i}" for i, text in enumerate(out)]
 
 
 def count(value: float, _position: int | None = None) -> str:

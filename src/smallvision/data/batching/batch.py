@@ -4,7 +4,7 @@ Images of several sizes that share a batch (see data/batching/buckets.py) are pa
 right, up to the largest height and width of the batch, and a mask says which pixels belong to an image.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,17 +48,26 @@ def epoch(images: ImageSet, rows: Iterable[Tensor]) -> Iterator[Batch]:
     return _of_one_size(images, rows) if len(images.groups) == 1 else _of_several(images, rows)
 
 
-def in_order(images: ImageSet) -> list[Tensor]:
-    """Rows for scoring: all images in order, SCORED at a time, each batch of one size.
+def at_once(pixels: int) -> int:
+    """How many images of so many pixels, channels counted, are scored at a time. No score depends on it."""
+    return max(1, min(SCORED, SCORED_PIXELS // pixels))
+
+
+def in_order(images: ImageSet, count: Callable[[int], int] | None = None) -> list[Tensor]:
+    """Rows for scoring: all images in order, so many at a time, each batch of one size.
 
     The rows are on the device of the images; those of images of several sizes are on the CPU.
+
+    Parameters
+    ----------
+    count : how many images of so many pixels a batch has; `at_once` unless given.
     """
+    size = count or at_once
     rows: list[Tensor] = []
     start = 0
     device = images.labels.device if len(images.groups) == 1 else None
     for group in images.groups:
-        at_once = max(1, min(SCORED, SCORED_PIXELS // group[0].numel()))
-        rows += torch.split(torch.arange(start, start + len(group), device=device), at_once)
+        rows += torch.split(torch.arange(start, start + len(group), device=device), size(group[0].numel()))
         start += len(group)
     return rows
 

@@ -5,71 +5,37 @@ are (N, H, W), (N, H, W, C) or (N, C, H, W).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smallvision.data.datasets.array_ranges import pixel_ranges
+from smallvision.data.datasets.array_survey import kind_of
 from smallvision.data.datasets.base import Dataset
+from smallvision.data.datasets.members import Member, in_memory
 from smallvision.data.source import Block, Pixels, Raw, RawSplit, Rows, Shape, same_shape
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment.data import DataSpec
 
 NAMES = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "classes")
 _AT_ONCE = 4_000_000  # bytes converted at a time
-_CURE = "give uint8 (0 to 255), for example (255 * x).round().astype(numpy.uint8)"
 
 
-@dataclass(frozen=True)
-class Member:
-    """One array, possibly still in its file.
-
-    Parameters
-    ----------
-    name : the name in messages, such as "data.npz: x_train".
-    shape, dtype : of the whole array.
-    parts : number of rows at a time -> arrays of that many rows (the last one may have fewer), in order.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    parts: Callable[[int], Iterator[NDArray[Any]]]
-
-    def whole(self) -> NDArray[Any]:
-        """The whole array."""
-        return np.concatenate(list(self.parts(max(1, self.shape[0]))))
-
-
-def in_memory(name: str, value: Any) -> Member:
-    """An array, a tensor or nested lists as a member. Raises BadInput for a value that is no array."""
-    try:
-        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-    except ValueError:
-        raise BadInput(f'{name}: rows of different lengths; images of several sizes need source = "folder"') from None
-    if array.dtype.hasobject or not array.shape:
-        raise BadInput(f"{name}: got {type(value).__name__} of {array.dtype}; expected an array of numbers")
-
-    def parts(at_once: int) -> Iterator[NDArray[Any]]:
-        for first in range(0, len(array), at_once):
-            yield array[first : first + at_once]
-
-    return Member(name, array.shape, array.dtype, parts)
-
-
-def from_mapping(arrays: Mapping[str, Any], where: str = "arrays") -> Raw:
+def from_mapping(arrays: Mapping[str, Any], spec: DataSpec, where: str = "arrays") -> Raw:
     """A source from named arrays. They are copied when they are read, so later changes to them have no effect.
 
     Parameters
     ----------
     arrays : name -> array, or None for an array that is left out.
+    spec : `white` and `range` state which numbers are black and white.
     where : the name in messages.
 
     Raises
     ------
-    BadInput : a name that is unknown or missing, a shape or type that images cannot have, labels that do not fit.
+    BadInput : a name that is unknown or missing, a shape or type that images cannot have, labels that do not fit;
+        numbers that are not told to be black or white, see `array_ranges.pixel_ranges`.
     """
     members = {}
     for name, value in arrays.items():
@@ -92,7 +58,9 @@ def from_mapping(arrays: Mapping[str, Any], where: str = "arrays") -> Raw:
         if len(outside):
             name = members[f"y_{split}"].name
             raise BadInput(f"{name}: label {outside[0]} is out of range (0 to {len(classes) - 1})")
-    splits = {split: _split(members[f"x_{split}"], numbers) for split, numbers in labels.items()}
+    layouts = {split: _layout(members[f"x_{split}"]) for split in labels}
+    to_uint8, told = pixel_ranges({split: members[f"x_{split}"] for split in labels}, spec)
+    splits = {s: _split(members[f"x_{s}"], numbers, *layouts[s], to_uint8) for s, numbers in labels.items()}
     for split, part in splits.items():
         if tuple(part.shapes[0]) != tuple(splits["train"].shapes[0]):
             size, train_size = (" x ".join(map(str, images.shapes[0])) for images in (part, splits["train"]))
@@ -100,7 +68,7 @@ def from_mapping(arrays: Mapping[str, Any], where: str = "arrays") -> Raw:
             raise BadInput(
                 f"{name}: images of {size} (C x H x W), and those of x_train are {train_size}; give one size"
             )
-    return Raw(where, classes, splits["train"], splits.get("val"), splits.get("test"))
+    return Raw(where, classes, splits["train"], splits.get("val"), splits.get("test"), told=lambda: told)
 
 
 def _member(label: str, name: str, value: Any) -> Member:
@@ -145,8 +113,13 @@ def _classes(members: Mapping[str, Member], labels: Mapping[str, Rows], where: s
     return tuple(str(number) for number in range(largest + 1))
 
 
-def _split(member: Member, labels: Rows) -> RawSplit:
-    shape, arrange = _layout(member)
+def _split(
+    member: Member,
+    labels: Rows,
+    shape: Shape,
+    arrange: Callable[[Pixels], Pixels],
+    to_uint8: Callable[[NDArray[Any]], Pixels],
+) -> RawSplit:
     row_bytes = max(1, int(np.prod(member.shape[1:])) * member.dtype.itemsize)
     at_once = max(1, _AT_ONCE // row_bytes)
 
@@ -156,7 +129,7 @@ def _split(member: Member, labels: Rows) -> RawSplit:
             wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(part))]
             if len(wanted):
                 chosen = part if len(wanted) == len(part) else part[wanted - first]
-                yield Block(wanted, arrange(to_uint8(chosen, member.name)))
+                yield Block(wanted, arrange(to_uint8(chosen)))
             first += len(part)
 
     return RawSplit(labels, same_shape(len(labels), shape), blocks)
@@ -165,8 +138,11 @@ def _split(member: Member, labels: Rows) -> RawSplit:
 def _layout(member: Member) -> tuple[Shape, Callable[[Pixels], Pixels]]:
     """(C, H, W), and a function that brings a block into that order; the axis of length 1 or 3 holds the channels."""
     sizes = member.shape[1:]
-    if member.dtype.kind not in "iuf" or 0 in sizes:
-        raise BadInput(f"{member.name}: got {member.dtype} of shape {member.shape}; {_CURE}")
+    if kind_of(member.dtype) is None or 0 in sizes:
+        cure = "images have at least one pixel" if 0 in sizes else "give numbers: uint8, or floats from 0 to 1"
+        if member.dtype.kind == "V" and member.dtype.names is None:  # bfloat16 is saved as bytes without a meaning
+            cure = "save x.astype(numpy.float32) in its place"
+        raise BadInput(f"{member.name}: got {member.dtype} of shape {member.shape}; {cure}")
     if len(sizes) == 2:
         return (1, sizes[0], sizes[1]), lambda block: block[:, None]
     if len(sizes) == 3 and (sizes[0] in (1, 3)) != (sizes[2] in (1, 3)):
@@ -177,28 +153,6 @@ def _layout(member: Member) -> tuple[Shape, Callable[[Pixels], Pixels]]:
         f"{member.name}: shape {member.shape} is none of (N, H, W), (N, H, W, C), (N, C, H, W) with C = 1 or 3; "
         f"reshape it"
     )
-
-
-def to_uint8(block: NDArray[Any], name: str) -> Pixels:
-    """Pixels as uint8 where nothing is lost: integers from 0 to 255, or floats that are such an integer divided by 255.
-
-    Raises
-    ------
-    BadInput : other values; whether to round them is not decided here.
-    """
-    if block.dtype == np.uint8:
-        return block
-    if block.dtype.kind in "iu":
-        if block.min() < 0 or block.max() > 255:
-            raise BadInput(f"{name}: values from {block.min()} to {block.max()}; {_CURE}")
-        return block.astype(np.uint8)
-    scaled = block.astype(np.float64) * 255
-    rounded = np.rint(scaled)
-    off = np.abs(scaled - rounded).max()  # NaN where a pixel is NaN, which no comparison passes
-    if not (off <= 1e-4 and rounded.min() >= 0 and rounded.max() <= 255):
-        low, high = np.nanmin(block), np.nanmax(block)
-        raise BadInput(f"{name}: floats ({low:.4g} to {high:.4g}) that are not whole numbers over 255; {_CURE}")
-    return rounded.astype(np.uint8)
 
 
 def read(dataset: Dataset, spec: DataSpec, root: Path | None) -> Raw:

@@ -21,6 +21,8 @@ class Dataset:
     about : one line for people.
     read : (this entry, data, folder of the data sets) -> the source, its labels read and its pixels not yet. It imports
         what only it needs when it is called. Raises BadInput.
+    class_count : (data, folder of the data sets) -> how many classes there are, for a source whose images take far
+        longer to list than its classes; None for the others. Raises BadInput.
     classes : K names; empty where the images decide.
     shape : (C, H, W) of every image; None where the images decide.
     license, homepage : None where nothing is known.
@@ -39,6 +41,7 @@ class Dataset:
     name: str
     about: str
     read: "Callable[[Dataset, DataSpec, Path | None], Raw]"
+    class_count: "Callable[[DataSpec, Path | None], int] | None" = None
     classes: tuple[str, ...] = ()
     shape: tuple[int, int, int] | None = None
     license: str | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from smallvision.data.datasets.base import Dataset
 from smallvision.errors import BadInput
+from smallvision.reading import require_regular
 
 _TIMEOUT = 30  # seconds without a byte before the next mirror is tried
 
@@ -50,8 +51,12 @@ def _download(dataset: Dataset, name: str, md5: str, folder: Path, mirrors: Sequ
     for mirror in mirrors:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(folder / name):
+                require_regular(folder / name)
             downloader = pooch.HTTPDownloader(progressbar=True, timeout=_TIMEOUT)
             return Path(pooch.retrieve(f"{mirror}{name}", f"md5:{md5}", name, folder, downloader=downloader))
+        except BadInput:
+            raise
         except ValueError:
             failures.append(f"{mirror}{name}: wrong checksum")
         except OSError as error:  # the exceptions of requests are OSErrors too
@@ -91,7 +96,8 @@ def _unpack(archive: Path, wanted: Sequence[str], folder: Path) -> None:
                 if content is None:
                     continue
                 part = folder / f"{name}.part"
-                with part.open("wb") as file:
+                part.unlink(missing_ok=True)
+                with part.open("xb") as file:
                     while data := content.read(1 << 20):
                         file.write(data)
                 os.replace(part, folder / name)

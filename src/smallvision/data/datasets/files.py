@@ -6,6 +6,7 @@ The layouts are torchvision's, so that files which are already on a disk are use
 import gzip
 import hashlib
 import os
+import shlex
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from smallvision.data.datasets.base import Dataset
 from smallvision.data.datasets.download import fetch, how_to_provide
 from smallvision.errors import BadInput
 from smallvision.experiment.text import expanded
+from smallvision.reading import open_regular, require_regular
 
 _LARGEST_PROOF = 1_000_000  # bytes; the test labels of MNIST have 10 008
 
@@ -27,7 +29,9 @@ def default_root() -> Path:
     return user_cache_path("smallvision") / "data"
 
 
-def locate(dataset: Dataset, root: Path | None = None, mirrors: Sequence[str] | None = None) -> dict[str, Path]:
+def locate(
+    dataset: Dataset, root: Path | None = None, mirrors: Sequence[str] | None = None, make: bool = False
+) -> dict[str, Path]:
     """Paths of the files of a data set; files that are missing are downloaded and verified first.
 
     Parameters
@@ -35,6 +39,7 @@ def locate(dataset: Dataset, root: Path | None = None, mirrors: Sequence[str] | 
     dataset : an entry of DATASETS.
     root : the folder of the data sets; `default_root()` if None.
     mirrors : base addresses to download from, in place of the official ones.
+    make : whether a root that somebody named, and that does not exist, is made. If False it is taken for a mistake.
 
     Returns
     -------
@@ -42,11 +47,17 @@ def locate(dataset: Dataset, root: Path | None = None, mirrors: Sequence[str] | 
 
     Raises
     ------
-    BadInput : a file is missing and no mirror delivered it intact.
+    BadInput : a file is missing and no mirror delivered it intact; the folder of the data sets does not exist.
     """
+    named = "--root" if root is not None else "SMALLVISION_DATA" if os.environ.get("SMALLVISION_DATA") else ""
     root = default_root() if root is None else expanded(root)
     paths = present(dataset, root)
     if names := missing(dataset, paths):
+        if named and not make and not root.exists():
+            raise BadInput(
+                f"{named}: {root}: no such folder, so {dataset.name} is not there; give the folder that has it, or "
+                f"have it downloaded there: smallvision data get {dataset.name} --root {shlex.quote(str(root))}"
+            )
         fetch(dataset, root, names, dataset.mirrors if mirrors is None else mirrors)
         paths = present(dataset, root)
         if names := missing(dataset, paths):
@@ -92,6 +103,8 @@ def _raw_or_zipped(folder: Path, file: str) -> Path | None:
         try:
             if candidate.is_file():
                 return candidate
+            if os.path.lexists(candidate) and not candidate.is_dir():
+                require_regular(candidate)
         except OSError as error:
             raise BadInput(f"{candidate}: {error.strerror or error}; give --root or set SMALLVISION_DATA") from None
     return None
@@ -105,7 +118,7 @@ def _proven(dataset: Dataset, root: Path) -> bool:
     if path is None:
         return False
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with open_regular(path) as raw, gzip.open(raw) if path.suffix == ".gz" else raw as file:
             content = file.read(_LARGEST_PROOF)
     except (OSError, EOFError, zlib.error):
         return False

@@ -1,22 +1,31 @@
 """A folder of image files: one sub-folder per class, optionally below folders "train", "validation" and "test"."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from smallvision.data.datasets.array_ranges import as_stated
 from smallvision.data.datasets.base import Dataset
 from smallvision.data.datasets.files import default_root
 from smallvision.data.ids import content_hashes
 from smallvision.data.readers.image_file import read_header, read_image, resized
-from smallvision.data.source import Block, Pixels, Raw, RawSplit, Rows, same_shape
-from smallvision.errors import BadInput, nearest
+from smallvision.data.readers.levels import Levels
+from smallvision.data.source import Block, Pixels, Raw, RawSplit, Rows, Told, same_shape
+from smallvision.errors import BadInput, nearest, shown
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.text import expanded, writable
 
 _VALIDATION = ("validation", "valid", "val")
 _SPLITS = ("train", *_VALIDATION, "test")
+# Names of folders of splits, which are no classes where there are no others: "train", "Testing", "test1", "val_set".
+_SPLIT_LIKE = re.compile(
+    r"(train|training|val|valid|validation|dev|test|testing|eval|evaluation)([ _-]?(set|data|split|images?|\d))*",
+    re.IGNORECASE,
+)
+MOST_NAMES = 2_000_000  # in one folder
 _TOGETHER = 256  # images in a block, at most
 _BLOCK_BYTES = 1_000_000  # pixels of a block, so that few images are in memory twice
 _MADE_HERE = {"mnist-varres": "make it: smallvision data make mnist-varres"}
@@ -26,7 +35,9 @@ Header = tuple[bool, int, int]  # whether it is gray, its height and width
 
 
 def read(dataset: Dataset, spec: DataSpec, root: Path | None) -> Raw:
-    """The images below `spec.path`; their headers are read now, their pixels later.
+    """The images below `spec.path`, upright; their headers are read now, their pixels later.
+
+    data/readers/open_image.py names the formats, and data/readers/orientation.py the places where a file says its turn.
 
     A relative path that is not in the current folder is looked up among the data sets, in `root`. With `spec.skip_bad`
     every image is decoded now as well, so that unreadable ones are left out before images are chosen; the notes say how
@@ -42,6 +53,16 @@ def read(dataset: Dataset, spec: DataSpec, root: Path | None) -> Raw:
     try:
         return _read(_existing(base, root), spec)
     except OSError as error:  # a folder or sub-folder that may not be entered, a name that is too long
+        raise BadInput(f"{error.filename or base}: {error.strerror or error} (data.path)") from None
+
+
+def class_count(spec: DataSpec, root: Path | None) -> int:
+    """How many class folders there are; no other folder is looked into. Raises BadInput as `read`."""
+    assert spec.path is not None
+    base = expanded(spec.path)
+    try:
+        return len(_folders(_parts(_existing(base, root))["train"]))
+    except OSError as error:
         raise BadInput(f"{error.filename or base}: {error.strerror or error} (data.path)") from None
 
 
@@ -67,26 +88,39 @@ def _read(base: Path, spec: DataSpec) -> Raw:
     if len(classes) < 2:
         raise BadInput(f"{parts['train']}: has {len(classes)} sub-folders; expected one per class, at least two")
     files = {name: _files(folder, classes) for name, folder in parts.items()}
-    files, headers, notes = _with_headers(files, spec.skip_bad)
+    files, headers, notes = _with_headers(files, spec)
     missing = set(range(len(classes))) - {label for _, label in files["train"]}
     if missing:
-        raise BadInput(
-            f'{parts["train"] / classes[min(missing)]}: no file of class "{classes[min(missing)]}" is a readable image'
-        )
+        name = classes[min(missing)]
+        raise BadInput(f'{parts["train"] / name}: no file of class "{shown(name)}" is a readable image')
     gray = spec.color == "gray"
     if spec.color == "auto":
         gray = all(is_gray for of_split in headers.values() for is_gray, _, _ in of_split)
-    splits = {name: _split(files[name], headers[name], gray, spec.size) for name in files}
+    levels = _levels(spec)
+    splits = {name: _split(files[name], headers[name], gray, spec.size, levels) for name in files}
     for name in ("validation", "test"):
         if name in splits:
-            empty = set(range(len(classes))) - set(splits[name].labels.tolist())
-            notes += [f'{parts[name]}: no image of class "{classes[label]}"' for label in sorted(empty)]
-    return Raw(base.name, tuple(classes), splits["train"], splits.get("validation"), splits.get("test"), tuple(notes))
+            empty = sorted(set(range(len(classes))) - set(splits[name].labels.tolist()))
+            notes += [f'{parts[name]}: no image of class "{shown(classes[label])}"' for label in empty[:20]]
+            notes += [f"{parts[name]}: no image of {len(empty) - 20:,} more classes"] if len(empty) > 20 else []
+
+    def told() -> Told:
+        return Told(levels.range(), levels.notes())
+
+    parts_ = splits["train"], splits.get("validation"), splits.get("test")
+    return Raw(base.name, tuple(classes), *parts_, tuple(notes), told)
+
+
+def _levels(spec: DataSpec) -> Levels:
+    """What is stated about the numbers of the files, with nothing found yet."""
+    black, white = spec.stated_range or (None, None)
+    return Levels(black, white, as_stated(spec))
 
 
 def _parts(base: Path) -> dict[str, Path]:
     """The folder that holds the class folders of each split. A class may itself be called "train"."""
     folders = {folder.name.lower(): folder for folder in _folders(base)}
+    _refuse_splits_as_classes(base, list(folders.values()))
     train = folders.get("train")
     if train is None:
         return {"train": base}
@@ -106,34 +140,65 @@ def _parts(base: Path) -> dict[str, Path]:
     return parts
 
 
+def _refuse_splits_as_classes(base: Path, folders: list[Path]) -> None:
+    """Raise BadInput where every folder is called as a split is ("train", "test1") and none of them has classes.
+
+    A class may be called "train" as well: it then stands beside classes with other names.
+    """
+    if not folders or not all(_SPLIT_LIKE.fullmatch(folder.name) for folder in folders):
+        return
+    nested = [folder for folder in folders if _folders(folder)]
+    if any(folder.name.lower() == "train" for folder in nested):
+        return
+    training = [folder for folder in folders if folder.name.lower().startswith("train")]
+    if training and training[0] in nested:
+        raise BadInput(
+            f'{training[0]}: has folders of classes; call it "train", as in {base.name}/train/CLASS/image.png'
+        )
+    if not training and nested:
+        raise BadInput(f'{base}: has no "train" beside "{nested[0].name}"; expected {base.name}/train/CLASS/image.png')
+    first = (training or folders)[0]
+    file = next(iter(_inside(first)[1]), "image.png")
+    word = re.match(r"[^\W\d_]+", file)  # "cat" of cat.0.jpg and of cat_0.jpg
+    label = word[0] if word and word[0] != Path(file).stem else "CLASS"
+    names = ", ".join(f'"{folder.name}"' for folder in folders[:3])
+    raise BadInput(
+        f"{first}: holds files and no folders of classes, and {names} cannot be meant as classes; expected one folder "
+        f"per class, as in {base.name}/train/{label}/{writable(file)}"
+    )
+
+
 def _files(folder: Path, classes: list[str]) -> list[File]:
     """Every file below the folder of a split, with its label, class after class, in natural order."""
-    unknown = [path.name for path in _folders(folder) if path.name not in classes]
+    folders, others = _inside(folder)
+    there, known = set(folders), set(classes)
+    unknown = [name for name in folders if name not in known]
     if unknown:
         raise BadInput(f"{folder / unknown[0]}: no class of the training images; {nearest(unknown[0], classes)}")
-    stray = [path for path in _visible(folder) if path.is_file()]
-    if stray:
-        raise BadInput(f"{stray[0]}: a file next to the class folders; move it into one of them, or away")
+    if others:
+        raise BadInput(f"{folder / others[0]}: a file next to the class folders; move it into one of them, or away")
     out: list[File] = []
     for label, name in enumerate(classes):
-        if not (folder / name).is_dir():
+        if name not in there:
             continue  # the caller notes it; the training folder has all classes
-        inside = _visible(folder / name)
-        if not inside:
-            raise BadInput(f'{folder / name}: class "{name}" has no image; add some, or remove the folder')
-        for path in inside:
-            if path.is_dir():
-                raise BadInput(f"{path}: a folder inside a class; expected images only")
-            out.append((path, label))
+        inner, images = _inside(folder / name)
+        if inner:
+            raise BadInput(f"{folder / name / inner[0]}: a folder inside a class; expected images only")
+        if not images:
+            raise BadInput(f'{folder / name}: class "{shown(name)}" has no image; add some, or remove the folder')
+        out += [(folder / name / image, label) for image in images]
     if not out:
         raise BadInput(f"{folder}: has no images")
     return out
 
 
 def _with_headers(
-    files: dict[str, list[File]], skip: bool
+    files: dict[str, list[File]], spec: DataSpec
 ) -> tuple[dict[str, list[File]], dict[str, list[Header]], list[str]]:
-    """Files with their headers, and notes. Files that are no images are left out with `skip`; else raises BadInput."""
+    """Files with their headers, and notes. Files that are no images are left out with `spec.skip_bad`, or raise
+    BadInput.
+    """
+    skip = spec.skip_bad
     kept: dict[str, list[File]] = {name: [] for name in files}
     headers: dict[str, list[Header]] = {name: [] for name in files}
     bad: list[tuple[Path, BadInput]] = []
@@ -142,7 +207,7 @@ def _with_headers(
             try:
                 header = read_header(path)
                 if skip:
-                    _pixels(path, header[0], header[1:])
+                    _pixels(path, header[0], header[1:], _levels(spec))
             except BadInput as error:
                 bad.append((path, error))
                 continue
@@ -170,16 +235,18 @@ def _refused(errors: list[BadInput], count: int) -> BadInput:
     return BadInput(f"{errors[0]}; {number} bad of {count:,}: data.skip_bad = true goes on without")
 
 
-def _pixels(path: Path, gray: bool, size: tuple[int, int]) -> Pixels:
+def _pixels(path: Path, gray: bool, size: tuple[int, int], levels: Levels) -> Pixels:
     """The pixels (C, H, W) as the file has them; its header says that their (H, W) is `size`. Raises BadInput."""
-    pixels = read_image(path, "gray" if gray else "rgb")
+    pixels = read_image(path, "gray" if gray else "rgb", levels=levels)
     if pixels.shape[1:] != size:
         decoded, declared = (" x ".join(map(str, shape)) for shape in (pixels.shape[1:], size))
         raise BadInput(f"{path}: decodes to {decoded}, and its header says {declared}; save it again")
     return pixels
 
 
-def _split(files: list[File], headers: list[Header], gray: bool, size: tuple[int, int] | None) -> RawSplit:
+def _split(
+    files: list[File], headers: list[Header], gray: bool, size: tuple[int, int] | None, levels: Levels
+) -> RawSplit:
     labels = np.array([label for _, label in files], dtype=np.int64)
     channels = 1 if gray else 3
     sizes = {(height, width) for _, height, width in headers} if size is None else {size}
@@ -198,7 +265,7 @@ def _split(files: list[File], headers: list[Header], gray: bool, size: tuple[int
         hashes: list[int] = []  # stays empty where images are not resized
         for row in rows.tolist():
             try:
-                pixels = _pixels(files[row][0], gray, headers[row][1:])
+                pixels = _pixels(files[row][0], gray, headers[row][1:], levels)
             except BadInput as error:  # the other files are read too, so that all bad ones are counted
                 bad.append(error)
                 continue
@@ -222,18 +289,35 @@ def _split(files: list[File], headers: list[Header], gray: bool, size: tuple[int
     return RawSplit(labels, shapes, blocks)
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural)
+def _inside(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the folders, and of all else, that a folder has, each in natural order; hidden ones are left out.
+
+    The folder is listed once, and no name in it is asked for its kind unless it is a link.
+    """
+    folders: list[str] = []
+    others: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                (folders if entry.is_dir() else others).append(entry.name)
+            if len(folders) + len(others) > MOST_NAMES:
+                raise BadInput(f"{folder}: has more than {MOST_NAMES:,} files and folders; use fewer, or an .npz file")
+    return sorted(folders, key=_natural), sorted(others, key=_natural)
 
 
 def _folders(folder: Path) -> list[Path]:
-    return [path for path in _visible(folder) if path.is_dir()]
+    return [folder / name for name in _inside(folder)[0]]
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
+def _natural(name: str) -> list[tuple[int, int, str]]:
     """Sorts "2" before "10", and "a2" before "a10"."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts if part]
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), part) if part.isdecimal() and len(part) < 100 else (1, 0, part) for part in parts if part]
 
 
-FOLDER = Dataset(name="folder", about="a folder of image files, one sub-folder per class (data.path)", read=read)
+FOLDER = Dataset(
+    name="folder",
+    about="a folder of image files, one sub-folder per class (data.path)",
+    read=read,
+    class_count=class_count,
+)

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smallvision.data import memory
-from smallvision.data.datasets.arrays import NAMES, Member, from_mapping
+from smallvision.data.datasets.arrays import NAMES, from_mapping
 from smallvision.data.datasets.base import Dataset
+from smallvision.data.datasets.members import Member
 from smallvision.data.source import Raw
-from smallvision.errors import BadInput, SmallvisionError
+from smallvision.errors import BadInput, SmallvisionError, shown
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.text import expanded
+from smallvision.reading import open_zip
 
 _CURE = "write it again with numpy.savez"
 
@@ -37,12 +39,12 @@ def read(dataset: Dataset, spec: DataSpec, root: Path | None) -> Raw:
     for name, member in members.items():
         if not name.startswith("x_") and name in NAMES:
             memory.require(math.prod(member.shape) * member.dtype.itemsize, member.name, _CURE)
-    return from_mapping(members, path.name)
+    return from_mapping(members, spec, path.name)
 
 
 def _member(path: Path, name: str) -> Member:
     """One array of the file, known by its header. Raises BadInput."""
-    label = f"{path}: {name.removesuffix('.npy')}"
+    label = f"{path}: {shown(name.removesuffix('.npy'))}"
     with _opened(path, label) as archive, archive.open(name) as file:
         shape, dtype, offset = _header(file, label)
         declared = archive.getinfo(name).file_size
@@ -65,7 +67,7 @@ def _member(path: Path, name: str) -> Member:
 def _opened(path: Path, label: str) -> Iterator[zipfile.ZipFile]:
     """The archive; any error while it is open becomes a BadInput whose one line names the array."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             yield archive
     except SmallvisionError:
         raise

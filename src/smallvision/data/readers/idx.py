@@ -19,6 +19,7 @@ import numpy as np
 
 from smallvision.data.source import Block, Pixels, Rows
 from smallvision.errors import BadInput
+from smallvision.reading import open_regular
 
 _UINT8 = 8
 _BLOCK_BYTES = 4_000_000  # read at a time; limits the memory that a wrong header in a gzipped file can take
@@ -134,7 +135,7 @@ def read_idx(path: Path, dimensions: int = 3) -> Pixels:
 def _opened(path: Path) -> Iterator[BufferedIOBase]:
     """The content of the file, unzipped; any error while it is open becomes a BadInput of one line."""
     try:
-        with gzip.open(path) if _zipped(path) else path.open("rb") as file:
+        with open_regular(path) as raw, gzip.open(raw) if _zipped(path) else raw as file:
             yield cast(BufferedIOBase, file)
     except (gzip.BadGzipFile, zlib.error) as error:
         raise BadInput(f"{path}: damaged gzip data ({error}); {_CURE}") from None
@@ -145,7 +146,7 @@ def _opened(path: Path) -> Iterator[BufferedIOBase]:
 
 
 def _zipped(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(2) == b"\x1f\x8b"
 
 

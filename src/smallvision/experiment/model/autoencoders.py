@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Strict, field_validator, model_validator
 
-from smallvision.experiment.base import Bool, Text, Width
+from smallvision.experiment.base import Bool, Text, Width, Widths
 from smallvision.experiment.model.base import Activation, Initialization, NetworkSpec, Purpose
 
 Depth = Annotated[int, Strict(), Field(ge=1, le=100)]
@@ -46,7 +46,7 @@ class MlpAutoencoderSpec(_Autoencoder):
     """Dense layers only. Default widths fall in geometric progression from the pixels to the representation."""
 
     kind: Literal["mlp-autoencoder"]
-    widths: tuple[Width, ...] = ()  # the encoder's depth - 1 layers before the representation
+    widths: Widths = ()  # the encoder's depth - 1 layers before the representation
     tied: Bool = False  # the decoder uses the encoder's weights, transposed, and biases of its own
 
     @model_validator(mode="before")
@@ -89,7 +89,7 @@ class ConvAutoencoderSpec(_Autoencoder):
     """Convolutions only. Some halve the map; the last covers all of it, and its channels are the representation."""
 
     kind: Literal["conv-autoencoder"]
-    channels: tuple[Width, ...] = ()  # after each halving; (): the largest number allowed, at most 256
+    channels: Widths = ()  # after each halving; (): the largest number allowed, at most 256
     kernel: Annotated[int, Strict(), Field(ge=3, le=99)] = 3
     down: Literal["stride", "pool"] = "stride"  # a layer halves by stride 2, or by 2x2 max pooling after it
     up: Literal["transpose", "upsample"] = "transpose"  # transposed convolution, or repeated pixels and a convolution
@@ -111,8 +111,8 @@ class ComboAutoencoderSpec(_Autoencoder):
     """An encoder of convolutions and then dense layers; the decoder has dense layers and then convolutions."""
 
     kind: Literal["combo-autoencoder"]
-    dense: tuple[Width, ...] | None = None  # hidden layers; None: from depth 3 on a single one, the geometric mean
-    channels: tuple[Width, ...] = ()  # this and the next three keys are those of "conv-autoencoder"
+    dense: Widths | None = None  # hidden layers; None: from depth 3 on a single one, the geometric mean
+    channels: Widths = ()  # this and the next three keys are those of "conv-autoencoder"
     kernel: Annotated[int, Strict(), Field(ge=3, le=99)] = 3
     down: Literal["stride", "pool"] = "stride"
     up: Literal["transpose", "upsample"] = "transpose"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from smallvision.experiment.base import BelowOne, Count, Spec, Text, Whole, Width
+from smallvision.experiment.base import MOST_LAYERS, BelowOne, Count, Spec, Text, Whole, Width, Widths
 from smallvision.experiment.model.base import Activation, Convolution, Initialization, NetworkSpec
 
 
@@ -12,7 +12,7 @@ class MlpSpec(NetworkSpec):
     """A multilayer perceptron on flattened pixels: dense layers of `widths`, then one output per class."""
 
     kind: Literal["mlp"]
-    widths: tuple[Width, ...] = (128,)
+    widths: Widths = (128,)
     activation: Activation = "relu"
     normalization: Literal["none", "batch", "layer"] = "none"
     dropout: BelowOne = 0.0
@@ -53,9 +53,9 @@ class CnnSpec(NetworkSpec):
     """Convolutional blocks, a head that turns the last map into a vector, dense layers, one output per class."""
 
     kind: Literal["cnn"]
-    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1, max_length=MOST_LAYERS)]
     head: Literal["flat", "global-mean", "global-max"] = "flat"
-    dense: tuple[Width, ...] = ()
+    dense: Widths = ()
     dense_activation: Activation = "relu"
     dense_dropout: BelowOne = 0.0
     init: Initialization = "default"

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import model_validator
 
-from smallvision.experiment.base import Bool, NonNegative, Width
+from smallvision.experiment.base import Bool, NonNegative, Width, Widths
 from smallvision.experiment.model.base import Initialization, Purpose
 from smallvision.experiment.model.encoder import OnEncoderSpec
 
@@ -22,7 +22,7 @@ class SiameseSpec(OnEncoderSpec):
     head: Literal["distance", "dense"] = (
         "distance"  # a threshold on the distance, or dense layers on both representations
     )
-    dense: tuple[Width, ...] = (128,)  # head = "dense": its hidden layers; a single output follows
+    dense: Widths = (128,)  # head = "dense": its hidden layers; a single output follows
     init: Initialization = "default"  # of all layers that are not the encoder's
 
     @model_validator(mode="after")
