@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
-from scipy.stats import binomtest, norm
+from scipy.stats import binom, binomtest, norm
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from smallvision.errors import BadInput
-from smallvision.stats.paired import discordant, mcnemar, paired_interval
+from smallvision.stats.paired import discordant, mcnemar, mcnemar_mid_p, paired_interval
 
 counts = st.integers(0, 400)
 tables = st.tuples(counts, counts, counts).filter(lambda t: sum(t) > 0).map(lambda t: (t[0], t[1], sum(t)))
@@ -35,6 +35,22 @@ def test_mcnemar_by_enumerating_all_outcomes(m):
     for b in range(m + 1):
         as_uneven = sum(abs(2 * k - m) >= abs(2 * b - m) for k in outcomes)
         assert mcnemar(b, m - b) == pytest.approx(as_uneven / 2**m, abs=1e-14)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mid_p_counts_half_of_what_is_as_uneven(b, c):
+    n, k = b + c, np.arange(b + c + 1)
+    chances, uneven = binom.pmf(k, n, 0.5), abs(2 * k - n)
+    expected = chances[uneven > abs(b - c)].sum() + chances[uneven == abs(b - c)].sum() / 2 if n else 1.0
+    assert mcnemar_mid_p(b, c) == pytest.approx(expected, abs=1e-12)
+    assert mcnemar_mid_p(b, c) == pytest.approx(mcnemar_mid_p(c, b), abs=1e-14)
+    assert mcnemar_mid_p(b, c) < mcnemar(b, c) or n == 0
+
+
+def test_mid_p_published():
+    assert mcnemar_mid_p(1, 7) == pytest.approx(0.0391, abs=5e-5)  # Bentur et al. 2009 in Fagerland et al. 2013
+    assert mcnemar_mid_p(6, 16) == pytest.approx(0.0347, abs=5e-5)  # Cavo et al. 2012, there as well
 
 
 def test_mcnemar_published():

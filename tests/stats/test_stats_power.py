@@ -5,6 +5,7 @@ from math import factorial, inf
 
 import numpy as np
 import pytest
+from scipy.stats import nct, norm, t, ttest_ind
 from stats_population import Population
 from statsmodels.stats.proportion import power_proportions_2indep
 
@@ -115,6 +116,83 @@ def test_recipe_power_by_simulation(population, s_a, s_b, images):
     expected = recipe_power(population.spread, population.difference, s_a, s_b, images)
     assert 0.2 < expected < 0.95
     assert found == pytest.approx(expected, abs=0.04)
+
+
+@pytest.mark.parametrize(("seeds", "sd", "difference"), [(5, 0.001, 0.003), (5, 0.0015, 0.0035), (12, 0.002, 0.0035)])
+def test_power_with_the_floor_by_welchs_test_of_scipy(seeds, sd, difference):
+    """Seeds alone scatter: then the comparison is Welch's test, and the difference has to pass the floor as well."""
+    images, generator = 1000, np.random.default_rng(6)
+    a, b = generator.normal(0, sd, (2, 40_000, seeds))
+    a += difference
+    found = ttest_ind(a, b, axis=1, equal_var=False).pvalue <= 0.05
+    beyond = abs(a.mean(1) - b.mean(1)) >= norm.isf(0.025) * 2**0.5 / images
+    spread = Spread(sd**2, sd**2, 0.0, 0.0, 0.0)
+    power = recipe_power(spread, difference, seeds, seeds, images)
+    assert power == pytest.approx((found & beyond).mean(), abs=0.025)  # degrees are estimated
+    by_t = recipe_power(spread, difference, seeds, seeds, images, correctness=False)
+    assert by_t == pytest.approx(found.mean(), abs=0.025), "a number of each image has no floor"
+    assert by_t > power + 0.04, "the floor decides here"
+
+
+def test_the_floor_far_away_changes_nothing():
+    assert recipe_power(SPREAD, 0.0025, 9, 9, 10_000) == pytest.approx(
+        recipe_power(SPREAD, 0.0025, 9, 9, 10_000, correctness=False), abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 40, 3000])
+@pytest.mark.parametrize("level", [0.05, 0.001])
+def test_power_without_a_floor_is_that_of_noncentral_t(seeds, level):
+    spread, degrees = Spread(1.0, 1.0, 0.0, 0.0, 0.0), 2 * (seeds - 1)
+    for center in (0.0, 0.5, 2.0, 3.5):
+        edge = t.isf(level / 2, degrees)
+        expected = nct.sf(edge, degrees, center) + nct.cdf(-edge, degrees, center)
+        power = recipe_power(spread, center * (2 / seeds) ** 0.5, seeds, seeds, 1000, level, correctness=False)
+        assert power == pytest.approx(expected, abs=1e-8)
+
+
+def test_the_power_is_a_number_however_large_the_difference():
+    """scipy 1.17's nct.cdf(-1.96, 999, 9) is NaN, at which a search for the number of seeds would not end."""
+    spread = Spread(1e-5, 1e-5, 1e-4, 1e-4, 1e-4)
+    for runs in (2, 5, 50, 10**9):
+        found = [recipe_power(spread, d, runs, runs, 1000) for d in np.linspace(0, 0.3, 200)]
+        assert all(0 <= power <= 1 + 1e-12 for power in found)
+        assert np.all(np.diff(found) > -1e-9)
+
+
+def test_below_the_floor_no_number_of_seeds_is_planned():
+    """1.96 sqrt(2) / 1 000 is 0.277 points: seeds without end do not tell 0.2, and 0.3 only when hardly any scatter."""
+    seeds_only = Spread(1e-5, 1e-5, 0.0, 0.0, 0.0)
+    needed = recipe_needed(seeds_only, 0.002, 5, 5, 1000)
+    assert needed.seeds is None
+    assert needed.smallest == pytest.approx(0.00277, abs=1e-5)
+    both = recipe_needed(Spread(1e-5, 1e-5, 1e-4, 1e-4, 1e-4), 0.002, 5, 5, 1000)
+    deviation = (1e-4 / 1000) ** 0.5  # of the images, which endless seeds leave
+    floor = max(norm.isf(0.025) * 2**0.5 / 1000, t.isf(0.025, 999) * deviation)
+    assert both.smallest == pytest.approx(floor + norm.isf(0.2) * deviation, rel=1e-3)
+    numbers = recipe_needed(seeds_only, 0.002, 5, 5, 1000, correctness=False)
+    assert numbers.seeds is not None
+    above = recipe_needed(seeds_only, 0.003, 5, 5, 1000)
+    without = recipe_needed(seeds_only, 0.003, 5, 5, 1000, correctness=False)
+    assert above.seeds > 10 * without.seeds, "just above the floor, the mean itself has to be known"
+    assert above.smallest is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("difference", [0.0065, 0.007])
+def test_planned_seeds_reach_their_power_where_the_floor_decides(difference):
+    """Studies of images of equal difficulty, simulated with as many seeds as are planned."""
+    population = Population(0.97, 0.97 - difference, hardness=0, agreement=1, seeds=0.03)
+    images, studies, generator = 500, 400, np.random.default_rng(12)
+    seeds = recipe_needed(population.spread, difference, 5, 5, images).seeds
+    without = recipe_needed(population.spread, difference, 5, 5, images, correctness=False).seeds
+    assert seeds > 1.1 * without
+    reached = [
+        np.mean([recipes(*population.draw(generator, s, s, images)).p <= 0.05 for _ in range(studies)])
+        for s in (seeds, without)
+    ]
+    assert reached[0] == pytest.approx(0.8, abs=0.06)
+    assert reached[1] < 0.75, "what the t-test alone would have planned does not"
 
 
 SPREAD = Spread(seeds_a=1e-6, seeds_b=1e-6, images=4e-3, noise_a=4e-3, noise_b=4e-3)

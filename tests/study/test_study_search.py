@@ -157,6 +157,77 @@ def test_tries_that_fail_are_the_worst_and_a_case_whose_tries_all_fail_is_told(s
     assert scheduler.searching == []
 
 
+@pytest.mark.parametrize(
+    ("task", "bad"),
+    [
+        ("classify", {"accuracy": 0.0, "loss": 1e9}),
+        ("reconstruct", {"mse": 1.7, "loss": 1.7}),
+        ("reconstruct", {"mse": 1e30, "loss": 1e30}),
+        ("verify", {"pair_accuracy": 0.0, "loss": float("inf")}),
+    ],
+)
+def test_a_failed_try_is_worse_than_any_score(task, bad):
+    metric = TASKS[task].metric
+    failed, poor = Tried({"at": 1}), Tried({"at": 2}, bad)
+    nothing = Tried({"at": 3}, {metric.key: float("nan"), "loss": float("nan")})
+    assert search.optuna_value(failed, metric) < search.optuna_value(poor, metric)
+    assert math.isfinite(search.optuna_value(failed, metric))
+    assert search.optuna_value(nothing, metric) == search.optuna_value(failed, metric)
+    assert failed.merit(metric) < poor.merit(metric)
+    assert search.best([nothing, failed, poor, nothing], metric) is poor
+    assert search.best([nothing, failed], metric) is None
+
+
+def test_optuna_gets_a_failed_try_as_the_worst(study, monkeypatch):
+    """Of two halves of a range, one with high squared errors and one that fails, the first is proposed."""
+    metric, optuna = TASKS["reconstruct"].metric, pytest.importorskip("optuna")
+    asked = study('"recipe.learning_rate" = { low = 0.0, high = 1.0 }\n', tries=30)
+    history = [Tried({"recipe.learning_rate": x / 100}, {"mse": 3.0 + x, "loss": 3.0}) for x in range(0, 40, 4)]
+    history += [Tried({"recipe.learning_rate": x / 100}) for x in range(60, 100, 4)]
+    given = []
+    create = optuna.trial.create_trial
+    monkeypatch.setattr(optuna.trial, "create_trial", lambda **words: given.append(words["value"]) or create(**words))
+    (settings,) = search.proposals(asked, "he", history, "optuna", metric)
+    assert settings["recipe.learning_rate"] < 0.5
+    assert max(given[10:]) < min(given[:10])
+
+
+def test_what_optunas_versions_differ_in_is_stated(study, monkeypatch):
+    optuna, asked = pytest.importorskip("optuna"), study(RANGES)
+    sampler, seen = optuna.samplers.TPESampler, []
+    monkeypatch.setattr(optuna.samplers, "TPESampler", lambda **words: seen.append(words) or sampler(**words))
+    search.proposals(asked, "he", [], "optuna", ACCURACY)
+    (words,) = seen
+    assert words["constant_liar"] is False
+    assert words["multivariate"] is True
+
+
+def test_a_killed_process_leaves_nothing_running_and_the_first_tries_are_not_proposed_again(study):
+    """The try that was under way is proposed again, as itself; later ones are none of those before them."""
+    asked = study(RANGES, tries=9)
+    scheduler = Scheduler(asked, expand(asked).cases, sampler="optuna")
+    proposed = []
+    for number in range(6):
+        under_way = scheduler.jobs[-1]
+        recorded = scheduler.tries()
+        assert len([one for one in recorded if one["case"] == "plain"]) == number, "what is under way is not recorded"
+        killed = Scheduler(asked, expand(asked).cases, recorded, "optuna")  # a new process, from plan.json
+        again = [job for job in killed.jobs if job.what.startswith("plain")]
+        assert [job.key for job in again] == [under_way.key], "the same try, under its own number"
+        assert again[0].what == under_way.what == f"plain, try {number + 1}"
+        proposed.append(under_way.experiment.recipe.learning_rate)
+        scheduler.take(under_way, score({"recipe.learning_rate": proposed[-1]}))
+    assert len(set(proposed)) == 6
+
+
+def test_optuna_does_not_propose_what_was_tried_while_there_is_something_else(study):
+    asked = study('"recipe.batch_size" = { low = 16, high = 23 }\n', tries=8)
+    scheduler = Scheduler(asked, expand(asked).cases, sampler="optuna")
+    drive(asked, scheduler)
+    tried = [one["settings"]["recipe.batch_size"] for one in scheduler.tries() if one["case"] == "he"]
+    assert len(set(tried)) >= 7
+
+
 def test_a_search_that_began_with_optuna_is_not_gone_on_with_at_random(monkeypatch):
     from smallvision.errors import BadInput
 

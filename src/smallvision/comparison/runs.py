@@ -8,6 +8,7 @@ size.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from smallvision.comparison.confounders import config_differences, confounder
 from smallvision.comparison.disagreements import MOST, Disagreement, disagreements
@@ -15,9 +16,10 @@ from smallvision.comparison.predictions import AlignedPredictions, common, gathe
 from smallvision.errors import BadInput
 from smallvision.experiment.text import flat
 from smallvision.runs.read import RunRecord, read_run
+from smallvision.runs.unfinished import not_finished
 from smallvision.stats.comparison import Comparison, Verdict
 from smallvision.stats.verdict import compare_runs, compare_values, judge
-from smallvision.tasks import DEFAULT_METRIC, task_of
+from smallvision.tasks import DEFAULT_METRIC, task_of, warnings
 
 __all__ = ["RunComparison", "Side", "compare"]
 
@@ -45,12 +47,30 @@ class RunComparison:
     confounders: tuple[str, ...]  # a line for each of `sides[1:]`, empty where only the question differs
     verdicts: tuple[Verdict, ...]
 
+    @property
+    def warnings(self) -> list[str]:
+        """Why the scores may mislead, a line each: of the images once, of a side with its name; mostly none."""
+        named = [(side.name, run) for side in self.sides for run in side.runs]
+        return warnings.of_many(named, task_of(named[0][1].experiment), (self.split,))
+
+    def beside(self, side: Side) -> dict[str, float]:
+        """Figures that have to stand beside the score of a side, by name, as means over its runs; mostly none.
+
+        They are those of the whole split that the runs were scored on.
+        """
+        task = task_of(side.runs[0].experiment)
+        found = [task.beside((run.result or {}).get(self.split) or {}) for run in side.runs]
+        names = [name for name in found[0] if all(name in one for one in found)]
+        return {name: fmean(one[name] for one in found) for name in names}
+
     def disagreements(self, side: int = 1, most: int = MOST) -> tuple[Disagreement, ...]:
         """The images on which `sides[side]` and the first side disagree, see `disagreements.disagreements`."""
         return disagreements(self.answers, self.sides[side].name, self.sides[0].name, most)
 
 
-def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> RunComparison:
+def compare(
+    paths: Sequence[Path | str], question: Sequence[str] = (), equivalence: float | None = None
+) -> RunComparison:
     """Compare finished runs of two or more experiments.
 
     Parameters
@@ -58,11 +78,12 @@ def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> RunCom
     paths : run directories; the experiment of the first is what all others are compared with.
     question : keys, or tables of keys, that are meant to differ: ("model",), ("recipe.learning_rate",). By default
         whatever differs is meant, if it is of one table (data, model, task or recipe).
+    equivalence : a margin in the metric's unit; the verdicts then also say whether more than this is ruled out.
 
     Raises
     ------
-    BadInput : a run that is unfinished or given twice, runs of one experiment alone, of other tasks, or on other
-        images.
+    BadInput : a margin that is none, a run that is unfinished or given twice, runs of one experiment alone, of other
+        tasks, or on other images.
     """
     records = [read_run(Path(path)) for path in paths]
     _check(records)
@@ -78,7 +99,7 @@ def compare(paths: Sequence[Path | str], question: Sequence[str] = ()) -> RunCom
     first, *others = [Side(name, tuple(runs), answers.scores(name)) for name, runs in named.items()]
     differences = tuple(config_differences(side.runs[0], first.runs[0]) for side in others)
     confounders = tuple(confounder((side.name, first.name), (side.runs[0], first.runs[0]), question) for side in others)
-    verdicts = judge([compare_sides(answers, side.name, first.name) for side in others])
+    verdicts = judge([compare_sides(answers, side.name, first.name) for side in others], equivalence=equivalence)
     return RunComparison(
         answers.split, len(answers.labels), (first, *others), answers, differences, confounders, verdicts
     )
@@ -96,9 +117,7 @@ def _check(records: Sequence[RunRecord]) -> None:
     seen: dict[tuple[str, int], Path] = {}
     for record in records:
         if record.result is None:
-            raise BadInput(
-                f"{record.path}: the run is not finished, so it cannot be compared; go on with it by --resume"
-            )
+            raise not_finished(record, "it cannot be compared")
         own, first = task_of(record.experiment), task_of(records[0].experiment)
         if own is not first:
             raise BadInput(

@@ -197,12 +197,16 @@ def _rounding(width: int, lengths: Tensor, longest: Tensor, offset: Tensor) -> T
 def _distances(queries: Tensor, gallery: Tensor, rows: Tensor, indices: Tensor, metric: str) -> Tensor:
     """Distances in doubles, (b, m), of some queries (b,) to candidates (b, m), from the features as they were given."""
     query, candidate = rows.repeat_interleave(indices.shape[1]), indices.reshape(-1)
+    if len(candidate) == 1:
+        query, candidate = query.expand(2), candidate.expand(2)
     out = torch.empty(len(candidate), dtype=torch.float64)
-    at_once = max(1, ELEMENTS // queries.shape[1])
+    # Two at least: torch would share the sum of one long row among its threads, and it would differ in its last bits
+    # from that of an equal row.
+    at_once = max(2, ELEMENTS // queries.shape[1])
     for start in range(0, len(candidate), at_once):
-        some = slice(start, start + at_once)
+        some = slice(min(start, len(candidate) - 2), start + at_once)
         out[some] = METRICS[metric](_rows(queries[query[some]], metric), _rows(gallery[candidate[some]], metric))
-    return out.reshape(indices.shape)
+    return out[: indices.numel()].reshape(indices.shape)
 
 
 def _cosine(queries: Tensor, gallery: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smallvision.data.doubles import home
+
 EXACT_ROWS = 1024  # 1024 * 128^2 = 2^24: float32 sums that many products of bytes without rounding
 COLUMNS = 768
 ROWS = 2048  # images at a time, where nothing else limits them
@@ -71,7 +73,8 @@ def fit(images: Tensor) -> Pca:
 
     Parameters
     ----------
-    images : uint8 (N, ...), taken as pixels / 255, or floats (N, ...); N >= 2, of the same device as the result.
+    images : uint8 (N, ...), taken as pixels / 255, or floats (N, ...); N >= 2, of the same device as the result
+        (which is on the CPU where the device has no float64).
 
     Raises
     ------
@@ -80,7 +83,7 @@ def fit(images: Tensor) -> Pca:
     count = len(images)
     if count < 2:
         raise ValueError(f"images: {count}; a variance needs two or more")
-    rows = images.flatten(1)
+    rows = home(images.flatten(1))
     exact = images.dtype == torch.uint8
     # The nearer to the mean, the less precision the difference below loses.
     shift = 128.0 if exact else rows[:ROWS].double().mean().item()
@@ -110,4 +113,5 @@ def fit(images: Tensor) -> Pca:
 
 def _in_unit(rows: Tensor) -> Tensor:
     """float64, bytes divided by 255."""
-    return rows.double() / 255 if rows.dtype == torch.uint8 else rows.double()
+    wide = home(rows).double()
+    return wide / 255 if rows.dtype == torch.uint8 else wide

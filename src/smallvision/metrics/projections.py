@@ -7,6 +7,7 @@ groups, and the size of groups, mean nothing there. t-SNE starts from PCA, which
 """
 
 import importlib
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -44,7 +45,9 @@ def project(kind: str, features: np.ndarray, seed: int = 0) -> np.ndarray:
         raise BadInput(f"features: got {len(values)} images; a map needs {FEWEST} at least")
     if (values == values[0]).all():
         return np.zeros((len(values), 2), np.float32)
-    return np.asarray(MAPS[kind](values, seed), np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # umap-learn says that a seed leaves one thread, numba what it compiles
+        return np.asarray(MAPS[kind](values, seed), np.float32)
 
 
 def pca(features: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -15,6 +15,7 @@ from smallvision.metrics.features import checked, checked_labels
 from smallvision.metrics.neighbours import METRICS
 
 DISTANCES = 2**21  # held at a time: 16 MB
+ROUNDING = 2.0**-43  # of half a squared distance in doubles, relative to squared size: some hundreds of roundings
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +47,8 @@ def retrieve(representations: np.ndarray, labels: np.ndarray, metric: str = "euc
     ----------
     representations : (N, D), float32 or float64.
     labels : int64 (N,), 0..C-1.
-    metric : "euclidean" or "cosine", as for `neighbours.nearest`, but by a product of doubles, whose rounding can
-        change the order of images that are equally near but for 1e-15 of the representations' squared size. Of equally
+    metric : "euclidean" or "cosine", as for `neighbours.nearest`, but by a product of doubles: images are equally near
+        where their distances differ by no more than its rounding, so that neither threads nor blocks decide. Of equally
         near ones that are not all among the R, each counts in part, so that the order of the images does not matter.
 
     Returns
@@ -73,6 +74,7 @@ def retrieve(representations: np.ndarray, labels: np.ndarray, metric: str = "euc
     else:
         rows -= np.median(rows, axis=0)  # |q|² + |g|² − 2 q·g cancels less about the origin; and a
         # median of floats is taken off without rounding
+    sizes = np.sqrt(np.square(rows).sum(1))
     halves = np.zeros(len(rows)) if metric == "cosine" else np.square(rows).sum(1) / 2
     first, found = np.empty(len(rows)), np.empty(len(rows))
     for label in np.unique(truth[asked]):
@@ -80,14 +82,22 @@ def retrieve(representations: np.ndarray, labels: np.ndarray, metric: str = "euc
         for some in np.array_split(images, -(-len(images) * len(rows) // DISTANCES)):
             distance = halves - rows[some] @ rows.T  # (b, N), half of |q − g|² up to what is the query's own
             distance[np.arange(len(some)), some] = np.inf
-            first[some] = _share(distance, truth == label, 1)
-            found[some] = _share(distance, truth == label, len(images) - 1)
+            first[some] = _share(distance, truth == label, 1, sizes, some)
+            found[some] = _share(distance, truth == label, len(images) - 1, sizes, some)
     return Retrieval(float(first[asked].mean()), float(found[asked].mean()), asked, first[asked], found[asked])
 
 
-def _share(distance: np.ndarray, of_class: np.ndarray, count: int) -> np.ndarray:
-    """Precision among the `count` nearest (b,); ties at the last rank share its places equally."""
-    last = np.partition(distance, count - 1, axis=1)[:, count - 1, None]
-    nearer, as_far = distance < last, distance == last
+def _share(
+    distance: np.ndarray, of_class: np.ndarray, count: int, sizes: np.ndarray, queries: np.ndarray
+) -> np.ndarray:
+    """Precision among the `count` nearest (b,); ties at the last rank share its places equally.
+
+    Half a squared distance is off by about D roundings of |q| |g|, and those of |g|^2 (Higham 2002, 3.1); an image as
+    near as the last one, g, is no longer than 2 |q| + |g|.
+    """
+    place = np.argpartition(distance, count - 1, axis=1)[:, count - 1]  # (b,)
+    last = np.take_along_axis(distance, place[:, None], 1)
+    margin = (ROUNDING * np.square(2 * sizes[queries] + sizes[place]))[:, None]
+    nearer, as_far = distance < last - margin, np.abs(distance - last) <= margin
     places = (count - nearer.sum(1)) / as_far.sum(1)  # of each of those, at most 1
     return np.asarray((nearer[:, of_class].sum(1) + places * as_far[:, of_class].sum(1)) / count)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from smallvision.metrics.metric import Metric
+from smallvision.stats.equivalence import Equivalence
 from smallvision.stats.power import Needed
 
 Kind = Literal["recipes", "these two trained networks", "these trained networks", "published figures"]
@@ -27,6 +28,9 @@ class Comparison:
     needed: Callable[[float, float], Needed]  # power, level -> sample sizes that would detect `difference`
     notes: tuple[str, ...] = ()
     measure: Metric | None = None  # the metric of `accuracies`; None for the accuracy of images
+    mid_p: float | None = None  # McNemar's mid-p, with one run a side; told beside p, which decides
+    # level -> the smallest difference that can be told on so many images (`least`); None where there is no limit
+    least: Callable[[float], float] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,3 +56,7 @@ class Verdict:
     notes: tuple[str, ...]
     measure: Metric | None  # the metric of `accuracies`; None for the accuracy of images
     sentence: str = field(default="", repr=False, compare=False)  # the whole verdict in English
+    mid_p: float | None = None  # McNemar's mid-p, with one run a side; told beside p, which decides
+    # the smallest difference that could be told on so many images at this confidence; None where there is no limit
+    least_difference: float | None = None
+    equivalence: Equivalence | None = None  # where a margin was given

@@ -4,6 +4,7 @@ Only the images that one network gets right and the other wrong say anything: b 
 has. If the networks are equally good, b is a fair coin's heads in b + c throws (McNemar 1947, Psychometrika 12); that
 is the exact test. It speaks of these two trained networks, not of how they were made (Dietterich 1998, Neural
 Computation 10, 1895-1923, section 1, keeps questions about classifiers and about learning algorithms apart).
+The mid-p test is told beside it.
 
 The interval is Tango's score interval (Tango 1998, Stat. Med. 17, 891-908, eqs. 24-26); Fagerland, Lydersen & Laake
 (2014, Stat. Med. 33, 2850-75) compare it with others. Why it, measured at 1 000 and 10 000 images of which 0.2 to 5 %
@@ -67,6 +68,35 @@ def mcnemar(only_a: int, only_b: int) -> float:
     from scipy.stats import binomtest
 
     return float(binomtest(b, b + c, 0.5).pvalue)
+
+
+def mcnemar_mid_p(only_a: int, only_b: int) -> float:
+    """The two-sided McNemar mid-p test: splits as uneven as the one seen count half.
+
+    The exact test is cautious, since its p-values are few and it keeps every one of them on the safe side. The mid-p
+    test comes nearer to the level that is asked for and hardly ever exceeds it (Fagerland, Lydersen & Laake 2013, BMC
+    Med. Res. Methodol. 13, 91). It is told beside the exact one, which decides.
+
+    Parameters
+    ----------
+    only_a, only_b : images that only A, only B gets right, at least 0.
+
+    Returns
+    -------
+    float : the chance of a more uneven split between two equally good networks, and half that of one as uneven; 1
+        without any discordant image, of which nothing can be more uneven.
+
+    Raises
+    ------
+    BadInput : a count that is no whole number or negative.
+    """
+    exact, b, n = mcnemar(only_a, only_b), int(only_a), int(only_a) + int(only_b)
+    if n == 0:
+        return 1.0
+    from scipy.stats import binom
+
+    as_seen = float(binom.pmf(b, n, 0.5))
+    return 1 - as_seen / 2 if 2 * b == n else exact - as_seen
 
 
 def paired_interval(only_a: int, only_b: int, images: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -7,12 +7,16 @@ images would do" is no evidence that it is real (Hoenig & Heisey 2001, Am. Stat.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, inf, sqrt
-from typing import SupportsFloat
+from typing import TYPE_CHECKING, SupportsFloat
 
 from smallvision.errors import BadInput
 from smallvision.stats.arguments import inside, real, share, whole
 from smallvision.stats.seeds import Spread, least_error
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _ENDLESS = 10**9  # seeds or images that are as good as without end
 
@@ -24,6 +28,9 @@ class Needed:
     seeds: int | None  # seeds a side, on the same test images
     images: int | None  # test images, with the same runs (a side, for published figures)
     together: tuple[int, int] | None  # (seeds a side, test images), only where neither would do alone
+    smallest: float | None = (
+        None  # where no number of seeds would do: the least difference that endless seeds would tell
+    )
 
 
 def published_images(
@@ -149,9 +156,18 @@ def mean_images(
 
 
 def recipe_power(
-    spread: Spread, difference: float, seeds_a: int, seeds_b: int, images: float, level: float = 0.05
+    spread: Spread,
+    difference: float,
+    seeds_a: int,
+    seeds_b: int,
+    images: float,
+    level: float = 0.05,
+    correctness: bool = True,
 ) -> float:
-    """The power of the comparison of two recipes (`seeds.recipes`): noncentral t at the scatter supposed.
+    """The power of the comparison of two recipes (`seeds.recipes`), at the scatter supposed.
+
+    Student's t asks for a difference of some estimated errors, and the least error (`seeds.least_error`) for one of
+    some images, whatever was estimated; a difference is found where it passes both.
 
     Parameters
     ----------
@@ -160,6 +176,7 @@ def recipe_power(
     seeds_a, seeds_b : seeds a side, at least 2.
     images : test images, at least 2; infinity is allowed.
     level : the two-sided level of the test, between 0 and 1.
+    correctness : whether images are right or wrong; False for a number of each image, which has no least error.
 
     Returns
     -------
@@ -169,7 +186,7 @@ def recipe_power(
     ------
     BadInput : an argument out of range.
     """
-    from scipy.stats import nct, norm, t
+    from scipy.stats import norm, t
 
     s_a, s_b = whole("seeds_a", seeds_a, least=2), whole("seeds_b", seeds_b, least=2)
     if images != inf:
@@ -179,23 +196,67 @@ def recipe_power(
     v_b = (spread.seeds_b + spread.noise_b / images) / s_b
     v_images = spread.images / images
     v = v_a + v_b + v_images
+    floor = float(norm.isf(tail)) * least_error(images) if correctness else 0.0
     if v == 0:
-        return float(distance > float(norm.isf(tail)) * least_error(images))
+        return float(distance > floor)
     degrees = v * v / (v_a**2 / (s_a - 1) + v_b**2 / (s_b - 1) + v_images**2 / (images - 1))
     if degrees > 1e5:  # the normal to seven digits
-        edge, center = float(norm.isf(tail)), distance / sqrt(v)
+        edge = max(float(norm.isf(tail)), floor / sqrt(v))
+        center = distance / sqrt(v)
         return float(norm.sf(edge - center) + norm.cdf(-edge - center))
-    edge, center = float(t.isf(tail, degrees)), distance / sqrt(v)
-    return float(nct.sf(edge, degrees, center) + nct.cdf(-edge, degrees, center))
+    return _t_power(float(t.isf(tail, degrees)), floor / sqrt(v), distance / sqrt(v), degrees)
+
+
+def _t_power(edge: float, floor: float, center: float, degrees: float) -> float:
+    """P(|D| > floor and |D| > edge S): D normal about `center`, S its estimated error; both in true standard errors.
+
+    S^2 times its degrees of freedom is chi-square, over which the normal's tails are integrated (Gauss-Legendre, on
+    either side of the S at which `edge S` is the floor). Without a floor it is the noncentral t distribution, whose
+    cdf in scipy is NaN at some points far out.
+    """
+    import numpy as np
+    from scipy.special import gammainccinv, gammaincinv, gammaln, ndtr
+
+    half = degrees / 2
+    low, high = (sqrt(float(end) / half) for end in (gammaincinv(half, 1e-13), gammainccinv(half, 1e-13)))
+    middle = min(max(floor / edge, low), high)
+    nodes, weights = _gauss_legendre()
+    power = 0.0
+    for start, end in ((low, middle), (middle, high)):
+        error = start + (end - start) * (nodes + 1) / 2
+        chance = np.exp(
+            (degrees - 1) * np.log(error) - half * error**2 + half * np.log(half) - gammaln(half) + np.log(2)
+        )
+        least = np.maximum(edge * error, floor)
+        found = ndtr(center - least) + ndtr(-center - least)
+        power += float((weights * chance * found).sum()) * (end - start) / 2
+    return min(power, 1.0)
+
+
+@cache
+def _gauss_legendre() -> "tuple[np.ndarray, np.ndarray]":
+    """Nodes and weights on -1 to 1."""
+    import numpy as np
+
+    return np.polynomial.legendre.leggauss(96)
 
 
 def recipe_needed(
-    spread: Spread, difference: float, seeds_a: int, seeds_b: int, images: int, power: float = 0.8, level: float = 0.05
+    spread: Spread,
+    difference: float,
+    seeds_a: int,
+    seeds_b: int,
+    images: int,
+    power: float = 0.8,
+    level: float = 0.05,
+    correctness: bool = True,
 ) -> Needed:
     """Seeds alone, test images alone, or both together that would tell a difference of two recipes.
 
-    More seeds cannot undo that the test images are a sample, more images not that few seeds were run. Where neither
-    is enough alone, twice the seeds that would do on endless images are taken, and the images needed with them.
+    More seeds cannot undo that the test images are a sample, nor that a difference of less than a few images is told
+    by no test (`least`); more images not that few seeds were run. Where no number of seeds is enough, the smallest
+    difference is given that endless seeds would tell on these images. Where neither is enough alone, twice the seeds
+    that would do on endless images are taken, and the images needed with them.
 
     Parameters
     ----------
@@ -203,6 +264,7 @@ def recipe_needed(
     difference : the true difference supposed.
     seeds_a, seeds_b, images : what there is; only larger numbers are answered.
     power, level : between 0 and 1.
+    correctness : as for `recipe_power`.
 
     Returns
     -------
@@ -216,8 +278,8 @@ def recipe_needed(
     if real("difference", difference) == 0:
         return Needed(None, None, None)
 
-    def enough(s_a: int, s_b: int, n: float) -> bool:
-        return recipe_power(spread, difference, s_a, s_b, n, level) >= power
+    def enough(s_a: int, s_b: int, n: float, true: float = difference) -> bool:
+        return recipe_power(spread, true, s_a, s_b, n, level, correctness) >= power
 
     def seeds(n: float, more_than: int) -> int | None:
         return _least(lambda s: enough(s, s, n), more_than + 1) if enough(_ENDLESS, _ENDLESS, n) else None
@@ -226,10 +288,19 @@ def recipe_needed(
         return _least(lambda n: enough(s_a, s_b, n), images + 1) if enough(s_a, s_b, inf) else None
 
     alone = seeds(images, max(seeds_a, seeds_b)), pictures(seeds_a, seeds_b)
+    smallest = None
+    if alone[0] is None:
+        low, high = abs(difference), 2 * abs(difference)
+        while not enough(_ENDLESS, _ENDLESS, images, high) and high < inf:
+            low, high = high, 2 * high
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (low, middle) if enough(_ENDLESS, _ENDLESS, images, middle) else (middle, high)
+        smallest = high
     if alone != (None, None):
-        return Needed(*alone, together=None)
+        return Needed(*alone, together=None, smallest=smallest)
     doubled = 2 * (seeds(inf, max(seeds_a, seeds_b)) or _ENDLESS)
-    return Needed(None, None, together=(doubled, pictures(doubled, doubled) or _ENDLESS))
+    return Needed(None, None, (doubled, pictures(doubled, doubled) or _ENDLESS), smallest)
 
 
 def _normal(power: float, level: float) -> tuple[float, float]:

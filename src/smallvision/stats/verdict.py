@@ -17,6 +17,12 @@ Then (`judge`), over all comparisons that a study declared beforehand:
        exactly if the verdict is "better". Verdict, p-value and interval cannot contradict one another.
     4. Not distinguishable comes with the seeds or test images that would tell a difference as large as the one seen,
        with 80 % power at the same level.
+    5. With a margin, a second question is answered beside the first: whether a difference of more than the margin is
+       ruled out (stats/equivalence.py). These p-values are a family of their own: Holm's method adjusts them among
+       themselves, so that the chance of even one margin wrongly ruled out is at most the level as well. Their intervals
+       are shown at confidence 1 - 2 level / f, and lie within the margin exactly if the verdict says "ruled out".
+
+No two intervals here are simultaneous: each holds its own difference at its own confidence, not all of them together.
 """
 
 from collections.abc import Sequence
@@ -26,12 +32,13 @@ from typing import TYPE_CHECKING, SupportsFloat
 
 from smallvision.errors import BadInput
 from smallvision.metrics.metric import Metric
-from smallvision.stats import values, wording
+from smallvision.stats import least, values, wording
 from smallvision.stats.arguments import correctness, inside, same_images
 from smallvision.stats.comparison import Comparison, Kind, Outcome, Verdict
 from smallvision.stats.corrections import holm, holm_factors
+from smallvision.stats.equivalence import Equivalence, checked_margin, equivalence_p
 from smallvision.stats.networks import networks
-from smallvision.stats.paired import discordant, mcnemar, paired_interval
+from smallvision.stats.paired import discordant, mcnemar, mcnemar_mid_p, paired_interval
 from smallvision.stats.power import Needed, mean_images, paired_images, published_images, recipe_needed
 from smallvision.stats.published import images_right, score_interval, score_test
 from smallvision.stats.seeds import recipes
@@ -76,6 +83,7 @@ def compare_runs(a_right: "np.ndarray", b_right: "np.ndarray", names: tuple[str,
             found.p,
             found.interval,
             lambda power, level: recipe_needed(found.spread, found.difference, *runs, n, power, level),
+            least=lambda level: least.recipes(n, level),
         )
     if runs == (1, 1):
         only_a, only_b, _ = discordant(a[0], b[0])
@@ -90,6 +98,8 @@ def compare_runs(a_right: "np.ndarray", b_right: "np.ndarray", names: tuple[str,
             mcnemar(only_a, only_b),
             lambda confidence: paired_interval(only_a, only_b, n, confidence),
             lambda power, level: Needed(None, paired_images(only_a / n, only_b / n, power, level, n), None),
+            mid_p=mcnemar_mid_p(only_a, only_b),
+            least=lambda level: least.two_networks(n, level),
         )
     some = networks(a, b)
     return Comparison(
@@ -103,6 +113,7 @@ def compare_runs(a_right: "np.ndarray", b_right: "np.ndarray", names: tuple[str,
         some.p,
         some.interval,
         lambda power, level: Needed(None, mean_images(some.variance, some.difference, power, level, n), None),
+        least=lambda level: least.networks(n, *runs, level),
     )
 
 
@@ -136,7 +147,7 @@ def compare_values(
 
     def needed(power: float, level: float) -> Needed:
         if found.spread is not None:
-            return recipe_needed(found.spread, found.difference, *runs, n, power, level)
+            return recipe_needed(found.spread, found.difference, *runs, n, power, level, correctness=False)
         return Needed(None, mean_images(found.variance, found.difference, power, level, n), None)
 
     means = found.mean_a, found.mean_b
@@ -184,10 +195,13 @@ def compare_published(
         lambda confidence: score_interval(x, m, y, n, confidence),
         lambda power, level: Needed(None, _more(published_images(p, q, power, level), min(m, n)), None),
         tuple(f"{name}: {note}" for name, note in zip(names, (note_a, note_b), strict=True) if note),
+        least=lambda level: least.published(m, n, level),
     )
 
 
-def judge(comparisons: Sequence[Comparison], level: float = 0.05, power: float = 0.8) -> tuple[Verdict, ...]:
+def judge(
+    comparisons: Sequence[Comparison], level: float = 0.05, power: float = 0.8, equivalence: float | None = None
+) -> tuple[Verdict, ...]:
     """The verdicts over all comparisons that were declared together, by the rule above.
 
     Parameters
@@ -195,6 +209,8 @@ def judge(comparisons: Sequence[Comparison], level: float = 0.05, power: float =
     comparisons : the whole family, at least one; leaving some out makes the others look better than they are.
     level : the chance allowed for even one false "better" in the family, between 0 and 1.
     power : the chance to find the difference that `needed` plans for, between 0 and 1.
+    equivalence : a margin, in the unit of the differences (a share: 0.005 is 0.5 percentage points); every comparison
+        is then also judged by whether a difference of more than this is ruled out. None asks nothing.
 
     Returns
     -------
@@ -202,17 +218,36 @@ def judge(comparisons: Sequence[Comparison], level: float = 0.05, power: float =
 
     Raises
     ------
-    BadInput : no comparison, a level or power outside (0, 1).
+    BadInput : no comparison, a level or power outside (0, 1), a margin that is not above 0 or, of shares, above 0.2.
     """
     inside("level", level, 0.05)
     inside("power", power, 0.8)
     if not comparisons:
         raise BadInput("comparisons: got none; expected at least one")
     p_values = [comparison.p for comparison in comparisons]
-    return tuple(
+    verdicts = tuple(
         _verdict(comparison, adjusted, factor, len(comparisons), level, power)
         for comparison, adjusted, factor in zip(comparisons, holm(p_values), holm_factors(p_values), strict=True)
     )
+    return verdicts if equivalence is None else _with_equivalence(comparisons, verdicts, equivalence, level)
+
+
+def _with_equivalence(
+    comparisons: Sequence[Comparison], verdicts: Sequence[Verdict], margin: float, level: float
+) -> tuple[Verdict, ...]:
+    """The verdicts with what each says of the margin; these tests are a family of their own for Holm's method."""
+    for one in comparisons:
+        margin = checked_margin("equivalence", margin, one.measure is None or one.measure.share)
+    p_values = [equivalence_p(one.interval, one.difference, margin) for one in comparisons]
+    out = []
+    for comparison, verdict, p, adjusted, factor in zip(
+        comparisons, verdicts, p_values, holm(p_values), holm_factors(p_values), strict=True
+    ):
+        confidence = 1 - 2 * level / factor
+        found = Equivalence(margin, comparison.interval(confidence), confidence, p, adjusted, adjusted <= level)
+        found = replace(found, sentence=wording.equivalence(verdict, found))
+        out.append(replace(verdict, equivalence=found))
+    return tuple(out)
 
 
 def _verdict(c: Comparison, adjusted: float, factor: float, family: int, level: float, power: float) -> Verdict:
@@ -241,6 +276,8 @@ def _verdict(c: Comparison, adjusted: float, factor: float, family: int, level: 
         needed,
         c.notes,
         c.measure,
+        mid_p=c.mid_p,
+        least_difference=c.least(level / factor) if c.least else None,
     )
     return replace(verdict, sentence=wording.sentence(verdict))
 

@@ -1,7 +1,7 @@
 """A verdict in one plain English sentence, with numbers rounded so that they still say what the verdict says.
 
 An interval that leaves zero out is never printed with an end of 0.00, and a p-value on one side of the level is never
-rounded onto the other.
+rounded onto the other. Nor is an end of an interval rounded across a margin.
 """
 
 from dataclasses import replace
@@ -9,6 +9,7 @@ from math import floor, log10
 
 from smallvision.metrics.metric import Metric
 from smallvision.stats.comparison import Verdict
+from smallvision.stats.equivalence import Equivalence
 
 
 def sentence(verdict: Verdict) -> str:
@@ -24,6 +25,72 @@ def sentence(verdict: Verdict) -> str:
     """
     v = _turned(verdict) if verdict.verdict == "B is better" else verdict
     return f"{_claim(v)}: {_figures(v)}{_outlook(v)}."
+
+
+def equivalence(verdict: Verdict, found: Equivalence) -> str:
+    """Whether a difference of more than the margin is ruled out, in one sentence with the figures behind it.
+
+    Parameters
+    ----------
+    verdict : of the same comparison.
+    found : its `sentence` not yet set.
+
+    Returns
+    -------
+    str : one sentence, ending in a full stop; the side that the verdict calls better comes first.
+    """
+    turned = verdict.verdict == "B is better"
+    a, b = reversed(verdict.names) if turned else verdict.names
+    low, high = (-end for end in reversed(found.interval)) if turned else found.interval
+    metric = verdict.measure
+    share = metric is None or metric.share
+    scale = 100.0 if share else metric.scale if metric else 1.0
+    unit = "points" if share else " ".join(filter(None, (metric.unit, f"in {metric.name}"))) if metric else ""
+    digits = max(2, len(str(min(verdict.images) - 1)) - 2) if share or metric is None else metric.digits
+
+    def within(*ends: float) -> bool:
+        return max(map(abs, ends)) < found.margin * scale
+
+    texts = ["", ""]
+    while digits < 15:
+        texts = [f"{scale * end:.{digits}f}" for end in (low, high)]
+        if within(*map(float, texts)) == found.ruled_out:
+            break
+        digits += 1
+    texts = [text.removeprefix("-") if not float(text) else text for text in texts]
+    ruled = "is ruled out" if found.ruled_out else "is not ruled out"
+    parts = [f"{100 * found.confidence:.4g} % interval of {a} minus {b} {' to '.join(texts)}"]
+    parts.append(probability(found.p, verdict.level))
+    if verdict.comparisons > 1:
+        adjusted = probability(found.adjusted_p, verdict.level)
+        parts.append(f"{adjusted} after Holm's correction for {verdict.comparisons} comparisons")
+    return (
+        f"A difference of more than {scale * found.margin:g} {unit} between {a} and {b} {ruled} ({'; '.join(parts)})."
+    )
+
+
+def least_difference(verdict: Verdict) -> str:
+    """The smallest difference that could be told on these images, in a line with its formula; "" without a limit."""
+    found = verdict.least_difference
+    return least_line(verdict.kind, found, verdict.confidence, min(verdict.images), _of(verdict))
+
+
+def least_line(kind: str, least: float | None, confidence: float, images: int, of: str) -> str:
+    """As `least_difference`, from the fields of a verdict; `of` is what there are so many of, "images" or "pairs"."""
+    if least is None:
+        return ""
+    from scipy.stats import norm
+
+    many = count(images)
+    if least > 1:
+        return f"On {many} {of} no difference can be told at all."
+    if kind == "recipes":
+        how = f"{float(norm.isf((1 - confidence) / 2)):.3g} x sqrt(2) / {many}"
+    elif kind == "published figures":
+        how = f"{least * images:.3g} {of}, where the other figure is 100 %"
+    else:
+        how = f"{least * images:.3g} {of}, all one way"
+    return f"On {many} {of} no difference below {points(least, images)} points can be told ({how})."
 
 
 def points(value: float, images: int) -> str:
@@ -102,6 +169,10 @@ def _figures(v: Verdict) -> str:
     if v.comparisons > 1:
         adjusted = probability(v.adjusted_p, v.level)
         parts.append(f"{adjusted} after Holm's correction for {v.comparisons} comparisons")
+    if v.mid_p is not None:
+        parts.append(
+            f"mid-p {probability(v.mid_p, v.level).removeprefix('p = ').removeprefix('p ')}, for comparison only"
+        )
     if v.only_right:
         only_a, only_b = map(count, v.only_right)
         parts.append(f"{only_a} {_of(v)} right by {v.names[0]} alone, {only_b} by {v.names[1]} alone")
@@ -163,7 +234,14 @@ def _outlook(v: Verdict) -> str:
     else:
         ways = [f"{about(n)} {what}" for n, what in ((seeds, "seeds a side"), (images, _of(v))) if n]
         would = "takes " + " or ".join(ways)
-        if v.kind == "recipes" and len(ways) == 1:
-            would += f", no number of {_of(v) if seeds else 'seeds'} alone would do"
+        if v.kind == "recipes" and len(ways) == 1 and seeds:
+            would += f", no number of {_of(v)} alone would do"
+    if v.needed.smallest is not None:
+        share = v.measure is None or v.measure.share
+        unit = "points" if v.measure is None or share else v.measure.unit
+        smallest = " ".join(filter(None, (_gap(v, v.needed.smallest), unit)))
+        none_at_all = share and v.needed.smallest > 1
+        less = "any difference" if none_at_all else f"a difference below {smallest}"
+        would += f"; on {count(min(v.images))} {_of(v)} no number of seeds tells {less}"
     settings = f"{100 * v.power:.4g} % power, {100 * (1 - v.confidence):.3g} % level, scatter as seen here"
     return f"; to tell a difference as large as this one ({settings}) {would}{few}"

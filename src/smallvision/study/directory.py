@@ -7,6 +7,8 @@ study.json    when all runs are finished: table, choice, verdicts, commands
 lock          held by the process that runs the study
 """
 
+import hashlib
+import json
 import os
 import time
 from contextlib import suppress
@@ -15,12 +17,18 @@ from typing import Any
 
 from smallvision.experiment import Study, study_to_toml
 from smallvision.storage.files import new_directory, write_bytes, write_json
-from smallvision.storage.lock import take_lock
+from smallvision.storage.lock import RENAMED, take_lock
 
 
 def place(study: Study, folder: Path) -> Path:
     """The directory of a study in a folder of runs."""
     return folder / "studies" / f"{study.name}-{study.hash()}"
+
+
+def plan_digest(plan: dict[str, Any]) -> str:
+    """sha256 of what a plan says, in canonical JSON: a study goes on by its plan, so it must be as it was written."""
+    said = {key: value for key, value in plan.items() if key not in ("sha256", "format_version")}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 class StudyDirectory:
@@ -42,11 +50,14 @@ class StudyDirectory:
         """
         state = {"study": study.hash(), "command": command, "started": time.time()}
         with new_directory(path, "study directory") as part:
-            directory = cls(part, hold(part), plan, state)
+            lock = hold(part) if RENAMED else None
+            directory = cls(part, -1 if lock is None else lock, plan, state)
             write_bytes(part / "study.toml", study_to_toml(study).encode())
             directory.write_plan()
             directory.note(status="running", message="")
         directory.path = path
+        if lock is None:
+            directory._lock = hold(path)
         return directory
 
     @classmethod
@@ -61,7 +72,7 @@ class StudyDirectory:
     def write_plan(self, **changes: Any) -> None:
         """Write `plan.json` anew with some entries changed."""
         self.plan = {**self.plan, **changes}
-        write_json(self.path / "plan.json", self.plan)
+        write_json(self.path / "plan.json", {**self.plan, "sha256": plan_digest(self.plan)})
 
     def note(self, **changes: Any) -> None:
         """Change entries of `state.json` and renew the heartbeat."""
@@ -74,7 +85,9 @@ class StudyDirectory:
             self.note()
 
     def finish(self, result: dict[str, Any], **changes: Any) -> None:
-        """Write `study.json`, then the final state."""
+        """Write `study.json`, then the final state. A report of before is removed: it says that runs are missing."""
+        with suppress(OSError):
+            (self.path / "report.html").unlink(missing_ok=True)
         write_json(self.path / "study.json", result)
         self.note(**{"finished": time.time(), **changes})
 

@@ -18,7 +18,7 @@ from smallvision.runs.read import RunRecord, read_run
 from smallvision.study import probe_verdicts, selection
 from smallvision.study import verdicts as judging
 from smallvision.study.events import Evaluated, Event, Probed, Probing
-from smallvision.study.plan import jobs
+from smallvision.study.plan import edges, jobs
 from smallvision.study.plan.jobs import Job
 from smallvision.study.read import PICTURES
 from smallvision.study.workers import post_run
@@ -72,6 +72,10 @@ def finalize(dispatcher: Dispatcher, baseline: str, pairs: tuple[tuple[str, str]
             "runs": [str(run.state["command"]) for runs in cases.values() for run in runs],
         },
     }
+    if dispatcher.study.search is not None:
+        result["edges"] = edges.entries(
+            dispatcher.study, {row["case"]: row["settings"] for row in table}, dispatcher.scheduler.cases
+        )
     if spec is not None:
         result |= _probe_results(dispatcher, spec, cases, pairs)
     dispatcher.directory.write_plan(

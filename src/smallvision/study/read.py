@@ -1,9 +1,13 @@
 """Reads a study directory. Its files come from outside, so each one is checked before its values are used. No torch."""
 
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -19,8 +23,8 @@ from smallvision.runs.read import RunRecord, read_run
 from smallvision.storage import images
 from smallvision.storage.files import read_json
 from smallvision.storage.schema import FLAG, NUMBER, SHARE, TEXT, WHOLE, damaged
-from smallvision.study.plan import cases
-from smallvision.tasks import Task
+from smallvision.study.plan import cases, edges
+from smallvision.tasks import Task, warnings
 
 _JOB = {"case": TEXT, "seed": WHOLE, "hash": TEXT, "path": TEXT, "needed?": FLAG, "tried?": FLAG}
 # In plans without "needed" and "tried", the names of runs that are no case's own: "cnn, try 3", "giver, needed by cnn".
@@ -45,6 +49,20 @@ _VERDICT = {
     "differing": [TEXT],
     "confound": TEXT,
     "notes": [TEXT],
+    "mid_p?": (SHARE, None),
+    "least_difference?": (NUMBER, None),
+    "equivalence?": (
+        {
+            "margin": NUMBER,
+            "interval": [NUMBER],
+            "confidence": NUMBER,
+            "p": SHARE,
+            "adjusted_p": SHARE,
+            "ruled_out": FLAG,
+            "sentence": TEXT,
+        },
+        None,
+    ),
 }
 _PROBE_VERDICT = {
     **{key: kind for key, kind in _VERDICT.items() if key not in ("pair", "differing")},
@@ -64,6 +82,7 @@ SHAPES: dict[str, Any] = {
         "match": [{"case": TEXT, "key": TEXT, "width": WHOLE, "size": WHOLE}],
         "search": {"sampler": (TEXT, None), "tries": [_TRY]},
         "jobs": [_JOB],
+        "sha256?": TEXT,
     },
     "state.json": {
         "format_version": WHOLE,
@@ -85,6 +104,7 @@ SHAPES: dict[str, Any] = {
         "verdicts?": [_VERDICT],
         "probes?": [{"case": TEXT, "seed": WHOLE, "path": TEXT, "hash": TEXT}],
         "probe_verdicts?": [_PROBE_VERDICT],
+        "edges?": [{"case": TEXT, "key": TEXT, "side": TEXT, "natural": FLAG, "sentence": TEXT}],
         "choice": ({"winner": TEXT, "met_test": [TEXT]}, None),
         "table": [{"case": TEXT, "hash": TEXT, "runs": [{"seed": WHOLE, "path": TEXT}]}],
     },
@@ -132,6 +152,46 @@ class StudyRecord:
     def verdicts(self) -> list[dict[str, Any]]:
         """A dict for each comparison, as `verdicts.verdicts` gives them; empty until all runs are finished."""
         return list(self.result.get("verdicts", []))
+
+    @property
+    def warnings(self) -> list[str]:
+        """Why the scores may mislead, a line each: of the images once, of a case with its name; mostly none.
+
+        Runs whose directories are gone or damaged are passed over.
+        """
+        return warnings.of_many(self._standing, self.task)
+
+    @property
+    def beside(self) -> list[str]:
+        """What has to stand beside the score of a case on a split, a line each, as means over its runs; mostly none."""
+        out = []
+        for case, split in [(row["case"], split) for row in self.table for split in ("validation", "test")]:
+            rows = [(run.result or {}).get(split) or {} for name, run in self._standing if name == case]
+            found = [self.task.beside(row) for row in rows]
+            names = [name for name in (found[0] if found else {}) if all(name in one for one in found)]
+            said = [f"{name} {self.metric.text(fmean(one[name] for one in found))}" for name in names]
+            out += [f"{case}, {split}: {', '.join(said)}"] if said else []
+        return out
+
+    @cached_property
+    def _standing(self) -> list[tuple[str, RunRecord]]:
+        """The finished runs of the cases that can be read, each with the name of its case."""
+        out = []
+        for case, path in [(row["case"], run["path"]) for row in self.table for run in row["runs"]]:
+            with suppress(BadInput):
+                out.append((case, read_run(self.folder / path)))
+        return out
+
+    @property
+    def edges(self) -> list[dict[str, Any]]:
+        """A dict for each searched key whose best value lies at the edge of what was offered to a case.
+
+        It has `case`, `key`, `value`, `side` ("lowest" or "highest"), `natural` (whether no value beyond it can be
+        asked for, such as a momentum below 0) and `sentence`; see `plan.edges`.
+        """
+        if "edges" in self.result:
+            return list(self.result["edges"])
+        return edges.entries(self.study, {row["case"]: row.get("settings") or {} for row in self.table})
 
     @property
     def pictures(self) -> dict[Id, np.ndarray]:
@@ -194,7 +254,7 @@ def read_study(path: str | Path) -> StudyRecord:
     plan = read_json(path / "plan.json", _plan_shape(cases.task(study)), "study")
     state = read_json(path / "state.json", SHAPES["state.json"], "study")
     file = path / "study.json"
-    result = read_json(file, SHAPES[file.name], "study") if file.is_file() else {}
+    result = read_json(file, SHAPES[file.name], "study") if os.path.lexists(file) else {}
     _check_pairs(file, result)
     return StudyRecord(path, study, plan, state, result)
 
@@ -221,3 +281,7 @@ def _check_pairs(file: Path, result: Mapping[str, Any]) -> None:
             for key in [key for key in PAIRED if key in verdict and len(verdict[key]) != 2]:
                 count = len(verdict[key])
                 raise damaged(file, f"{name}: {key} has {count} entries, expected one for each of two cases")
+            equivalence = verdict.get("equivalence")
+            if equivalence and len(equivalence["interval"]) != 2:
+                count = len(equivalence["interval"])
+                raise damaged(file, f"{name}: equivalence.interval has {count} entries, expected two")

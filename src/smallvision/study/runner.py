@@ -34,7 +34,7 @@ def run(study: Study, options: StudyOptions) -> Iterator[Event]:
     ------
     BadInput : an experiment, its data or an option cannot be used; nothing was written.
     RunFailed : some runs failed; the others are finished, and no run was scored on the test split.
-    Interrupted : SIGINT or SIGTERM came; every run that was training is saved.
+    Interrupted : SIGINT, SIGTERM or SIGHUP came; every run that was training is saved.
     """
     path = directory.place(study, options.folder)
     with ExitStack() as held, Pool(options.setting) as pool:

@@ -68,6 +68,8 @@ class Setup:
             raise BadInput(
                 f"{self.path}: holds another study ({other}); nothing is overwritten, give this one another name"
             )
+        if self.before is not None:
+            _refuse_other_plan(self.before)
         expanded = plan_cases.expand(study)
         self.baseline, self.pairs = expanded.baseline, expanded.pairs
         self.solved: list[dict[str, Any]] = []
@@ -128,11 +130,12 @@ class Setup:
             path = jobs.path_of(job, self.options.folder, self.done)
             threads = jobs.threads_of(path)
             if split.threads is not None and threads not in (None, split.threads):
+                words = ["smallvision", "run", f"{path}/experiment.toml", "--seed", str(job.seed)]
+                command = paths.resuming([*words, "--threads", str(threads)], path)
                 raise BadInput(
                     f"{path}: is there, unfinished, begun with {threads} thread(s), and this study gives its runs "
-                    f"{split.threads}; finish it (smallvision run {path}/experiment.toml --seed {job.seed} "
-                    f"--threads {threads} --resume), "
-                    f"or remove it (smallvision runs --remove {path})"
+                    f"{split.threads}; finish it ({command}), or remove it "
+                    f"({shlex.join(['smallvision', 'runs', '--remove', str(path)])})"
                 )
 
     def rows(self) -> tuple[Row, ...]:
@@ -247,6 +250,15 @@ class Setup:
         for name in dict.fromkeys(experiment.data.source for experiment in experiments):
             if name in datasets.published():
                 locate(datasets.lookup(name), self.options.root)
+
+
+def _refuse_other_plan(before: StudyRecord) -> None:
+    """Raise BadInput where plan.json is not as the study wrote it: splits, widths and tries are taken from it."""
+    if before.plan.get("sha256", directory.plan_digest(before.plan)) != directory.plan_digest(before.plan):
+        raise BadInput(
+            f"{before.path / 'plan.json'}: is not as the study wrote it (its sha256 differs); restore it from a copy, "
+            f"or remove {before.path}: the runs stay where they are, and no finished one is repeated"
+        )
 
 
 def _probed(spec: ProbeSpec) -> str:

@@ -44,7 +44,7 @@ def verdicts(study: Study, cases: Mapping[str, Runs], pairs: Sequence[Pair], spl
         return []
     wanted = {name: cases[name] for name in dict.fromkeys(name for pair in pairs for name in pair)}
     answers = gather(wanted, split)
-    judged = judge([compare_sides(answers, a, b) for a, b in pairs])
+    judged = judge([compare_sides(answers, a, b) for a, b in pairs], equivalence=study.equivalence)
     return [_entry(study, cases, pair, split, verdict) for pair, verdict in zip(pairs, judged, strict=True)]
 
 
@@ -112,6 +112,8 @@ def _answer(verdict: Mapping[str, Any], before: str) -> dict[str, Any]:
     sentence = str(verdict["sentence"])
     name = str(verdict["names"][0])
     lower = sentence if sentence.startswith(name) else sentence[:1].lower() + sentence[1:]
+    equivalence = verdict.get("equivalence")
+    lower += f" {equivalence['sentence']}" if equivalence else ""
     return {"sentence": before + lower, "pair": list(verdict["pair"]), "split": verdict["split"]}
 
 

@@ -123,6 +123,8 @@ class FinishedRun(Protocol):
     @property
     def metrics(self) -> list[dict[str, Any]]: ...
     @property
+    def steps(self) -> list[dict[str, Any]]: ...
+    @property
     def layers(self) -> dict[str, Any] | None: ...
     @property
     def result(self) -> dict[str, Any] | None: ...
@@ -190,6 +192,7 @@ class Schema:
     scores : of each split, in `metrics.jsonl` and `result.json`.
     training : of the training images while the weights still change, in `metrics.jsonl`; None where it is as `scores`.
     full : what the split that the report shows has beside them in `result.json`.
+    without : keys of `Task.scores_without` beside `count`; the metric's.
     fitted : keys of `result.json` that hold what scoring needs beyond the weights.
     arrays : the task's arrays of `evidence.npz`.
     check : compares the arrays with each other, given the file, the arrays, and the length of each axis. Raises
@@ -201,10 +204,30 @@ class Schema:
     scores: Mapping[str, Any]
     training: Mapping[str, Any] | None = None
     full: Mapping[str, Any] = field(default_factory=dict)
+    without: Mapping[str, Any] = field(default_factory=dict)
     fitted: Mapping[str, Any] = field(default_factory=dict)
     arrays: ArraySchema = field(default_factory=lambda: ArraySchema({}))
     check: Callable[[Path, Mapping[str, np.ndarray], Mapping[str, int]], None] = lambda file, arrays, lengths: None
     descriptions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunWarning:
+    """Why the score of a finished run may mislead, in one line with what to do about it.
+
+    Attributes
+    ----------
+    kind : what it is about, the same word in every run: "copies", "loss".
+    text : the line.
+    split : the split that it is about; "" where it is about the run.
+    data : the line without what only one run knows, where it is about the data: several runs on the same data then
+        have one line together; "" where it is about the run.
+    """
+
+    kind: str
+    text: str
+    split: str = ""
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -343,6 +366,16 @@ class Task(ABC):
         BadInput : the task has no use for a loss that is passed in, or does not know the loss of its spec.
         """
 
+    def scoring_bytes(self, classes: int, images: int) -> int:
+        """Memory that scoring and its files take at least, beside images and network: asked before images are read.
+
+        Parameters
+        ----------
+        classes : K.
+        images : of all splits that are scored.
+        """
+        return 0
+
     def full_scores(self, experiment: Experiment, splits: "Splits", name: str, scores: Scores) -> dict[str, Any]:
         """What `result.json` has, beside `Scores.values`, of the split that the report shows. Imports torch.
 
@@ -367,6 +400,27 @@ class Task(ABC):
         scores : of that split.
         """
         return {}
+
+    def scores_without(self, scores: Scores, left_out: np.ndarray) -> dict[str, Any]:
+        """The metric of a split without some of its images: those that are copies of training images.
+
+        By default the mean of the evidence that has the metric's key.
+
+        Parameters
+        ----------
+        scores : of the whole split, as the learner gave them.
+        left_out : bool (N,), the images that are left out, in the order of the split.
+
+        Returns
+        -------
+        dict : the metric by its key, and `count`, of how many images (or pairs of images) it is; empty where it cannot
+            be told, or no image is left.
+        """
+        values = scores.evidence.get(self.metric.key)
+        if values is None or len(values) != len(left_out) or left_out.all():
+            return {}
+        rest = values[~left_out]
+        return {"count": len(rest), self.metric.key: float(rest.mean(dtype=np.float64))}
 
     def unseen_evidence(self, splits: "Splits", scores: Scores) -> dict[str, np.ndarray]:
         """The arrays of `evidence.npz` about images of classes that were kept out of training, given their scores."""
@@ -411,6 +465,22 @@ class Task(ABC):
         scores : of the split that the report judges by, as in `result.json`.
         """
         return None
+
+    def beside(self, scores: Mapping[str, Any]) -> dict[str, float]:
+        """Figures in the metric's unit that have to stand beside it, by name, since it misleads alone; mostly none.
+
+        Parameters
+        ----------
+        scores : of a split, as in `result.json`.
+        """
+        return {}
+
+    def warnings(self, run: FinishedRun) -> Sequence[RunWarning]:
+        """Why the score of a finished run may mislead, beside what `tasks.warnings` finds in runs of every task.
+
+        A healthy run has none.
+        """
+        return ()
 
     def score_interval(self, run: StudyRun, split: str) -> tuple[float, float] | None:
         """The 95 % interval of one run's score over the images of a split; None where they are not known.

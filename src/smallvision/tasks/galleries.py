@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from smallvision.errors import shown
 from smallvision.rendering import format
 
 
@@ -96,4 +97,4 @@ def are_probabilities(values: np.ndarray) -> bool:
 
 
 def _name(classes: Sequence[str], index: int) -> str:
-    return classes[index] if index < len(classes) else str(index)
+    return shown(classes[index]) if index < len(classes) else str(index)

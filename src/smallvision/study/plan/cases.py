@@ -13,6 +13,7 @@ from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.experiment.model.encoder import OnEncoderSpec
 from smallvision.experiment.study import LONGEST_NAME, Range
 from smallvision.experiment.text import short
+from smallvision.stats.equivalence import checked_margin
 from smallvision.tasks import Task, task_named, task_of
 from smallvision.training.user_objects import with_digests
 
@@ -44,6 +45,8 @@ def expand(study: Study) -> Expanded:
     refuse_alike(study.name, cases)
     _refuse_other_tasks(study.name, cases)
     _refuse_search_outside(study, cases)
+    if study.equivalence is not None:
+        checked_margin(f"{study.name}: equivalence", study.equivalence, task(study).metric.share)
     baseline = study.baseline if study.baseline is not None else next(iter(cases))
     if baseline not in cases:
         raise BadInput(f'{study.name}: baseline: there is no case "{baseline}"; {nearest(baseline, cases)}')

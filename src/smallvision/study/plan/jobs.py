@@ -15,8 +15,10 @@ from smallvision.experiment.data import DataSpec
 from smallvision.experiment.io import load_encoder_experiment
 from smallvision.experiment.model.encoder import OnEncoderSpec
 from smallvision.experiment.recipe import ProtocolSpec
+from smallvision.reading import read_limited
 from smallvision.runs import paths
 from smallvision.runs.read import read_run
+from smallvision.storage.files import LARGEST_TEXT
 from smallvision.training.user_objects import with_digests
 
 Key = tuple[str, int]  # the canonical form of an experiment and a seed; jobs with equal keys are the same run
@@ -206,7 +208,7 @@ def entry(job: Job, folder: Path, done: Mapping[Key, Path]) -> dict[str, Any]:
 def threads_of(path: Path) -> int | None:
     """The threads with which an unfinished run on a CPU was begun; None if there is no such run."""
     try:
-        found = json.loads((path / "environment.json").read_text(encoding="utf-8"))
+        found = json.loads(read_limited(path / "environment.json", LARGEST_TEXT, "such a file of a run"))
         return int(found["threads"]) if found["device"] == "cpu" else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -264,7 +266,7 @@ def refuse_one_place(wanted: Iterable[Job], folder: Path) -> None:
 
 def _finished_hash(file: Path) -> tuple[str, int] | None:
     try:
-        state = json.loads(file.read_text(encoding="utf-8"))
+        state = json.loads(read_limited(file, LARGEST_TEXT, "such a file of a run"))
         return (str(state["experiment"]), int(state["seed"])) if state["status"] == "finished" else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # not a run that can be used

@@ -4,13 +4,22 @@ With Optuna (the `search` extra) its tree-structured Parzen estimator (Bergstra 
 one try after the other for each case. Without Optuna the settings are drawn from a Latin hypercube (McKay, Beckman &
 Conover 1979), the same for every case. Either way they depend on the study alone, so a study that was killed goes on
 with the same tries.
+
+Nothing of Optuna's is kept between two tries. Each time, a study in memory is given the tries that are over, a failed
+one as the worst of all, and is asked for one more. So no try is ever left "running" in Optuna, where version 5 would
+count it as a bad one: a try that was under way when the process was killed is unknown to Optuna, is proposed again
+from the same tries before it, and its run is resumed. The sampler's seed depends on the case and on the number of
+tries before, so that the first proposals are not drawn again after a restart.
 """
 
 import hashlib
 import itertools
 import math
 import random
-from collections.abc import Mapping, Sequence
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -22,8 +31,12 @@ from smallvision.experiment.study import Range
 from smallvision.metrics.metric import Metric
 
 DIGITS = 3  # significant digits of a number drawn: it is written down and read by people
-WORST = -1.0  # the value of a failed try for Optuna: no accuracy and no squared error of pixels is worse
+WORST = -sys.float_info.max  # the value of a failed try for Optuna, which refuses NaN: lower than any score can be
 ATTEMPTS = 100  # to draw settings without duplicates
+PROPOSALS = 10  # that Optuna is asked for until one was not tried before
+
+
+FAILED = (-math.inf, -math.inf)  # the merit of a failed try
 
 
 @dataclass(frozen=True)
@@ -42,8 +55,11 @@ class Tried:
     done: bool = True
 
     def merit(self, metric: Metric) -> tuple[float, float]:
-        """The metric, larger is better, then the negative loss; a failed try is worse than all others."""
-        return metric.merit(self.scores) if self.scores else (-math.inf, -math.inf)
+        """The metric, larger is better, then the negative loss; a try that failed or has no finite score is worse than
+        all others.
+        """
+        found = metric.merit(self.scores) if self.scores else FAILED
+        return (found[0], -math.inf if math.isnan(found[1]) else found[1]) if math.isfinite(found[0]) else FAILED
 
 
 def sampler(recorded: str | None) -> str:
@@ -98,7 +114,7 @@ def proposals(study: Study, case: str, history: Sequence[Tried], by: str, metric
 def best(history: Sequence[Tried], metric: Metric) -> Tried | None:
     """The best of a case's tries by the metric on validation images, the earliest of equals; None if all failed."""
     winner = max(history, key=lambda tried: tried.merit(metric))
-    return winner if winner.scores is not None else None
+    return winner if winner.merit(metric) > FAILED else None
 
 
 def _grid(over: Mapping[str, Range | tuple[Any, ...]]) -> float:
@@ -147,11 +163,57 @@ def _short(value: float, values: Range) -> float:
 def _optuna(
     over: Mapping[str, Range | tuple[Any, ...]], case: str, history: Sequence[Tried], tries: int, metric: Metric
 ) -> dict[str, Any]:
-    """The settings that Optuna proposes after these tries. It gets all of them each time, so no state is kept."""
+    """The settings that Optuna proposes after these tries: if it can, some that were not tried before."""
     optuna: Any = import_module("optuna")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    number = int.from_bytes(hashlib.sha256(f"{case} {len(history)}".encode()).digest()[:4], "big")
-    estimator = optuna.samplers.TPESampler(seed=number, n_startup_trials=max(3, tries // 3))
+    with _quiet(optuna):
+        return _not_tried(optuna, over, case, history, tries, metric)
+
+
+@contextmanager
+def _quiet(optuna: Any) -> Iterator[None]:
+    """Optuna without its lines of information; how much it says is as before at the end."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def _not_tried(
+    optuna: Any,
+    over: Mapping[str, Range | tuple[Any, ...]],
+    case: str,
+    history: Sequence[Tried],
+    tries: int,
+    metric: Metric,
+) -> dict[str, Any]:
+    tried = [dict(one.settings) for one in history]
+    settings: dict[str, Any] = {}
+    for attempt in range(PROPOSALS):
+        settings = _proposed(
+            optuna, over, f"{case} {len(history)}{f' {attempt}' * (attempt > 0)}", history, tries, metric
+        )
+        if settings not in tried:
+            return settings
+    return next((drawn for drawn in _drawn(over, tries) if drawn not in tried), settings)
+
+
+def _proposed(
+    optuna: Any,
+    over: Mapping[str, Range | tuple[Any, ...]],
+    seeded_by: str,
+    history: Sequence[Tried],
+    tries: int,
+    metric: Metric,
+) -> dict[str, Any]:
+    """One proposal. Optuna gets all tries each time, so no state is kept; what its versions differ in is stated."""
+    number = int.from_bytes(hashlib.sha256(seeded_by.encode()).digest()[:4], "big")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of multivariate, before Optuna 5
+        estimator = optuna.samplers.TPESampler(
+            seed=number, n_startup_trials=max(3, tries // 3), multivariate=True, constant_liar=False
+        )
     study = optuna.create_study(direction="maximize", sampler=estimator)
     spaces = {key: _space(optuna.distributions, values) for key, values in over.items()}
     for tried in history:
@@ -159,11 +221,19 @@ def _optuna(
             key: values.index(value) if isinstance(values := over[key], tuple) else value
             for key, value in tried.settings.items()
         }
-        score, negative_loss = tried.merit(metric) if tried.scores else (WORST, 0.0)
-        value = score + 1e-6 * max(negative_loss, -1e3)  # the loss decides between equals
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=spaces, value=value))
+        study.add_trial(
+            optuna.trial.create_trial(params=params, distributions=spaces, value=optuna_value(tried, metric))
+        )
     drawn = study.ask(spaces).params
     return {key: _value(values, drawn[key]) for key, values in over.items()}
+
+
+def optuna_value(tried: Tried, metric: Metric) -> float:
+    """What Optuna is to maximise: the metric, between equals decided by the loss; WORST for a failed try."""
+    score, negative_loss = tried.merit(metric)
+    if not math.isfinite(score):
+        return WORST
+    return score + 1e-6 * max(negative_loss, -1e3)
 
 
 def _space(distributions: Any, values: Range | tuple[Any, ...]) -> Any:

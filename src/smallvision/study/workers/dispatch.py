@@ -1,6 +1,5 @@
 """Dispatches the runs of a study to workers and follows them to their end. No torch here."""
 
-import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from typing import Any, NoReturn
 from smallvision.errors import BadInput, Interrupted, RunFailed
 from smallvision.runs import paths
 from smallvision.runs.directory import unlocked
+from smallvision.runs.paths import resuming
 from smallvision.runs.read import read_run
 from smallvision.study.directory import StudyDirectory
 from smallvision.study.events import Added, Event, Moved, Row
@@ -32,7 +32,7 @@ class Dispatcher:
     setup : the study with its options, scheduler, pool, finished runs and sizes.
     directory : the study's.
     split : workers at a time, and the threads of each.
-    signals : tell whether SIGINT or SIGTERM came.
+    signals : tell whether SIGINT, SIGTERM or SIGHUP came.
 
     Attributes
     ----------
@@ -201,8 +201,8 @@ class Dispatcher:
     def stop(self, signal_number: int) -> NoReturn:
         """Have every run that is training saved, and raise Interrupted, which says how to resume."""
         self.pool.stop()
-        again = shlex.join(self.options.command) if self.options.command else "the same call"
-        raise Interrupted(f"stopped and saved in {self.directory.path}; go on with: {again}", signal_number)
+        again = resuming(self.options.command) if self.options.command else "the same call"
+        raise Interrupted(f"stopped and saved in {self.directory.path}", signal_number, again)
 
     def _command(self, job: Job, path: Path) -> list[str]:
         """The command line of one run."""

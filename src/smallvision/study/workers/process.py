@@ -28,7 +28,7 @@ import torch
 from smallvision.data import imageset, load
 from smallvision.data.ids import Id
 from smallvision.data.imageset import ImageSet, Splits
-from smallvision.errors import BadInput, Interrupted, RunFailed, SmallvisionError
+from smallvision.errors import BadInput, Interrupted, RunFailed, SmallvisionError, first_line
 from smallvision.experiment import Experiment, ProbeSpec, build
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.io import typed
@@ -43,6 +43,7 @@ from smallvision.study.plan import jobs, match
 from smallvision.study.plan.jobs import Job
 from smallvision.training import device, engine, evaluate_on_test, prepare
 from smallvision.training import run as training
+from smallvision.training.signals import stopping
 from smallvision.training.state import begin
 
 PROGRESS_SECONDS = 0.2  # between two messages about progress
@@ -261,8 +262,7 @@ def _answers(worker: WorkerState, task: Answer) -> Iterator[Answer]:
             "message": f"{about}{error}",
         }
     except (OSError, MemoryError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        yield {"said": "failed", "kind": RunFailed.__name__, "message": reason}
+        yield {"said": "failed", "kind": RunFailed.__name__, "message": first_line(error)}
 
 
 def _read(tasks: "queue.Queue[Answer]") -> None:
@@ -280,7 +280,7 @@ def main() -> None:
     """Serve until standard input ends."""
     with open(os.dup(1), "wb", buffering=0) as out:
         os.dup2(2, 1)  # other code may print: that is no answer
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stopping():
             signal.signal(number, _end)  # inside a run, the run's own handlers save first
         tasks: queue.Queue[Answer] = queue.Queue()
         threading.Thread(target=_read, args=(tasks,), daemon=True).start()

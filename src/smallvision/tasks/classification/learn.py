@@ -9,6 +9,7 @@ from smallvision.data.batching.batch import Batch, epoch, in_order
 from smallvision.data.imageset import ImageSet, Splits
 from smallvision.errors import BadInput
 from smallvision.experiment.task import ClassifySpec
+from smallvision.metrics.classification import balanced_accuracy, uneven
 from smallvision.tasks.base import Loss, Scores, Step
 
 
@@ -79,8 +80,10 @@ class ClassificationLearner:
 
         Returns
         -------
-        Scores : loss (without label smoothing) and accuracy; evidence `labels` int64 (N,), `predictions` int64 (N,),
-            `probabilities` float32 (N, K), `ids` int64 (N, 2), and where there are several, `sizes` int64 (N, 2).
+        Scores : loss (without label smoothing) and accuracy; where classes differ by more than a third (see
+            `metrics.classification.uneven`) also balanced_accuracy and majority, the share of the largest class.
+            Evidence `labels` int64 (N,), `predictions` int64 (N,), `probabilities` float32 (N, K), `ids` int64 (N, 2),
+            and where there are several, `sizes` int64 (N, 2).
         """
         was_training = model.training
         model.eval()
@@ -88,10 +91,12 @@ class ClassificationLearner:
         logits = []
         for batch in epoch(images, in_order(images)):
             answer = model(batch.pixels).float()  # (B, K)
-            mean = self.loss(answer, batch.labels) if self.loss else F.cross_entropy(answer, batch.labels)
-            sums["loss"] += mean.item() * len(answer)
+            if self.loss is None:
+                sums["loss"] += F.cross_entropy(answer, batch.labels).item() * len(answer)
             logits.append(answer)
         model.train(was_training)
+        if self.loss is not None:  # of all at once: a weighted mean of means would be another number
+            sums["loss"] = self.loss(torch.cat(logits), images.labels).item() * len(images)
         probabilities = torch.cat(logits).softmax(1)  # (N, K)
         predictions = probabilities.argmax(1)
         sums["correct"] = float((predictions == images.labels).sum())
@@ -105,4 +110,9 @@ class ClassificationLearner:
             arrays["sizes"] = np.repeat(
                 np.array(images.sizes, np.int64), [len(group) for group in images.groups], axis=0
             )
-        return Scores(self.averages(sums, len(images)), len(images), arrays)
+        values = self.averages(sums, len(images))
+        counts = np.bincount(arrays["labels"], minlength=len(images.classes))
+        if uneven(counts):
+            values["balanced_accuracy"] = balanced_accuracy(arrays["labels"], arrays["predictions"])
+            values["majority"] = int(counts.max()) / len(images)
+        return Scores(values, len(images), arrays)

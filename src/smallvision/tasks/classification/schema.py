@@ -59,6 +59,8 @@ def check(file: Path, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]
 DESCRIPTIONS = {
     "loss": "The mean loss of an image, in nats, without label smoothing.",
     "accuracy": "The share of images that are classified correctly.",
+    "balanced_accuracy": "The mean recall of the classes, where these differ by more than a third in number.",
+    "majority": "The share of the largest class there: the accuracy of always answering it.",
     "accuracy_interval": "Wilson's 95 % interval of the accuracy.",
     "per_class": "The figures of each class.",
     "per_class[].class": "The name of the class.",
@@ -66,6 +68,7 @@ DESCRIPTIONS = {
     "per_class[].recall": "The share of the images of this class that are found.",
     "per_class[].f1": "The harmonic mean of precision and recall.",
     "per_class[].support": "The number of images of this class.",
+    "per_class[].predicted": "The number of images that were taken for this class.",
     "by_size": "The accuracy by image size, where there are several sizes.",
     "by_size[].smallest": "Height and width of the smallest image of the row.",
     "by_size[].largest": "Height and width of the largest image of the row.",
@@ -90,10 +93,12 @@ DESCRIPTIONS = {
 }
 
 SCHEMA = Schema(
-    scores={"loss": NUMBER, "accuracy": SHARE},
+    scores={"loss": NUMBER, "accuracy": SHARE, "balanced_accuracy?": SHARE, "majority?": SHARE},
     full={
         "accuracy_interval?": [SHARE, SHARE],
-        "per_class?": [{"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE}],
+        "per_class?": [
+            {"class": TEXT, "precision": SHARE, "recall": SHARE, "f1": SHARE, "support": WHOLE, "predicted?": WHOLE}
+        ],
         "by_size?": [
             {
                 "smallest": [WHOLE, WHOLE],
@@ -104,6 +109,7 @@ SCHEMA = Schema(
             }
         ],
     },
+    without={"accuracy": SHARE},
     arrays=ARRAYS,
     check=check,
     descriptions=DESCRIPTIONS,

@@ -9,8 +9,8 @@ import numpy as np
 from smallvision.rendering import format
 from smallvision.rendering.svg import inline
 from smallvision.tasks import galleries
-from smallvision.tasks.base import FinishedRun, Section
-from smallvision.tasks.classification import figures, resolution
+from smallvision.tasks.base import SPLITS, FinishedRun, Section
+from smallvision.tasks.classification import balance, figures, resolution
 from smallvision.tasks.score_rows import judged_split
 
 TEMPLATE = Path(__file__).with_name("section.html")
@@ -40,6 +40,8 @@ def section(record: FinishedRun, prefix: str, split: str) -> Section:
     run["per_class"] = (result[judged].get("per_class") or []) if result and judged else []
     run["pairs"] = confused(evidence["confusion"], classes) if evidence else []
     run["listed"] = PAIRS
+    run["beside_of"] = {split: balance.beside(row) for split in SPLITS if (row := (result or {}).get(split))}
+    run["beside_names"] = list(dict.fromkeys(name for found in run["beside_of"].values() for name in found))
     run["scores_are_probabilities"] = galleries.are_probabilities(evidence["probabilities"]) if evidence else True
     for which in ("first", "mistake", "confident"):
         run[which] = galleries.tiles(evidence, classes, which) if evidence else []

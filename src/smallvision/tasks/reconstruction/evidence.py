@@ -18,7 +18,7 @@ from smallvision.nn.autoencoders.base import Autoencoder
 from smallvision.tasks import sample_images as chosen
 from smallvision.tasks.base import Scores
 from smallvision.tasks.reconstruction import latent, pca_baseline, pca_samples
-from smallvision.tasks.reconstruction.learn import SCORING_SEED, ReconstructionLearner
+from smallvision.tasks.reconstruction.learn import SCORING_SEED, ReconstructionLearner, drawn_at_once
 
 MEANS = ("mse", "psnr", "ssim")
 
@@ -30,8 +30,9 @@ def full_scores(splits: Splits, name: str, score: Scores) -> dict[str, Any]:
     Returns
     -------
     dict : `mse_interval` [low, high], 95 %, Student's t on the errors of the images; `pca` {components, mse}, where it
-        was computed; `per_class` [{class, support, mse, psnr, ssim}], None for a class without an image; `dimensions`
-        {dead, duplicates, effective_rank}.
+        was computed; `mean_image_mse`, that of the mean training image in the place of every reconstruction;
+        `per_class` [{class, support, mse, psnr, ssim}], None for a class without an image; `dimensions` {dead,
+        duplicates, effective_rank}.
     """
     found, size = score.evidence, score.evidence["representation"].shape[1]
     out: dict[str, Any] = {"mse_interval": interval(found["mse"])} if score.count > 1 else {}
@@ -41,6 +42,7 @@ def full_scores(splits: Splits, name: str, score: Scores) -> dict[str, Any]:
             "components": min(size, int(curve[0][-1])),
             "mse": float(curve[1][curve[0] == min(size, curve[0][-1])][0]),
         }
+    out["mean_image_mse"] = pca_baseline.mean_image_error(splits.train, splits.named()[name])
     rows = []
     for number, label in enumerate(splits.train.classes):
         own = found["labels"] == number
@@ -110,10 +112,10 @@ def restored(
     """What the network was given of some images, and what it made of it, (n, C, H, W) each: the same pixels as when it
     was scored.
 
-    The noise of an image depends on its place among those that are scored at once, so whole batches are drawn again.
+    The noise of an image depends on its place among those that are drawn at once, so whole blocks are drawn again.
     """
     generator = torch.Generator(images.labels.device)
-    rows = in_order(images)
+    rows = in_order(images, drawn_at_once)
     at_once = len(rows[0])
     wanted = torch.from_numpy(np.asarray(index, np.int64)).to(images.labels.device)
     given = torch.empty(len(wanted), *images.shape, device=images.labels.device)

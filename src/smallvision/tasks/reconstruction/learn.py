@@ -8,6 +8,7 @@ pixels and up to a constant, of a decoder whose pixels are normal with variance 
 reconstruction is meant to be.
 """
 
+from collections.abc import Iterator
 from math import log, pi
 
 import torch
@@ -15,7 +16,8 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from smallvision.data import transforms
-from smallvision.data.batching.batch import Batch, epoch, in_order
+from smallvision.data.batching.batch import Batch, at_once, epoch, in_order
+from smallvision.data.doubles import home
 from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.seeds import mix
 from smallvision.errors import BadInput
@@ -23,10 +25,11 @@ from smallvision.experiment.data import Noise
 from smallvision.experiment.task import ReconstructSpec
 from smallvision.metrics.reconstruction import psnr, squared_error, ssim
 from smallvision.nn.autoencoders.base import Autoencoder
-from smallvision.nn.autoencoders.variational import divergence, sample
+from smallvision.nn.autoencoders.variational import divergence, moved, sample
 from smallvision.tasks.base import Scores, Step
 
 SCORING_SEED = 0  # noise and samples of a scoring are the same for every network, epoch and run
+DRAWN, DRAWN_PIXELS = 1000, 2**22  # images whose noise is drawn at a time, fewer when they have more than 64x64 pixels
 
 
 class ReconstructionLearner:
@@ -102,27 +105,25 @@ class ReconstructionLearner:
         network = _autoencoder(model)
         was_training = network.training
         network.eval()
-        generator = Generator(images.labels.device)
         sums: dict[str, float] = {}
         found: dict[str, list[Tensor]] = {name: [] for name in ("mse", "psnr", "ssim", "representation")}
-        for number, batch in enumerate(epoch(images, in_order(images))):
-            noisy = self.corrupt(batch, generator.manual_seed(mix(SCORING_SEED, number))).pixels
+        for clean, noisy, noise in self._drawn(network, images):
             made = self._pixels(network, network(noisy).float())
-            error, similar = squared_error(made, batch.pixels), ssim(made, batch.pixels)
+            error, similar = squared_error(made, clean), ssim(made, clean)
             each = {
                 "squared_error": error,
                 "psnr": psnr(error),
                 "ssim": similar,
-                **self._bounds(network, noisy, batch.pixels, generator),
+                **self._bounds(network, noisy, clean, noise),
             }
             if self.spec.denoise:
-                each["noisy_mse"] = squared_error(noisy, batch.pixels)
+                each["noisy_mse"] = squared_error(noisy, clean)
             for name, values in each.items():
-                sums[name] = sums.get(name, 0.0) + float(values.sum(dtype=torch.float64))
+                sums[name] = sums.get(name, 0.0) + float(home(values).sum(dtype=torch.float64))
             found["mse"].append(error)
             found["psnr"].append(each["psnr"])
             found["ssim"].append(similar)
-            found["representation"].append(network.encode(batch.pixels).float())
+            found["representation"].append(network.encode(clean).float())
         network.train(was_training)
         means = {
             name: total / len(images) for name, total in sums.items() if name in ("psnr", "ssim", "elbo", "noisy_mse")
@@ -135,11 +136,29 @@ class ReconstructionLearner:
         arrays = {name: array.cpu().numpy() for name, array in tensors.items()}
         return Scores(self.averages(sums, len(images)) | means, len(images), arrays)
 
-    def _bounds(self, network: Autoencoder, given: Tensor, clean: Tensor, generator: Generator) -> dict[str, Tensor]:
+    def _drawn(self, network: Autoencoder, images: ImageSet) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """Pixels of a split in order, the same with noise, and of a variational network the noise (B, D) of its draw.
+
+        All noise is drawn for DRAWN images at a time, so that that of an image does not depend on how many are scored
+        at a time.
+        """
+        generator = Generator(images.labels.device)
+        for number, batch in enumerate(epoch(images, in_order(images, drawn_at_once))):
+            clean, noise = batch.pixels, None
+            noisy = self.corrupt(batch, generator.manual_seed(mix(SCORING_SEED, number))).pixels
+            if network.variational:
+                shape = (len(clean), network.representation)
+                noise = torch.randn(shape, generator=generator, device=clean.device)
+            size = at_once(clean[0].numel())
+            for start in range(0, len(clean), size):
+                some = slice(start, start + size)
+                yield clean[some], noisy[some], None if noise is None else noise[some]
+
+    def _bounds(self, network: Autoencoder, given: Tensor, clean: Tensor, noise: Tensor | None) -> dict[str, Tensor]:
         """The loss of each image, (B,), and of a variational network also the divergence and the evidence lower bound
         in nats.
         """
-        made, kl = _answer(network, given, generator)
+        made, kl = _answer(network, given, noise)
         loss = self._loss(network, made, kl, clean)
         if kl is None:
             return {"loss": loss}
@@ -165,12 +184,22 @@ class ReconstructionLearner:
         return network.to_pixels(made) if self.spec.target == "normalized" else made
 
 
-def _answer(network: Autoencoder, pixels: Tensor, generator: Generator) -> tuple[Tensor, Tensor | None]:
-    """What the network makes of pixels, float32, and of a variational one the divergence of each image, (B,)."""
+def drawn_at_once(pixels: int) -> int:
+    """How many images of so many pixels, channels counted, have their noise drawn from one seed."""
+    return max(1, min(DRAWN, DRAWN_PIXELS // pixels))
+
+
+def _answer(network: Autoencoder, pixels: Tensor, drawn: Generator | Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """What the network makes of pixels, float32, and of a variational one the divergence of each image, (B,).
+
+    `drawn`: the noise (B, D) of a variational network, or the generator that draws it.
+    """
     if not network.variational:
         return network(pixels).float(), None
     mean, log_variance = (values.float() for values in network.posterior(pixels))
-    return network.decode(sample(mean, log_variance, generator)).float(), divergence(mean, log_variance)
+    assert drawn is not None
+    place = moved(mean, log_variance, drawn) if isinstance(drawn, Tensor) else sample(mean, log_variance, drawn)
+    return network.decode(place).float(), divergence(mean, log_variance)
 
 
 def _autoencoder(model: nn.Module) -> Autoencoder:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakIdKeyDictionary
 
+from smallvision.data.doubles import home
 from smallvision.data.imageset import ImageSet
 from smallvision.metrics import pca
 
@@ -49,12 +50,26 @@ def curve(train: ImageSet, images: ImageSet, components: int) -> tuple[np.ndarra
     most = max((n for n in ladder if not (spans and n == there)), default=1)
     whole, kept = 0.0, torch.zeros(most, dtype=torch.float64, device=fitted.mean.device)
     for block in images.pixels.flatten(1).split(ROWS):  # type: ignore[no-untyped-call]
-        centred = block.double() / 255 - fitted.mean
+        centred = home(block).double() / 255 - fitted.mean
         whole += float(centred.square().sum())
         kept += (centred @ fitted.components[:most].t()).square().sum(0)  # Pythagoras, as in Pca.error
     left = (whole - kept.cumsum(0)).clamp(min=0) / (len(images) * size)
     errors = [0.0 if spans and n == there else float(left[n - 1]) for n in ladder]
     return np.array(ladder, np.int64), np.minimum.accumulate(np.array(errors))
+
+
+def mean_image_error(train: ImageSet, images: ImageSet) -> float:
+    """Mean squared error over pixels and images of the mean training image in the place of every image.
+
+    It is what a network reaches whose representation says nothing. Parameters as for `curve`.
+    """
+    total = torch.zeros(train.pixels[0].numel(), dtype=torch.float64)  # on the CPU: not every device has float64
+    for block in train.pixels.flatten(1).split(ROWS):  # type: ignore[no-untyped-call]
+        total += block.sum(0).cpu()
+    mean, left = total / (255 * len(train)), 0.0
+    for block in images.pixels.flatten(1).split(ROWS):  # type: ignore[no-untyped-call]
+        left += float((block.cpu().double() / 255 - mean).square().sum())
+    return left / (len(images) * len(mean))
 
 
 def of(train: ImageSet) -> pca.Pca | None:

@@ -82,6 +82,7 @@ DESCRIPTIONS = {
     "pca": "What principal component analysis reaches, fitted on the training images, on the same images.",
     "pca.components": "Its number of components, that of the representation's dimensions.",
     "pca.mse": "Its mean squared error.",
+    "mean_image_mse": "The mse of the mean training image in the place of every reconstruction.",
     "per_class": "The figures of each class.",
     "per_class[].class": "The name of the class.",
     "per_class[].support": "The number of images of this class.",
@@ -127,11 +128,13 @@ SCHEMA = Schema(
     full={
         "mse_interval?": [NUMBER, NUMBER],
         "pca?": {"components": WHOLE, "mse": AMOUNT},
+        "mean_image_mse?": AMOUNT,
         "per_class?": [
             {"class": TEXT, "support": WHOLE, "mse": (AMOUNT, None), "psnr": (NUMBER, None), "ssim": (NUMBER, None)}
         ],
         "dimensions?": {"dead": WHOLE, "duplicates": WHOLE, "effective_rank": AMOUNT},
     },
+    without={"mse": AMOUNT},
     arrays=ARRAYS,
     check=check,
     descriptions=DESCRIPTIONS,

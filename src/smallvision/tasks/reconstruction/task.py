@@ -13,6 +13,7 @@ from smallvision.tasks.base import (
     Learner,
     Loss,
     Predictions,
+    RunWarning,
     Scores,
     ScoreTable,
     Section,
@@ -22,6 +23,7 @@ from smallvision.tasks.base import (
 )
 from smallvision.tasks.reconstruction.schema import SCHEMA
 from smallvision.tasks.reconstruction.wording import MSE, against_pca
+from smallvision.tasks.score_rows import judged_split
 
 if TYPE_CHECKING:
     from torch import nn
@@ -106,6 +108,20 @@ class Reconstruction(Task):
         """The error of PCA with as many components as the representation has values."""
         pca = scores.get("pca")
         return (pca["mse"], f"PCA, {pca['components']} components") if pca else None
+
+    def warnings(self, run: FinishedRun) -> Sequence[RunWarning]:
+        """An error that the mean training image, in the place of every reconstruction, has as well."""
+        split = judged_split(run)
+        row = (run.result or {})[split] if split else {}
+        guess, ends = row.get("mean_image_mse"), row.get("mse_interval")
+        if guess is None or not ends or ends[1] < guess:
+            return ()
+        text = (
+            f"the {split} MSE of {self.metric.text(row['mse'])} (up to {self.metric.text(ends[1])}) cannot be told "
+            f"from that of the mean training image in the place of every reconstruction: {self.metric.text(guess)}; "
+            "train longer, or change recipe.learning_rate"
+        )
+        return (RunWarning("no better than guessing", text, str(split)),)
 
     def study_sections(self, cases: Sequence[StudyCase]) -> Sequence[StudySection]:
         """Errors beside PCA's, reconstructions, random codes decoded, the error over size and depth."""

@@ -44,4 +44,4 @@ def judged(network: Siamese, made: Tensor, which: np.ndarray) -> tuple[np.ndarra
     network.eval()
     parts = [network.logits(made[part[:, 0]], made[part[:, 1]]) for part in rows.split(PAIRS_AT_ONCE)]  # type: ignore[no-untyped-call]
     network.train(was_training)
-    return torch.cat(parts).double().cpu().numpy(), distances
+    return torch.cat(parts).cpu().double().numpy(), distances

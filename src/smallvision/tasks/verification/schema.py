@@ -268,6 +268,7 @@ SCHEMA = Schema(
         "class_pairs?": [{"classes": [TEXT, TEXT], "pairs": WHOLE, "accuracy": SHARE, "distance": AMOUNT}],
         "dimensions?": {"dead": WHOLE, "duplicates": WHOLE, "effective_rank": AMOUNT},
     },
+    without={"pair_accuracy": SHARE},
     fitted={
         "verifier": {"slope": NUMBER, "intercept": NUMBER, "threshold": SHARE, "false_accept": SHARE, "pairs": AMOUNT}
     },

@@ -15,6 +15,7 @@ from smallvision.tasks.base import (
     Learner,
     Loss,
     Predictions,
+    RunWarning,
     Scores,
     ScoreTable,
     Section,
@@ -23,7 +24,9 @@ from smallvision.tasks.base import (
     StudySection,
     Task,
 )
+from smallvision.tasks.score_rows import judged_split
 from smallvision.tasks.verification.schema import ACCURACY, AUC, SCHEMA
+from smallvision.tasks.warnings import classes_without_images
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,6 +39,7 @@ COLUMNS = (
     ("true_accept_1", "TAR", "{:.2%}"),
     ("calibration_error", "ECE", "{:.2%}"),
 )
+CHANCE = 0.5  # of pairs, half are of one class
 PAIR = ("not the same", "the same")  # the two answers of a verifier
 UNSEEN = ("labels", "pairs", "same", "probabilities", "distances")  # arrays that are kept of classes never seen
 
@@ -91,6 +95,15 @@ class Verification(Task):
         arrays = {f"unseen_{key}": scores.evidence[key] for key in UNSEEN}
         return {**arrays, "unseen_classes": np.array(splits.named()["unseen"].classes)}
 
+    def scores_without(self, scores: Scores, left_out: np.ndarray) -> dict[str, Any]:
+        """The accuracy on the pairs of which neither image is left out."""
+        found = scores.evidence
+        kept = ~left_out[found["pairs"]].any(1)
+        if not kept.any():
+            return {}
+        right = (found["probabilities"] >= scores.fitted["threshold"]) == found["same"].astype(bool)
+        return {"count": int(kept.sum()), self.metric.key: float(right[kept].mean())}
+
     def predictions(self, run: FinishedRun, evidence: Mapping[str, np.ndarray]) -> Predictions:
         """The answers to pairs of which no two share an image. Raises BadInput where there is no such pair."""
         if not len(evidence.get("alone_pairs", ())):
@@ -131,6 +144,22 @@ class Verification(Task):
             return wilson(round(accuracy * count), count)
         ends = (run.result.get(split) or {}).get("intervals", {}).get(self.metric.key)
         return (float(ends[0]), float(ends[1])) if ends else None
+
+    def warnings(self, run: FinishedRun) -> Sequence[RunWarning]:
+        """Classes without an image, and an accuracy that answering at random reaches."""
+        split = judged_split(run)
+        row = (run.result or {})[split] if split else {}
+        ends = row.get("intervals", {}).get(self.metric.key)
+        found = list(classes_without_images(run))
+        if ends and ends[0] <= CHANCE:
+            score, (low, high) = row[self.metric.key], ends
+            text = (
+                f"the {split} accuracy on pairs of {self.metric.text(score)} ({self.metric.number(low)} to "
+                f"{self.metric.text(high)}) cannot be told from answering at random: {self.metric.text(CHANCE)}; "
+                "train longer, or change recipe.learning_rate"
+            )
+            found.append(RunWarning("no better than guessing", text, str(split)))
+        return found
 
     def study_sections(self, cases: Sequence[StudyCase]) -> Sequence[StudySection]:
         """The best verifier: how to ask it, and its right and wrong answers."""
