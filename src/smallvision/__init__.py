@@ -5,8 +5,7 @@ run = sv.run("mnist-cnn", "recipe.epochs=2")
 run.result, run.curves(), run.mistakes(20), run.confusion()
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # type checkers know this name; typing's would take longer to import than all the rest here
 
 __version__ = "0.1.0"
 
@@ -48,9 +47,11 @@ _MODULES = {
 __all__ = list(_MODULES)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """A public name, imported when it is used, so that `import smallvision` alone takes no time."""
     if name in _MODULES:
+        from importlib import import_module
+
         return getattr(import_module(f"smallvision.api.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'smallvision' has no attribute {name!r}")
 

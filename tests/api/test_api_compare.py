@@ -77,6 +77,20 @@ def test_two_networks_by_mcnemar_on_images_paired_by_id(runs):
     assert [text.partition(":")[0] for text in found.config_differences[0]] == ["recipe.learning_rate"]
 
 
+def test_equivalence_is_told_in_python_and_on_the_terminal(runs, type_in):
+    paths = [runs[name, seed] for seed in range(5) for name in ("slow", "fast")]
+    (verdict,) = sv.compare(*paths, equivalence=0.2).verdicts
+    assert sv.compare(*paths).verdicts[0].equivalence is None
+    low, high = verdict.equivalence.interval
+    assert verdict.equivalence.ruled_out == (max(-low, high) < 0.2)
+    status, out, _ = type_in("compare", *paths, "--equivalence", "0.2")
+    assert status == 0
+    says(plain(out), verdict.sentence, verdict.equivalence.sentence)
+    status, out, err = type_in("compare", *paths, "--equivalence", "20")
+    assert (status, out) == (2, "")
+    says(err, "equivalence: got 20, a difference of 2000 percentage points; give a share of at most 0.2")
+
+
 def test_the_order_in_which_a_run_saw_its_images_does_not_matter(runs, tmp_path):
     shuffled = tmp_path / "shuffled"
     shutil.copytree(runs["fast", 0], shuffled)

@@ -250,7 +250,7 @@ def test_a_full_disk_under_the_logs_stops_with_one_line_and_status_3(type_in, tm
     def full(self, *args):
         begin(self, *args)
         self._logs["steps.jsonl"].close()
-        self._logs["steps.jsonl"] = open("/dev/full", "ab", buffering=0)  # noqa: SIM115
+        self._logs["steps.jsonl"]._file = open("/dev/full", "ab", buffering=0)  # noqa: SIM115
 
     with monkeypatch.context() as patched:
         patched.setattr(RunDirectory, "__init__", full)

@@ -110,7 +110,7 @@ def test_what_is_said_of_a_pair_follows_from_the_verifier_that_the_run_saved(run
     state = json.loads((path / "state.json").read_text())
     (path / "state.json").write_text(json.dumps({**state, "status": "interrupted"}))
     for ask in (lambda run: run.same(pixels[0, 0], pixels[0, 1]), lambda run: run.verifier):
-        with pytest.raises(BadInput, match=r"is not finished, so it has no .*; go on with it by --resume"):
+        with pytest.raises(BadInput, match=r"is not finished, so it has no .*; go on with: "):
             ask(sv.open_run(path))
 
 
@@ -205,12 +205,12 @@ def pixels(*shape, kind=np.uint8):
         (
             pixels(1, 8, 8, kind=np.int64),
             pixels(1, 8, 8),
-            r"^same: got torch.int64 pixels; expected uint8, or floats from 0 to 1$",
+            r"^same: got int64 pixels from 0 to 0; expected uint8 \(0 to 255\), or floats from 0 to 1, ",
         ),
         (
             2 + pixels(1, 8, 8, kind=np.float32),
             pixels(1, 8, 8),
-            r"^same: got torch.float32 pixels; expected uint8, or floats from 0 to 1$",
+            r"^same: got float32 pixels from 2 to 2; expected uint8 \(0 to 255\), or floats from 0 to 1, ",
         ),
     ],
 )

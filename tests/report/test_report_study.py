@@ -15,10 +15,12 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from page_reading import Page, check_self_contained, denies, numbers, plain, says
 from PIL import ImageColor
+from rich.console import Console
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from smallvision.comparison.runs import RunComparison, Side
+from smallvision.console import study as console_study
 from smallvision.errors import BadInput
 from smallvision.metrics.metric import ACCURACY
 from smallvision.rendering import embed, format, html, style
@@ -499,3 +501,28 @@ def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None
     says(alone.one("h1").text, "cnn", "mlp")
     assert alone.one("p.answer").text == plain(pair.verdicts[0].sentence)
     assert not alone.has("[data-about=together]")
+
+
+def test_what_misleads_is_said_of_the_images_once_and_stands_beside_the_scores(tmp_path: Path, undrawn: None) -> None:
+    made = fake_study.make(tmp_path, seeds=2)
+    for file in tmp_path.glob("*/result.json"):
+        result = json.loads(file.read_text())
+        if result.get("test"):
+            rest = {"count": 117, "accuracy": result["test"]["accuracy"] / 2}
+            result["test"]["copies"] = {"images": 3, "other_label": 0, "rest": rest}
+        result["validation"] |= {"balanced_accuracy": 0.25, "majority": 0.75}
+        file.write_text(json.dumps(result))
+    record = read_study(made.record.path)
+    line = "3 of 120 test images are copies of training images"
+    assert [text for text in record.warnings if "copies" in text] == [f"cnn, mlp: {line}"], "of the cases that met it"
+    assert record.beside == [
+        f"{case}, validation: balanced accuracy 25.00 %, largest class 75.00 %" for case in ("cnn", "mlp", "mlp, wide")
+    ]
+    found = Page(study.page(record, {}, {}))
+    assert found.text.count(line) == 1
+    assert found.one("table.cases").text.count("balanced accuracy 25.00") == 3
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(console_study.result_table(record))
+    assert captured.get().count(line) == 1
+    assert captured.get().count("balanced accuracy 25.00 %") == 3

@@ -85,7 +85,8 @@ def test_an_unfinished_run_is_read_as_far_as_it_got(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "steps.jsonl"])
-def test_a_last_line_cut_off_anywhere_is_left_out(run: Path, name: str) -> None:
+def test_a_last_line_cut_off_anywhere_is_left_out(tmp_path: Path, name: str) -> None:
+    run = fake_run.make(tmp_path / "run", **SMALL, status="running")
     whole = (run / name).read_bytes()
     lines = whole.splitlines(keepends=True)
     for cut in range(len(whole) - len(lines[-1]) + 1, len(whole) - 1):
@@ -100,6 +101,18 @@ def test_a_last_line_cut_off_anywhere_is_left_out(run: Path, name: str) -> None:
     refused(run, name, "line 1")
     (run / name).write_bytes(whole + b"5\n")
     refused(run, name, f"line {len(lines) + 1}", "a table")
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "steps.jsonl"])
+def test_a_finished_run_whose_log_lost_whole_lines_is_refused(run: Path, name: str) -> None:
+    lines = (run / name).read_bytes().splitlines(keepends=True)
+    for left in (lines[:-1], lines[1:], [], [*lines, lines[-1]], [*lines[:-1], lines[-1][:-9]]):
+        (run / name).write_bytes(b"".join(left))
+        refused(run, name, "has ", "where ", " says ")
+    (run / name).unlink()
+    refused(run, name, "has 0 epochs, where result.json says 2" if name == "metrics.jsonl" else "60")
+    (run / name).write_bytes(b"".join(lines))
+    read_run(run)
 
 
 def test_what_is_no_run_directory_is_refused(tmp_path: Path, run: Path) -> None:

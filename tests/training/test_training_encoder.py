@@ -336,8 +336,8 @@ def test_a_need_may_have_needs_and_a_network_of_ones_own():
         ('{ run = "." }', r"model\.encoder\.run: \.: has no experiment\.toml"),
         (
             '{ run = "begun" }',
-            r"encoder\.run: begun: is not finished, .* finish it: "
-            r"smallvision run begun/experiment.toml --seed 2 --resume$",
+            r"encoder\.run: begun: the run is not finished, so it has no encoder to take over; go on with: "
+            r"smallvision run begun/experiment.toml --seed 2 --out begun --root \S+ --resume$",
         ),
         ('{ run = "begun", seed = 3 }', r"model\.encoder: seed has no effect with run"),
         (
@@ -419,7 +419,7 @@ def test_without_the_run_the_lab_says_which_command_makes_it():
     ):
         list(training_run.run(resolved(), RunOptions(Path("alone"), seed=6, device="cpu", threads=1)))
     other = run("giver.toml", out="other")
-    (other.path / "model.safetensors").write_bytes(b"damaged")
+    (other.path / "model.safetensors").write_bytes(bytes(8))
     with pytest.raises(BadInput, match=r"model\.safetensors: is not the file this run wrote"):
         list(training_run.run(resolved(), RunOptions(Path("alone"), device="cpu", threads=1, encoder=other.path)))
     assert not Path("alone").exists()

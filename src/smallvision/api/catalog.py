@@ -3,7 +3,9 @@
 Imports that take long happen when a call needs them.
 """
 
+import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,12 +121,17 @@ def remove(path: Path | str) -> None:
     BadInput : `path` holds no run, or a process is writing it.
     """
     from smallvision.runs.directory import unlocked
+    from smallvision.storage.lock import RENAMED
 
     folder = Path(path)
     if folder.is_symlink() or not ((folder / "state.json").is_file() and (folder / "experiment.toml").is_file()):
         raise BadInput(f"{path}: is no run directory, so it is not removed")
     try:
         with unlocked(folder):
+            if RENAMED:  # gone at once for every other process
+                whole = folder.absolute()  # "." has neither a name nor a folder above
+                begin = f".{whole.name[:100]}.{os.getpid()}-"
+                folder = whole.rename(tempfile.mkdtemp(prefix=begin, suffix=".part", dir=whole.parent))
             shutil.rmtree(folder)
     except OSError as error:
         raise BadInput(f"{path}: cannot be removed: {error.strerror or error}") from None

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smallvision.api.quiet import quiet
 from smallvision.errors import BadInput
 
 if TYPE_CHECKING:
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
     from smallvision.stats.comparison import Verdict
 
 
+MOST_IMAGES = 10**9  # of a published test set; the intervals of larger ones are no wider than rounding
+
+
+@quiet()
 def compare(
-    *paths: Path | str, question: Sequence[str] = (), out: Path | str | None = None, root: Path | str | None = None
+    *paths: Path | str,
+    question: Sequence[str] = (),
+    equivalence: float | None = None,
+    out: Path | str | None = None,
+    root: Path | str | None = None,
 ) -> "RunComparison":
     """Finished runs of two or more experiments, compared: a verdict for each against the first, and what confounds it.
 
@@ -27,6 +36,8 @@ def compare(
     paths : run directories; several seeds of one experiment are one side, and from five a side on recipes are compared.
     question : keys, or tables of keys, that are meant to differ: ("model",). By default whatever differs, if it is of
         one table.
+    equivalence : a margin in the unit of the metric as files have it (0.005 of an accuracy is 0.5 percentage points):
+        each verdict's `.equivalence` then says whether a difference of more than this is ruled out.
     out : an HTML page to be written, with the images on which the sides disagree.
     root : where the data sets are, which those images are taken from; by default $SMALLVISION_DATA or the user's cache.
 
@@ -36,7 +47,7 @@ def compare(
     """
     from smallvision.comparison import runs
 
-    found = runs.compare(paths, question)
+    found = runs.compare(paths, question, equivalence)
     if out is not None:
         from smallvision.report.comparison import page
 
@@ -56,13 +67,14 @@ def _pictures(found: "RunComparison", root: Path | str | None) -> "dict[tuple[in
     return imageset.by_id(splits.named()[found.split], dict.fromkeys(ids))
 
 
-def compare_published(a: str | float, b: str | float, images: int) -> "Verdict":
+def compare_published(a: str | float, b: str | float, images: int, equivalence: float | None = None) -> "Verdict":
     """Whether the difference of two published accuracies, unpaired, is more than chance.
 
     Parameters
     ----------
     a, b : in per cent if above 1, else shares; text keeps the digits as they were printed.
     images : test images, at least 1.
+    equivalence : as for `compare`.
 
     Raises
     ------
@@ -71,7 +83,9 @@ def compare_published(a: str | float, b: str | float, images: int) -> "Verdict":
     from smallvision.stats import verdict
 
     shares = [_share(name, value) for name, value in (("A", a), ("B", b))]
-    (found,) = verdict.judge([verdict.compare_published(shares[0], shares[1], images)])
+    if images > MOST_IMAGES:
+        raise BadInput(f"--of: got {images}; expected at most {MOST_IMAGES:,} images")
+    (found,) = verdict.judge([verdict.compare_published(shares[0], shares[1], images)], equivalence=equivalence)
     return found
 
 

@@ -1,11 +1,14 @@
 """Data sets: which there are, getting them, what is in them. Imports happen when a call needs them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import smallvision.experiment as experiments
 from smallvision.errors import BadInput, nearest
 from smallvision.experiment import Study
+from smallvision.experiment.data import DataSpec
+from smallvision.experiment.text import short
 
 
 def data_sets(root: Path | str | None = None) -> list[dict[str, Any]]:
@@ -28,10 +31,12 @@ def data_get(name: str, root: Path | str | None = None) -> list[Path]:
     from smallvision.data.datasets import lookup
     from smallvision.data.datasets.files import locate
 
-    return list(locate(lookup(name), Path(root) if root else None).values())
+    return list(locate(lookup(name), Path(root) if root else None, make=True).values())
 
 
-def data_info(name: str, root: Path | str | None = None, picture: Path | str | None = None) -> dict[str, Any]:
+def data_info(
+    name: str, root: Path | str | None = None, picture: Path | str | None = None, overrides: Sequence[str] = ()
+) -> dict[str, Any]:
     """What is in a data set, or in the data of an experiment; and a labelled grid of its first images as a PNG.
 
     Parameters
@@ -39,6 +44,7 @@ def data_info(name: str, root: Path | str | None = None, picture: Path | str | N
     name : a public data set; an experiment's catalog name or file; a folder of images or an .npz file.
     root : where the data sets are.
     picture : the PNG to write; by default <name>.png in the current folder.
+    overrides : "data.key=value" each, as of an experiment, such as "data.white=4095".
 
     Returns
     -------
@@ -46,14 +52,17 @@ def data_info(name: str, root: Path | str | None = None, picture: Path | str | N
     """
     from smallvision.data import describe, load
     from smallvision.data.datasets import published
+    from smallvision.rendering import style
 
     if name in published():
-        spec = experiments.io.build_data({"source": name}, name)
+        spec = _data({"source": name}, name, overrides)
     elif Path(name).is_dir() or name.endswith(".npz"):
-        spec = experiments.io.build_data({"source": "npz" if name.endswith(".npz") else "folder", "path": name}, name)
+        spec = _data({"source": "npz" if name.endswith(".npz") else "folder", "path": name}, name, overrides)
     elif name in experiments.io.entries() or name.endswith(".toml"):
-        asked = experiments.load_any(name)
+        asked = experiments.load_any(name, overrides)
         spec = (asked.base if isinstance(asked, Study) else asked).data
+    elif "/" in name:
+        raise BadInput(f"{name}: no such folder; give a folder of images, an .npz file, or a data set's name")
     else:
         raise BadInput(f'no data set named "{name}"; {nearest(name, published())}')
     splits = load.load(spec, Path(root) if root else None)
@@ -61,9 +70,21 @@ def data_info(name: str, root: Path | str | None = None, picture: Path | str | N
     if out.exists() and not describe.is_grid(out):
         raise BadInput(f"{out}: something else is there already, and nothing is overwritten; give --picture FILE.png")
     try:
-        describe.grid(splits.train).savefig(out, dpi=120, format="png", metadata={"Software": "smallvision"})
+        style.save_png(style.styled(describe.grid)(splits.train), out, dpi=120)
     except OSError as error:
         raise BadInput(
             f"{out}: the picture cannot be written: {error.strerror or error}; give --picture FILE.png"
         ) from None
     return {**describe.describe(splits), "picture": out}
+
+
+def _data(table: dict[str, Any], name: str, overrides: Sequence[str]) -> DataSpec:
+    """A [data] table, changed by overrides. Raises BadInput."""
+    whole: dict[str, Any] = {"data": table}
+    for override in overrides:
+        if not override.startswith("data."):
+            raise BadInput(
+                f"override {short(override)}: {name} is no experiment; give keys of its data, data.KEY=VALUE"
+            )
+        experiments.io.apply(whole, override)
+    return experiments.io.build_data(whole["data"], name)

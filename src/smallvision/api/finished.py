@@ -8,13 +8,15 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from smallvision.api.quiet import quiet
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec
 from smallvision.experiment.io import typed
 from smallvision.runs import probes as probe_files
 from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import RunRecord, read_run
-from smallvision.tasks import TASKS, task_of
+from smallvision.runs.unfinished import not_finished
+from smallvision.tasks import TASKS, task_of, warnings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +70,10 @@ class Run:
         if scored:
             value = self.result[scored[0]][metric.key]
             score = f", {scored[0]} {metric.name} {metric.number(value)}{metric.unit}"
-        return f"Run({str(self.path)!r}: {state}{score})"
+            beside = task_of(self.experiment).beside(self.result[scored[0]])
+            score += "".join(f", {name} {metric.number(figure)}{metric.unit}" for name, figure in beside.items())
+        said = "".join(f"; warning: {text}" for text in self.warnings)
+        return f"Run({str(self.path)!r}: {state}{score}{said})"
 
     @property
     def path(self) -> Path:
@@ -84,6 +89,12 @@ class Run:
     def result(self) -> dict[str, Any]:
         """The content of `result.json`; empty while the run is unfinished."""
         return self.record.result or {}
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Why the scores may mislead, a line each with what to do about it: copies of training images, a class that is
+        never predicted, a score that guessing reaches, a loss that grew; empty for a healthy run."""
+        return tuple(one.text for one in warnings.of_run(self.record, task_of(self.experiment)))
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -140,7 +151,11 @@ class Run:
 
     @_of_some_tasks
     def predict(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> Any:
-        """Probabilities (N, K) for pixels (N, C, H, W), uint8 or float in [0, 1]; a list of dicts for image files."""
+        """Probabilities (N, K) for pixels (N, C, H, W), a list of dicts for image files.
+
+        Pixels are uint8 or floats in [0, 1]. Where the run learned from arrays of other numbers, pixels of their type
+        are read as theirs were (`result["pixel_range"]`), and so in `encode`, `reconstruct` and `same`.
+        """
         import numpy as np
         import torch
 
@@ -148,7 +163,7 @@ class Run:
 
         loaded = predict.load(self.record, self._module, trust_code)
         if isinstance(images, torch.Tensor | np.ndarray):
-            return predict.predict(loaded, torch.as_tensor(images))
+            return predict.predict(loaded, predict.pixels(loaded, images, "predict"))
         return predict.predict_files(loaded, [Path(image) for image in images])
 
     def encode(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> "np.ndarray":
@@ -157,7 +172,7 @@ class Run:
         from smallvision.inference import predict
 
         loaded = predict.load(self.record, self._module, trust_code)
-        return predict.encode(loaded, predict.pixels(loaded, images))
+        return predict.encode(loaded, predict.pixels(loaded, images, "encode"))
 
     @_of_some_tasks
     def reconstruct(
@@ -169,7 +184,8 @@ class Run:
 
         loaded = predict.load(self.record, self._module, trust_code)
         learner = task_of(self.experiment).learner(self.experiment.task)
-        return predict.answer(loaded, predict.pixels(loaded, images), learner, self.reconstruct.__name__)
+        what = self.reconstruct.__name__
+        return predict.answer(loaded, predict.pixels(loaded, images, what), learner, what)
 
     @_of_some_tasks
     def same(self, image_a: "Images", image_b: "Images", trust_code: bool = False) -> Any:
@@ -201,12 +217,11 @@ class Run:
         number, and the share of those of two classes that the threshold accepts.
         """
         if not self.result:
-            raise BadInput(
-                f"{self.path}: the run is not finished, so it has no threshold yet; go on with it by --resume"
-            )
+            raise not_finished(self.record, "it has no threshold yet")
         found: dict[str, float] = self.result["verifier"]
         return found
 
+    @quiet()
     def probe(
         self,
         train: int | str | None = None,
@@ -267,6 +282,7 @@ class Run:
         """The probes of this run's representation that stand in its directory. Raises BadInput when one is damaged."""
         return probe_files.standing(self.path)
 
+    @quiet()
     def report(self, out: Path | str | None = None) -> Path:
         """Write the report, by default to `report.html` in the run directory, and return its path."""
         from smallvision.report.run import page
@@ -283,9 +299,7 @@ class Run:
             )
             raise BadInput(f"{self.path}: {why}, so there is nothing to draw; run what made it again")
         if self.record.evidence is None:
-            raise BadInput(
-                f"{self.path}: the run is not finished, so there is no evidence yet; go on with it by --resume"
-            )
+            raise not_finished(self.record, "there is no evidence yet")
         return self.record.evidence
 
     def _refuse_unless(self, method: str) -> None:

@@ -4,16 +4,20 @@ Imports that take long happen when a call needs them.
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smallvision.api import study
+from smallvision.api import interruptions, study
 from smallvision.api.experiments import read
 from smallvision.api.finished import Run as Run
-from smallvision.errors import BadInput
+from smallvision.api.quiet import quiet
+from smallvision.errors import BadInput, DiskFull, Interrupted
 from smallvision.experiment import Experiment, Study
 from smallvision.runs import paths
+from smallvision.runs.directory import RUNNING
+from smallvision.storage.lock import refuse_held
 from smallvision.study.plan import jobs
 from smallvision.study.plan.jobs import Job
 from smallvision.study.read import StudyRecord
@@ -102,31 +106,35 @@ def run(
     ------
     BadInput, RunFailed, Interrupted : see training.run.run and study.runner.run.
     """
-    asked = read(what, overrides)
-    words = (what, *overrides) if isinstance(what, str) else ()
-    if isinstance(asked, Study):
-        options = {
-            "seed": seed,
-            "out": out,
-            "device": device,
-            "threads": threads,
-            "root": root,
-            "trust_code": trust_code,
-        }
-        passed = {"data": data, "model": model, "loss": loss, "workers": workers}
-        return study.run(asked, study.study_options(asked, words, **options, **passed), console)
-    if workers is not None:
-        raise BadInput(
-            f"--workers: {asked.name} is an experiment, one run; --workers is for a study (for one run give --threads)"
+    given = {"seed": seed, "out": out, "device": None if device == "auto" else device, "threads": threads}
+    given |= {"root": root, "trust_code": trust_code or None, "workers": workers}
+    passed = {"data": data, "model": model, "loss": loss}
+    with quiet(own_code=model is not None or loss is not None), interruptions.told(what, overrides, given, passed):
+        asked = read(what, overrides)
+        words = (what, *overrides) if isinstance(what, str) else ()
+        if isinstance(asked, Study):
+            options = {
+                "seed": seed,
+                "out": out,
+                "device": device,
+                "threads": threads,
+                "root": root,
+                "trust_code": trust_code,
+            }
+            return study.run(asked, study.study_options(asked, words, **options, **passed, workers=workers), console)
+        if workers is not None:
+            raise BadInput(
+                f"--workers: {asked.name} is an experiment, one run; --workers is for a study (for one run give "
+                "--threads)"
+            )
+        folder = Path(root) if root is not None else None
+        return _run_experiment(
+            asked,
+            seed or 0,
+            _Options(out, resume, device, threads, folder, trust_code, console),
+            _Objects(data, model, loss),
+            words,
         )
-    folder = Path(root) if root is not None else None
-    return _run_experiment(
-        asked,
-        seed or 0,
-        _Options(out, resume, device, threads, folder, trust_code, console),
-        _Objects(data, model, loss),
-        words,
-    )
 
 
 def _run_experiment(
@@ -144,13 +152,18 @@ def _run_experiment(
     asked = with_digests(asked, objects.data, objects.model, objects.loss)
     path = paths.place(asked, seed, options.out)
     standing = paths.standing(path, asked, seed)
+    command = () if objects else _command(words or (str(path / "experiment.toml"),), seed, options)
+    if standing == "unfinished":
+        refuse_held(path, RUNNING)  # by the process that trains it
     if standing == "unfinished" and not options.resume:
-        raise BadInput(
-            f"{path}: this run is there, unfinished; go on with it by --resume (resume=True), or choose another --out"
-        )
+        again = f"{paths.resuming(command, path)} (in Python: resume=True)" if command else "resume=True"
+        raise BadInput(f"{path}: this run is there, unfinished; go on with: {again}, or choose another --out")
     if standing != "finished":
-        command = () if objects else _command(words or (str(path / "experiment.toml"),), seed, options)
-        _train(asked, path, seed, options, objects, command, standing == "unfinished")
+        try:
+            _train(asked, path, seed, options, objects, command, standing == "unfinished")
+        except (DiskFull, Interrupted) as error:  # maybe in the run whose encoder is taken over
+            error.again = paths.resuming(command, path) if error.again and command else error.again
+            raise
     done = Run(path, objects.model)
     if standing != "finished" or not (path / "report.html").exists():
         done.report()  # replaces a report that was made while the run was unfinished
@@ -178,7 +191,8 @@ def _train(
         path, seed, options.device, options.threads, options.root, options.trust_code, command, encoder
     )
     events = training.run(asked, run_options, resume, training.UserObjects(splits, objects.model, objects.loss))
-    display.follow(events, options.console or display.Console())
+    with closing(events):  # after Ctrl-C in the display, too, settings and lock are given back at once
+        display.follow(events, options.console or display.Console())
 
 
 def _encoder_run(asked: Experiment, seed: int, path: Path, splits: "Splits | None", options: _Options) -> Path | None:

@@ -1,56 +1,165 @@
-"""The command line: `app` has every command, `main` runs it. A file has the commands of one group."""
+"""The command line: `main` runs a command and turns every way to end into one line and an exit status.
 
+The commands themselves are in `cli.commands`, which is imported once signals are caught.
+"""
+
+import errno
 import os
 import sys
-import traceback
+from contextlib import suppress
 
-import typer
+from smallvision.cli.stopping import Stopping
+from smallvision.errors import BadInput, Interrupted, SmallvisionError, first_line, printable
 
-from smallvision.cli import assign, compare, probe, run, same
-from smallvision.cli.conv import conv_app
-from smallvision.cli.data import data_app
-from smallvision.errors import SmallvisionError
+TYPE_CHECKING = False  # typing's takes longer to import than all the rest here
+if TYPE_CHECKING:
+    from typing import Any
 
-app = typer.Typer(
-    help="A laboratory for learning from small images.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+NARROWEST = 40  # columns of a table; a narrower terminal breaks its lines
+FAILED, BROKEN_PIPE = 3, 141  # exit statuses; a shell shows 141 where SIGPIPE ended a command
+OF_A_PATH = (  # wrong with a path that was given: exit status 2
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EACCES, errno.EPERM),
+    errno.EROFS,
 )
-app.add_typer(data_app, name="data")
-app.add_typer(conv_app, name="conv")
-app.command("assign")(assign.assign)
-app.command("probe")(probe.probe)
-app.command("same")(same.same)
-app.command("list")(run.list_catalog)
-app.command("show")(run.show)
-app.command("run")(run.run)
-app.command("runs")(run.runs)
-app.command("report")(run.report)
-app.command("compare")(compare.compare)
-app.command("predict")(run.predict)
+STREAM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)  # of what has no file name
 
 
 def main() -> None:
-    """Run the command line: an error foreseen is one line on standard error and its own exit status."""
-    debug = "--debug" in sys.argv
+    """Run the command line: an error is one line on standard error and its own exit status."""
+    _open_streams()
+    _settle_width()
+    with Stopping() as stopping:
+        status = _status(stopping)
+        if stopping.caught is not None and not stopping.told:
+            stopping.told = True
+            _tell(stopping.line())
+            status = 128 + stopping.caught
+    sys.exit(status)
+
+
+def _status(stopping: Stopping) -> int:
+    """The exit status of the command in sys.argv, run; its one line is told if it failed."""
     try:
-        app()
-    except SmallvisionError as error:
-        if debug:
+        _refuse_a_removed_folder()
+        from smallvision.cli.commands import app
+        from smallvision.cli.warned import one_line_warnings
+
+        with one_line_warnings(_tell):
+            status = app(prog_name="smallvision", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except SystemExit as end:  # rich and typer end by it where the reader of a pipe went away, as `head` does
+        return _led_away(BROKEN_PIPE) if isinstance(end.__context__, BrokenPipeError) else _number(end.code)
+    except BrokenPipeError:
+        return _led_away(BROKEN_PIPE)
+    except KeyboardInterrupt:  # told by `main`
+        return 130
+    except Exception as error:
+        if "--debug" in sys.argv:
+            import traceback
+
             traceback.print_exc()
-        print(f"smallvision: {error}", file=sys.stderr)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        print("smallvision: interrupted; a run that had begun goes on with --resume", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of a pipe went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except (OSError, MemoryError, RuntimeError) as error:  # unforeseen errors, too, are one line without --debug
-        if debug:
-            traceback.print_exc()
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        print(f"smallvision: {reason} (--debug shows where)", file=sys.stderr)
-        sys.exit(3)
+        stopping.told = True
+        if type(error).__name__ == "NoArgsIsHelpError":  # of typer, which has printed the help
+            return 2
+        line, status = _ending(error)
+        _tell(line)
+        return _led_away(status) if isinstance(error, OSError) else status
+
+
+def _refuse_a_removed_folder() -> None:
+    """Raise BadInput where the current folder was removed: libraries do not load there, and end the process."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise BadInput("the current folder is not there any more; change into another one, then try again") from None
+    except OSError:
+        pass  # it may not be looked at, but is there
+
+
+def _ending(error: Exception) -> tuple[str, int]:
+    """The line and the exit status for an exception."""
+    if isinstance(error, Interrupted):
+        return error.line(error.again), error.exit_status
+    if isinstance(error, SmallvisionError):
+        return str(error), error.exit_status
+    if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # of typer: an option, an argument
+        return _usage(error), int(error.exit_code)
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+        return (
+            f"there is not enough memory ({first_line(error)}); smaller batches (recipe.batch_size), fewer images "
+            "(data.limit) or a smaller network take less",
+            FAILED,
+        )
+    if isinstance(error, OSError) and error.strerror:
+        if error.filename is not None:
+            return f"{error.filename}: {error.strerror}", 2 if error.errno in OF_A_PATH else FAILED
+        what = "standard output cannot be written" if error.errno in STREAM else "a call of the system failed"
+        return f"{what}: {error.strerror}", FAILED
+    if isinstance(error, RecursionError):
+        return "something is nested too deeply to be read; take levels out of it", FAILED
+    return f"{type(error).__name__}: {first_line(error)} (a fault of smallvision; --debug shows where)", FAILED
+
+
+def _usage(error: "Any") -> str:
+    """A mistake in options or arguments, with the command that lists them; the help itself where nothing was given."""
+    context = getattr(error, "ctx", None)
+    words = context.command_path.split() if context is not None else []
+    command = " ".join(["smallvision", *words[1:]])
+    return f"{' '.join(words[1:] or ['arguments'])}: {error.format_message().rstrip('.')}; see {command} --help"
+
+
+def _tell(line: str) -> None:
+    """One line on standard error, wherever that leads."""
+    with suppress(OSError, ValueError):
+        print(f"smallvision: {printable(' '.join(line.splitlines()))}", file=sys.stderr, flush=True)
+
+
+def _number(code: object) -> int:
+    return code if isinstance(code, int) else 0 if code is None else 1
+
+
+def _led_away(status: int) -> int:
+    """The status; what standard output still holds and cannot be written is dropped, or else Python complains of it."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _settle_width() -> None:
+    """COLUMNS and LINES, if they are set, as rich can take them: numbers, and wide enough for letters in tables."""
+    for name, least in (("COLUMNS", NARROWEST), ("LINES", 1)):
+        value = os.environ.get(name, "")
+        if not (value.isascii() and value.isdigit()):
+            os.environ.pop(name, None)
+        elif int(value[:9]) < least:
+            os.environ[name] = str(least)
+
+
+def _open_streams() -> None:
+    """Standard streams that were closed lead nowhere, or else the next file opened would be one of them.
+
+    Characters that the encoding of standard output lacks are written as "?".
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    if getattr(sys.stdout, "errors", "") in ("strict", "surrogateescape") and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def __getattr__(name: str) -> "Any":
+    """`app`, which has every command, is imported when it is asked for."""
+    if name == "app":
+        from smallvision.cli.commands import app
+
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,6 +20,10 @@ def compare(
         tuple[str, str] | None, typer.Option(help="Two published accuracies in place of runs.")
     ] = None,
     of: Annotated[int | None, typer.Option(help="Test images behind each published accuracy.")] = None,
+    equivalence: Annotated[
+        float | None,
+        typer.Option(help="Also say whether a difference of more than this is ruled out; 0.005 is 0.5 points."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Also write a page, with the images on which the runs disagree.")
     ] = None,
@@ -29,6 +33,7 @@ def compare(
     """Is the difference real? Runs against those of the first one's experiment, or two published figures."""
     from smallvision.api import compare as api
     from smallvision.console import run as display
+    from smallvision.stats.wording import least_difference
 
     console = display.Console()
     if published is not None:
@@ -37,18 +42,23 @@ def compare(
                 "compare: --published A B needs --of IMAGES, and takes no runs; for example --published 98.93 99.07 "
                 "--of 10000"
             )
-        verdicts = [api.compare_published(*published, of)]
+        verdicts = [api.compare_published(*published, of, equivalence=equivalence)]
         confounders: list[str] = []
     else:
         if not paths or of is not None:
             raise BadInput("compare: give runs of at least two experiments, or --published A B --of IMAGES")
-        found = api.compare(*paths, question=question or (), out=out, root=root)
+        found = api.compare(*paths, question=question or (), equivalence=equivalence, out=out, root=root)
         console.print(display.comparison_table(found))
         for line in display.config_difference_lines(found):
             console.print(line, highlight=False, markup=False, style="dim")
+        display.say_warnings(found.warnings, console)
         verdicts, confounders = [*found.verdicts], [line for line in found.confounders if line]
     for one in verdicts:
         console.print(one.sentence, highlight=False, markup=False)
+        if one.equivalence is not None:
+            console.print(one.equivalence.sentence, highlight=False, markup=False)
+        if one.needed is not None and (least := least_difference(one)):
+            console.print(least, highlight=False, markup=False, style="dim")
         for note in one.notes:
             console.print(f"note: {note}", highlight=False, markup=False)
     for line in confounders:

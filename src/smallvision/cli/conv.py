@@ -192,7 +192,7 @@ def conv_bench(
         "matmul": None,
         "rows": [],
     }
-    console, stopped = run.Console(), False
+    console, stopped = run.Console(), 0
     try:
         with _progress(console) as bar:
             line = bar.add_task("matrix product", total=len(shapes) * len(chosen))
@@ -205,8 +205,8 @@ def conv_bench(
                     )
                     bar.advance(line)
                 bar.console.print(display_ladder.bench_table(found, about))
-    except KeyboardInterrupt:
-        stopped = True
+    except KeyboardInterrupt as stop:
+        stopped = getattr(stop, "signal_number", signal.SIGINT)
         if found["rows"] and len(found["rows"]) % len(chosen):  # the shape that was not finished
             console.print(display_ladder.bench_table(found, abouts[len(found["rows"]) // len(chosen)]))
     display_ladder.show_bench_end(
@@ -215,13 +215,14 @@ def conv_bench(
     for path in _write_bench(found, out):
         console.print(str(path), highlight=False, soft_wrap=True, markup=False)
     if stopped:
-        raise Interrupted(f"interrupted; what was measured before is in {out}", signal.SIGINT)
+        raise Interrupted(f"interrupted; what was measured before is in {out}", stopped)
     if all(row["reason"] for row in found["rows"]):
         raise RunFailed("conv bench: nothing was measured; the reasons stand above")
 
 
 def _write_bench(found: dict[str, Any], out: Path) -> list[Path]:
     """conv-bench.json and, if anything was measured, conv-bench.png."""
+    from smallvision.rendering import style
     from smallvision.report.conv.bench import bench_figure
     from smallvision.storage.files import failed, write_json
 
@@ -231,7 +232,7 @@ def _write_bench(found: dict[str, Any], out: Path) -> list[Path]:
         written.append(out / "conv-bench.png")
         abouts = {one["shape"]: one["about"] for one in found["shapes"]}
         try:
-            bench_figure(found["rows"], abouts).savefig(written[1], dpi=100, metadata={"Software": "smallvision"})
+            style.save_png(bench_figure(found["rows"], abouts), written[1], dpi=100)
         except OSError as error:
             raise failed(written[1], error) from None
     return written

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
-from smallvision.cli.options import Debug, Root
+from smallvision.cli.options import Debug, Overrides, Root
 from smallvision.cli.synthetic import make_app
+from smallvision.errors import printable, shown
 
+MOST_CLASSES = 200  # in the table
 DUPLICATES = {"train": "inside train", "test": "inside test", "train_test": "test images that are also in train"}
 
 data_app = typer.Typer(help="Data sets: which there are, what is in them, getting them.", no_args_is_help=True)
@@ -29,8 +31,12 @@ def data_list(root: Root = None, debug: Debug = False) -> None:
 @data_app.command("info")
 def data_info(
     name: Annotated[
-        str, typer.Argument(help="A data set's name, or an experiment file or catalog name.", show_default=False)
+        str,
+        typer.Argument(
+            help="A data set's name, a folder of images, an .npz file, or an experiment.", show_default=False
+        ),
     ],
+    overrides: Overrides = None,
     root: Root = None,
     picture: Annotated[Path | None, typer.Option(help="Where the labelled grid is drawn. (default: NAME.png)")] = None,
     debug: Debug = False,
@@ -40,11 +46,15 @@ def data_info(
     from smallvision.console import run as display
 
     console = display.Console()
-    found = data.data_info(name, root, picture)
+    found = data.data_info(name, root, picture, overrides or ())
     rows = [
-        {"class": label, **{split: one["class_counts"][label] for split, one in found["splits"].items()}}
-        for label in found["classes"]
+        {"class": shown(label), **{split: one["class_counts"][label] for split, one in found["splits"].items()}}
+        for label in found["classes"][:MOST_CLASSES]
     ]
+    if len(found["classes"]) > MOST_CLASSES:
+        rows.append(
+            {"class": f"... and {len(found['classes']) - MOST_CLASSES:,} more", **dict.fromkeys(found["splits"])}
+        )
     rows.append({"class": "all", **{split: one["count"] for split, one in found["splits"].items()}})
     console.print(display.rows_table(rows, f"{found['name']}: images of each class"))
     measured = ("mean", "std", "std_sample", "min", "max")
@@ -78,4 +88,4 @@ def data_get(
     from smallvision.api import data
 
     for path in data.data_get(name, root):
-        print(path)
+        print(printable(str(path)))

@@ -49,9 +49,10 @@ def probe(
             trust_code=trust_code,
             console=console,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         raise Interrupted(
-            f"{path}: the probe was stopped, with nothing half-written; the same command probes it again", signal.SIGINT
+            f"{path}: the probe was stopped, with nothing half-written; the same command probes it again",
+            getattr(stop, "signal_number", signal.SIGINT),
         ) from None
     console.print(probe.table(found))
     for line in probe.lines(found):

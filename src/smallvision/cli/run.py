@@ -25,14 +25,15 @@ def show(
     """The whole experiment as TOML, defaults filled in, then its layers; of a study, its cases."""
     from smallvision.api import catalog
     from smallvision.console import run as display
+    from smallvision.errors import printable
     from smallvision.experiment import Study, study_to_toml, to_toml
 
     experiment = catalog.show(name, *overrides or ())
     if isinstance(experiment, Study):
-        print(study_to_toml(experiment))
+        print(printable(study_to_toml(experiment), keep="\n"))
         display.Console().print(display.rows_table(catalog.cases(experiment), "Cases"))
         return
-    print(to_toml(experiment))
+    print(printable(to_toml(experiment), keep="\n"))
     layers = catalog.layers(experiment, root, trust_code)
     display.Console().print(display.layers_table(layers))
 
@@ -91,6 +92,7 @@ def run(
     from smallvision.tasks import task_of
 
     console.print(display.result_table(task_of(done.experiment), done.result, done.result["name"]))
+    display.say_warnings(done.warnings, console)
     console.print(
         f"run     {done.path}\nreport  {done.path / 'report.html'}", highlight=False, soft_wrap=True, markup=False
     )

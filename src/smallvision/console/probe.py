@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich import console as rich_console
 from rich.table import Table
-
-from smallvision.console.run import Console
 
 if TYPE_CHECKING:
     from smallvision.metrics.linear_probe import Probe
@@ -28,7 +27,7 @@ MAPPED = {"representation": "the representation", "pixels": "raw pixels"}
 SIDES = {"A is better": "better than", "B is better": "worse than", "not distinguishable": "not distinguishable from"}
 
 
-def follow(events: "Iterable[Event]", console: Console) -> tuple[Path, bool]:
+def follow(events: "Iterable[Event]", console: rich_console.Console) -> tuple[Path, bool]:
     """Show a probe while it works: the step under way, and a line for each source of features that is done.
 
     Returns

@@ -6,9 +6,12 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console as Console
+from rich import console as rich_console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from smallvision.errors import printable, shown
 
 if TYPE_CHECKING:
     from smallvision.comparison.runs import RunComparison
@@ -16,7 +19,15 @@ if TYPE_CHECKING:
     from smallvision.training.run import Event
 
 
-def follow(events: "Iterable[Event]", console: Console) -> Path:
+class Console(rich_console.Console):
+    """rich's console, which shows control and invisible characters of any text as escapes, such as \\x1b."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """As rich's own; all text passes through here, that of cells and titles included."""
+        return super().render_str(printable(text, keep="\n\t"), **options)
+
+
+def follow(events: "Iterable[Event]", console: rich_console.Console) -> Path:
     """Show a run while it runs: a bar with loss, the task's score, images/s and time left, and a line per epoch.
 
     Returns
@@ -104,6 +115,12 @@ def result_table(task: "Task", result: dict[str, Any], title: str) -> Table:
     return table
 
 
+def say_warnings(texts: Iterable[str], console: Console) -> None:
+    """Why scores may mislead, a line each."""
+    for text in texts:
+        console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+
+
 def _cost(result: dict[str, Any]) -> str:
     """What a run took."""
     return (
@@ -114,15 +131,15 @@ def _cost(result: dict[str, Any]) -> str:
 
 
 def comparison_table(found: "RunComparison") -> Table:
-    """The sides of a comparison: runs, seeds, accuracy on the images they were compared on."""
+    """The sides of a comparison: runs, seeds, accuracy on the images they were compared on, what stands beside it."""
     metric, rows = found.answers.metric, []
     for side in found.sides:
         spread = f" ± {metric.number(stdev(side.scores))}" if len(side.scores) > 1 else ""
         seeds = ", ".join(str(run.state["seed"]) for run in side.runs)
         row = {"experiment": side.name, "runs": len(side.scores), "seeds": seeds}
-        rows.append(
-            {**row, f"{found.split} {metric.unit or metric.key}": f"{metric.number(fmean(side.scores))}{spread}"}
-        )
+        beside = {f"{name} {metric.unit}": metric.number(value) for name, value in found.beside(side).items()}
+        score = {f"{found.split} {metric.unit or metric.key}": f"{metric.number(fmean(side.scores))}{spread}"}
+        rows.append({**row, **score, **beside})
     return rows_table(rows, f"{found.images:,} {found.split} {metric.of}")
 
 
@@ -176,8 +193,13 @@ def rows_table(rows: list[dict[str, Any]], title: str = "") -> Table:
         else:
             table.add_column(title, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+        table.add_row(*(_cell(value) if name == "about" else _cell(_short(value)) for name, value in row.items()))
     return table
+
+
+def _short(value: Any) -> Any:
+    """A name in a cell is cut, a path is not."""
+    return value if not isinstance(value, str) or "/" in value else shown(value)
 
 
 def _cell(value: Any) -> str:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from smallvision.experiment import Study
 from smallvision.metrics.metric import Metric
+from smallvision.stats.wording import least_line
 from smallvision.study.plan import cases
 
 if TYPE_CHECKING:
@@ -238,27 +239,48 @@ def result_table(record: "StudyRecord") -> Group:
     if record.probe_verdicts and record.probe_verdicts[0]["split"] == "test":
         said += "; after all choices the probes of all runs met it, too, once each"
     searched = [f"searched: {row['case']} with {_settings(row['settings'])}" for row in record.table if row["settings"]]
+    edges = [
+        Text(f"at an edge: {one['sentence']}", style="dim" if one["natural"] else "yellow") for one in record.edges
+    ]
     told = record.result["answer"]
+    of_answer = [one for one in record.verdicts if (one["pair"], one["split"]) == (told["pair"], told["split"])]
+    least = [_least(one, metric) for one in of_answer if one["verdict"] == "not distinguishable"]
     others = [one for one in record.verdicts if (one["pair"], one["split"]) != (told["pair"], told["split"])]
-    verdicts = [Text(f"{one['split']}: {one['sentence']}") for one in others]
+    verdicts = [Text(f"{one['split']}: {' '.join([one['sentence'], *_equivalence(one)])}") for one in others]
     confounders = [
         Text(f"confounded: {line}", style="yellow")
         for line in dict.fromkeys(one["confound"] for one in record.verdicts)
         if line
     ]
     answer = Text(told["sentence"], style="bold")
+    warned = [Text.assemble(("warning: ", "yellow"), line) for line in record.warnings]
     probed = [Text(f"{one['split']}: {one['sentence']}") for one in record.probe_verdicts if one.get("told")]
     left = len(record.probe_verdicts) - len(probed)
     rest = [Text(f"and {left} more verdicts by probes, in the report", style="dim")] if left else []
     return Group(
         table,
-        *(Text(line, style="dim") for line in [*searched, said, ""]),
+        *(Text(line, style="dim") for line in [*searched, *record.beside, said]),
+        *edges,
+        Text(""),
         answer,
+        *(Text(line, style="dim") for line in least if line),
+        *warned,
         *verdicts,
         *confounders,
         *probed,
         *rest,
     )
+
+
+def _equivalence(verdict: Mapping[str, Any]) -> list[str]:
+    found = verdict.get("equivalence")
+    return [found["sentence"]] if found else []
+
+
+def _least(verdict: Mapping[str, Any], metric: Metric) -> str:
+    """The smallest difference that could be told on these images; "" where the study does not know it."""
+    found, images = verdict.get("least_difference"), min(verdict["images"])
+    return least_line(str(verdict["kind"]), found, float(verdict["confidence"]), images, metric.of)
 
 
 def estimate_table(estimated: "Estimated") -> Group:

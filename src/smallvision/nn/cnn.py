@@ -13,7 +13,7 @@ from smallvision.nn.init import initialized
 from smallvision.nn.input_spec import InputSpec
 from smallvision.nn.layers import ACTIVATIONS, CONVOLUTIONS, HEADS, INCREASING, POOLS, Standardize
 from smallvision.nn.mlp import dense
-from smallvision.nn.shapes import Shape, block_shapes, groups
+from smallvision.nn.shapes import Shape, block_shapes, groups, map_values
 
 
 class Cnn(Classifier):
@@ -29,6 +29,7 @@ class Cnn(Classifier):
     ----------
     any_size : whether the head is global; then a batch may have a mask, bool (B, 1, H, W), see
         `data.batching.batch.Batch`: every image's output is what it would be without padding, up to rounding.
+    map_values : how many values the convolutions make of an image.
 
     Raises
     ------
@@ -42,6 +43,7 @@ class Cnn(Classifier):
         channels, height, width = after[-1]
         features = channels * height * width if spec.head == "flat" else channels
         self.any_size = any_size(spec)
+        self.map_values = map_values(spec.blocks, inputs.shape)
         self.last_activation = spec.dense_activation if spec.dense else spec.blocks[-1].activation
         self.standardize = Standardize(inputs.mean, inputs.std)
         self.blocks = nn.Sequential(

@@ -37,8 +37,8 @@ def initialized(layer: Layer, kind: Initialization, activation: Activation) -> L
         (Glorot & Bengio 2010, formula 16), biases zero.
     activation : the one after the layer, or before it for the output; it decides the gain of "he".
     """
-    if kind == "default":
-        return layer  # it was made with it
+    if kind == "default" or layer.weight.is_meta:
+        return layer  # it was made with it, or has no values and is only counted, see `nn.size`
     if kind == "he":
         fan_in, _ = init._calculate_fan_in_and_fan_out(layer.weight)
         init.normal_(layer.weight, std=GAINS[activation] / math.sqrt(fan_in))

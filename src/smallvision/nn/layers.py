@@ -46,6 +46,8 @@ class Standardize(nn.Module):
     @staticmethod
     def _look(module: nn.Module, _: Any) -> None:
         assert isinstance(module, Standardize)
+        if module.mean.is_meta:
+            return
         module.identity = not bool(module.mean.any()) and bool((module.std == 1).all())
 
     def forward(self, pixels: Tensor) -> Tensor:

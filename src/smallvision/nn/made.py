@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, first_line
 
 OWN = ("_parameters", "_buffers", "_modules")  # what of a module is always copied
 CURE = "pass an instance, or a function without arguments that makes one (lambda: ...)"
@@ -43,7 +43,7 @@ def network(given: nn.Module | Callable[[], nn.Module], seed: int) -> nn.Module:
     except BadInput:
         raise
     except Exception as error:  # anything can happen in code that is not ours
-        first = (str(error).strip() or "no message").splitlines()[0]
+        first = first_line(error)
         raise BadInput(f"model: {name}() cannot make the network ({type(error).__name__}: {first}); {CURE}") from error
     finally:
         random.setstate(python)
@@ -71,7 +71,7 @@ def copied(module: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(module, shared)
     except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = first_line(error)
         raise BadInput(
             f"model: a {type(module).__name__} cannot be copied ({first}); pass a function that makes it"
         ) from error

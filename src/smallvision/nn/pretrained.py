@@ -6,7 +6,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, first_line
 from smallvision.nn.base import Model, parameter_groups
 from smallvision.nn.shapes import Shape
 
@@ -45,10 +45,13 @@ class OnEncoder(Model):
         ------
         BadInput : nothing tells which layers of the network encode.
         """
+        width = getattr(network, "representation", None) or getattr(getattr(network, "output", None), "in_features", 0)
         self.encoder = network.encoder_part()
         self.rate, self.frozen = rate, rate == 0
         if self.frozen:
             self.encoder.requires_grad_(False)
+        if all(parameter.is_meta for parameter in self.encoder.parameters()):  # it is only counted, see `nn.size`
+            return int(width or 0)
         return features(self.encoder, shape)
 
     def train(self, mode: bool = True) -> Self:
@@ -75,7 +78,7 @@ def features(encoder: Model, shape: Shape) -> int:
         with torch.no_grad():
             encoded = encoder.encode(torch.zeros(2, *shape))
     except RuntimeError as error:
-        raise BadInput(f"model.encoder: cannot be taken out of its network ({str(error).splitlines()[0]})") from None
+        raise BadInput(f"model.encoder: cannot be taken out of its network ({first_line(error)})") from None
     return encoded.shape[1]
 
 

@@ -1,6 +1,7 @@
 """Sizes by integer arithmetic, before any layer is built, so that messages name what does not fit by its key."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Literal
 
 from smallvision.conv import conv_size
@@ -59,6 +60,15 @@ def block_shapes(blocks: Sequence[Block], shape: Shape) -> list[Shape]:
         shape = (block.channels, *size)
         after.append(shape)
     return after
+
+
+def map_values(blocks: Sequence[Block], shape: Shape) -> int:
+    """How many values the convolutions of all blocks make of an image (C, H, W), before pooling."""
+    total = 0
+    for block, (_, height, width) in zip(blocks, [shape, *block_shapes(blocks, shape)], strict=False):
+        sides = [places(side, block.kernel, block.stride, block.padding) for side in (height, width)]
+        total += block.channels * prod(sides)
+    return total
 
 
 def _pooled(size: tuple[int, int], block: Block) -> tuple[int, int]:

@@ -105,11 +105,29 @@ FILES: dict[str, dict[str, str]] = {
         "model_sha256": "The sha256 of model.safetensors.",
         "looks": "How many times the test split was scored.",
         "sizes": "How many sizes the training images have, where there are several.",
+        "pixel_range": "Which numbers of the original images became black and white, where these were not 0 and 255.",
+        "pixel_range.black": "The number that became black.",
+        "pixel_range.white": "The number that became white.",
+        "pixel_range.type": "Of which numbers that is said: uint8, integers, floats or bool of arrays; files of more "
+        "than 8 bits, or float files, of image files.",
         "train": "The scores of the training images by the weights that were kept, without augmentation.",
         "validation": "The scores of the validation images.",
         "test": "The scores of the test images.",
         "unseen": "The scores of test images of classes that were kept out of training.",
-        **{f"{split}.count": "The number of images." for split in ("train", "validation", "test", "unseen")},
+        "class_counts": "How many images of each class a split has, in the order of classes.",
+        **{f"class_counts.{split}": f"Those of the {split} images." for split in ("train", "validation", "test")},
+        **{
+            f"{split}.{key}": sentence
+            for split in ("train", "validation", "test", "unseen")
+            for key, sentence in (
+                ("count", "The number of images."),
+                ("copies", "Images of the split that equal a training image in size and in every pixel."),
+                ("copies.images", "How many there are."),
+                ("copies.other_label", "How many of them have a label that no training image equal to them has."),
+                ("copies.rest", "The score without them, by the key of the task's metric."),
+                ("copies.rest.count", "Of how many images it is, or pairs of images."),
+            )
+        },
     },
 }
 

@@ -8,7 +8,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,17 @@ import numpy as np
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, to_toml
-from smallvision.storage.files import failed, new_directory, write_bytes, write_json
-from smallvision.storage.lock import take_lock
+from smallvision.reading import read_limited
+from smallvision.runs.logs import LOGS, Log, LogMark, cut
+from smallvision.runs.read import read_experiment, read_run
+from smallvision.runs.schema import shapes
+from smallvision.storage.files import LARGEST_TEXT, new_directory, write_bytes, write_json
+from smallvision.storage.lock import RENAMED, take_lock
+from smallvision.tasks import task_of
 
 RUNNING = "another process is writing this run; wait for it, or choose another --out"
 ELSEWHERE = "choose another --out"
-LOGS = ("metrics.jsonl", "steps.jsonl")  # appended; everything else is replaced whole
+KEPT = ("experiment.toml", "environment.json", "layers.json")  # written at the start, and put back on resume
 
 
 class RunDirectory:
@@ -32,7 +37,9 @@ class RunDirectory:
         self.path = path
         self._lock = lock
         self._state = state
-        self._logs = {name: open(path / name, "ab", buffering=0) for name in LOGS}  # noqa: SIM115 (closed by close)
+        self._logs = {name: Log(path / name) for name in LOGS}
+        self._files = {name: (path / name).read_bytes() for name in KEPT if (path / name).exists()}
+        self.mended: tuple[str, ...] = ()
 
     @classmethod
     def create(
@@ -50,59 +57,66 @@ class RunDirectory:
         BadInput : something is at `path` already, or no directory can be made there.
         """
         with new_directory(path, "run directory") as part:
-            lock = take_lock(part, path, RUNNING, ELSEWHERE)
+            lock = take_lock(part, path, RUNNING, ELSEWHERE) if RENAMED else None
             first = {**state, "status": "running", "pid": os.getpid(), "started": time.time(), "heartbeat": time.time()}
             write_bytes(part / "experiment.toml", to_toml(experiment).encode())
             write_json(part / "environment.json", environment)
             write_json(part / "layers.json", layers)
             write_json(part / "state.json", first)
-        return cls(path, lock, first)
+        return cls(path, take_lock(path, path, RUNNING, ELSEWHERE) if lock is None else lock, first)
 
     @classmethod
-    def reopen(cls, path: Path, state: dict[str, Any], lengths: dict[str, int]) -> "RunDirectory":
-        """Go on with an unfinished run, with its logs truncated to the byte lengths stored in its checkpoint.
+    def reopen(
+        cls, path: Path, state: dict[str, Any], logs: Mapping[str, LogMark], files: Mapping[str, bytes], epochs: int
+    ) -> "RunDirectory":
+        """Go on with an unfinished run. Its logs are cut to their length at its checkpoint; damaged ones are put back.
+
+        Parameters
+        ----------
+        path : the run directory.
+        state : the content of state.json.
+        logs : what the checkpoint remembers of each log.
+        files : the content of files of KEPT, as the checkpoint has them.
+        epochs : the checkpoint's finished epochs.
 
         Raises
         ------
-        BadInput : another process holds the run or has finished it meanwhile, a log is too short or cannot be written.
+        BadInput : another process holds the run or has finished it meanwhile; a file is damaged that the checkpoint
+            does not hold, or cannot be written.
         """
         lock = take_lock(path, path, RUNNING, ELSEWHERE)
         try:
-            if (path / "result.json").exists() and json.loads((path / "state.json").read_text())[
-                "status"
-            ] == "finished":
-                raise BadInput(f"{path}: another process has finished this run meanwhile; without --resume it is shown")
-            for name in LOGS:
-                log = path / name
-                log.touch()
-                if log.stat().st_size < lengths.get(name, 0):
-                    raise BadInput(f"{log}: shorter than its checkpoint says; the run cannot be resumed, start it anew")
-                os.truncate(log, lengths.get(name, 0))
+            if (path / "result.json").exists() and json.loads(
+                read_limited(path / "state.json", LARGEST_TEXT, "such a file of a run")
+            )["status"] == "finished":
+                raise BadInput(
+                    f"{path}: another process has finished this run meanwhile; the same command without --resume "
+                    "shows it"
+                )
+            mended = [*_put_back(path, files), *_cut(path, logs, epochs)]
+            read_run(path)
             run = cls(path, lock, {**state, "pid": os.getpid()})
         except OSError as error:
             os.close(lock)
             raise BadInput(f"{path}: this run cannot be written: {error.strerror or error}") from None
-        except BadInput:
+        except BaseException:
             os.close(lock)
             raise
+        run.mended = tuple(mended)
         run.note(status="running", message="")
         return run
 
     def append(self, log: str, record: dict[str, Any]) -> None:
         """Add one line to `metrics.jsonl` or `steps.jsonl`. Raises RunFailed when the disk is full."""
-        try:
-            self._logs[log].write(json.dumps(record, allow_nan=False, separators=(",", ":")).encode() + b"\n")
-        except OSError as error:
-            raise failed(self.path / log, error) from None
+        self._logs[log].append(record)
 
-    def lengths(self) -> dict[str, int]:
-        """How many bytes each log holds, on disk: what a checkpoint remembers."""
-        try:
-            for file in self._logs.values():
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise failed(self.path, error) from None
-        return {name: file.tell() for name, file in self._logs.items()}
+    def logs(self) -> dict[str, LogMark]:
+        """What a checkpoint remembers of the logs, once they are on the disk. Raises RunFailed."""
+        return {name: log.mark() for name, log in self._logs.items()}
+
+    def files(self) -> dict[str, bytes]:
+        """The content of the files of KEPT, for the checkpoint; as they were when this object was made."""
+        return self._files
 
     def note(self, **changes: Any) -> None:
         """Change entries of `state.json` and renew the heartbeat."""
@@ -115,21 +129,49 @@ class RunDirectory:
             self.note()
 
     def finish(self, result: dict[str, Any], evidence: dict[str, np.ndarray], weights: bytes) -> None:
-        """Write weights, evidence and result, in this order; then the run counts as finished."""
+        """Write weights, evidence and result, in this order; then the run counts as finished.
+
+        A report of before is removed, since it says that the run is unfinished.
+        """
+        for log in self._logs.values():
+            log.settle()
+        with suppress(OSError):
+            (self.path / "report.html").unlink(missing_ok=True)
         write_bytes(self.path / "model.safetensors", weights)
         packed = io.BytesIO()
         np.savez_compressed(packed, **evidence)  # type: ignore[arg-type]
         write_bytes(self.path / "evidence.npz", packed.getvalue())
         write_json(self.path / "result.json", result)
         self.note(status="finished", finished=time.time(), message="")
+        with suppress(OSError):  # written meanwhile by another process, which had read the files of before
+            (self.path / "report.html").unlink(missing_ok=True)
         (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
 
     def close(self) -> None:
         """Release the lock; the directory stays."""
-        for file in self._logs.values():
-            with suppress(OSError):  # a full disk was reported when it was met
-                file.close()
+        for log in self._logs.values():
+            log.close()
         os.close(self._lock)
+
+
+def _put_back(path: Path, files: Mapping[str, bytes]) -> Iterator[str]:
+    """Write the files anew that are not as the checkpoint has them, and say so."""
+    for name, content in files.items():
+        file = path / name
+        if name in KEPT and not (
+            file.is_file() and file.stat().st_size == len(content) and file.read_bytes() == content
+        ):
+            write_bytes(file, content)
+            yield f"{name} was damaged, and has been put back from the checkpoint"
+
+
+def _cut(path: Path, logs: Mapping[str, LogMark], epochs: int) -> Iterator[str]:
+    """Cut the logs to what they were at the checkpoint, and say which had to be put back."""
+    shape = shapes(task_of(read_experiment(path)).schema)
+    for name, mark in logs.items():
+        said = cut(path / name, mark, epochs, shape[name])
+        if said:
+            yield said
 
 
 @contextmanager

@@ -2,13 +2,17 @@
 
 import json
 import os
+import shlex
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec, Study, build, to_toml
 from smallvision.experiment.text import expanded, flat
+from smallvision.reading import read_limited
+from smallvision.storage.files import LARGEST_TEXT
 
 WORDS = ("name", "about", "minutes", "question")  # for people; no bit depends on them
 
@@ -28,6 +32,28 @@ def place(experiment: Experiment, seed: int, out: Path | str | None = None, runs
     return (runs or folder()) / f"{experiment.name}-{experiment.hash()}-s{seed}"
 
 
+def resuming(command: Sequence[str], path: Path | None = None) -> str:
+    """The whole command line that goes on with a run or a study, from any shell in the same folder.
+
+    Parameters
+    ----------
+    command : the words of the command that began it.
+    path : of the run; None for a study, which takes no --out.
+
+    Returns
+    -------
+    str : with --resume; --out and --root stand for SMALLVISION_RUNS and SMALLVISION_DATA where these are set.
+    """
+    words, runs, data = list(command), os.environ.get("SMALLVISION_RUNS"), os.environ.get("SMALLVISION_DATA")
+    if runs and path is not None and "--out" not in words:
+        words += ["--out", str(path)]
+    if data and "--root" not in words:
+        words += ["--root", data]
+    words += [] if "--resume" in words else ["--resume"]
+    setting = f"SMALLVISION_RUNS={shlex.quote(runs)} " if runs and path is None and os.name == "posix" else ""
+    return setting + shlex.join(words)
+
+
 def standing(path: Path, experiment: Experiment, seed: int) -> Literal["nothing", "finished", "unfinished"]:
     """The state of the run at `path`.
 
@@ -44,7 +70,7 @@ def standing(path: Path, experiment: Experiment, seed: int) -> Literal["nothing"
     except OSError as error:
         raise BadInput(f"{path}: no run can be here: {error.strerror or error}; choose another --out") from None
     try:
-        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        state = json.loads(read_limited(path / "state.json", LARGEST_TEXT, "such a file of a run"))
         found, status = (state["experiment"], state["seed"]), state["status"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise BadInput(
@@ -63,7 +89,7 @@ def _experiment(path: Path) -> Experiment:
     """The experiment of the run at `path`. Raises BadInput where there is none that can be read."""
     file = path / "experiment.toml"
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_limited(file, LARGEST_TEXT, "such a file of a run").decode())
     except (OSError, ValueError, RecursionError):
         raise BadInput(
             f"{path}: holds a run whose experiment.toml cannot be read; nothing is overwritten, choose another --out"

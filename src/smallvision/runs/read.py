@@ -4,10 +4,10 @@ docs/file-formats.md describes what a run directory holds; it is made from `runs
 An unfinished run is read as far as it got. Nothing is unpickled, and sizes are checked before unpacking.
 """
 
+import errno
 import json
 import os
 import time
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,11 +18,13 @@ import numpy as np
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, build
+from smallvision.experiment.io import parse_toml
 from smallvision.runs import evidence
 from smallvision.runs.schema import shapes
-from smallvision.storage.files import read_bytes, read_json
+from smallvision.storage.files import LARGEST_LOG, read_bytes, read_json
+from smallvision.storage.files import lives as process_lives
 from smallvision.storage.schema import check, damaged
-from smallvision.tasks import task_of
+from smallvision.tasks import Task, task_of
 
 STALE_SECONDS = 600.0  # where no process can be asked: with an older heartbeat a run has stopped
 
@@ -111,7 +113,39 @@ def read_run(path: str | Path) -> RunRecord:
     )
     if record.state["status"] == "finished" and record.result is None:
         raise damaged(path / "result.json", "missing, though state.json says finished")
+    if record.result is not None:
+        _refuse_cut(record, record.result["epochs"])
     return record
+
+
+def _refuse_cut(record: RunRecord, epochs: int) -> None:
+    """Raise BadInput where whole lines are gone from a log of a finished run, or are there twice."""
+    logged = [line["epoch"] for line in record.metrics]
+    if logged != [*range(1, epochs + 1)]:
+        found = f"has {len(logged)} epochs" if len(logged) != epochs else "does not have the epochs in their order"
+        raise damaged(record.path / "metrics.jsonl", f"{found}, where result.json says {epochs}")
+    steps, whole = sum(len(line["loss"]) for line in record.steps), record.metrics[-1]["step"] if epochs else 0
+    if steps != whole:
+        raise damaged(record.path / "steps.jsonl", f"has the losses of {steps} steps, where metrics.jsonl says {whole}")
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The experiment of a run directory. Raises BadInput."""
+    return _experiment(path, _begin(path))
+
+
+def read_begun(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a run that is resumed says of its beginning: the content of state.json and of environment.json.
+
+    Its other files may be damaged, if its checkpoint has them.
+
+    Raises
+    ------
+    BadInput : no run directory, or one of the two is missing or damaged.
+    """
+    own = shapes(task_of(read_experiment(path)).schema)
+    state = read_json(path / "state.json", own["state.json"])
+    return state, read_json(path / "environment.json", own["environment.json"])
 
 
 def list_runs(folder: str | Path) -> list[dict[str, Any]]:
@@ -144,7 +178,7 @@ def list_runs(folder: str | Path) -> list[dict[str, Any]]:
 
 def _row(path: Path) -> dict[str, Any]:
     experiment = _experiment(path, _begin(path))
-    own, score = shapes(task_of(experiment).schema), task_of(experiment).metric
+    own = shapes(task_of(experiment).schema)
     state = read_json(path / "state.json", own["state.json"])
     result = _optional(path / "result.json", own["result.json"], None)
     metrics = [] if result else _lines(path / "metrics.jsonl", own["metrics.jsonl"])
@@ -157,11 +191,17 @@ def _row(path: Path) -> dict[str, Any]:
         "status": status(state),
         "epochs": result["epochs"] if result else last["epoch"],
         "test_accuracy": test.get("accuracy"),
-        "test_score": f"{score.key} {score.text(test[score.key])}" if test else None,
+        "test_score": _score(task_of(experiment), test) if test else None,
         "seconds": result["seconds"] if result else last.get("seconds"),
         "path": path,
         "problem": "",
     }
+
+
+def _score(task: Task, scores: Mapping[str, Any]) -> str:
+    """The task's score as text, with what has to stand beside it."""
+    beside = [f", {name} {task.metric.text(value)}" for name, value in task.beside(scores).items()]
+    return "".join([f"{task.metric.key} {task.metric.text(scores[task.metric.key])}", *beside])
 
 
 def status(state: Mapping[str, Any]) -> str:
@@ -175,18 +215,8 @@ def status(state: Mapping[str, Any]) -> str:
     pid, heartbeat = state.get("pid"), state.get("heartbeat")
     lives = heartbeat is not None and abs(time.time() - heartbeat) < STALE_SECONDS
     if os.name == "posix" and pid:  # elsewhere os.kill(pid, 0) would end the process
-        lives = _lives(pid)
+        lives = process_lives(pid)
     return "running" if lives else "stopped, resumable"
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass  # somebody else's
-    return True
 
 
 def _begin(path: Path) -> str:
@@ -205,17 +235,22 @@ def _begin(path: Path) -> str:
 def _experiment(path: Path, text: str) -> Experiment:
     file = path / "experiment.toml"
     try:
-        table = tomllib.loads(text)
+        table = parse_toml(text)
     except (RecursionError, ValueError) as error:
         raise damaged(file, f"not valid TOML: {error}") from None
     return build(table, str(file))
 
 
 def _there(file: Path) -> bool:
-    """Whether there is such a file. Raises BadInput where that cannot be found out."""
+    """Whether there is such a file, or a link of that name. Raises BadInput where that cannot be found out."""
     try:
-        return file.exists()
+        file.lstat()
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
+        if error.errno == errno.ELOOP:  # a link that leads to itself, in place of a run
+            return False
         raise BadInput(f"{file.parent}: {error.strerror or error}; give a run directory that may be read") from None
 
 
@@ -226,7 +261,7 @@ def _optional(file: Path, shape: Any, default: Any) -> Any:
 
 def _lines(file: Path, shape: Any) -> list[dict[str, Any]]:
     """The records of a .jsonl; a last line that was cut off while it was written is left out."""
-    *whole, torn = read_bytes(file).split(b"\n") if _there(file) else [b""]
+    *whole, torn = read_bytes(file, limit=LARGEST_LOG).split(b"\n") if _there(file) else [b""]
     records = []
     for number, line in enumerate([*whole, torn] if torn else whole, start=1):
         try:

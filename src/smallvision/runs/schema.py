@@ -50,13 +50,17 @@ _RESULT = {
     "model_sha256": TEXT,
     "looks": WHOLE,
     "sizes?": WHOLE,
+    "pixel_range?": {"black": NUMBER, "white": NUMBER, "type": TEXT},
+    "class_counts?": {"train?": [WHOLE], "validation?": [WHOLE], "test?": [WHOLE]},
 }
 _EPOCH = {"epoch": WHOLE, "step": WHOLE, "examples": WHOLE, "learning_rate": NUMBER, "seconds": NUMBER, "alarm?": TEXT}
 
 
 def shapes(task: Schema) -> dict[str, Any]:
     """The shape of every JSON file of a run directory by its name, given the part that is the task's."""
-    scored = {**task.scores, "count": WHOLE, **task.full}
+    rest = {f"{key}?": shape for key, shape in task.without.items()}
+    copies = {"images": WHOLE, "other_label": WHOLE, "rest?": {"count?": WHOLE, **rest}}
+    scored = {**task.scores, "count": WHOLE, "copies?": copies, **task.full}
     result = {
         **_RESULT,
         "train?": scored,

@@ -1,14 +1,14 @@
 """Reads the arrays of an .npz file and checks them against a schema. Sizes are checked first; nothing is unpickled."""
 
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, first_line, shown
+from smallvision.reading import open_regular, open_zip, require_regular
 from smallvision.storage.schema import damaged
 
 LARGEST_ARRAYS = 1024**3  # bytes of all arrays of a file together, unpacked
@@ -52,7 +52,8 @@ class ArraySchema:
 def unpacked(file: Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz file, after a check that each header has the size of the archive. Raises BadInput."""
     try:
-        with zipfile.ZipFile(file) as archive:
+        require_regular(file, LARGEST_ARRAYS, "such a file of arrays")
+        with open_zip(file) as archive:
             members = archive.infolist()
             total = sum(member.file_size for member in members)
             if total > LARGEST_ARRAYS:
@@ -64,13 +65,13 @@ def unpacked(file: Path) -> dict[str, np.ndarray]:
                     shape, _, dtype = header(stream)
                     size = math.prod(shape) * dtype.itemsize
                     if dtype.hasobject or min(shape, default=0) < 0 or stream.tell() + size != member.file_size:
-                        raise damaged(file, f"{member.filename} is no plain array of the size it says")
-        with np.load(file, allow_pickle=False) as arrays:
+                        raise damaged(file, f"{shown(member.filename)} is no plain array of the size it says")
+        with open_regular(file) as opened, np.load(opened, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except BadInput:
         raise
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damaged bytes
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = first_line(error)
         raise damaged(file, f"not a readable .npz: {reason}") from None
 
 

@@ -5,20 +5,27 @@ A directory is filled under a temporary name, too, and renamed when it is comple
 """
 
 import errno
+import glob
 import json
 import os
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from smallvision.errors import BadInput, RunFailed
+from smallvision.errors import BadInput, Busy, DiskFull, RunFailed
+from smallvision.reading import read_limited
+from smallvision.storage.lock import holder
 from smallvision.storage.schema import check, damaged
 
 FORMAT_VERSION = 1
-LARGEST_TEXT = 512 * 1024**2  # bytes of one .json, .jsonl or .toml file
+LARGEST_TEXT = 32 * 1024**2  # bytes of one .json or .toml file
+LARGEST_LOG = 512 * 1024**2  # bytes of one .jsonl file
+LEFT_SECONDS = 60.0  # a directory is filled in much less
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -28,17 +35,43 @@ def write_bytes(path: Path, data: bytes) -> None:
     ------
     RunFailed : the disk is full or refuses; the old file stays as it was and the temporary one is gone.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name[:100]}.{os.getpid()}-{threading.get_ident()}.part")
+    _remove_left(path)
     try:
-        with open(part, "wb") as file:
+        part.unlink(missing_ok=True)  # of a killed process; a pipe or a link there is not written to
+        with open(part, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError as error:
+    except BaseException as error:  # a signal, too, may come here
         with suppress(OSError):  # on a file system that became read-only
             part.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise failed(path, error) from None
+
+
+def _remove_left(path: Path) -> None:
+    """Remove the temporary files of `path` that killed processes have left."""
+    with suppress(OSError):
+        for left in path.parent.glob(f".{glob.escape(path.name[:100])}.*-*.part"):
+            pid = left.name.removesuffix(".part").rpartition(".")[2].partition("-")[0]
+            if pid.isdigit() and not lives(int(pid)):
+                left.unlink(missing_ok=True)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process is there. On systems other than POSIX, where that cannot be asked, True."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
@@ -59,7 +92,7 @@ def new_directory(path: Path, what: str, replace: bool = False) -> Iterator[Path
     path : the final name. Missing folders above it are made.
     what : what messages call it, such as "run directory".
     replace : whether a directory that is at `path` gives way. The folder above then belongs to the caller alone, and
-        temporary directories that killed processes have left there are removed first.
+        all temporary directories there are removed first; otherwise those of `path` that killed processes have left.
 
     Yields
     ------
@@ -68,21 +101,31 @@ def new_directory(path: Path, what: str, replace: bool = False) -> Iterator[Path
     Raises
     ------
     BadInput : something is at `path` already, or no directory can be made there.
+    Busy : another process has made `path` meanwhile.
     RunFailed : with `replace`, where only the disk can be the cause: it is full or refuses.
     """
     part = old = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if replace:
-            for left in path.parent.glob(".*.part"):
+        begin = f".{path.name[:100]}."
+        for left in path.parent.glob(".*.part" if replace else f"{glob.escape(begin)}*.part"):
+            if replace or _is_left(left, begin):
                 shutil.rmtree(left, ignore_errors=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent))
+        part = Path(tempfile.mkdtemp(prefix=f"{begin}{os.getpid()}-", suffix=".part", dir=path.parent))
         part.chmod(0o755)
         yield part
         if replace and path.exists():  # a directory with files in it cannot be renamed over
             old = path.with_name(f".{path.name}.old.part")
             os.rename(path, old)
-        os.rename(part, path)  # refuses a directory that is there and not empty
+        try:
+            os.rename(part, path)  # refuses a directory that is there and not empty
+        except OSError as error:
+            if replace or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise Busy(
+                f"{path}: another process made this {what} at the same time{holder(path) or ''}; wait for it, then "
+                "give the same command again"
+            ) from None
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
     except BaseException as error:
@@ -97,23 +140,33 @@ def new_directory(path: Path, what: str, replace: bool = False) -> Iterator[Path
         raise BadInput(f"{path}: no {what} can be made here: {error.strerror or error}") from None
 
 
-def read_bytes(file: Path, owner: str = "run") -> bytes:
+def _is_left(part: Path, begin: str) -> bool:
+    """Whether a temporary directory is of a killed process: none of its number is there, and it is a minute old.
+
+    The folder may be shared with another machine, whose processes cannot be seen from here.
+    """
+    pid = part.name.removeprefix(begin).partition("-")[0]
+    try:
+        return pid.isdigit() and not lives(int(pid)) and time.time() - part.stat().st_mtime > LEFT_SECONDS
+    except OSError:
+        return False
+
+
+def read_bytes(file: Path, owner: str = "run", limit: int | None = None) -> bytes:
     """The content of a text file of a run, a study or a probe, of limited size.
 
     Parameters
     ----------
     file : a .json, .jsonl or .toml file.
     owner : what such a file belongs to, for messages: "run", "study" or "probe".
+    limit : its largest size in bytes; LARGEST_TEXT unless given.
 
     Raises
     ------
-    BadInput : the file cannot be read or is larger than LARGEST_TEXT.
+    BadInput : the file cannot be read, is no regular file, or is larger than `limit`.
     """
     try:
-        size = file.stat().st_size
-        if size > LARGEST_TEXT:
-            raise BadInput(f"{file}: {size:,} bytes, more than {LARGEST_TEXT:,}; no {owner} writes such a file")
-        return file.read_bytes()
+        return read_limited(file, LARGEST_TEXT if limit is None else limit, f"such a file of a {owner}")
     except OSError as error:
         raise BadInput(f"{file}: cannot be read ({error.strerror or error}); restore it from a copy") from None
 
@@ -147,5 +200,7 @@ def read_json(file: Path, shape: Any, owner: str = "run") -> Any:
 def failed(path: Path, error: OSError) -> RunFailed:
     """The error for a file that could not be written, with its cause and a cure."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return RunFailed(f"{path}: no space left on the disk; free some, then go on with --resume")
+        return DiskFull(f"{path}: no space left on the disk")
+    if error.errno == errno.EFBIG:
+        return DiskFull(f"{path}: the largest size that a file may have here is reached", cure="raise it (ulimit -f)")
     return RunFailed(f"{path}: cannot be written: {error.strerror or error}")

@@ -1,6 +1,7 @@
 """Writes and reads the images that a report shows, by their ids, in one .npz. No torch."""
 
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def read(file: Path) -> dict[Id, np.ndarray]:
     ------
     BadInput : the file is damaged.
     """
-    if not file.is_file():
+    if not os.path.lexists(file):
         return {}
     arrays = unpacked(file)
     check_arrays(file, arrays, SCHEMA)

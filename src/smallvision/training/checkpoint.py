@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,40 @@ import torch
 from torch import Tensor
 
 from smallvision.errors import BadInput, RunFailed
+from smallvision.runs.logs import LOGS, LogMark, marks
+from smallvision.storage import weights
 from smallvision.storage.files import FORMAT_VERSION, write_bytes
 from smallvision.training.state import Best, TrainState
 
+FILES = "files."  # before the names of files of the run that a checkpoint holds
 COUNTERS = ("epoch", "batch", "step", "examples", "count", "since_best", "seconds")
 
 
-def save(state: TrainState, path: Path, belongs: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class Beside:
+    """What a checkpoint holds beside the state of training.
+
+    Attributes
+    ----------
+    experiment, seed : the hash of the experiment and the seed of the run.
+    logs : each log of the run at this moment.
+    files : the content of small files of the run, which are put back on resume should they be damaged.
+    """
+
+    experiment: str
+    seed: int
+    logs: dict[str, LogMark] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+def save(state: TrainState, path: Path, beside: Beside) -> None:
     """Replace the checkpoint at `path` by `state`.
 
     Parameters
     ----------
     state : at any yield of the engine.
     path : checkpoint.safetensors of the run.
-    belongs : what the file is a checkpoint of (experiment hash, seed, lengths of the logs); given back by `load`.
+    beside : what it is a checkpoint of; given back by `load`.
 
     Raises
     ------
@@ -37,18 +58,26 @@ def save(state: TrainState, path: Path, belongs: dict[str, Any]) -> None:
                 f"{name} is no longer finite after step {state.step}; the last good checkpoint was kept: "
                 "lower recipe.learning_rate or set recipe.clip, say 1.0"
             )
+    belongs = {
+        "experiment": beside.experiment,
+        "seed": beside.seed,
+        "lengths": {name: log.length for name, log in beside.logs.items()},
+        "sha256": {name: log.sha256 for name, log in beside.logs.items()},
+    }
+    contents = {name: log.content for name, log in beside.logs.items() if log.content is not None} | beside.files
+    tensors |= {FILES + name: _as_tensor(content) for name, content in contents.items()}
     meta = {"format_version": FORMAT_VERSION, "belongs": belongs, **{name: getattr(state, name) for name in COUNTERS}}
     meta["best"] = {"epoch": state.best.epoch, "merit": state.best.merit} if state.best else None
     text = json.dumps(meta, sort_keys=True)
     write_bytes(path, safetensors.torch.save(tensors, {"meta": text, "sha256": digest(tensors, text)}))
 
 
-def load(state: TrainState, path: Path) -> dict[str, Any]:
+def load(state: TrainState, path: Path) -> Beside:
     """Fill a fresh `state` from the checkpoint at `path`; afterwards training goes on as if it had never stopped.
 
     Returns
     -------
-    dict : `belongs`, as it was given to `save`.
+    Beside : as it was given to `save`.
 
     Raises
     ------
@@ -75,20 +104,27 @@ def load(state: TrainState, path: Path) -> dict[str, Any]:
     for name in COUNTERS:
         setattr(state, name, meta[name])
     if meta["best"]:
-        weights = {name: value.to(device) for name, value in _under(tensors, "best.").items()}
-        state.best = Best(meta["best"]["epoch"], tuple(meta["best"]["merit"]), weights)
-    belongs: dict[str, Any] = meta["belongs"]
-    return belongs
+        best = {name: value.to(device) for name, value in _under(tensors, "best.").items()}
+        state.best = Best(meta["best"]["epoch"], tuple(meta["best"]["merit"]), best)
+    belongs = meta["belongs"]
+    files = {name: bytes(value.numpy()) for name, value in _under(tensors, FILES).items()}
+    known = marks(belongs["lengths"], belongs.get("sha256", {}), files)
+    return Beside(
+        belongs["experiment"], belongs["seed"], known, {name: data for name, data in files.items() if name not in LOGS}
+    )
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """All tensors and the metadata of a checkpoint whose content matches its sha256. Raises BadInput."""
     try:
+        weights.check(path)
         with safetensors.safe_open(path, "pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
+    except BadInput:
+        raise
     except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise BadInput(
             f"{path}: damaged, or no safetensors file ({error}); start the run anew in another --out"
@@ -134,6 +170,10 @@ def _tensors(state: TrainState) -> dict[str, Tensor]:
         for prefix, part in parts.items()
         for name, value in part.items()
     }
+
+
+def _as_tensor(content: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8) if content else torch.empty(0, dtype=torch.uint8)
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

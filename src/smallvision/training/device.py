@@ -3,13 +3,16 @@
 import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import torch
 
 from smallvision.errors import BadInput, nearest
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+GLIBC_THRESHOLD = 128 * 1024  # the default of both
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -60,7 +63,7 @@ def settle(device: torch.device, threads: int | None, precision: str, determinis
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = not deterministic
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with it
+        os.environ.setdefault(WORKSPACE, ":4096:8")  # cuBLAS is deterministic only with it
         torch.use_deterministic_algorithms(deterministic)
     return torch.get_num_threads()
 
@@ -84,28 +87,76 @@ def keep_freed_memory() -> None:
 
     A step frees and takes again tens of megabytes of activations; by default glibc hands blocks of that size back, and
     every page of them is then faulted in and zeroed anew, up to 10 000 pages a step of R5's network. The thresholds
-    are mallopt(3)'s. The process keeps its peak, no more; where the C library has no mallopt, nothing happens.
+    are mallopt(3)'s. The process keeps its peak, no more, until `settings_kept` ends; where the C library has no
+    mallopt, nothing happens.
+    """
+    if _malloc(2**30, 2**31 - 1):
+        _kept.memory = True
+
+
+def give_memory_back() -> None:
+    """Set glibc's own thresholds again, and return what is free to the system.
+
+    mallopt cannot be asked what was set before. One thing remains: glibc no longer raises the thresholds by itself, as
+    it does in a process in which they were never set.
+    """
+    if _malloc(GLIBC_THRESHOLD, GLIBC_THRESHOLD):
+        with suppress(AttributeError, OSError, TypeError):
+            ctypes.CDLL(None).malloc_trim(0)
+    _kept.memory = False
+
+
+def _malloc(largest_reused: int, kept: int) -> bool:
+    """Set the size of blocks from which glibc maps each by itself, and how much free memory it keeps; False without
+    mallopt.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
-        return
-    mallopt(M_MMAP_THRESHOLD, 2**30)
-    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        return False
+    mallopt(M_MMAP_THRESHOLD, largest_reused)
+    mallopt(M_TRIM_THRESHOLD, kept)
+    return True
+
+
+@dataclass
+class _Kept:
+    """Whether glibc keeps freed memory: `keep_freed_memory` was called, and `give_memory_back` not since."""
+
+    memory: bool = False
+
+
+_kept = _Kept()
 
 
 @contextmanager
 def settings_kept() -> Iterator[None]:
-    """Restore, at the end, the threads and kernel settings that the process had before."""
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    """Restore, at the end, everything that `settle` changes for the whole process: threads, deterministic kernels,
+    precision of products, cuBLAS's environment variable, and what glibc does with freed memory.
+
+    Python ends it as well when a generator that is inside is closed.
+    """
+    threads, memory, workspace = torch.get_num_threads(), _kept.memory, os.environ.get(WORKSPACE)
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     kernels, products = torch.backends.cudnn, torch.backends.cuda.matmul
     before = (kernels.allow_tf32, kernels.benchmark, products.allow_tf32)
+    precision = torch.get_float32_matmul_precision()
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
-        kernels.allow_tf32, kernels.benchmark, products.allow_tf32 = before
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        if (kernels.allow_tf32, kernels.benchmark, products.allow_tf32) != before:
+            kernels.allow_tf32, kernels.benchmark, products.allow_tf32 = before
+        if torch.get_float32_matmul_precision() != precision:  # "medium" allows TF32 as "high" does
+            torch.set_float32_matmul_precision(precision)
+        if workspace is None:
+            os.environ.pop(WORKSPACE, None)
+        else:
+            os.environ[WORKSPACE] = workspace
+        if _kept.memory and not memory:
+            give_memory_back()
 
 
 def name_of(device: torch.device) -> str:

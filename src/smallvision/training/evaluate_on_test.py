@@ -11,9 +11,12 @@ from smallvision.data import load
 from smallvision.data.imageset import Splits
 from smallvision.errors import BadInput
 from smallvision.inference import predict
+from smallvision.reading import read_limited
 from smallvision.runs.directory import unlocked
 from smallvision.runs.evidence import VALIDATION_EVIDENCE
 from smallvision.runs.read import RunRecord, read_run
+from smallvision.runs.unfinished import not_finished
+from smallvision.storage.arrays import LARGEST_ARRAYS
 from smallvision.storage.files import write_bytes, write_json
 from smallvision.tasks import task_of
 from smallvision.training import device, prepare, results
@@ -50,12 +53,10 @@ def evaluate_on_test(
     ------
     BadInput : the run is unfinished, has no test split, is being written, or its data have changed since training.
     """
-    read_run(path)  # raises before a lock file is made where there is no run
+    _finished(path)  # raises before a lock file is made where there is no run
     with device.settings_kept(), unlocked(path):
-        record = read_run(path)
-        if record.result is None:
-            raise BadInput(f"{path}: the run is not finished, so it has nothing to score; go on with it by --resume")
-        experiment, result = record.experiment, record.result
+        record, result = _finished(path)
+        experiment = record.experiment
         where = device.resolve(device_name)
         device.settle(
             where, record.environment.get("threads"), experiment.recipe.precision, experiment.recipe.deterministic
@@ -81,7 +82,14 @@ def evaluate_on_test(
         counts = {**result["counts"], **{name: score.count for name, score in scores.items()}}
         if scores["test"].fitted:  # on another device its last digits differ
             result = {**result, task_of(experiment).fitted_key: scores["test"].fitted}
-        result = {**result, "counts": counts, **results.splits_of(experiment, splits, scores), "looks": looks}
+        of_classes = {**result.get("class_counts", {}), **results.class_counts(splits, scores)}
+        result = {
+            **result,
+            "counts": counts,
+            "class_counts": of_classes,
+            **results.splits_of(experiment, splits, scores),
+            "looks": looks,
+        }
         _keep_validation_evidence(record)
         _write_result(path, counted)  # before any result on the test split is written
         write_bytes(path / "evidence.npz", packed.getvalue())
@@ -89,11 +97,21 @@ def evaluate_on_test(
         return result
 
 
+def _finished(path: Path) -> tuple[RunRecord, dict[str, Any]]:
+    """A run and its result. Raises BadInput where it has none."""
+    record = read_run(path)
+    if record.result is None:
+        raise not_finished(record, "it has nothing to score")
+    return record, record.result
+
+
 def _keep_validation_evidence(record: RunRecord) -> None:
     """Keep a copy of evidence.npz if it is of validation images, since that of the test split replaces it."""
     written = record.written_evidence
     if written is not None and str(written["split"]) == "validation":
-        write_bytes(record.path / VALIDATION_EVIDENCE, (record.path / "evidence.npz").read_bytes())
+        write_bytes(
+            record.path / VALIDATION_EVIDENCE, read_limited(record.path / "evidence.npz", LARGEST_ARRAYS, "such a file")
+        )
 
 
 def _write_result(path: Path, result: dict[str, Any]) -> None:

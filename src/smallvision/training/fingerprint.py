@@ -670,7 +670,9 @@ def _package(top: str, file: str) -> str:
     path = Path(file).resolve()
     single = path.name != "__init__.py"
     files = (
-        [path] if single else sorted(part for part in path.parent.rglob("*") if part.suffix in (".py", ".so", ".pyd"))
+        [path]
+        if single
+        else sorted(part for part in path.parent.rglob("*") if part.suffix in (".py", ".so", ".pyd") and part.is_file())
     )
     hashed = hashlib.sha256()
     for part in files:

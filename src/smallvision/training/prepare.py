@@ -1,37 +1,42 @@
-"""Sets up a run: loads the data, builds the network and tries one step on a copy, before any file is written."""
+"""Sets up a run: loads the data, builds the network and tries it on a copy, before any file is written."""
 
+import bisect
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 import smallvision.nn as networks
-from smallvision.data import load, transforms
-from smallvision.data.batching import batch as batches
+from smallvision.data import load, memory
 from smallvision.data.batching import buckets
 from smallvision.data.datasets import published
 from smallvision.data.imageset import Splits
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, SmallvisionError, first_line
 from smallvision.experiment import Experiment
 from smallvision.experiment.model.encoder import EncoderSpec, OnEncoderSpec
-from smallvision.experiment.recipe import RecipeSpec
 from smallvision.experiment.text import expanded
 from smallvision.nn import made, summary
+from smallvision.nn.batch_norm import exact
 from smallvision.nn.pretrained import refuse_other_shape, take_over
-from smallvision.nn.registry import require_any_size
+from smallvision.nn.registry import measured, require_any_size
 from smallvision.nn.shapes import Shape
+from smallvision.nn.size import refuse
 from smallvision.runs.read import RunRecord, read_run
+from smallvision.runs.unfinished import not_finished
+from smallvision.storage import weights
 from smallvision.storage.files import FORMAT_VERSION
 from smallvision.tasks import task_of
 from smallvision.tasks.base import Learner
 from smallvision.training import engine
 from smallvision.training.fingerprint import UNKNOWN, fingerprint
+from smallvision.training.rehearsal import rehearse
 
 
 @dataclass(frozen=True)
@@ -88,16 +93,22 @@ def prepare(
     """
     passed = passed or UserObjects()
     splits = _splits(experiment, root, passed, where)
-    model = _model(experiment, seed, trust_code, passed, splits)
+    model = _model(experiment, seed, trust_code, passed, splits, where)
     if encoder is not None and isinstance(experiment.model, OnEncoderSpec) and isinstance(model, networks.OnEncoder):
-        weights = encoder_weights(experiment.model.encoder, encoder, splits.train.largest)
-        take_over(model.encoder, weights, str(encoder.path))
+        trained = encoder_weights(experiment.model.encoder, encoder, splits.train.largest)
+        take_over(model.encoder, trained, str(encoder.path))
     learner = task_of(experiment).learner(experiment.task, passed.loss)
     notes = learner.check_data(splits)
-    table = summary.table(model, splits.train.largest)
-    model = placed(model, where)
-    _rehearse(model, learner, splits, experiment, where)
-    return Prepared(splits, model, learner, table, (*notes, *_notes_on_passed(experiment, passed)))
+    try:
+        table = summary.table(model, splits.train.largest)
+    except SmallvisionError:
+        raise
+    except Exception as error:  # anything can happen in code that is not ours
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise BadInput(f"model: cannot answer images in evaluation mode, as scoring does: {reason}") from None
+    model = exact(placed(model, where))
+    said = rehearse(model, learner, splits, experiment, where)
+    return Prepared(splits, model, learner, table, (*notes, *said, *_notes_on_passed(experiment, passed)))
 
 
 def digests(experiment: Experiment) -> tuple[str | None, str | None]:
@@ -167,13 +178,11 @@ def encoder_weights(asked: EncoderSpec, record: RunRecord, shape: Shape) -> dict
     """
     where = f"model.encoder: {record.path}"
     if record.result is None or record.layers is None:
-        raise BadInput(
-            f"{where}: is not finished, so it has no encoder to take over; finish it: {resume_command(record)}"
-        )
+        raise BadInput(f"model.encoder: {not_finished(record, 'it has no encoder to take over')}")
     refuse_other_shape(record.layers["input"], shape, str(record.path))
     path = record.path / "model.safetensors"
     try:
-        data = path.read_bytes()
+        data = weights.read(path)
     except OSError as error:
         raise BadInput(f"model.encoder: {path}: cannot be read: {error.strerror or error}") from None
     sha256 = hashlib.sha256(data).hexdigest()
@@ -188,16 +197,10 @@ def encoder_weights(asked: EncoderSpec, record: RunRecord, shape: Shape) -> dict
             f"(model.encoder.digest is {str(asked.digest)[:12]}); "
             "leave model.encoder.digest and .model out to take over what is there now"
         )
-    return safetensors.torch.load(data)
-
-
-def resume_command(record: RunRecord) -> str:
-    """The command that goes on with an unfinished run."""
-    command = (
-        str(record.state["command"])
-        or f"smallvision run {record.path / 'experiment.toml'} --seed {record.state['seed']}"
-    )
-    return command if command.endswith("--resume") else f"{command} --resume"
+    try:
+        return safetensors.torch.load(data)
+    except (ValueError, safetensors.SafetensorError) as error:
+        raise BadInput(f"model.encoder: {path}: damaged, or no safetensors file ({error}); run it again") from None
 
 
 def provenance(run: RunRecord, folder: Path) -> dict[str, Any]:
@@ -286,9 +289,13 @@ def layers(experiment: Experiment, pixels: Shape, classes: int, trust_code: bool
 
 def _splits(experiment: Experiment, root: Path | None, passed: UserObjects, where: torch.device) -> Splits:
     """The data on the device, after a check that it has what the experiment needs."""
+    if passed.splits is None:
+        classes = load.class_count(experiment.data, root)  # known in a moment, where reading 100 000 folders takes long
+        _refuse_too_many(experiment, classes, images=classes)
     splits = passed.splits.to(where) if passed.splits else load.load(experiment.data, root, where)
     if experiment.protocol.test == "never":
         splits = without_test(splits)
+    _refuse_too_many(experiment, len(splits.train.classes), sum(map(len, splits.named().values())))
     sizes = sorted({size for split in splits.named().values() for size in split.sizes})
     own = None if passed.model is not None else experiment.model
     require_any_size(own, splits.train.largest[0], sizes, splits.train.name.rpartition(" ")[0])
@@ -302,7 +309,9 @@ def _splits(experiment: Experiment, root: Path | None, passed: UserObjects, wher
     return splits
 
 
-def _model(experiment: Experiment, seed: int, trust_code: bool, passed: UserObjects, splits: Splits) -> nn.Module:
+def _model(
+    experiment: Experiment, seed: int, trust_code: bool, passed: UserObjects, splits: Splits, where: torch.device
+) -> nn.Module:
     """The network before its first step, on the CPU; a module passed in is copied and stays as it is."""
     train = splits.train
     outputs = task_of(experiment).outputs(len(train.classes))
@@ -311,30 +320,36 @@ def _model(experiment: Experiment, seed: int, trust_code: bool, passed: UserObje
         if passed.model is not None:
             module = made.network(passed.model, seed)
             return networks.adopt(module, inputs)
+        _refuse_too_large(experiment, inputs, len(train), where)
         return networks.build(experiment.model, inputs, seed, trust_code)
     except (RuntimeError, MemoryError) as error:
-        raise BadInput(f"model: cannot be built ({str(error).splitlines()[0]}); make its layers smaller") from None
+        raise BadInput(f"model: cannot be built ({first_line(error)}); make its layers smaller") from None
 
 
-def _rehearsals(splits: Splits, recipe: RecipeSpec) -> Iterable[tuple[Tensor, int]]:
-    """The rows of each batch to be tried, and the number of its images."""
-    if recipe.order == "classes":
-        return [(engine.rows(recipe, splits.train, 0, 0)[0], recipe.batch_size)]
-    return buckets.rehearsals(splits.train, recipe.batch_size, recipe.drop_last)
+def _refuse_too_many(experiment: Experiment, classes: int, images: int) -> None:
+    """Refuse so many classes that their scores do not fit into memory."""
+    free = memory.available_bytes()
+
+    def needed(count: int) -> int:
+        return task_of(experiment).scoring_bytes(count, images * count // max(classes, 1))
+
+    if needed(classes) > free:
+        fit = bisect.bisect_right(range(classes), free, key=needed) - 1
+        raise BadInput(
+            f'data: has {classes:,} classes, and their scores by task.kind = "{experiment.task.kind}" would take '
+            f"{memory.human(needed(classes))} of memory (every class against every class, and every class for every "
+            f"image), and {memory.human(free)} are available; take at most {fit:,} classes (data.classes)"
+        )
 
 
-def _rehearse(model: nn.Module, learner: Learner, splits: Splits, experiment: Experiment, where: torch.device) -> None:
-    """Try one step on a copy of the network with the smallest batch; with images of several sizes, with up to three."""
+def _refuse_too_large(experiment: Experiment, inputs: networks.InputSpec, images: int, where: torch.device) -> None:
+    """Refuse a network whose training would not fit into memory, before it is built.
+
+    Counted are its weights, their gradients, what the optimiser keeps of them, their average, and the outputs of the
+    layers for one batch.
+    """
     recipe = experiment.recipe
-    vary = transforms.build(experiment.data.augment, len(splits.train.classes))
-    generator = torch.Generator(where)
-    for rows, count in _rehearsals(splits, recipe):
-        actor = made.copied(model).train()
-        with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-            batch = vary(next(batches.epoch(splits.train, [rows])), generator.manual_seed(0))
-            try:
-                learner.step(actor, batch, generator).loss.backward()  # type: ignore[no-untyped-call]
-            except (RuntimeError, ValueError) as error:
-                cure = "; recipe.drop_last = true leaves a last batch of one image out" if count == 1 else ""
-                reason = str(error).splitlines()[0]
-                raise BadInput(f"model: cannot be trained on a batch of {count} image(s): {reason}{cure}") from None
+    kept = {"sgd": int(recipe.momentum > 0)}.get(recipe.optimizer, 2) + int(recipe.average > 0)
+    free = torch.cuda.mem_get_info(where)[0] if where.type == "cuda" else memory.available_bytes()
+    size = measured(experiment.model, inputs)
+    refuse(size, experiment.model, free, 2 + kept, min(recipe.batch_size, images) // (1 + (recipe.precision == "bf16")))

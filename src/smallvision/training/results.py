@@ -1,11 +1,13 @@
 """Builds result.json and evidence.npz of a finished run. Each task adds its own part."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from torch import nn
 
 from smallvision.data import expand
+from smallvision.data.copies import TrainingImages
 from smallvision.data.imageset import Splits
 from smallvision.experiment import Experiment
 from smallvision.tasks import Scores, sample_images, task_of
@@ -48,12 +50,15 @@ def result(
         "selected": selected,
         "classes": list(splits.train.classes),
         "counts": {name: score.count for name, score in scores.items()},
+        "class_counts": class_counts(splits, scores),
         "mean": list(splits.mean),
         "std": list(splits.std),
         "looks": looks(experiment, splits, state.epoch),
     }
     if len(splits.train.groups) > 1:
         out["sizes"] = len(splits.train.groups)
+    if splits.range is not None:
+        out["pixel_range"] = asdict(splits.range)
     if scores[shown(scores)].fitted:
         out[task_of(experiment).fitted_key] = scores[shown(scores)].fitted
     return out | splits_of(experiment, splits, scores)
@@ -63,12 +68,29 @@ def splits_of(experiment: Experiment, splits: Splits, scores: dict[str, Scores])
     """The scores of each split by its name.
 
     The split that the report shows and the split of classes kept out of training have their full scores: with
-    intervals, the figures of each class and the rest of the task's entries.
+    intervals, the figures of each class and the rest of the task's entries. Every split but the training images says
+    how many of its images are copies of these, and what the score is without them.
     """
     out: dict[str, Any] = {name: {**score.values, "count": score.count} for name, score in scores.items()}
     for name in {shown(scores), "unseen"} & set(scores):
         out[name] |= task_of(experiment).full_scores(experiment, splits, name, scores[name])
+    held_out = {name: split for name, split in splits.named().items() if name in scores and name != "train"}
+    known = TrainingImages(splits.train)
+    for name, split in held_out.items():
+        found = known.copies(split, same_classes=name != "unseen")
+        out[name]["copies"] = {"images": found.count, "other_label": found.other_label}
+        if found.count:
+            out[name]["copies"]["rest"] = task_of(experiment).scores_without(scores[name], found.found)
     return out
+
+
+def class_counts(splits: Splits, scores: dict[str, Scores]) -> dict[str, list[int]]:
+    """How many images of each class the splits that were scored have; not of classes that were kept out of training."""
+    return {
+        name: split.labels.cpu().bincount(minlength=len(split.classes)).tolist()
+        for name, split in splits.named().items()
+        if name in scores and name != "unseen"
+    }
 
 
 def looks(experiment: Experiment, splits: Splits, epochs: int) -> int:

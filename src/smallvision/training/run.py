@@ -6,7 +6,7 @@ The caller prints and draws in the body of a `for`; saving and stopping are done
 import hashlib
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +16,14 @@ import safetensors.torch
 import torch
 
 from smallvision.data.imageset import Splits
-from smallvision.errors import BadInput, Interrupted, RunFailed
+from smallvision.errors import BadInput, DiskFull, Interrupted, RunFailed
 from smallvision.experiment import Experiment
 from smallvision.runs import environment as environments
 from smallvision.runs.directory import RunDirectory
-from smallvision.runs.read import read_run
+from smallvision.runs.logs import marks
+from smallvision.runs.paths import resuming
+from smallvision.runs.read import read_begun
+from smallvision.runs.unfinished import SAME_CALL
 from smallvision.storage.files import FORMAT_VERSION
 from smallvision.tasks import task_of
 from smallvision.tasks.base import Learner, Scores
@@ -119,7 +122,7 @@ Event = Started | Progress | EpochRecord | Scoring | Finished
 
 def run(
     experiment: Experiment, options: RunOptions, resume: bool = False, passed: UserObjects | None = None
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Run an experiment, or go on with an unfinished run, until the run directory is finished.
 
     Parameters
@@ -137,9 +140,9 @@ def run(
     ------
     BadInput : data, network, directory or a setting cannot be used; nothing was written.
     RunFailed : the loss is not finite any more, or the disk is full; the last good checkpoint stays.
-    Interrupted : SIGINT or SIGTERM came; everything is saved.
+    Interrupted : SIGINT, SIGTERM or SIGHUP came; everything is saved.
     """
-    with device.settings_kept():
+    with device.settings_kept():  # to the end, an error, or the moment when the caller closes this generator
         where = device.resolve(options.device)
         recipe = experiment.recipe
         threads = device.settle(where, options.threads, recipe.precision, recipe.deterministic)
@@ -169,11 +172,14 @@ def run(
                     *device.notes(where, recipe.precision),
                 )
                 progress = task_of(experiment).progress
-                yield Started(options.path, counts, layers, notes, where.type, threads, state.epoch, progress)
+                said = (*notes, *directory.mended)  # what was put back is no matter of the result
+                yield Started(options.path, counts, layers, said, where.type, threads, state.epoch, progress)
                 context = RunContext(experiment, options, splits, prepared.learner, directory, signals)
                 yield from _train(context, state)
                 yield from _score(context, state, layers, notes)
         except (RunFailed, BadInput, Interrupted) as error:
+            if isinstance(error, DiskFull):
+                error.again = _again(options)
             with suppress(RunFailed):  # on a full disk the note cannot be written, either
                 directory.note(status="interrupted" if isinstance(error, Interrupted) else "failed", message=str(error))
             raise
@@ -183,14 +189,14 @@ def run(
 
 def _unfinished(path: Path, now: dict[str, Any]) -> dict[str, Any]:
     """The state of the run that is resumed. Raises BadInput where the environment `now` would give other bits."""
-    record = read_run(path)
-    different = environments.differences(record.environment, now)
+    state, environment = read_begun(path)
+    different = environments.differences(environment, now)
     if different:
         raise BadInput(
             f"{path}: cannot be resumed here, the bits would differ ({'; '.join(different)}); "
             "resume as it began, or start anew in another --out"
         )
-    return record.state
+    return state
 
 
 def _create(
@@ -226,16 +232,15 @@ def _reopen(
             f"{options.path}: the images or labels are not those this run began with; start anew in another --out"
         )
     saved = options.path / CHECKPOINT
-    lengths: dict[str, int] = {}
+    beside = checkpoint.Beside(experiment.hash(), options.seed, marks({}, {}, {}))
     if saved.exists():
-        belongs = checkpoint.load(state, saved)
-        if (belongs["experiment"], belongs["seed"]) != (experiment.hash(), options.seed):
-            found = f"experiment {belongs['experiment']} with seed {belongs['seed']}"
+        beside = checkpoint.load(state, saved)
+        if (beside.experiment, beside.seed) != (experiment.hash(), options.seed):
+            found = f"experiment {beside.experiment} with seed {beside.seed}"
             raise BadInput(
                 f"{saved}: is the checkpoint of {found}; put the right one back, or start anew in another --out"
             )
-        lengths = belongs["lengths"]
-    return RunDirectory.reopen(options.path, before, lengths)
+    return RunDirectory.reopen(options.path, before, beside.logs, beside.files, state.epoch)
 
 
 def _train(context: RunContext, state: TrainState) -> Iterator[Progress | EpochRecord]:
@@ -265,18 +270,22 @@ def _train(context: RunContext, state: TrainState) -> Iterator[Progress | EpochR
 
 
 def _save(context: RunContext, state: TrainState) -> None:
-    lengths = context.directory.lengths()
-    belongs = {"experiment": context.experiment.hash(), "seed": context.options.seed, "lengths": lengths}
-    checkpoint.save(state, context.options.path / CHECKPOINT, belongs)
+    directory = context.directory
+    beside = checkpoint.Beside(context.experiment.hash(), context.options.seed, directory.logs(), directory.files())
+    checkpoint.save(state, context.options.path / CHECKPOINT, beside)
 
 
 def _stop(context: RunContext, signal_number: int) -> NoReturn:
-    path, command = context.options.path, context.options.command
+    path = context.options.path
     if any(str(digest).startswith(UNKNOWN) for digest in prepare.digests(context.experiment)):
         why = "no fingerprint can tell what was passed in, so it is not resumed; start anew"
         raise Interrupted(f"stopped in {path}; {why}", signal_number)
-    again = shlex.join([*command, "--resume"]) if command else "the same call with resume=True"
-    raise Interrupted(f"stopped and saved in {path}; go on with: {again}", signal_number)
+    raise Interrupted(f"stopped and saved in {path}", signal_number, _again(context.options))
+
+
+def _again(options: RunOptions) -> str:
+    """What goes on with the run: a command, or a call where it was begun in Python."""
+    return resuming(options.command, options.path) if options.command else SAME_CALL
 
 
 def _score(

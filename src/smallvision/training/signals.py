@@ -1,9 +1,17 @@
-"""Turns Ctrl-C and SIGTERM into a flag that is read at points where a run can be saved."""
+"""Turns Ctrl-C, SIGTERM and SIGHUP into a flag that is read at points where a run can be saved."""
 
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
+
+def stopping() -> list[signal.Signals]:
+    """The signals that end a command: SIGINT, SIGTERM, and SIGHUP unless it is ignored, as under `nohup`."""
+    known = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    return [one for one in known if one.name != "SIGHUP" or signal.getsignal(one) is not signal.SIG_IGN]
 
 
 class Signals:
@@ -15,7 +23,7 @@ class Signals:
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in stopping():
                 self._before[number] = signal.signal(number, self._note)
         return self
 

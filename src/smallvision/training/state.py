@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from smallvision.data.doubles import has_doubles
 from smallvision.experiment.recipe import RecipeSpec
 from smallvision.nn.made import copied
 from smallvision.training import optimizers
@@ -58,8 +59,7 @@ class TrainState:
             if name in self.sums:
                 self.sums[name].add_(value)
             else:
-                wide = torch.float32 if value.device.type == "mps" else torch.float64
-                self.sums[name] = value.to(wide)
+                self.sums[name] = value.to(torch.float64 if has_doubles(value.device) else torch.float32)
         self.count += count
 
     @torch.no_grad()

@@ -17,6 +17,7 @@ from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.experiment.model.encoder import EncoderSpec, OnEncoderSpec
 from smallvision.experiment.text import expanded, short, writable
 from smallvision.runs.read import read_run
+from smallvision.runs.unfinished import not_finished
 from smallvision.tasks import task_of
 
 if TYPE_CHECKING:
@@ -158,12 +159,7 @@ def _of_run(folder: str) -> dict[str, Any]:
     except BadInput as error:
         raise BadInput(f"model.encoder.run: {error}") from None
     if record.result is None:
-        from smallvision.training.prepare import resume_command
-
-        raise BadInput(
-            f"model.encoder.run: {path}: is not finished, so it has no encoder to take over; "
-            f"finish it: {resume_command(record)}"
-        )
+        raise BadInput(f"model.encoder.run: {not_finished(record, 'it has no encoder to take over')}")
     other = record.experiment.model
     if isinstance(other, CustomSpec) and other.kind == "custom":
         raise BadInput(
@@ -176,7 +172,7 @@ def _of_run(folder: str) -> dict[str, Any]:
 def _digest_of_arrays(arrays: dict[str, Any]) -> str:
     import numpy as np
 
-    from smallvision.data.datasets.arrays import in_memory
+    from smallvision.data.datasets.members import in_memory
 
     hashed = hashlib.sha256()
     unnamed = [name for name in arrays if not isinstance(name, str)]
@@ -186,12 +182,7 @@ def _digest_of_arrays(arrays: dict[str, Any]) -> str:
         if name == "classes" or arrays[name] is None:
             hashed.update(f"{name} {[str(one) for one in (() if arrays[name] is None else arrays[name])]}".encode())
             continue
-        try:
-            member = in_memory(name, arrays[name])
-        except (TypeError, RuntimeError) as error:  # of a tensor that no array can hold
-            raise BadInput(
-                f"{name}: cannot be read as an array ({_line(error)}); give a numpy array of uint8"
-            ) from None
+        member = in_memory(name, arrays[name])
         value = np.ascontiguousarray(
             np.concatenate([*member.parts(max(1, member.shape[0]))] or [np.empty(member.shape, member.dtype)])
         )
@@ -225,7 +216,3 @@ def _digest_of_loss(loss: Any) -> str:
             f"loss: got {short(loss)} ({type(loss).__name__}); expected a function of (logits, labels), or an nn.Module"
         )
     return fingerprint(loss).digest
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

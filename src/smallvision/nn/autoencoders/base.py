@@ -41,6 +41,7 @@ class Autoencoder(Model):
     Attributes
     ----------
     representation : values that an image is described by, D.
+    map_values : how many values the layers over maps make of an image.
     variational : whether these are drawn from a normal distribution, see `posterior`.
 
     Raises
@@ -64,6 +65,7 @@ class Autoencoder(Model):
         enlarging = decoder.enlarging(down, spec.variational)
         if enlarging is not None and not spec.overcomplete:
             raise BadInput(_refusal(spec, down, enlarging, plan))
+        self.map_values = sum(prod(step.after) for group in (*down, *up) for step in group if len(step.after) == 3)
         self.representation, self.variational = spec.representation, spec.variational
         self.last_activation = spec.representation_activation
         self.standardize = Standardize(inputs.mean, inputs.std)

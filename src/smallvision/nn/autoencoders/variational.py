@@ -13,7 +13,11 @@ def sample(mean: Tensor, log_variance: Tensor, generator: Generator) -> Tensor:
     mean, log_variance : (B, D).
     generator : on their device; the noise is drawn from it.
     """
-    noise = torch.randn(mean.shape, generator=generator, device=mean.device)
+    return moved(mean, log_variance, torch.randn(mean.shape, generator=generator, device=mean.device))
+
+
+def moved(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+    """Representations (B, D) for noise (B, D) that was drawn from the standard normal distribution."""
     return mean + (0.5 * log_variance).exp() * noise
 
 

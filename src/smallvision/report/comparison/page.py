@@ -40,6 +40,7 @@ def page(compared: "RunComparison", answers: "AlignedPredictions", images: "Pict
         "against": first.name,
         "split": compared.split,
         "images": compared.images,
+        "warnings": compared.warnings,
         "cases": sides,
         "runs": runs,
         "verdicts": found,

@@ -11,7 +11,7 @@ from smallvision.metrics.metric import Metric
 from smallvision.rendering import embed, style
 from smallvision.report.study import figures
 from smallvision.report.study.figures import FOREST, Difference
-from smallvision.stats.wording import difference
+from smallvision.stats.wording import difference, least_line
 from smallvision.tasks import DEFAULT_METRIC, metric_of_file
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict : the same with `number` (from 1), `told` (whether one is better), `badge`, `metric` (a Metric); and,
+    list of dict : the same with `number` (from 1), `told` (whether one is better), `badge`, `metric` (a Metric),
+        `least` (the smallest difference that could be told, in a line; "" where one is told or it is not known); and,
         the better side first as in the sentence, `minus` ("cnn minus mlp"), `points` ("+2.55", or in the metric's own
         unit "−0.00041"), `unit` ("points", or the metric's own) and `between` ("2.21 to 2.89").
     """
@@ -198,10 +199,18 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "badge": badge,
                 "minus": f"{first} minus {second}",
                 "metric": metric,
+                "least": "" if told else _least(one, metric),
                 **written,
             }
         )
     return out
+
+
+def _least(one: Mapping[str, Any], metric: Metric) -> str:
+    found = one.get("least_difference")  # a verdict from before it was told has none
+    if found is None:
+        return ""
+    return least_line(str(one["kind"]), found, float(one["confidence"]), min(one["images"]), metric.of)
 
 
 def _metric(one: Mapping[str, Any]) -> Metric:

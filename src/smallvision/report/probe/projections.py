@@ -61,10 +61,13 @@ def draw(maps: Sequence[Map], classes: Sequence[str]) -> "Figure":
     figure.set_dpi(DPI)
     for axes, one in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps, strict=True):
         _map(axes, one, named)
-    handles = [_handle(place, name) for place, name in enumerate(names)]
+    handles, labels = [_handle(place) for place in range(len(names))], list(names)
     if len(classes) > len(named):
-        handles.append(_handle(None, f"{len(classes) - len(named)} other classes"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handletextpad=0.2, columnspacing=1.2)
+        handles.append(_handle(None))
+        labels.append(f"{len(classes) - len(named)} other classes")
+    style.legend(
+        figure, handles, labels, loc="outside lower center", ncols=columns, handletextpad=0.2, columnspacing=1.2
+    )
     return figure
 
 
@@ -79,10 +82,10 @@ def look(place: int | None) -> dict[str, Any]:
     )
 
 
-def _handle(place: int | None, name: str) -> Any:
+def _handle(place: int | None) -> Any:
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], **look(place), linestyle="", markersize=6, label=name)
+    return Line2D([], [], **look(place), linestyle="", markersize=6)
 
 
 def _map(axes: "Axes", one: Map, named: Sequence[int]) -> None:

@@ -14,8 +14,8 @@ from smallvision.report.probe import section as probe
 from smallvision.report.run import curves, tables
 from smallvision.report.run.series import LOSS, minimised, panels, per_step
 from smallvision.runs import probes
-from smallvision.runs.read import RunRecord, status
-from smallvision.tasks import galleries, task_of
+from smallvision.runs.read import RunRecord, read_run, status
+from smallvision.tasks import galleries, task_of, warnings
 from smallvision.tasks.base import SPLITS
 from smallvision.tasks.score_rows import judged_split, score_rows, written
 
@@ -76,7 +76,14 @@ def write(records: RunRecord | Sequence[RunRecord], out: str | Path) -> Path:
     """
     out = Path(out)
     refuse_to_overwrite(out, own=isinstance(records, RunRecord) and out == records.path / "report.html")
-    return save(page(records) if isinstance(records, RunRecord) else page_of_many(records), out)
+    if not isinstance(records, RunRecord):
+        return save(page_of_many(records), out)
+    save(page(records), out)
+    if records.state["status"] != "finished":
+        now = read_run(records.path)
+        if now.state["status"] == "finished":  # by another process, meanwhile
+            save(page(now), out)
+    return out
 
 
 def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
@@ -108,6 +115,14 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
         "watched": any(line.get("test") for line in record.metrics),
         "last": record.metrics[-1] if record.metrics else None,
     }
+    run["beside"] = [
+        f"{name} {written(task_of(record.experiment).metric, value)}"
+        for name, value in (task_of(record.experiment).beside(result[split]) if result and split else {}).items()
+    ]
+    found = warnings.of_run(record, task_of(record.experiment))
+    run["warnings"] = [one.text for one in found if one.kind != "no test images"]  # the page says that already
+    run["test_images"] = warnings.test_images(record)
+    run["no_copies"] = warnings.no_copies(record)
     run["judged"] = next((row for row in run["scores"] if row["split"] == split), None)
     shown = str(evidence["split"]) if evidence else split or ""
     run["shown"] = "training" if shown == "train" else shown

@@ -138,6 +138,13 @@ class Case:
         known = [float(value) for value in found if value is not None]
         return statistics.fmean(known) if known and len(known) == len(found) else None
 
+    def beside(self, split: str) -> list[str]:
+        """What has to stand beside its score of a split, as text and as means over its runs; mostly nothing."""
+        found = [run.task.beside(run.result.get(split) or {}) for run in self.runs]
+        names = [name for name in (found[0] if found else {}) if all(name in one for one in found)]
+        metric = self.metric
+        return [f"{name} {metric.number(statistics.fmean(one[name] for one in found))}" for name in names]
+
     def size(self, which: str) -> int | None:
         """One of SIZES, the same for all its runs."""
         found = self.row.get(which, self.runs[0].result.get(which) if self.runs else None)

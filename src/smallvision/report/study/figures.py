@@ -226,5 +226,5 @@ def legend(figure: "Figure", names: Sequence[str], side: int, lines: bool = True
         style.case_look(number) if lines else {**style.case_look(number), "linestyle": ""}
         for number in range(len(names))
     ]
-    handles = [Line2D([], [], **how, label=name) for how, name in zip(looks, names, strict=True)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=side, handlelength=3.2 if lines else 1.2)
+    handles = [Line2D([], [], **how) for how in looks]
+    style.legend(figure, handles, names, loc="outside lower center", ncols=side, handlelength=3.2 if lines else 1.2)

@@ -13,6 +13,7 @@ from smallvision.report.probe import study
 from smallvision.report.study import cases, curves, figures, probes
 from smallvision.report.study.cases import Case, Run
 from smallvision.runs.read import read_run, status
+from smallvision.tasks import warnings
 from smallvision.tasks.base import BEST
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def page(record: "StudyRecord", answers: Mapping[str, "AlignedPredictions"], ima
         "planned": len(planned),
         "waiting": [] if result else [run for run in planned if run.status != "finished"],
         "missing": _missing(record, every),
+        "warnings": warnings.of_many([(run.case, run.record) for run in runs if run.record], task),
         "answer": told,
         "split": split,
         "verdict": next((row for row in found if (tuple(row["pair"]), row["split"]) == (pair, split)), None),
@@ -72,6 +74,7 @@ def page(record: "StudyRecord", answers: Mapping[str, "AlignedPredictions"], ima
         "galleries": _galleries(result, answers, images),
         "tries": _tries(plan, every, task.metric),
         "search": record.study.search,
+        "edges": record.edges,
         "sampler": plan["search"]["sampler"],
         "matched": plan["match"],
         "match": record.study.match,
