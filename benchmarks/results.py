@@ -11,6 +11,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from campaign import rows
+
 from smallvision.errors import BadInput
 from smallvision.experiment import catalog, load, load_study, studies
 from smallvision.metrics.metric import Metric
@@ -21,6 +23,7 @@ from smallvision.training.user_objects import with_digests
 RESULTS = Path(__file__).parent / "results"
 OTHERS = {  # results that are of no single entry of the catalog, and what writes them
     "tuning": "python benchmarks/tune.py",
+    "verdicts": "python benchmarks/verdicts.py",
     "pairs": "python benchmarks/pairs.py",
     "representations": "python benchmarks/representations.py",
     "resolution": "python benchmarks/resolution.py",
@@ -29,6 +32,7 @@ OTHERS = {  # results that are of no single entry of the catalog, and what write
     "time_to_accuracy": "python benchmarks/time_to_accuracy.py",
     "convolution": "python benchmarks/convolution.py epoch equivariance",
     "conv_check": "python benchmarks/convolution.py check",
+    "reliability": "python benchmarks/reliability.py",
     "conv_bench": "smallvision conv bench --rounds 11 --out DIR (and copy DIR/conv-bench.json)",
 }
 
@@ -80,7 +84,9 @@ def problem(name: str) -> str:
     if found is None:
         return "is no JSON table"
     folder, _, entry = name.rpartition("/")
-    check = {"catalog": _entry, "studies": _study}.get(folder) or {"tuning": _tuning}.get(entry)
+    check = {"catalog": _entry, "studies": _study}.get(folder) or {"tuning": _tuning, "reliability": _reliability}.get(
+        entry
+    )
     try:
         return check(entry, found) if check else ""
     except (KeyError, TypeError, IndexError, AttributeError, StopIteration, statistics.StatisticsError) as error:
@@ -125,6 +131,10 @@ def _tuning(_: str, found: dict[str, Any]) -> str:
         return "has a try that was scored on the test split"
     old = dict.fromkeys(one["name"] for one in found["tries"] if not current(one))
     return f"has tries of an older {', '.join(old)}" if old else ""
+
+
+def _reliability(_: str, found: dict[str, Any]) -> str:
+    return rows.problem(found)
 
 
 def current(one: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import statistics
 
+import edges
 from layout import machine, not_measured, spread, table
 from results import content, current, metric_in, read
 
@@ -177,5 +178,8 @@ def tuning() -> str:
     return (
         "\n## What was tried for the recipes\n\n`python benchmarks/tune.py`: validation images only, seed 0, one try "
         "each, so differences of a few tenths of a per cent are noise. Accuracies, and of autoencoders mean squared "
-        "errors.\n\n" + table(["entry", "overrides", "validation", "loss", "train", "epochs"], rows)
+        "errors.\n\n"
+        + table(["entry", "overrides", "validation", "loss", "train", "epochs"], rows)
+        + "\nBest tries beside those that differ from them in one key:\n\n"
+        + (edges.told(edges.of_tries(tries)) or "- None is at an edge of what was tried.\n")
     )

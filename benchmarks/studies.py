@@ -58,6 +58,7 @@ def measure(name: str, root: Path | None) -> dict[str, Any]:
         "question": result["question"],
         "baseline": result["baseline"],
         "choice": result["choice"],
+        **({"edges": record.edges} if record.study.search else {}),
         "answer": result["answer"],
         "verdicts": result["verdicts"],
         "singles": singles(record),

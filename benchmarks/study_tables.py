@@ -4,6 +4,7 @@ import statistics
 from decimal import Decimal
 from typing import Any
 
+import edges
 from layout import machine, not_measured, table
 from results import metric_in
 from results import read as result
@@ -270,7 +271,12 @@ def studies() -> str:
             + "\n"
         )
         text += PCA if "pca" in found["table"][0].get("beside", {}).get("validation", {}) else ""
-        text += verdicts(found) + sizes(found) + (probes(found) if "probes" in found else "")
+        text += (
+            edges.told(edges.of_result(found))
+            + verdicts(found)
+            + sizes(found)
+            + (probes(found) if "probes" in found else "")
+        )
         text += f"\n{split}; the test split was met {looks} by a run that met it. " + machine(found["environment"])
     return text + resolution() + speed()
 

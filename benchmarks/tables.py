@@ -18,6 +18,8 @@ import convolution_tables
 import results
 import speed_tables
 import study_tables
+import verdict_tables
+from campaign import page as reliability
 from layout import not_measured
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +81,9 @@ def comparing_page() -> str:
         "singles": study_tables.singles(),
         "recipes": study_tables.quoted("mnist-mlp-vs-cnn", ("cnn", "mlp"), "test"),
         "rotation": study_tables.quoted("mnist-augmentation", ("rotation", "none"), "test"),
+        "mcnemar": verdict_tables.mcnemar(),
+        "equivalence": verdict_tables.equivalence(),
+        "planning": verdict_tables.planning(),
         "flip": study_tables.quoted("mnist-augmentation", ("flip", "none"), "validation"),
     }
     return filled(DOCS / "comparing.md", parts)
@@ -106,6 +111,11 @@ def similarity_page() -> str:
         "unseen": catalog_tables.verified("fashion-siamese-unseen"),
     }
     return filled(DOCS / "similarity.md", parts)
+
+
+def reliability_page() -> str:
+    """docs/reliability.md, whole."""
+    return reliability.page(results.read("reliability"))
 
 
 def filled(path: Path, parts: dict[str, str]) -> str:
@@ -197,6 +207,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     DOCS / "comparing.md": comparing_page,
     DOCS / "representations.md": representations_page,
     DOCS / "similarity.md": similarity_page,
+    DOCS / "reliability.md": reliability_page,
 }
 
 

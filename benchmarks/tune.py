@@ -4,12 +4,15 @@
 
 Every try is the catalog entry with the overrides named, trained on what `data.validation` leaves, seed 0, scored on
 these validation images. Writes benchmarks/results/tuning.json after each try; a try that it has is not repeated.
+In the end it says which of the best tries lie at an edge of what was tried.
 """
 
 import argparse
 import json
 import tempfile
 from pathlib import Path
+
+import edges
 
 import smallvision as sv
 from smallvision.tasks import task_of
@@ -27,12 +30,15 @@ TRIED: dict[str, dict[str, list]] = {
                 for size in (64, 128)
             ),
             ["recipe.epochs=1", "recipe.learning_rate=0.01", "recipe.batch_size=64"],
-            ["recipe.epochs=3", "recipe.learning_rate=0.01", "recipe.batch_size=128"],
+            *(
+                [f"recipe.epochs={epochs}", "recipe.learning_rate=0.01", "recipe.batch_size=128"]
+                for epochs in (3, 4, 6)
+            ),
         ],
     },
     "mnist-cnn3-fast": {
         "always": [],
-        "tries": [[f"recipe.learning_rate={rate}"] for rate in (0.005, 0.01, 0.02)],
+        "tries": [[f"recipe.learning_rate={rate}"] for rate in (0.0025, 0.005, 0.01, 0.02)],
     },
     "cifar10-cnn-fast": {
         "always": ["data.validation=5000"],
@@ -121,6 +127,9 @@ def main() -> None:
                 known.append(attempt(name, overrides, words.root))
                 RESULT.write_text(json.dumps({"format_version": 1, "tries": known}, indent=1) + "\n")
                 print(f"{name} {' '.join(more)}: validation {known[-1]['validation']}", flush=True)
+    for one in edges.of_tries(known):
+        if not words.names or one.case in words.names:
+            print(f"at an edge: {one.sentence}", flush=True)
 
 
 if __name__ == "__main__":

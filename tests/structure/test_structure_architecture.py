@@ -47,7 +47,7 @@ def test_the_table_of_packages_has_them_in_order(page: str) -> None:
     rows = cells(page, "The packages")
     assert [name.strip("`") for name, *_ in rows] == [name for name in PACKAGES if not name.startswith("__")]
     without = {name.strip("`") for name, _, torch in rows if torch == "no"}
-    assert without == set(WITHOUT_TORCH) - {"tasks", *FILES_AT_THE_TOP} | {"errors"}
+    assert without == set(WITHOUT_TORCH) - {"tasks", *FILES_AT_THE_TOP} | {"errors", "reading"}
 
 
 def test_every_import_points_downwards_in_the_drawing(page: str) -> None:
@@ -141,7 +141,7 @@ def test_the_page_has_every_key_and_array_of_a_run(kind: str, tmp_path: Path, pa
         for value in values or [json.loads((run / file).read_text())]:
             splits = {name: value.pop(name) for name in ("train", "validation", "test") if name in value}
             assert set(value) <= documented(formats, f"`{file}`") | own, file
-            assert {key for split in splits.values() if split for key in split} <= own | {"count"}
+            assert {key for split in splits.values() if split for key in split} <= own | {"count", "copies"}
     with np.load(run / "evidence.npz") as evidence:
         assert set(evidence.files) <= documented(formats, "`evidence.npz`") | own
     listed = {

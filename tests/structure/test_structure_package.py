@@ -122,4 +122,4 @@ def test_the_wheel_says_what_it_is_and_needs(wheel, project):
     assert needed == [re.match(r"[\w.-]+", line)[0] for line in project["dependencies"]]
     assert said.get_payload().startswith("# smallvision")
     (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt")]
-    assert "smallvision = smallvision.cli:main" in wheel.read(name).decode()
+    assert "smallvision = smallvision.__main__:main" in wheel.read(name).decode()

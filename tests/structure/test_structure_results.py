@@ -92,7 +92,7 @@ def row_of(text, name):
 @pytest.mark.slow
 def test_the_pages_can_be_made_of_the_files_that_there_are():
     for path, text in tables.PAGES.items():
-        assert len(text()) > 1000, path
+        assert len(text()) > 1000 or "Not measured: `python" in text(), path
 
 
 def test_the_pages_can_be_made_without_any_file(folder):

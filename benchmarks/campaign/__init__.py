@@ -1,0 +1,1 @@
+"""The parts of benchmarks/reliability.py: kills, damaged inputs, full disks, several writers, hostile names."""
