@@ -149,7 +149,9 @@ BEFORE_MAIN = "import smallvision.__main__, signal; signal.raise_signal(signal.S
 
 
 def test_ctrl_c_before_main_ends_the_process_without_a_traceback():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets a job behind it ignore the signal
     ended = subprocess.run([sys.executable, "-c", BEFORE_MAIN], capture_output=True, text=True, check=False)
+    signal.signal(signal.SIGINT, before)
     assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")
 
 
