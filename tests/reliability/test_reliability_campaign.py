@@ -47,7 +47,7 @@ def test_the_share_of_continuous_integration_has_no_fault(tmp_path):
     assert sum(cell["inputs"] for row in found["inputs"] for cell in row["cells"].values()) > 800
     assert sum(row["byte"] + row["moment"] for row in found["kills"]) >= 6
     assert sum(row["full"] for row in found["disks"]) >= 1
-    assert found["names"]["pages"] > 10
+    assert found["names"]["pages"] == 5 * found["names"]["names"] > 0
     again = python(ROOT / "benchmarks" / "reliability.py", *words)  # everything is done
     assert again.returncode == 0, again.stdout + again.stderr
     assert json.loads(out.read_text()) == found
