@@ -97,6 +97,8 @@ def _ending(error: Exception) -> tuple[str, int]:
             return f"{error.filename}: {error.strerror}", 2 if error.errno in OF_A_PATH else FAILED
         what = "standard output cannot be written" if error.errno in STREAM else "a call of the system failed"
         return f"{what}: {error.strerror}", FAILED
+    if isinstance(error, ValueError) and "null byte" in str(error):
+        return "an argument has a zero byte in it, which no name of a file has; take it out", 2
     if isinstance(error, RecursionError):
         return "something is nested too deeply to be read; take levels out of it", FAILED
     return f"{type(error).__name__}: {first_line(error)} (a fault of smallvision; --debug shows where)", FAILED
