@@ -79,10 +79,10 @@ ROWS: tuple[Row, ...] = (
     Row("run: evidence.npz", ("storage/arrays.py",), checksum="CRC-32 of zip"),
     Row(
         "run: model.safetensors",
-        ("inference/predict.py", "training/prepare.py", "storage/weights.py"),
+        ("inference/predict.py", "training/prepare.py", "runs/weights.py"),
         checksum="sha256 in result.json",
     ),
-    Row("resumed: checkpoint.safetensors", ("training/checkpoint.py", "storage/weights.py"), checksum="sha256 inside"),
+    Row("resumed: checkpoint.safetensors", ("training/checkpoint.py", "runs/weights.py"), checksum="sha256 inside"),
     Row("resumed: logs", ("runs/directory.py", "runs/logs.py", "runs/read.py")),
     Row("probe: probe.json", ("runs/probes.py", "storage/files.py")),
     Row("probe: probe.npz", ("storage/arrays.py",), checksum="CRC-32 of zip"),
@@ -99,7 +99,7 @@ OF_SOME_BUILDS: Mapping[str, str] = {"JPEG 2000": "jpg_2000", "AVIF": "avif", "W
 
 # Files of src/smallvision that open something which is no input of others, and why.
 NO_READERS: Mapping[str, str] = {
-    "reading.py": "the functions by which all others open files",
+    "storage/reading.py": "the functions by which all others open files",
     "nn/neighbours.py": "a person's own source code, executed only with --trust-code",
     "nn/old_names.py": "an import of our own modules",
     "training/fingerprint.py": "digests of the source code of libraries and of what was passed in from Python",

@@ -67,6 +67,15 @@ def _with_short_names(text: str) -> str:
     return _FILE_NAME.sub(lambda found: shown(found[0]), text)
 
 
+def short(value: object) -> str:
+    """A value as text for a message: its repr, cut to at most 60 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4 300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 class SmallvisionError(Exception):
     """Any failure that smallvision foresees; its text is one line, meant for a person, without control characters."""
 

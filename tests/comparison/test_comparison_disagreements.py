@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from smallvision.comparison.disagreements import disagreements
 from smallvision.comparison.predictions import AlignedPredictions
 from smallvision.errors import BadInput
-from smallvision.storage import images as image_store
+from smallvision.study import pictures as image_store
 from smallvision.tasks import TASKS
 
 CLASSES = ("a", "b", "c")

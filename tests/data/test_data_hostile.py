@@ -21,11 +21,11 @@ from smallvision.experiment.io import load, parsed
 from smallvision.nn import InputSpec
 from smallvision.nn import build as build_network
 from smallvision.nn.user_model import source_digest
-from smallvision.reading import open_zip, read_limited
-from smallvision.storage import weights
+from smallvision.runs import weights
 from smallvision.storage.arrays import unpacked
 from smallvision.storage.files import read_json, write_bytes
 from smallvision.storage.lock import take_lock
+from smallvision.storage.reading import open_zip, read_limited
 from smallvision.training import checkpoint
 
 READERS = {
@@ -128,7 +128,7 @@ def test_archives_that_cannot_be_numpys_are_refused(tmp_path):
 
 
 def test_a_list_of_members_is_limited(tmp_path, monkeypatch):
-    monkeypatch.setattr("smallvision.reading._LARGEST_DIRECTORY", 70_000)
+    monkeypatch.setattr("smallvision.storage.reading._LARGEST_DIRECTORY", 70_000)
     path = tmp_path / "a.npz"
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(2000):

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, short
 from smallvision.experiment import build, catalog, load, to_toml
 from smallvision.experiment.io import build_data
-from smallvision.experiment.text import short
 
 # A hash that changes orphans every run directory made before: these are for ever.
 HASHES = {

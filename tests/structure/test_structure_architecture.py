@@ -47,7 +47,7 @@ def test_the_table_of_packages_has_them_in_order(page: str) -> None:
     rows = cells(page, "The packages")
     assert [name.strip("`") for name, *_ in rows] == [name for name in PACKAGES if not name.startswith("__")]
     without = {name.strip("`") for name, _, torch in rows if torch == "no"}
-    assert without == set(WITHOUT_TORCH) - {"tasks", *FILES_AT_THE_TOP} | {"errors", "reading"}
+    assert without == set(WITHOUT_TORCH) - {"tasks", *FILES_AT_THE_TOP} | {"errors"}
 
 
 def test_every_import_points_downwards_in_the_drawing(page: str) -> None:

@@ -16,7 +16,7 @@ SOURCE = Path(smallvision.__file__).parent
 # entries are files and no packages: the errors, the reading of files, the public names, and `python -m smallvision`.
 PACKAGES = (
     "errors",
-    "reading",
+    "storage",
     "experiment",
     "conv",
     "data",
@@ -24,7 +24,6 @@ PACKAGES = (
     "losses",
     "metrics",
     "stats",
-    "storage",
     "rendering",
     "tasks",
     "runs",
@@ -43,10 +42,10 @@ PACKAGES = (
 )
 IMPORT_NOTHING_OF_OURS = ("errors", "conv")
 # The files that belong to no package, and what they import of ours.
-FILES_AT_THE_TOP = {"__init__": {"api"}, "__main__": {"cli"}, "errors": set(), "reading": {"errors"}}
+FILES_AT_THE_TOP = {"__init__": {"api"}, "__main__": {"cli"}, "errors": set()}
 
 WITHOUT_TORCH = (
-    *("errors", "reading", "experiment", "stats", "storage", "rendering", "tasks", "runs"),
+    *("errors", "experiment", "stats", "storage", "rendering", "tasks", "runs"),
     *("comparison", "assign", "report", "console", "cli", "__init__", "__main__"),
 )
 # Files of tasks/ that compute with tensors. Other files there import them, and torch, inside functions only.
@@ -132,7 +131,7 @@ def test_the_list_of_packages_is_complete() -> None:
     assert folders == set(PACKAGES) - set(FILES_AT_THE_TOP)
 
 
-def test_four_files_belong_to_no_package() -> None:
+def test_three_files_belong_to_no_package() -> None:
     assert {package_of(file): own_packages(file) for file in FILES if file.parent == SOURCE} == FILES_AT_THE_TOP
 
 

@@ -21,7 +21,7 @@ from campaign import page, rows  # noqa: E402
 # Names of functions and methods that bring the content of a file, of a packed file or of a word into the program.
 OPENS = {
     *("open", "read_text", "read_bytes", "fdopen", "memmap", "fromfile", "genfromtxt", "loadtxt"),
-    *("open_regular", "read_limited", "open_zip"),  # of smallvision.reading
+    *("open_regular", "read_limited", "open_zip"),  # of smallvision.storage.reading
     *("ZipFile", "TarFile", "GzipFile", "safe_open", "load_file", "loadmat", "Unpickler", "imread"),
 }
 # The same, of these modules only: "np.load", "json.loads".

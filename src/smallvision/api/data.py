@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import smallvision.experiment as experiments
-from smallvision.errors import BadInput, nearest
+from smallvision.errors import BadInput, nearest, short
 from smallvision.experiment import Study
 from smallvision.experiment.data import DataSpec
-from smallvision.experiment.text import short
 
 
 def data_sets(root: Path | str | None = None) -> list[dict[str, Any]]:

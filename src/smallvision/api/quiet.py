@@ -1,6 +1,6 @@
 """Warnings while a call from Python works: those of the libraries that smallvision uses do not stand beside its lines.
 
-Warnings of a person's own network, loss or script are shown as ever.
+Warnings of a person's own network, loss or script are shown as before.
 """
 
 import logging
@@ -35,14 +35,7 @@ def quiet(own_code: bool = False) -> Iterator[None]:
         held.enter_context(warnings.catch_warnings())
         before = warnings.showwarning
 
-        def show(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: Any = None,
-            line: Any = None,
-        ) -> None:
+        def show(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
             if not _of(filename, silent):
                 before(message, category, filename, lineno, file, line)
 

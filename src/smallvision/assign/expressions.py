@@ -14,8 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from smallvision.errors import BadInput, nearest
-from smallvision.experiment.text import short
+from smallvision.errors import BadInput, nearest, short
 
 LONGEST = 500  # characters of a condition
 DEEPEST = 50  # nested operations

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from smallvision.assign.rules import COLUMNS, MOST_DIGITS, Input
-from smallvision.errors import BadInput, nearest
-from smallvision.experiment.text import expanded, short, writable
-from smallvision.reading import read_limited
+from smallvision.errors import BadInput, nearest, short
+from smallvision.experiment.text import expanded, writable
+from smallvision.storage.reading import read_limited
 
 LARGEST_FILE = 10_000_000  # bytes
 # The id names two files on any system. On Windows, DEVICES with any extension are no files (Microsoft, Naming Files).

@@ -10,9 +10,9 @@ from typing import Any
 
 from smallvision.assign import expressions, keys
 from smallvision.assign.expressions import Expression
-from smallvision.errors import BadInput, nearest
+from smallvision.errors import BadInput, nearest, short
 from smallvision.experiment.io import read_table
-from smallvision.experiment.text import short, writable
+from smallvision.experiment.text import writable
 
 FILE = {"name": str, "about": str, "text": str, "inputs": dict, "optional": list, "set": dict, "rule": list}
 INPUT = {"about": str, "low": int, "high": int, "digits": int}

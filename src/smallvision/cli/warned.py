@@ -31,14 +31,7 @@ def one_line_warnings(tell: Callable[[str], None]) -> Iterator[None]:
     nowhere, root = logging.NullHandler(), logging.getLogger()  # else Python prints what no program handles
     with warnings.catch_warnings():
 
-        def show(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: Any = None,
-            line: Any = None,
-        ) -> None:
+        def show(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
             if not _of_a_library(filename):
                 tell(f"warning: {filename}, line {lineno}: {first_line(message)}")
 

@@ -12,7 +12,7 @@ from smallvision.data.copies import TrainingImages
 from smallvision.data.datasets import DATASETS
 from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.statistics import histogram, moments
-from smallvision.reading import require_regular
+from smallvision.storage.reading import require_regular
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -21,8 +21,7 @@ from smallvision.data.datasets.files import default_root, locate
 from smallvision.data.readers import idx
 from smallvision.data.seeds import mix, permutation
 from smallvision.data.source import Pixels, Rows
-from smallvision.errors import BadInput, RunFailed
-from smallvision.experiment.text import short
+from smallvision.errors import BadInput, RunFailed, short
 
 NAME = "mnist-varres"
 SIZES = (32, 48, 64)

@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 import tomli_w
 from pydantic import ValidationError
 
-from smallvision.errors import BadInput, nearest, shown
+from smallvision.errors import BadInput, nearest, short, shown
 from smallvision.experiment.base import Spec
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.experiment import Experiment
 from smallvision.experiment.model.encoder import EncoderSpec
 from smallvision.experiment.task import SPECS as TASK_SPECS
-from smallvision.experiment.text import expanded, short, writable
-from smallvision.reading import read_limited
+from smallvision.experiment.text import expanded, writable
+from smallvision.storage.reading import read_limited
 
 Kind = TypeVar("Kind", bound=Spec)
 MOST_PARTS = 1000  # dots between two marks of TOML

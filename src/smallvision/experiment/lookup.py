@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, short
 from smallvision.experiment.experiment import Experiment
 from smallvision.experiment.io import apply, assign, build, entries, key_and_value, located, parsed, toml, typed
 from smallvision.experiment.overrides import SECTIONS, flat
 from smallvision.experiment.study import Study
-from smallvision.experiment.text import short, writable
+from smallvision.experiment.text import writable
 
 BY_FULL_KEY = ("set", "axes", "search")  # tables of a study whose keys are full keys of an experiment
 

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, Strict, ValidationError, field_validator, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
+from smallvision.errors import short
 from smallvision.experiment.base import Bool, Count, Float, Fraction, NonNegative, Spec, Text, canonical_text
 from smallvision.experiment.experiment import Experiment
 from smallvision.experiment.overrides import SECTIONS, Settings, flat
 from smallvision.experiment.probe import ProbeSpec
-from smallvision.experiment.text import short
 
 MOST_SEEDS = 1000
 LONGEST_NAME = 60  # characters of a case's name, which stands in tables

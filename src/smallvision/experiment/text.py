@@ -7,15 +7,6 @@ from typing import Any
 from smallvision.errors import BadInput
 
 
-def short(value: Any) -> str:
-    """A value as text for a message: its repr, cut to at most 60 characters."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no whole number of more than 4 300 digits
-        return "a number of thousands of digits"
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def inline(value: Any) -> str:
     """A value as TOML in one line, as it stands on the right of an override."""
     if isinstance(value, dict):

@@ -21,9 +21,9 @@ from smallvision.errors import BadInput, first_line
 from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.inference.arrays import as_trained
 from smallvision.nn import made
+from smallvision.runs import weights
 from smallvision.runs.read import RunRecord
 from smallvision.runs.unfinished import not_finished
-from smallvision.storage import weights
 from smallvision.storage.schema import damaged
 from smallvision.tasks import task_of
 from smallvision.tasks.base import Learner

@@ -18,7 +18,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFin
 from pathlib import Path
 from typing import Any
 
-from smallvision.reading import read_limited
+from smallvision.storage.reading import read_limited
 
 LARGEST = 64_000_000  # bytes of a source file or compiled module
 SOURCE = ((ExtensionFileLoader, EXTENSION_SUFFIXES), (SourceFileLoader, [".py"]))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smallvision.errors import BadInput, printable
-from smallvision.reading import open_regular
 from smallvision.rendering import embed, format, style
 from smallvision.storage.files import write_bytes
+from smallvision.storage.reading import open_regular
 
 if TYPE_CHECKING:
     from jinja2 import Environment

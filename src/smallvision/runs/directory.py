@@ -17,12 +17,12 @@ import numpy as np
 
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, to_toml
-from smallvision.reading import read_limited
 from smallvision.runs.logs import LOGS, Log, LogMark, cut
 from smallvision.runs.read import read_experiment, read_run
 from smallvision.runs.schema import shapes
 from smallvision.storage.files import LARGEST_TEXT, new_directory, write_bytes, write_json
 from smallvision.storage.lock import RENAMED, take_lock
+from smallvision.storage.reading import read_limited
 from smallvision.tasks import task_of
 
 RUNNING = "another process is writing this run; wait for it, or choose another --out"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smallvision.experiment.text import short
+from smallvision.errors import short
 from smallvision.storage.arrays import ArraySchema, check_arrays, unpacked
 from smallvision.storage.schema import damaged
 from smallvision.tasks.base import SPLITS, Task

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from smallvision.errors import BadInput, RunFailed
-from smallvision.reading import open_regular, require_regular
 from smallvision.storage.files import failed, read_bytes, write_bytes
+from smallvision.storage.reading import open_regular, require_regular
 from smallvision.storage.schema import check
 
 LOGS = ("metrics.jsonl", "steps.jsonl")  # appended; everything else is replaced whole

@@ -11,8 +11,8 @@ from typing import Literal
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec, Study, build, to_toml
 from smallvision.experiment.text import expanded, flat
-from smallvision.reading import read_limited
 from smallvision.storage.files import LARGEST_TEXT
+from smallvision.storage.reading import read_limited
 
 WORDS = ("name", "about", "minutes", "question")  # for people; no bit depends on them
 

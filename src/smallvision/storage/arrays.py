@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from smallvision.errors import BadInput, first_line, shown
-from smallvision.reading import open_regular, open_zip, require_regular
+from smallvision.storage.reading import open_regular, open_zip, require_regular
 from smallvision.storage.schema import damaged
 
 LARGEST_ARRAYS = 1024**3  # bytes of all arrays of a file together, unpacked

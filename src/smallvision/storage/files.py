@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from smallvision.errors import BadInput, Busy, DiskFull, RunFailed
-from smallvision.reading import read_limited
 from smallvision.storage.lock import holder
+from smallvision.storage.reading import read_limited
 from smallvision.storage.schema import check, damaged
 
 FORMAT_VERSION = 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from smallvision.errors import BadInput, Busy
-from smallvision.reading import require_regular
+from smallvision.storage.reading import require_regular
 
 RETRY_SECONDS = 0.05
 LOCKED_BYTE = 2**30  # of the file, on Windows: far behind what it holds, since nobody else can read what is locked

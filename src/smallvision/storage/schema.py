@@ -7,8 +7,7 @@ list of any length, `[shape, shape]` for a list of two, or a tuple of alternativ
 from pathlib import Path
 from typing import Any
 
-from smallvision.errors import BadInput
-from smallvision.experiment.text import short
+from smallvision.errors import BadInput, short
 
 WHOLE, NUMBER, SHARE, TEXT = "a whole number >= 0", "a number", "a number from 0 to 1", "text"
 AMOUNT = "a number >= 0"

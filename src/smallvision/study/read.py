@@ -20,9 +20,9 @@ from smallvision.metrics.metric import Metric
 from smallvision.runs import probes
 from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import RunRecord, read_run
-from smallvision.storage import images
 from smallvision.storage.files import read_json
 from smallvision.storage.schema import FLAG, NUMBER, SHARE, TEXT, WHOLE, damaged
+from smallvision.study import pictures
 from smallvision.study.plan import cases, edges
 from smallvision.tasks import Task, warnings
 
@@ -196,7 +196,7 @@ class StudyRecord:
     @property
     def pictures(self) -> dict[Id, np.ndarray]:
         """The images on which cases disagree most: id -> uint8 (C, H, W). Raises BadInput for a damaged file."""
-        return images.read(self.path / PICTURES)
+        return pictures.read(self.path / PICTURES)
 
     def answers(self) -> dict[str, AlignedPredictions]:
         """The predictions of every case on the validation images, and of the tested cases on the test images.

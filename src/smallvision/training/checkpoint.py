@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from smallvision.errors import BadInput, RunFailed
+from smallvision.runs import weights
 from smallvision.runs.logs import LOGS, LogMark, marks
-from smallvision.storage import weights
 from smallvision.storage.files import FORMAT_VERSION, write_bytes
 from smallvision.training.state import Best, TrainState
 

@@ -11,13 +11,13 @@ from smallvision.data import load
 from smallvision.data.imageset import Splits
 from smallvision.errors import BadInput
 from smallvision.inference import predict
-from smallvision.reading import read_limited
 from smallvision.runs.directory import unlocked
 from smallvision.runs.evidence import VALIDATION_EVIDENCE
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.runs.unfinished import not_finished
 from smallvision.storage.arrays import LARGEST_ARRAYS
 from smallvision.storage.files import write_bytes, write_json
+from smallvision.storage.reading import read_limited
 from smallvision.tasks import task_of
 from smallvision.training import device, prepare, results
 

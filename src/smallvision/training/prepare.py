@@ -28,9 +28,9 @@ from smallvision.nn.pretrained import refuse_other_shape, take_over
 from smallvision.nn.registry import measured, require_any_size
 from smallvision.nn.shapes import Shape
 from smallvision.nn.size import refuse
+from smallvision.runs import weights
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.runs.unfinished import not_finished
-from smallvision.storage import weights
 from smallvision.storage.files import FORMAT_VERSION
 from smallvision.tasks import task_of
 from smallvision.tasks.base import Learner

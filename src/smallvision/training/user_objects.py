@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, short
 from smallvision.experiment import Experiment
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.io import load_encoder_experiment, located
 from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.experiment.model.encoder import EncoderSpec, OnEncoderSpec
-from smallvision.experiment.text import expanded, short, writable
+from smallvision.experiment.text import expanded, writable
 from smallvision.runs.read import read_run
 from smallvision.runs.unfinished import not_finished
 from smallvision.tasks import task_of

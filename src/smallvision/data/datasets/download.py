@@ -7,7 +7,7 @@ from pathlib import Path
 
 from smallvision.data.datasets.base import Dataset
 from smallvision.errors import BadInput
-from smallvision.reading import require_regular
+from smallvision.storage.reading import require_regular
 
 _TIMEOUT = 30  # seconds without a byte before the next mirror is tried
 

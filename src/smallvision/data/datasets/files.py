@@ -15,7 +15,7 @@ from smallvision.data.datasets.base import Dataset
 from smallvision.data.datasets.download import fetch, how_to_provide
 from smallvision.errors import BadInput
 from smallvision.experiment.text import expanded
-from smallvision.reading import open_regular, require_regular
+from smallvision.storage.reading import open_regular, require_regular
 
 _LARGEST_PROOF = 1_000_000  # bytes; the test labels of MNIST have 10 008
 

@@ -18,7 +18,7 @@ from smallvision.data.source import Raw
 from smallvision.errors import BadInput, SmallvisionError, shown
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.text import expanded
-from smallvision.reading import open_zip
+from smallvision.storage.reading import open_zip
 
 _CURE = "write it again with numpy.savez"
 

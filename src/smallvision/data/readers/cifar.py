@@ -18,7 +18,7 @@ import numpy as np
 from smallvision.data.readers import pickle_scan
 from smallvision.data.source import Block, Pixels, Rows
 from smallvision.errors import BadInput, shown
-from smallvision.reading import open_regular, read_limited, require_regular
+from smallvision.storage.reading import open_regular, read_limited, require_regular
 
 SHAPE = (3, 32, 32)
 CLASSES = 10

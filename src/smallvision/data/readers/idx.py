@@ -19,7 +19,7 @@ import numpy as np
 
 from smallvision.data.source import Block, Pixels, Rows
 from smallvision.errors import BadInput
-from smallvision.reading import open_regular
+from smallvision.storage.reading import open_regular
 
 _UINT8 = 8
 _BLOCK_BYTES = 4_000_000  # read at a time; limits the memory that a wrong header in a gzipped file can take

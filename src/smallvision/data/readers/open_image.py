@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from smallvision.data.readers import orientation, png_chunks
 from smallvision.data.readers.standard_error import silent
 from smallvision.errors import BadInput, SmallvisionError
-from smallvision.reading import open_regular, too_large
+from smallvision.storage.reading import open_regular, too_large
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smallvision.errors import BadInput, nearest
+from smallvision.errors import BadInput, nearest, short
 from smallvision.experiment import Experiment, Study, build
 from smallvision.experiment.io import assign
 from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.experiment.model.encoder import OnEncoderSpec
 from smallvision.experiment.study import LONGEST_NAME, Range
-from smallvision.experiment.text import short
 from smallvision.stats.equivalence import checked_margin
 from smallvision.tasks import Task, task_named, task_of
 from smallvision.training.user_objects import with_digests

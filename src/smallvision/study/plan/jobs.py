@@ -15,10 +15,10 @@ from smallvision.experiment.data import DataSpec
 from smallvision.experiment.io import load_encoder_experiment
 from smallvision.experiment.model.encoder import OnEncoderSpec
 from smallvision.experiment.recipe import ProtocolSpec
-from smallvision.reading import read_limited
 from smallvision.runs import paths
 from smallvision.runs.read import read_run
 from smallvision.storage.files import LARGEST_TEXT
+from smallvision.storage.reading import read_limited
 from smallvision.training.user_objects import with_digests
 
 Key = tuple[str, int]  # the canonical form of an experiment and a seed; jobs with equal keys are the same run

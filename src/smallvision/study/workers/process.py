@@ -37,8 +37,7 @@ from smallvision.nn.pretrained import refuse_other_shape
 from smallvision.probing import run as probing
 from smallvision.runs import paths
 from smallvision.runs.read import read_run
-from smallvision.storage import images
-from smallvision.study import probes
+from smallvision.study import pictures, probes
 from smallvision.study.plan import jobs, match
 from smallvision.study.plan.jobs import Job
 from smallvision.training import device, engine, evaluate_on_test, prepare
@@ -200,7 +199,7 @@ class WorkerState:
         found: dict[Id, np.ndarray] = {}
         for name, ids in task["ids"].items():
             found |= imageset.by_id(splits[name], [(first, second) for first, second in ids])
-        images.write(Path(task["out"]), found)
+        pictures.write(Path(task["out"]), found)
         yield {"said": "done"}
 
     def _settle(self, experiment: Experiment, threads: int | None) -> None:

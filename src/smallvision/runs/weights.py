@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from smallvision.data import memory
 from smallvision.errors import BadInput
-from smallvision.reading import open_regular, too_large
+from smallvision.storage.reading import open_regular, too_large
 
 LARGEST = 8 * 1024**3  # bytes: two thousand million weights
 LARGEST_HEADER = 16 * 1024**2  # bytes; a tensor takes about a hundred
