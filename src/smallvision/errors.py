@@ -17,6 +17,7 @@ _LONGEST_WORD = 255  # characters without a blank or slash; the longest name of 
 # What is cut in a message. Names in quotation marks may have blanks in them; a path has a slash.
 _QUOTED = re.compile(rf'(?<![^\s(\[{{=,:])"([^"/\\]{{{LONGEST_NAME + 1},}})"')
 _WORD = re.compile(rf"(?<=\s)[^\s/\\\"]{{{LONGEST_NAME + 1},}}?(?=[,;:.)\]]*(?:\s|$))")
+_COMMAND = re.compile(r"smallvision [a-z]+ .*", re.DOTALL)
 _FILE_NAME = re.compile(rf"[^\s/]{{{_LONGEST_WORD + 1},}}")
 # Control characters, lone surrogates, invisible characters, ends of lines and paragraphs, and those that turn the
 # direction of what follows (Unicode Standard, 23.2). Arabic, Indic scripts and emoji join and part their letters by
@@ -60,8 +61,12 @@ def shown(name: object, most: int = LONGEST_NAME) -> str:
 def _with_short_names(text: str) -> str:
     """A message whose names are cut, wherever it was written: what stands in quotation marks, and words.
 
-    Paths stay whole, and so does the file that a message begins with, but for names that no file system allows.
+    Paths stay whole, and so does the file that a message begins with, but for names that no file system allows. A
+    command stays whole, since a person copies it; it ends a message.
     """
+    command = _COMMAND.search(text)
+    if command is not None:
+        return _with_short_names(text[: command.start()]) + command[0]
     text = _QUOTED.sub(lambda found: f'"{shown(found[1])}"', text)
     text = _WORD.sub(lambda found: shown(found[0]), text)
     return _FILE_NAME.sub(lambda found: shown(found[0]), text)

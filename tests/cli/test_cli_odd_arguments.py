@@ -236,3 +236,10 @@ def test_the_first_line_of_an_exception():
     assert first_line(ValueError("\n\n a \nb")) == "a"
     assert first_line(ValueError("  \n")) == "ValueError"
     assert first_line(IndexError()) == "IndexError"
+
+
+def test_progress_names_scores_in_words():
+    from smallvision.console.run import _figures
+
+    shown = (("loss", "{:.4f}"), ("balanced_accuracy", "{:.2%}"), ("psnr", "{:.2f}"))
+    assert _figures({"loss": 0.5, "balanced_accuracy": 0.25}, shown) == "loss 0.5000 balanced accuracy 25.00%"

@@ -284,3 +284,12 @@ def test_long_names_and_messages_are_cut():
     assert str(BadInput(f"/data/{'d' * 300}/x: wrong")).startswith("/data/" + "d" * 51 + "...")
     assert nearest("zzz", [f"class{number}" for number in range(100_000)]).endswith(", ... (100,000 in all)")
     assert nearest("x_trian", NAMES) == 'did you mean "x_train"?'
+
+
+def test_a_command_in_a_message_stays_whole():
+    """A person copies it; the names before it are cut."""
+    command = f"smallvision run cnn 'data.classes={list(range(40))}' --out {'folder' * 20}.toml --resume"
+    said = str(BadInput(f'run: case "{"x" * 300}" is there, unfinished; go on with: {command}'))
+    assert said.endswith(f"go on with: {command}")
+    assert "x" * 81 not in said
+    assert "\x1b" not in str(BadInput("smallvision run \x1b[31m"))

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from smallvision.data import memory
 from smallvision.data.readers import cifar, image_file, read_cifar_binary, read_cifar_pickle, read_idx, read_image
 from smallvision.data.readers.image_file import read_header
 from smallvision.errors import BadInput
@@ -428,3 +429,12 @@ def test_damaged_pictures_are_refused_or_read(tmp_path, data):
     path.write_bytes(content)
     pixels = read_or_refused(read_image, path, "rgb")
     assert pixels is None or pixels.dtype == np.uint8
+
+
+def test_more_labels_than_fit_into_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    path = tmp_path / "labels"
+    path.write_bytes(zipped(b"\0\0\x08\1" + struct.pack(">L", 5000) + bytes(5000)))
+    assert len(read_idx(path, 1)) == 5000
+    monkeypatch.setattr(memory, "available_bytes", lambda: 4999)
+    with pytest.raises(BadInput, match=r"labels: needs 5\.0 kB of memory, and 5\.0 kB are available; use a file of"):
+        read_idx(path, 1)

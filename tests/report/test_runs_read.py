@@ -425,3 +425,12 @@ def test_reading_imports_nothing_heavy(run: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]", io.StringIO(done.stderr).read()
+
+
+def test_a_line_of_millions_of_bytes_is_not_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fake_run.make(tmp_path / "run", **SMALL)
+    lines = (run / "steps.jsonl").read_bytes().splitlines(keepends=True)
+    monkeypatch.setattr(read, "LARGEST_LINE", len(lines[0]) + 100)
+    read_run(run)
+    (run / "steps.jsonl").write_bytes(b"".join([lines[0], b" " * 200 + lines[1], *lines[2:]]))
+    refused(run, "steps.jsonl", f"line 2 has {len(lines[1]) + 199} bytes, more than {len(lines[0]) + 100}")

@@ -99,7 +99,7 @@ def _prepared(event: Any) -> str:
 
 
 def _figures(values: dict[str, float], columns: Sequence[tuple[str, str]]) -> str:
-    return " ".join(f"{name} {form.format(values[name])}" for name, form in columns if name in values)
+    return " ".join(f"{name.replace('_', ' ')} {form.format(values[name])}" for name, form in columns if name in values)
 
 
 def result_table(task: "Task", result: dict[str, Any], title: str) -> Table:

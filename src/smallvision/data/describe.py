@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smallvision.data.copies import TrainingImages
+from smallvision.data.copies import TrainingImages, equal, hashes_of
 from smallvision.data.datasets import DATASETS
 from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.statistics import histogram, moments
@@ -68,20 +68,15 @@ def _counts(images: ImageSet) -> dict[str, Any]:
 
 def inside(images: ImageSet) -> int:
     """How many images equal an earlier one of the same set."""
-    ids = images.ids.cpu()
-    first = {int(ids[row, 0]): row for row in torch.nonzero(ids[:, 1] == 0).flatten().tolist()}
-    repeats = torch.nonzero(ids[:, 1] > 0).flatten().tolist()
-    return sum(_equal(images, row, images, first[int(ids[row, 0])]) for row in repeats if int(ids[row, 0]) in first)
+    _, first, own = np.unique(hashes_of(images), return_index=True, return_inverse=True)
+    earliest = first[own]
+    repeats = np.flatnonzero(earliest < np.arange(len(images)))
+    return int(equal(images, repeats, images, earliest[repeats]).sum())
 
 
 def between(train: ImageSet, test: ImageSet) -> int:
     """How many test images equal some training image."""
     return TrainingImages(train).copies(test).count
-
-
-def _equal(a: ImageSet, row_a: int, b: ImageSet, row_b: int) -> bool:
-    """Whether two images are equal pixel by pixel; equal hashes of eight bytes do not prove it."""
-    return torch.equal(image(a, row_a), image(b, row_b))
 
 
 def image(images: ImageSet, row: int) -> Tensor:

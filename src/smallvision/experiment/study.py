@@ -110,7 +110,7 @@ class Search(Spec):
         out: dict[str, Range | tuple[Any, ...]] = {}
         for key, value in flat(over).items():
             if isinstance(value, list | tuple) and value:
-                out[key] = tuple(value)
+                out[key] = tuple(list(one) if isinstance(one, tuple) else one for one in value)
             elif isinstance(value, Range) or (isinstance(value, dict) and {"low", "high"} & set(value)):
                 out[key] = _range(key, value)
             else:

@@ -27,7 +27,7 @@ from smallvision.tasks import task_of
 
 RUNNING = "another process is writing this run; wait for it, or choose another --out"
 ELSEWHERE = "choose another --out"
-KEPT = ("experiment.toml", "environment.json", "layers.json")  # written at the start, and put back on resume
+KEPT = ("layers.json",)  # written at the start, and put back on resume; a damaged experiment.toml is refused before
 
 
 class RunDirectory:

@@ -19,7 +19,7 @@ from smallvision.storage.reading import open_regular, require_regular
 from smallvision.storage.schema import check
 
 LOGS = ("metrics.jsonl", "steps.jsonl")  # appended; everything else is replaced whole
-LARGEST_KEPT = 4 * 1024**2  # bytes of a log that a checkpoint holds; some 200,000 steps
+LARGEST_KEPT = 1024**2  # bytes of a log that a checkpoint holds; 1 MB takes some 20 ms at each
 
 
 @dataclass(frozen=True)

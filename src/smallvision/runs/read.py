@@ -21,7 +21,7 @@ from smallvision.experiment import Experiment, build
 from smallvision.experiment.io import parse_toml
 from smallvision.runs import evidence
 from smallvision.runs.schema import shapes
-from smallvision.storage.files import LARGEST_LOG, read_bytes, read_json
+from smallvision.storage.files import LARGEST_LINE, LARGEST_LOG, read_bytes, read_json
 from smallvision.storage.files import lives as process_lives
 from smallvision.storage.schema import check, damaged
 from smallvision.tasks import Task, task_of
@@ -264,6 +264,8 @@ def _lines(file: Path, shape: Any) -> list[dict[str, Any]]:
     *whole, torn = read_bytes(file, limit=LARGEST_LOG).split(b"\n") if _there(file) else [b""]
     records = []
     for number, line in enumerate([*whole, torn] if torn else whole, start=1):
+        if len(line) > LARGEST_LINE:
+            raise damaged(file, f"line {number} has {len(line):,} bytes, more than {LARGEST_LINE:,}")
         try:
             value = json.loads(line)
             check(value, shape, file, f"line {number}")

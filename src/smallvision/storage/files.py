@@ -25,6 +25,7 @@ from smallvision.storage.schema import check, damaged
 FORMAT_VERSION = 1
 LARGEST_TEXT = 32 * 1024**2  # bytes of one .json or .toml file
 LARGEST_LOG = 512 * 1024**2  # bytes of one .jsonl file
+LARGEST_LINE = 4 * 1024**2  # bytes of one line of it; parsed, it takes some ten times as many
 LEFT_SECONDS = 60.0  # a directory is filled in much less
 
 

@@ -342,6 +342,12 @@ def _refuse_too_many(experiment: Experiment, classes: int, images: int) -> None:
         )
 
 
+def _free_on(where: torch.device) -> int:
+    """Bytes of a GPU that are free, with those that torch holds for later use."""
+    held = torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
+    return int(torch.cuda.mem_get_info(where)[0]) + held
+
+
 def _refuse_too_large(experiment: Experiment, inputs: networks.InputSpec, images: int, where: torch.device) -> None:
     """Refuse a network whose training would not fit into memory, before it is built.
 
@@ -350,6 +356,6 @@ def _refuse_too_large(experiment: Experiment, inputs: networks.InputSpec, images
     """
     recipe = experiment.recipe
     kept = {"sgd": int(recipe.momentum > 0)}.get(recipe.optimizer, 2) + int(recipe.average > 0)
-    free = torch.cuda.mem_get_info(where)[0] if where.type == "cuda" else memory.available_bytes()
+    free = _free_on(where) if where.type == "cuda" else memory.available_bytes()
     size = measured(experiment.model, inputs)
     refuse(size, experiment.model, free, 2 + kept, min(recipe.batch_size, images) // (1 + (recipe.precision == "bf16")))

@@ -51,9 +51,11 @@ def _step(model: nn.Module, learner: Learner, splits: Splits, experiment: Experi
         batch = vary(next(batches.epoch(splits.train, [rows])), generator.manual_seed(0))
         try:
             learner.step(actor, batch, generator).loss.backward()  # type: ignore[no-untyped-call]
-        except (RuntimeError, ValueError) as error:
+        except SmallvisionError:
+            raise
+        except Exception as error:  # anything can happen in code that is not ours
             cure = "; recipe.drop_last = true leaves a last batch of one image out" if count == 1 else ""
-            reason = first_line(error)
+            reason = first_line(error) if isinstance(error, RuntimeError | ValueError) else _reason(error)
             raise BadInput(f"model: cannot be trained on a batch of {count} image(s): {reason}{cure}") from None
 
 

@@ -75,6 +75,8 @@ def splits_of(experiment: Experiment, splits: Splits, scores: dict[str, Scores])
     for name in {shown(scores), "unseen"} & set(scores):
         out[name] |= task_of(experiment).full_scores(experiment, splits, name, scores[name])
     held_out = {name: split for name, split in splits.named().items() if name in scores and name != "train"}
+    if not held_out:
+        return out
     known = TrainingImages(splits.train)
     for name, split in held_out.items():
         found = known.copies(split, same_classes=name != "unseen")

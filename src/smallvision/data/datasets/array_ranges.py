@@ -21,12 +21,12 @@ from smallvision.data.datasets.array_survey import (
     survey,
 )
 from smallvision.data.datasets.members import Member
+from smallvision.data.readers.levels import SENSORS
 from smallvision.data.source import PixelRange, Told
 from smallvision.errors import BadInput
 from smallvision.experiment.data import LARGEST_LEVEL, DataSpec
 
 FEW_LEVELS = 16  # whole numbers from 0 to at most this are asked about: scikit-learn's digits go from 0 to 16
-SENSORS = (255, 1023, 4095, 16383, 32767)  # the largest numbers of 8, 10, 12, 14 and 15 bits
 
 
 def pixel_ranges(

@@ -17,6 +17,7 @@ from typing import cast
 
 import numpy as np
 
+from smallvision.data import memory
 from smallvision.data.source import Block, Pixels, Rows
 from smallvision.errors import BadInput
 from smallvision.storage.reading import open_regular
@@ -121,6 +122,7 @@ def read_idx(path: Path, dimensions: int = 3) -> Pixels:
     BadInput : missing, not IDX, truncated, damaged or too long.
     """
     header = read_header(path, dimensions)
+    memory.require(header.bytes, str(path), "use a file of fewer images")
     out = bytearray()
     with _opened(path) as file:
         file.read(header.offset)

@@ -180,7 +180,8 @@ class FileLevels:
 
     def see(self, pixels: Pixels) -> None:
         """Take note of a strip of a file of 8 bits."""
-        if self.kind == EIGHT and self.largest < DARK:
+        bright = max(self.largest, self.levels.found.get(EIGHT, (0, 0.0))[1]) >= DARK  # one bright file is enough
+        if self.kind == EIGHT and not bright:
             self.largest = max(self.largest, float(pixels.max()))
 
 

@@ -50,17 +50,10 @@ Number = TypeVar("Number", bound=np.generic)
 
 def as_stored(upright: NDArray[Number], orientation: int) -> NDArray[Number]:
     """A view of an upright image (H, W, ...) whose rows and columns are those of its file; `orientation` is 1 to 8."""
-    turned = {
-        1: upright,
-        2: upright[:, ::-1],
-        3: upright[::-1, ::-1],
-        4: upright[::-1],
-        5: upright.swapaxes(0, 1),
-        6: np.rot90(upright),
-        7: upright[::-1, ::-1].swapaxes(0, 1),
-        8: np.rot90(upright, -1),
-    }
-    return turned[orientation]
+    across = upright.swapaxes(0, 1) if orientation >= 5 else upright  # Exif 2.32, 4.6.4: what row 0 and column 0 are
+    rows = -1 if orientation in (3, 4, 6, 7) else 1
+    columns = -1 if orientation in (2, 3, 7, 8) else 1
+    return across[::rows, ::columns]
 
 
 def upright_tiff(file: BinaryIO) -> tuple[BinaryIO, int]:
