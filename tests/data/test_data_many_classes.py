@@ -9,10 +9,11 @@ from PIL import Image
 
 from smallvision.data import synthetic
 from smallvision.data.datasets import folder
-from smallvision.data.load import class_count
+from smallvision.data.load import class_count, load
 from smallvision.errors import BadInput
 from smallvision.experiment import build
-from smallvision.experiment.io import build_data, load
+from smallvision.experiment.io import build_data
+from smallvision.experiment.io import load as load_experiment
 from smallvision.rendering import style
 from smallvision.tasks import task_of
 from smallvision.training.prepare import prepare
@@ -49,6 +50,20 @@ def test_more_classes_than_fit_are_refused_before_a_class_folder_is_listed(many,
     fit = int(str(caught.value).split("at most ")[1].split(" ")[0].replace(",", ""))
     needed = task_of(experiment(many)).scoring_bytes
     assert needed(fit, fit) <= 10**8 < needed(fit + 1, fit + 1)
+
+
+def test_more_classes_than_any_data_set_has_are_refused_before_a_class_folder_is_listed(many, monkeypatch):
+    listed = []
+    scandir = os.scandir
+    monkeypatch.setattr(folder.os, "scandir", lambda path: listed.append(path) or scandir(path))
+    spec = build_data({"source": "folder", "path": str(many)}, "a")
+    monkeypatch.setattr(folder, "MOST_CLASSES", CLASSES - 1)
+    for ask in (class_count, load):
+        with pytest.raises(BadInput, match=r"all: has 3,000 class folders, and a data set has at most 2,999 classes; "):
+            ask(spec, None)
+    assert len(listed) < 20
+    monkeypatch.setattr(folder, "MOST_CLASSES", CLASSES)
+    assert class_count(spec) == CLASSES
 
 
 def test_a_folder_is_listed_once_for_each_class_and_no_file_is_asked_for_its_kind(many, monkeypatch):
@@ -117,6 +132,6 @@ def test_names_in_messages_are_cut_and_paths_are_whole(text, expected):
 def test_keys_of_overrides_are_cut():
     for override in (f"data.{LONG}=1", f"data.source.{LONG}.a=1", f"{LONG}=1"):
         with pytest.raises(BadInput) as caught:
-            load("mnist-cnn", [override])
+            load_experiment("mnist-cnn", [override])
         assert LONG not in str(caught.value)
         assert "kkk..." in str(caught.value)

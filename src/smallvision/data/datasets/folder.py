@@ -26,6 +26,7 @@ _SPLIT_LIKE = re.compile(
     re.IGNORECASE,
 )
 MOST_NAMES = 2_000_000  # in one folder
+MOST_CLASSES = 50_000  # twice as many as ImageNet-21k has; more are known in a moment to be no set of small images
 _TOGETHER = 256  # images in a block, at most
 _BLOCK_BYTES = 1_000_000  # pixels of a block, so that few images are in memory twice
 _MADE_HERE = {"mnist-varres": "make it: smallvision data make mnist-varres"}
@@ -61,7 +62,7 @@ def class_count(spec: DataSpec, root: Path | None) -> int:
     assert spec.path is not None
     base = expanded(spec.path)
     try:
-        return len(_folders(_parts(_existing(base, root))["train"]))
+        return len(_classes(_parts(_existing(base, root))["train"]))
     except OSError as error:
         raise BadInput(f"{error.filename or base}: {error.strerror or error} (data.path)") from None
 
@@ -81,7 +82,7 @@ def _existing(base: Path, root: Path | None) -> Path:
 
 def _read(base: Path, spec: DataSpec) -> Raw:
     parts = _parts(base)
-    classes = [folder.name for folder in _folders(parts["train"])]
+    classes = _classes(parts["train"])
     unnamed = [name for name in classes if name != writable(name)]
     if unnamed:
         raise BadInput(f"{parts['train']}: the name of class {writable(unnamed[0])} is not UTF-8; rename the folder")
@@ -109,6 +110,17 @@ def _read(base: Path, spec: DataSpec) -> Raw:
 
     parts_ = splits["train"], splits.get("validation"), splits.get("test")
     return Raw(base.name, tuple(classes), *parts_, tuple(notes), told)
+
+
+def _classes(folder: Path) -> list[str]:
+    """The names of the class folders. Raises BadInput where there are more than `MOST_CLASSES`."""
+    classes = [inner.name for inner in _folders(folder)]
+    if len(classes) > MOST_CLASSES:
+        raise BadInput(
+            f"{folder}: has {len(classes):,} class folders, and a data set has at most {MOST_CLASSES:,} classes; "
+            f"move some of the folders elsewhere, or put images of one class together"
+        )
+    return classes
 
 
 def _levels(spec: DataSpec) -> Levels:
