@@ -17,8 +17,11 @@ SMALL = ["recipe.epochs=2", "data.limit=60", "recipe.batch_size=20", "model.dens
 
 @pytest.fixture
 def interrupted(monkeypatch):
-    """Every checkpoint is followed by the signal that is given."""
+    """Every checkpoint is followed by the signal that is given, which no shell or nohup has made ignored."""
     from smallvision.training import run
+
+    before = {one: signal.signal(one, signal.SIG_DFL) for one in (signal.SIGHUP, signal.SIGTERM)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     save, number = run._save, [signal.SIGINT]
 
@@ -28,7 +31,9 @@ def interrupted(monkeypatch):
             signal.raise_signal(number[0])
 
     monkeypatch.setattr(run, "_save", then_signal)
-    return number
+    yield number
+    for one, handler in before.items():
+        signal.signal(one, handler)
 
 
 @pytest.mark.slow
