@@ -166,8 +166,8 @@ def _child(action: Callable[[], int], files: list[int], memory: int) -> None:
 
 
 def _fresh_signals() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    """The handling of signals that the command begins with; of SIGINT, it is that of smallvision/__main__.py."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 

@@ -62,6 +62,7 @@ class Killing:
             moment = (share * 1.05 * self.reference.seconds[drawn], number)
         else:
             writes = Writes(stage.place, place, _killer(number, whole or number != signal.SIGKILL))
+        before = stage.running()
         ended = stage.give(words, writes, moment, _saving if often else None, drawn)
         if left := stage.left_behind():
             return True, f"{len(left)} workers outlive their study"
@@ -74,7 +75,7 @@ class Killing:
         if number == signal.SIGKILL:
             return True, "" if ended.status == -number else f"exit status {ended.status}: {ended.last}"
         if ended.status == -number and not ended.err:
-            began = any(name.endswith("state.json") for name in stage.files())
+            began = stage.running() - before  # else it came before the command answers signals, or after its end
             return True, f"{number.name} ended it without a word" if began else ""
         lines = ended.err.strip("\n").split("\n")
         if ended.status != 128 + number or len(lines) != 1 or not lines[0].startswith("smallvision: "):

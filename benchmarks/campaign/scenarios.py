@@ -22,6 +22,7 @@ from smallvision.rendering import embed
 ROOT = Path(__file__).parents[2]
 ALONE = ("--device", "cpu", "--threads", "1", "--quiet")
 LONGEST = 300.0  # seconds that one command may take
+STATE = "state.json"
 RUN = "run"  # the run directory of a single run, in its case's folder
 
 EVERYTHING = (
@@ -216,6 +217,12 @@ class Stage:
     def files(self) -> list[str]:
         """The files below the folder."""
         return sorted(path.relative_to(self.place).as_posix() for path in self.place.rglob("*") if path.is_file())
+
+    def running(self) -> set[tuple[str, int]]:
+        """The runs and studies that say of themselves that they are worked at, each with the process that does it."""
+        names = [name for name in self.files() if name.endswith(STATE) and ".part/" not in name]
+        states = [(name, json.loads((self.place / name).read_text())) for name in names]
+        return {(name, state["pid"]) for name, state in states if state["status"] == "running"}
 
     def leftovers(self) -> list[str]:
         """What is there under a temporary name."""

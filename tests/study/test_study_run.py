@@ -6,6 +6,7 @@ and deaths of runs are reported, and the other runs are finished.
 
 import json
 import os
+import shutil
 import signal
 import statistics
 
@@ -307,6 +308,11 @@ def test_a_search_on_validation_then_runs_with_the_best(lent, tiny, finish, tmp_
         assert [run["seed"] for run in row["runs"]] == [0, 1]
     assert len(list(folder.glob("digits-*"))) == 6 + 4
     assert {read_run(path).result["looks"] for path in folder.glob("digits-*-s2")} == {0}
+    shutil.rmtree(folder / record.table[0]["runs"][1]["path"])
+    again, _ = finish(study, folder, workers=1)  # none of the tries is needed now, and the plan still has them
+    listed = [sorted(one.plan["jobs"], key=lambda job: (job["case"], job["seed"])) for one in (again, record)]
+    assert listed[0] == listed[1]
+    assert sum(job["tried"] for job in listed[0]) == 6
 
 
 def test_a_search_that_was_made_for_another_study_is_known_at_the_start(lent, tiny, finish, tmp_path):

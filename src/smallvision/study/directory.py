@@ -18,6 +18,7 @@ from typing import Any
 from smallvision.experiment import Study, study_to_toml
 from smallvision.storage.files import new_directory, write_bytes, write_json
 from smallvision.storage.lock import RENAMED, take_lock
+from smallvision.study.read import no_case
 
 
 def place(study: Study, folder: Path) -> Path:
@@ -70,7 +71,15 @@ class StudyDirectory:
         return directory
 
     def write_plan(self, **changes: Any) -> None:
-        """Write `plan.json` anew with some entries changed."""
+        """Write `plan.json` anew with some entries changed.
+
+        The plan keeps earlier jobs that belong to no case: a study that goes on no longer has jobs for the finished tries
+        of its search, nor for the runs that these tries needed, and the plan still says where they are.
+        """
+        if "jobs" in changes:
+            present = {(job["hash"], job["seed"]) for job in changes["jobs"]}
+            over = [job for job in self.plan["jobs"] if no_case(job) and (job["hash"], job["seed"]) not in present]
+            changes["jobs"] = over + changes["jobs"]
         self.plan = {**self.plan, **changes}
         write_json(self.path / "plan.json", {**self.plan, "sha256": plan_digest(self.plan)})
 

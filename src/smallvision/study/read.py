@@ -141,7 +141,7 @@ class StudyRecord:
     @property
     def own_jobs(self) -> list[dict[str, Any]]:
         """The planned runs of the cases themselves: neither prerequisites of others nor tries of a search."""
-        return [job for job in self.plan["jobs"] if not _no_case(job)]
+        return [job for job in self.plan["jobs"] if not no_case(job)]
 
     @property
     def table(self) -> list[dict[str, Any]]:
@@ -267,7 +267,7 @@ def _plan_shape(task: Task) -> dict[str, Any]:
     return {**plan, "search": {**plan["search"], "tries": [tried]}}
 
 
-def _no_case(job: Mapping[str, Any]) -> bool:
+def no_case(job: Mapping[str, Any]) -> bool:
     """Whether a planned run is a prerequisite or a try of a search. In older plans only its name tells it."""
     if "needed" in job or "tried" in job:
         return bool(job.get("needed") or job.get("tried"))
