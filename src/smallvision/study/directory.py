@@ -73,8 +73,8 @@ class StudyDirectory:
     def write_plan(self, **changes: Any) -> None:
         """Write `plan.json` anew with some entries changed.
 
-        The plan keeps earlier jobs that belong to no case: a study that goes on no longer has jobs for the finished tries
-        of its search, nor for the runs that these tries needed, and the plan still says where they are.
+        The plan keeps earlier jobs that belong to no case: a study that goes on no longer has jobs for the finished
+        tries of its search, nor for the runs that these tries needed, and the plan still says where they are.
         """
         if "jobs" in changes:
             present = {(job["hash"], job["seed"]) for job in changes["jobs"]}
