@@ -11,6 +11,7 @@ import pytest
 
 import smallvision as sv
 from smallvision.errors import BadInput, Interrupted, SmallvisionError, Stopped
+from smallvision.runs.directory import unlocked
 
 SMALL = ["recipe.epochs=2", "data.limit=60", "recipe.batch_size=20", "model.dense=[4]"]
 
@@ -72,6 +73,18 @@ def test_ctrl_c_during_the_report_is_a_keyboard_interrupt_of_one_line(monkeypatc
     monkeypatch.undo()
     assert (sv.run("digits", *SMALL, out=tmp_path / "run").path / "report.html").exists()
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_a_killed_process_left_in_a_finished_run_goes(tmp_path):
+    path = sv.run("digits", *SMALL, out=tmp_path / "run").path
+    before = {file.name: file.read_bytes() for file in path.iterdir() if file.name != "lock"}
+    (path / "checkpoint.safetensors").write_bytes(b"left")
+    with unlocked(path):
+        sv.run("digits", *SMALL, out=path)  # another process is at the run, so nothing is removed
+    assert (path / "checkpoint.safetensors").exists()
+    sv.run("digits", *SMALL, out=path)
+    assert {file.name: file.read_bytes() for file in path.iterdir() if file.name != "lock"} == before
 
 
 SCRIPT = """

@@ -16,7 +16,7 @@ from smallvision.api.quiet import quiet
 from smallvision.errors import BadInput, DiskFull, Interrupted
 from smallvision.experiment import Experiment, Study
 from smallvision.runs import paths
-from smallvision.runs.directory import RUNNING
+from smallvision.runs.directory import RUNNING, tidy
 from smallvision.storage.lock import refuse_held
 from smallvision.study.plan import jobs
 from smallvision.study.plan.jobs import Job
@@ -164,6 +164,8 @@ def _run_experiment(
         except (DiskFull, Interrupted) as error:  # maybe in the run whose encoder is taken over
             error.again = paths.resuming(command, path) if error.again and command else error.again
             raise
+    if standing == "finished":
+        tidy(path)
     done = Run(path, objects.model)
     if standing != "finished" or not (path / "report.html").exists():
         done.report()  # replaces a report that was made while the run was unfinished

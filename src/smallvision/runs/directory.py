@@ -182,3 +182,11 @@ def unlocked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def tidy(path: Path) -> None:
+    """Remove the checkpoint of a finished run, which is left there by a process that was killed in its last moment."""
+    file = path / "checkpoint.safetensors"
+    if file.exists():
+        with suppress(BadInput, OSError), unlocked(path):
+            file.unlink(missing_ok=True)

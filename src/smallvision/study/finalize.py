@@ -13,6 +13,7 @@ from smallvision.comparison.predictions import gather
 from smallvision.errors import BadInput
 from smallvision.experiment import ProbeSpec
 from smallvision.runs import probes
+from smallvision.runs.directory import tidy
 from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.study import probe_verdicts, selection
@@ -39,6 +40,8 @@ def finalize(dispatcher: Dispatcher, baseline: str, pairs: tuple[tuple[str, str]
     BadInput, RunFailed : a run could not be scored.
     Interrupted : a signal came.
     """
+    for path in dispatcher.done.values():
+        tidy(path)
     metric = dispatcher.scheduler.metric
     winner = selection.winner(_table(dispatcher), metric)
     tested = list(dict.fromkeys((winner, baseline)))
