@@ -10,9 +10,8 @@ TYPE_CHECKING = False  # type checkers know this name; typing's would take longe
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from smallvision.api.catalog import catalog as catalog
-    from smallvision.api.catalog import find_runs as find_runs
     from smallvision.api.catalog import layers as layers
+    from smallvision.api.catalog import load_study as load_study
     from smallvision.api.catalog import open_run as open_run
     from smallvision.api.catalog import open_study as open_study
     from smallvision.api.catalog import report_of as report_of
@@ -23,20 +22,23 @@ if TYPE_CHECKING:
     from smallvision.api.data import data_info as data_info
     from smallvision.api.data import data_sets as data_sets
     from smallvision.api.finished import Run as Run
+    from smallvision.api.lists import catalog as catalog
+    from smallvision.api.lists import find_runs as find_runs
     from smallvision.api.run import run as run
     from smallvision.api.study import preview as preview
 
 # Each public name, and the module of `smallvision.api` that it is imported from when it is used first.
 _MODULES = {
     "Run": "finished",
-    "catalog": "catalog",
+    "catalog": "lists",
     "compare": "compare",
     "compare_published": "compare",
     "data_get": "data",
     "data_info": "data",
     "data_sets": "data",
-    "find_runs": "catalog",
+    "find_runs": "lists",
     "layers": "catalog",
+    "load_study": "catalog",
     "open_run": "catalog",
     "open_study": "catalog",
     "preview": "study",
@@ -57,4 +59,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    """The public names, without modules and what Python itself needs."""
+    return sorted([*__all__, "__version__"])

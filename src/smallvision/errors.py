@@ -117,7 +117,7 @@ class DiskFull(RunFailed):
     cure : what makes space.
     """
 
-    def __init__(self, message: object = "", again: str = "", cure: str = "free some") -> None:
+    def __init__(self, message: object = "", again: str = "", cure: str = "free some space") -> None:
         super().__init__(message)
         self.again, self.cure = again, cure
 
@@ -125,7 +125,7 @@ class DiskFull(RunFailed):
         return type(self), (self.args[0], self.again, self.cure)
 
     def __str__(self) -> str:
-        then = f"then go on with: {self.again}" if self.again else "then give the same command again"
+        then = f"then go on with: {self.again}" if self.again else "then repeat the same command"
         return f"{super().__str__()}; {self.cure}, {then}"
 
 
@@ -200,6 +200,18 @@ def nearest(word: str, known: "Iterable[str]") -> str:
         return f'did you mean "{shown(close[0])}"?'
     more = f", ... ({len(names):,} in all)" if len(names) > _MOST_LISTED else ""
     return f"known: {', '.join(map(shown, names[:_MOST_LISTED]))}{more}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number with what it counts: "1 epoch", "2 epochs", "1,200 images".
+
+    Parameters
+    ----------
+    count : 0 or more.
+    one : the noun for a single thing.
+    many : the noun for several; `one` with an "s" unless given.
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def first_line(error: object) -> str:

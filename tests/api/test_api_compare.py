@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from page_reading import plain, says
+from page_reading import Page, plain, says
 from scipy import stats
 
 import smallvision as sv
@@ -88,7 +88,7 @@ def test_equivalence_is_told_in_python_and_on_the_terminal(runs, type_in):
     says(plain(out), verdict.sentence, verdict.equivalence.sentence)
     status, out, err = type_in("compare", *paths, "--equivalence", "20")
     assert (status, out) == (2, "")
-    says(err, "equivalence: got 20, a difference of 2000 percentage points; give a share of at most 0.2")
+    says(err, "equivalence: got 20, a difference of 2000 percentage points; use a share of at most 0.2")
 
 
 def test_the_order_in_which_a_run_saw_its_images_does_not_matter(runs, tmp_path):
@@ -147,7 +147,7 @@ def test_validation_images_serve_where_both_were_scored_on_them(runs, tmp_path):
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ((("slow", 0), ("slow", 1)), "one experiment alone"),
+        ((("slow", 0), ("slow", 1)), "one experiment only"),
         ((("slow", 0), ("slow", 0)), "would count twice"),
         ((("slow", 0), ("validation", 0)), "on validation images, .* on test images"),
     ],
@@ -161,8 +161,8 @@ def test_other_images_and_other_labels_are_refused(runs, tmp_path):
     # Every class gets the number of the next one.
     turn = {"labels": 0, "predictions": 0, "confusion": (0, 1), "probabilities": 1}
     changes = {
-        "360 images, .* has 360, and 0 are the same": lambda a: {"ids": a["ids"] + 1},
-        "with other labels": lambda a: {
+        "360 images, .* has 360, and only 0 are the same": lambda a: {"ids": a["ids"] + 1},
+        "but other labels": lambda a: {
             name: (a[name] + 1) % 10 if axis == 0 else np.roll(a[name], 1, axis) for name, axis in turn.items()
         },
     }
@@ -210,3 +210,19 @@ def test_mistakes_are_one_line_with_status_2(type_in, words, said):
     assert (status, out) == (2, "")
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_runs_are_compared_as_their_paths_are_and_show_themselves_shortly(runs):
+    one, other = (sv.open_run(runs[side, 0]) for side in ("slow", "mlp"))
+    found, by_path = sv.compare(one, other), sv.compare(one.path, other.path)
+    assert [verdict.sentence for verdict in found.verdicts] == [verdict.sentence for verdict in by_path.verdicts]
+    for shown in (one, found):
+        assert len(repr(shown)) < 1500
+    card = Page(found._repr_html_())
+    assert found.verdicts[0].sentence in card.text
+    accuracy = json.loads((one.path / "result.json").read_text())["test"]["accuracy"]
+    card = Page(one._repr_html_())
+    says(card.text, f"accuracy {100 * accuracy:.2f}", str(one.path / "report.html"))
+    assert len(card.all("svg")) == 1
+    with pytest.raises(BadInput, match="got '7'; expected the path of a run directory, or a run"):
+        sv.compare(one, 7)

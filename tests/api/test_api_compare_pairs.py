@@ -58,7 +58,9 @@ def test_two_verifiers_by_mcnemar_on_pairs_that_share_no_image(runs):
     assert verdict.p == pytest.approx(stats.binomtest(only[0], sum(only)).pvalue, rel=1e-12)
     assert verdict.accuracies == pytest.approx((np.mean(list(other.values())), np.mean(list(one.values()))))
     assert found.images == len(one)
-    says(verdict.sentence, str(len(one)), str(only[0]), str(only[1]), f"{abs(100 * verdict.difference):.2f}")
+    says(verdict.sentence, str(len(one)), str(only[0]), str(only[1]))
+    gap = abs(100 * verdict.difference)
+    assert f"difference {gap:.{1 if gap >= 1 else 2}f} points" in verdict.sentence
     assert "images" not in verdict.sentence
     assert found.answers.classes == ("not the same", "the same")
     truth = {

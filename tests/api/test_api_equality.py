@@ -37,7 +37,10 @@ def test_a_run_of_another_experiment_with_the_same_digits_is_not_shown(collide, 
     assert sv.run("digits", *SHORT).path == done.path
     before = (done.path / "result.json").read_bytes()
     with pytest.raises(
-        BadInput, match=r"holds another run \(recipe\.learning_rate: .* there, 0\.5 asked\); nothing is overwritten"
+        BadInput,
+        match=(
+            r"this folder holds another run \(recipe\.learning_rate: .* there, 0\.5 asked for\); nothing is overwritten"
+        ),
     ):
         sv.run("digits", *SHORT, "recipe.learning_rate=0.5")
     assert (done.path / "result.json").read_bytes() == before
@@ -88,7 +91,8 @@ def test_a_study_takes_no_run_of_another_experiment_for_its_own(collide, tmp_pat
     assert [job.what for job in plan.jobs({"one": one, "other": other}, [0])] == ["one", "other"], "neither is left out"
     refuse_alike("study", {"one": one, "other": other})
     with pytest.raises(
-        BadInput, match=r'case "one", seed 0 and case "other", seed 0 would both be written here.*recipe\.learning_rate'
+        BadInput,
+        match=r'case "one", seed 0 and case "other", seed 0 are different runs \(.*recipe\.learning_rate.*\), but both',
     ):
         plan.refuse_one_place(jobs, tmp_path)
 
@@ -140,7 +144,9 @@ def test_a_study_in_the_place_of_another_is_refused(collide, tmp_path, monkeypat
     for kind in (Experiment, Study):
         monkeypatch.setattr(kind, "hash", lambda self: "00000000")
     (tmp_path / "two.toml").write_text(text % 300)
-    with pytest.raises(BadInput, match=r"holds another study \(set\.data\.limit: 200 there, 300 asked\)"):
+    with pytest.raises(
+        BadInput, match=r"this folder holds another study \(set\.data\.limit: 200 there, 300 asked for\)"
+    ):
         Setup(load_study(str(tmp_path / "two.toml")), StudyOptions(tmp_path / "runs"), None)
 
 
@@ -150,7 +156,9 @@ def test_a_probe_in_the_place_of_another_is_refused_and_left_alone(collide, tmp_
     first = done.probe(**asked)
     assert done.probe(**asked).path == first.path
     before = (first.path / probes.JSON).read_bytes()
-    with pytest.raises(BadInput, match=r"holds another probe \(test: 50 there, 60 asked\); nothing is overwritten"):
+    with pytest.raises(
+        BadInput, match=(r"this folder holds another probe \(test: 50 there, 60 asked for\); nothing is overwritten")
+    ):
         done.probe(**{**asked, "test": 60})
     assert (first.path / probes.JSON).read_bytes() == before
 

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import smallvision as sv
+from smallvision.api import names
 
 
 def test_type_checkers_see_every_public_name_in_the_module_it_comes_from():
@@ -22,3 +23,13 @@ def test_type_checkers_see_every_public_name_in_the_module_it_comes_from():
 def test_a_public_name_is_what_its_module_defines():
     for name, module in sv._MODULES.items():
         assert getattr(sv, name).__module__ == f"smallvision.api.{module}", name
+
+
+def test_the_studies_that_type_checkers_know_are_those_of_the_catalog():
+    assert list(names.StudyName.__args__) == [row["name"] for row in sv.catalog() if row["kind"] == "study"]
+
+
+def test_the_names_of_the_package_are_the_public_ones():
+    assert dir(sv) == sorted([*sv.__all__, "__version__"])
+    for name in sv.__all__:
+        assert callable(getattr(sv, name))

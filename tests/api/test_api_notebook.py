@@ -175,7 +175,7 @@ def test_resuming_on_other_data_is_refused(arrays, tmp_path):
     next(running)
     running.close()
     Image.fromarray(x[100]).save(folder / str(y[100]) / "new.png")
-    with pytest.raises(BadInput, match="not those this run began with"):
+    with pytest.raises(BadInput, match="not those that this run began with"):
         sv.run(asked, out=tmp_path / "run", resume=True)
 
 
@@ -223,30 +223,30 @@ def test_a_loss_passed_in_is_what_is_learned(tmp_path):
         (
             "digits-siamese",
             {"loss": nn.functional.cross_entropy},
-            'loss: the task "verify" has losses of its own',
+            'loss: the task "verify" has its own losses',
         ),
         (
             "digits-autoencoder",
             {"loss": nn.functional.mse_loss},
-            'loss: the task "reconstruct" has losses of its own',
+            'loss: the task "reconstruct" has its own losses',
         ),
-        ("digits-autoencoder", {"loss": nn.MSELoss()}, '"reconstruct" has losses of its own'),
+        ("digits-autoencoder", {"loss": nn.MSELoss()}, '"reconstruct" has its own losses'),
         ("digits", {"loss": "focal"}, "loss: got 'focal'; expected a function of logits"),
         ("digits", {"loss": 0.5}, "loss: got 0.5; expected a function of logits"),
         (
             "digits",
             {"loss": lambda logits: logits.mean()},
-            "loss: is called with logits (B, K) and labels (B,), and does not take them: ",
+            "loss: it is called with logits (B, K) and labels (B,), but it does not accept them: ",
         ),
         (
             "digits",
             {"loss": lambda logits, labels: 0.5},
-            "the loss that was passed in gave a float; expected a scalar tensor",
+            "the loss that was passed in returned a float; expected a scalar tensor",
         ),
         (
             "digits",
             {"loss": lambda logits, labels: logits.mean(1)[:2]},
-            "gave a tensor of shape (2,); expected a scalar tensor",
+            "returned a tensor of shape (2,); expected a scalar tensor",
         ),
         (
             "digits-siamese",

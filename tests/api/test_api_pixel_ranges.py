@@ -69,10 +69,10 @@ def test_channels_may_stand_last(plain):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (IMAGES[:9, None] / 16, "floats up to 1, and in this run 16 is white"),
-        (IMAGES[:9, None].astype(np.uint8), "uint8 up to 16, and this run read floats of"),
+        (IMAGES[:9, None] / 16, "floats up to 1, but in this run 16 is white"),
+        (IMAGES[:9, None].astype(np.uint8), "uint8 up to 16, but this run was trained on floats of"),
         (IMAGES[:9, None] * 2, r"values are not from 0 \(black\) to 16 \(white\)"),
-        (np.where(IMAGES[:9, None] > 9, np.nan, 1), "the first of them nan"),
+        (np.where(IMAGES[:9, None] > 9, np.nan, 1), "the first of them is nan"),
         (IMAGES[:9, None].astype(int), "got int64 pixels from 0 to 16"),
         (IMAGES[:9, None] > 3, "got bool pixels"),
         (IMAGES[:9, None].astype(complex), "an array of complex128"),
@@ -93,7 +93,7 @@ def test_what_an_old_run_refuses_has_a_cure_that_keeps_the_image(plain):
 
 def test_zero_and_one_in_bytes_mean_in_prediction_what_they_meant_in_training(tmp_path):
     masks = (IMAGES > 7).astype(np.uint8)
-    with pytest.raises(BadInput, match=r"uint8 of 0 and 1 only; is 1 white\? set data\.range = \[0, 1\]"):
+    with pytest.raises(BadInput, match=r"uint8 with the values 0 and 1 only; set data\.range = \[0, 1\]"):
         trained(masks, tmp_path / "none")
     assert not (tmp_path / "none").exists()
     white = trained(masks, tmp_path / "white", "data.range=[0, 1]")
@@ -130,6 +130,8 @@ def test_files_are_read_with_the_white_of_the_run(tmp_path, capsys):
     one = tmp_path / "photos" / str(LABELS[0]) / "0.png"
     expected = run.predict(np.rint(sensor[:1, None] / 4095 * 255).astype(np.uint8))
     assert run.predict([one])[0]["probability"] == pytest.approx(expected.max(), abs=1e-6)
+    assert run.predict(one) == run.predict(str(one)) == run.predict([one])[0]
+    np.testing.assert_array_equal(run.encode(one), run.encode([one]))
     assert np.array_equal(run.predict(sensor[:1, None]), expected)
     Image.fromarray(np.full((8, 8), 5000, np.uint16)).save(tmp_path / "above.png")
     with pytest.raises(BadInput, match=r"above\.png: its pixels go from 5000 to 5000, outside of 0 to 4095, which are"):

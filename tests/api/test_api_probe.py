@@ -104,8 +104,8 @@ def test_the_report_is_written_again(run, type_in):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--train", "99999"], 'train: 99,999 images are more than .* at most 1,180, or "all"'),
-        (["--train", "101"], "train: 101 images are not equally many of 10 classes; 100 would be"),
+        (["--train", "99999"], 'train: 99,999 images are too many .* at most 1,180, or "all"'),
+        (["--train", "101"], "train: 101 images cannot be divided equally among 10 classes; use 100"),
         (["--test", "few"], '--test: got "few"; expected a number of images, or "all"'),
         (["--kinds", "knn,liner"], 'kinds: .*"liner" is not known; did you mean "linear"'),
         (["--kinds", ""], "expected at least one of knn, linear"),
@@ -135,7 +135,7 @@ def test_an_interrupted_probe_leaves_nothing_and_says_so(run, type_in, monkeypat
         patch.setitem(probing.PROBES, "linear", interrupted)
         status, _, err = type_in("probe", run, *SMALL)
     assert (status, err.count("\n")) == (130, 1)
-    assert "nothing half-written" in err
+    assert "the probe was stopped and nothing was written" in err
     assert not (run / "probes").exists()
     sv.open_run(run).probe(train=100, test=50, kinds=["knn"], maps=(), console=Console(quiet=True))
 

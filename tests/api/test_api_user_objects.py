@@ -372,10 +372,10 @@ def reads_the_environment(logits, labels):
 @pytest.mark.parametrize(
     ("thing", "why"),
     [
-        (loads_an_array, r"loads_an_array reads what is outside the program by np\.load"),
-        (loads_tensors, r"by torch\.load"),
-        (reads_by_a_path, "by Path"),
-        (reads_the_environment, r"by os\.environ"),
+        (loads_an_array, r"loads_an_array reads something outside the program through np\.load"),
+        (loads_tensors, r"through torch\.load"),
+        (reads_by_a_path, "through Path"),
+        (reads_the_environment, r"through os\.environ"),
         (Net(LOCK), "k of Net is a lock"),
         (Net(i for i in []), "k of Net is a generator"),
         (Net(inside=True, k=[LOCK]), "k of Linear is a lock"),
@@ -558,7 +558,7 @@ def test_a_network_that_is_made_predicts_probes_and_resumes(tmp_path):
 def test_a_network_with_its_weights_is_told(tmp_path):
     done = sv.run("digits", *SHORT, model=Net(), out=tmp_path / "run")
     assert any(
-        note.startswith("the network was passed in with its weights, so the seed does not decide them")
+        note.startswith("the network was passed in with its weights, so they do not depend on the seed")
         for note in done.result["notes"]
     )
 
@@ -578,7 +578,7 @@ class Needing(Drawn):
         (lambda: None, r"returned a NoneType; expected an nn\.Module$"),
         (lambda: 1 / 0, "cannot make the network .ZeroDivisionError: division by zero"),
         ("net", r"^model: got 'net' \(str\); expected an nn\.Module, a class of one, or a function without arguments"),
-        (Setting, "^model: got the class Setting, which is no nn.Module"),
+        (Setting, "^model: got the class Setting, which is not an nn.Module"),
     ],
 )
 def test_what_makes_no_network_is_refused(model, message, tmp_path):

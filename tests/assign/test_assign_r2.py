@@ -141,10 +141,10 @@ def test_out_is_new_or_an_empty_folder():
     (Path("full") / "mine.txt").write_text("mine")
     Path("empty").mkdir()
     for out, message in {
-        "full": "is there already and not empty",
-        "roster.csv": "is there already and not empty",
-        "roster.csv/tasks": "is a file, so no folder can be in it",
-        "empty/../full": "is there already and not empty",
+        "full": "exists already and is not empty",
+        "roster.csv": "exists already and is not empty",
+        "roster.csv/tasks": "is a file and cannot contain a folder",
+        "empty/../full": "exists already and is not empty",
         "a\0b": "a folder cannot be made here",
         "~nobody-is-called-so/x": "no home folder of that name",
     }.items():
@@ -174,7 +174,7 @@ def test_a_full_disk_leaves_nothing(monkeypatch):
 
     original = Path.write_text
     monkeypatch.setattr(Path, "write_text", refuse)
-    with pytest.raises(RunFailed, match="tasks: cannot be written: No space left on device; nothing was"):
+    with pytest.raises(RunFailed, match="tasks: the folder cannot be written: No space left on device; nothing was"):
         command("r2", "roster.csv", Path("tasks"))
     assert len(written) == 5
     assert [path.name for path in Path.cwd().iterdir()] == ["roster.csv"]

@@ -51,7 +51,7 @@ def test_names_are_optional_and_may_be_any_text(read):
 
 
 BADLY = {
-    "": "is empty; expected a first row with the columns id, dd, mm, yy, abc",
+    "": "the file is empty; expected a first row with the columns id, dd, mm, yy, abc",
     HEAD: "no students",
     HEAD + ",,,,,\n": "no students",
     "id,dd,mm,yy\ns1,18,03,02\n": "column abc is missing",
@@ -62,8 +62,8 @@ BADLY = {
     "s1,Ada,18,03,02,052\n": "unknown column 's1'",
     HEAD + ADA + "s2,Bob,18,03,02\n": "line 3: 5 values for 6 columns (id, name, dd, mm, yy, abc)",
     HEAD + ADA + "s2,Bob, jr,18,03,02,052\n": "line 3: 7 values for 6 columns",
-    HEAD + ADA + ADA: "line 3: id s1 is on line 2 already; each student needs an id",
-    HEAD + ADA + ADA.replace("s1", "S1"): "line 3: id S1 is on line 2 already (as s1: some systems",
+    HEAD + ADA + ADA: "line 3: id s1 is on line 2 already; every student needs an id of their own",
+    HEAD + ADA + ADA.replace("s1", "S1"): "line 3: id S1 is on line 2 already (as s1; some systems",
     HEAD + ADA.replace("s1", ""): "line 2: id: got ''; it names files",
     HEAD + ADA.replace("s1", "a b"): "line 2: id: got 'a b'; it names files",
     HEAD + ADA.replace("s1", "../s1"): "line 2: id: got '../s1'",
@@ -87,12 +87,14 @@ BADLY = {
     HEAD + ADA.replace("18", "1" * 19): "expected a whole number of at most 18 digits",
     HEAD + ADA.replace("18", "32"): "student s1: dd: got 32; expected 1 to 31",
     HEAD + ADA.replace("03", "0"): "student s1: mm: got 0; expected 1 to 12",
-    HEAD + ADA.replace("Ada", '"Ada'): "line 2: not valid CSV",
-    HEAD + ADA.replace("Ada", '"Ada"x'): "line 2: not valid CSV",
+    HEAD + ADA.replace("Ada", '"Ada'): "line 2: this is not valid CSV",
+    HEAD + ADA.replace("Ada", '"Ada"x'): "line 2: this is not valid CSV",
     HEAD + ADA.replace("Ada", "A\x00da"): "line 2: 'A\\x00da' has control characters",
-    HEAD + ADA.replace("Ada", "x" * 200_000): "line 2: not valid CSV: field larger than field limit",
-    (HEAD + ADA).replace("Ada", "José").encode("latin-1"): 'line 2: not UTF-8 text; save it as "CSV UTF-8"',
-    (HEAD + ADA).encode("utf-16"): "line 1: not UTF-8 text",
+    HEAD + ADA.replace("Ada", "x" * 200_000): "line 2: this is not valid CSV: field larger than field limit",
+    (HEAD + ADA).replace("Ada", "José").encode("latin-1"): (
+        'line 2: this line is not UTF-8 text; save it as "CSV UTF-8"'
+    ),
+    (HEAD + ADA).encode("utf-16"): "line 1: this line is not UTF-8 text",
 }
 
 
@@ -111,5 +113,5 @@ def test_files_that_are_none(tmp_path):
         read_roster(str(tmp_path / "none.csv"), INPUTS)
     with pytest.raises(BadInput, match="directory"):
         read_roster(str(tmp_path), INPUTS)
-    with pytest.raises(BadInput, match="is no name of a file"):
+    with pytest.raises(BadInput, match="this is not the name of a file"):
         read_roster("a\0b", INPUTS)

@@ -1,10 +1,13 @@
 """Files of rules and their result for a student: mistakes are named with their place, keys are put together."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallvision.assign import Student, assign, keys, read_rules, unused
+from smallvision.assign.sheet import sheet
 from smallvision.errors import BadInput
 
 BASE = """
@@ -51,11 +54,11 @@ def test_each_student_gets_what_the_rules_say(made):
 
 
 IN_FILE = {
-    "a = {}|A = {}": "inputs.A: an input's name has small letters",
+    "a = {}|A = {}": "inputs.A: the name of an input must have small letters",
     "a = {}|name = {}": "inputs.name: ",
     "a = {}|digit_sum = {}": "inputs.digit_sum: ",
     "a = {}|lambda = {}": "inputs.lambda: ",
-    "a = {}|a = 3": "inputs.a: got 3; expected such as { about",
+    "a = {}|a = 3": "inputs.a: got 3; expected a table such as { about",
     "a = {}|a = { lo = 3 }": 'inputs.a: unknown key lo; did you mean "low"?',
     "a = {}|a = { low = true }": "inputs.a: low: got True; expected a whole number",
     "a = {}|a = { low = 5, high = 1 }": "inputs.a: low 5 and high 1",
@@ -70,9 +73,9 @@ IN_FILE = {
     'when = "a % 2 == 1"|when = 1': 'rule "odd": when: got 1; expected text',
     'when = "a % 2 == 1"|if = "a % 2 == 1"': 'rule "odd": unknown key if; known: name, say, set, when',
     'when = "a % 2 == 1"|when = "c == 1"': (
-        "rule \"odd\", when: 'c' at character 1 of 'c == 1': no input of that name; known: a, b"
+        "rule \"odd\", when: 'c' at character 1 of 'c == 1': there is no input of that name; known: a, b"
     ),
-    f"{SET_ODD}|set = {{}}": 'rule "odd": sets nothing',
+    f"{SET_ODD}|set = {{}}": 'rule "odd": this rule sets nothing; add keys to it',
     f"{SET_ODD}|set = {{ recipe.epohcs = 3 }}": 'rule "odd": unknown key recipe.epohcs; did you mean "epochs"?',
     f"{SET_ODD}|set = {{ recipee.epochs = 3 }}": 'unknown key recipee; did you mean "recipe"?',
     f'{SET_ODD}|set = {{ "model.blocks.0.chanels" = 3 }}': (
@@ -81,8 +84,8 @@ IN_FILE = {
     f"{SET_ODD}|set = {{ model.blocks = [{{ chanels = 3 }}] }}": (
         'unknown key model.blocks.0.chanels; did you mean "channels"?'
     ),
-    f'{SET_ODD}|set = {{ "data.classes.0" = 3 }}': "data.classes has nothing inside; set it as a whole",
-    f'{SET_ODD}|set = {{ "recipe.epochs.x" = 3 }}': "recipe.epochs has nothing inside",
+    f'{SET_ODD}|set = {{ "data.classes.0" = 3 }}': "data.classes has no keys inside it; set it as a whole",
+    f'{SET_ODD}|set = {{ "recipe.epochs.x" = 3 }}': "recipe.epochs has no keys inside it",
     f'{SET_ODD}|set = {{ name = "x" }}': '"name" of an experiment is generated for each student',
     f'{SET_ODD}|set = {{ sheet = "x" }}': "expected sheet.NAME",
     f'{SET_ODD}|set = {{ "sheet." = "x" }}': "expected sheet.NAME",
@@ -93,7 +96,7 @@ IN_FILE = {
     f'{SET_ODD}|set = {{ "recipe.schedule.final" = 0.1, recipe.schedule = "cosine" }}': (
         "is set twice (and as recipe.schedule.final)"
     ),
-    f"{SET_ODD}|set = {{ {'.'.join('a' * 30)} = 1 }}": "a key of more than 20 parts",
+    f"{SET_ODD}|set = {{ {'.'.join('a' * 30)} = 1 }}": "the key has more than 20 parts",
     '[inputs]|optional = ["recipe.epoch"]\n[inputs]': (
         "optional: no rule sets 'recipe.epoch'; did you mean \"recipe.epochs\"?"
     ),
@@ -102,21 +105,21 @@ IN_FILE = {
 }
 
 FOR_A_STUDENT = {
-    "a % 2 == 1|a == 5": 'student y (line 3): recipe.epochs is never set; rule "even" sets it for others',
+    "a % 2 == 1|a == 5": 'student y (line 3): recipe.epochs is never set; rule "even" sets it for other students',
     "a % 2 == 1|a > 1": 'student x (line 2): recipe.epochs is set twice, by rule "even" and by rule "odd"',
     "[set]|[set]\nrecipe.epochs = 3": 'student x (line 2): recipe.epochs is set twice, by [set] and by rule "even"',
     '[set]|[set]\n"recipe" = {}': 'recipe.epochs is set twice, by [set] (as recipe) and by rule "even"',
     "set = { recipe.epochs = 2 }|set = { recipe.epochs = 2, data = {} }": (
         'data is set twice, by [set] (as data.source) and by rule "even"'
     ),
-    "a % 2 == 1|a % (b - 7) == 1": 'rule "odd", when: 2 % (07 - 7) == 1: divides by 0 (student x, line 2)',
-    f"{SET_ODD}|set = {{ recipe.epochs = 0 }}": "student y (line 3): recipe.epochs: got 0; input should be greater",
-    f'{SET_ODD}|set = {{ recipe.epochs = "3" }}': "student y (line 3): recipe.epochs: got '3'",
+    "a % 2 == 1|a % (b - 7) == 1": 'rule "odd", when: 2 % (07 - 7) == 1: this divides by 0 (student x, line 2)',
+    f"{SET_ODD}|set = {{ recipe.epochs = 0 }}": "student y (line 3): recipe.epochs: got 0; expected 1 or more",
+    f'{SET_ODD}|set = {{ recipe.epochs = "3" }}': 'student y (line 3): recipe.epochs: got "3"; expected a whole number',
     'data.source = "digits"|data.source = "digit"': 'student x (line 2): data.source: unknown source "digit"',
     'data.source = "digits"|': "student x (line 2): data: missing",
     f'{SET_ODD}|set = {{ recipe.epochs = 3, "data.augment.1.kind" = "flip" }}\n'
     '[[rule]]\nname = "none"\nwhen = "a == 2"\n'
-    "set = { data.augment = [] }": "student y (line 3): data.augment.1 is set, and data.augment.0 is not",
+    "set = { data.augment = [] }": "student y (line 3): data.augment.1 is set, but data.augment.0 is not",
 }
 
 
@@ -159,7 +162,7 @@ def test_rules_share_a_list_and_sheet_values_are_in_no_experiment(made):
 
 
 def test_no_such_file_and_no_such_name():
-    with pytest.raises(BadInput, match='no assignment named "r3"; known: r2'):
+    with pytest.raises(BadInput, match='there is no assignment named "r3"; known: r2'):
         read_rules("r3")
     with pytest.raises(BadInput, match=r"nowhere/r3\.toml: no such file"):
         read_rules("nowhere/r3.toml")
@@ -189,3 +192,11 @@ def test_values_are_shown_as_toml_reads_them():
 
     value = {"a": [1, 2.5, True], "b": 'quo"te\\ \n', "c": [{"d": "x"}, {}], "e": -3}
     assert tomllib.loads(f"v = {keys.shown(value)}")["v"] == value
+
+
+def test_a_sheet_has_no_control_characters(made):
+    rules, _ = made('name = "odd"', 'name = "odd"\nsay = "\\u0085 read"')
+    (task, _) = assign(rules, [Student("x", "A\x85b\x1b[31m", {"a": "3", "b": "07"}, 2), *STUDENTS[1:]])
+    text = sheet(rules, task)
+    assert {c for c in text if unicodedata.category(c) == "Cc"} == {"\n"}
+    assert "**A b\\x1b" in text

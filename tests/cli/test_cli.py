@@ -257,7 +257,10 @@ def test_a_full_disk_under_the_logs_stops_with_one_line_and_status_3(type_in, tm
         status, _, err = type_in("run", "digits", *SHORT, "--out", tmp_path / "run")
     assert status == 3
     assert "no space left" in err
-    assert err.count("\n") == 1
+    message, command = err.splitlines()
+    assert message.endswith("go on with:")
+    assert command.startswith(f"    smallvision run digits {' '.join(SHORT)} --out {tmp_path / 'run'}")
+    assert command.endswith(" --resume")
     status, _, err = type_in("run", "digits", *SHORT, "--out", tmp_path / "run", "--resume")
     assert status == 0, err
 

@@ -74,15 +74,23 @@ def test_an_odd_argument_is_one_line_and_status_2(name, monkeypatch, tmp_path):
         status, said = typed(monkeypatch, *(word.replace("?", odd) for word in COMMANDS[name]))
         assert status in (0, 2), (odd, said)
         assert said.count("\n") == (status != 0) or (odd, name) == ("", "no command"), (odd, said)
-        assert "fault of smallvision" not in said
+        assert "error in smallvision" not in said
         assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
 
 
 ENDINGS = {
     "a failed run": (RunFailed("the loss\nis nan"), 3, r"the loss\nis nan"),
-    "no message": (RuntimeError(), 3, "RuntimeError: RuntimeError (a fault of smallvision; --debug shows where)"),
-    "several lines": (KeyError("a\nb"), 3, r"KeyError: 'a\nb' (a fault of smallvision; --debug shows where)"),
+    "no message": (
+        RuntimeError(),
+        3,
+        ("RuntimeError: RuntimeError (this is an error in smallvision; --debug shows where it is)"),
+    ),
+    "several lines": (
+        KeyError("a\nb"),
+        3,
+        (r"KeyError: 'a\nb' (this is an error in smallvision; --debug shows where it is)"),
+    ),
     "no memory": (MemoryError(), 3, "there is not enough memory (MemoryError)"),
     "no memory of torch": (RuntimeError("can't allocate memory: 7 bytes\nat x.cpp"), 3, "there is not enough memory"),
     "a path that is too long": (OSError(36, "File name too long", "xx"), 2, "xx: File name too long"),
@@ -121,11 +129,11 @@ def test_a_signal_at_any_moment_is_one_line_and_the_next_command_goes_on(number,
     name = "Ctrl-C" if number == signal.SIGINT else number.name
     assert (found, said) == (
         status,
-        f"smallvision: stopped by {name}; the same command does it anew: smallvision report 'my run'\n",
+        f"smallvision: stopped by {name}; to start again, repeat the command: smallvision report 'my run'\n",
     )
     assert {one: signal.getsignal(one) for one in before} == before
     found, said = typed(monkeypatch, "run", "digits", "--out", "a b")
-    assert said.endswith("goes on with: smallvision run digits --out 'a b' --resume\n")
+    assert said.endswith("; go on with:\n    smallvision run digits --out 'a b' --resume\n")
     monkeypatch.setattr(commands, "app", app)
     assert typed(monkeypatch, "list") == (0, "")
     signal.signal(signal.SIGHUP, ignored)
@@ -171,7 +179,7 @@ def test_a_folder_that_was_removed_is_named(monkeypatch, tmp_path):
     status, said = typed(monkeypatch, "list")
     monkeypatch.chdir(tmp_path)
     assert status == 2
-    assert said == "smallvision: the current folder is not there any more; change into another one, then try again\n"
+    assert said == "smallvision: the current folder does not exist any more; change to another one, then try again\n"
 
 
 @pytest.mark.parametrize("columns", ["0", "1", "39", "0000", "9" * 30, "-1", "x", "²"])
@@ -239,7 +247,7 @@ def test_the_first_line_of_an_exception():
 
 
 def test_progress_names_scores_in_words():
-    from smallvision.console.run import _figures
+    from smallvision.console.epochs import figures
 
     shown = (("loss", "{:.4f}"), ("balanced_accuracy", "{:.2%}"), ("psnr", "{:.2f}"))
-    assert _figures({"loss": 0.5, "balanced_accuracy": 0.25}, shown) == "loss 0.5000 balanced accuracy 25.00%"
+    assert figures({"loss": 0.5, "balanced_accuracy": 0.25}, shown) == "loss 0.5000 balanced accuracy 25.00%"

@@ -190,18 +190,18 @@ def pixels(*shape, kind=np.uint8):
         (
             pixels(1, 9, 8),
             pixels(1, 8, 8),
-            r"^same: got pixels of shape \(1, 1, 9, 8\); the model takes \(N, 1, 8, 8\)$",
+            r"^same: got pixels of shape \(1, 1, 9, 8\); expected \(N, 1, 8, 8\)$",
         ),
         (
             pixels(3, 8, 8),
             pixels(3, 8, 8),
-            r"^same: got pixels of shape \(1, 3, 8, 8\); the model takes \(N, 1, 8, 8\)$",
+            r"^same: got pixels of shape \(1, 3, 8, 8\); expected \(N, 1, 8, 8\)$",
         ),
-        (pixels(8, 8), pixels(8, 8), r"^same: got pixels of shape \(8, 8\); the model takes"),
-        (pixels(2, 1, 8, 8), pixels(3, 1, 8, 8), r"^same: got 2 and 3 images; give pairs, at least one$"),
-        (pixels(0, 1, 8, 8), pixels(0, 1, 8, 8), r"^same: got 0 and 0 images; give pairs, at least one$"),
+        (pixels(8, 8), pixels(8, 8), r"^same: got pixels of shape \(8, 8\); expected"),
+        (pixels(2, 1, 8, 8), pixels(3, 1, 8, 8), "^same: got 2 and 3 images; pass at least one pair$"),
+        (pixels(0, 1, 8, 8), pixels(0, 1, 8, 8), "^same: got 0 and 0 images; pass at least one pair$"),
         ([], [], r"^same: got 0 and 0 images"),
-        (pixels(1, 8, 8), pixels(2, 1, 8, 8), r"^same: got one image and several"),
+        (pixels(1, 8, 8), pixels(2, 1, 8, 8), r"^same: got one image on one side and several on the other"),
         (
             pixels(1, 8, 8, kind=np.int64),
             pixels(1, 8, 8),
@@ -229,9 +229,12 @@ def test_runs_of_another_task_say_what_they_have(runs, type_in, tmp_path):
         ),
         (
             ["predict", runs["distance"].path, "a.png"],
-            '"verify"; it has same, verifier, encode',
+            '"verify"; its methods are same, verifier, encode',
         ),
-        (["same", runs["distance"].path, "a.png"], "same: got 1 image; give pairs: smallvision same RUN A B [A B]..."),
+        (
+            ["same", runs["distance"].path, "a.png"],
+            ("same: got 1 image; name the images in pairs: smallvision same RUN A B [A B]..."),
+        ),
         (["same", runs["distance"].path, "a.png", "none.png"], "none.png: No such file"),
         (["same", "nowhere", "a.png", "a.png"], "nowhere"),
     ):

@@ -113,7 +113,7 @@ def test_pictures_come_back_by_id_in_their_own_size(tmp_path):
         ({"ids": np.array([[1, 2], [3, 4]])}, "expected N = 2"),
         ({"pixels": np.zeros((1, 1, 2, 2))}, "pixels is float64 with 4 axes"),
         ({"ids": np.array([["a", "b"]])}, "ids is <U1 with 2 axes"),
-        ({"sizes": np.array([[{}, {}]], object)}, "no plain array"),
+        ({"sizes": np.array([[{}, {}]], object)}, "is not a plain array"),
     ],
 )
 def test_damaged_pictures_are_refused_in_one_line(tmp_path, changes, text):

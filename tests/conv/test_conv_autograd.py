@@ -183,7 +183,7 @@ X, W, B = torch.zeros(2, 3, 8, 8), torch.zeros(4, 3, 3, 3), torch.zeros(4)
         (
             (torch.zeros(2, 8, 8, 8), W),
             {},
-            r"weight: shape \(4, 3, 3, 3\) is for 3 channels, x has 8.*weight of shape \(4, 8, 3, 3\)",
+            r"weight: shape \(4, 3, 3, 3\) is for 3 channels, but x has 8.*weight of shape \(4, 8, 3, 3\)",
         ),
         ((X, torch.zeros(4, 3, 9, 3)), {}, r"kernel.*9.*height.*8"),
         ((X, W, torch.zeros(3)), {}, r"bias: shape \(3,\); expected \(4,\)"),
@@ -200,10 +200,10 @@ X, W, B = torch.zeros(2, 3, 8, 8), torch.zeros(4, 3, 3, 3), torch.zeros(4)
         ((X, W), {"padding": "same", "stride": 2}, r'padding: "same" needs stride 1'),
         ((X[0, 0], W), {}, r"x: shape \(8, 8\) has 2 dimensions; expected 4"),
         ((X, W[0]), {}, r"weight: shape \(3, 3, 3\) has 3 dimensions"),
-        ((X, W.double()), {}, r"weight: torch.float64, x is torch.float32"),
+        ((X, W.double()), {}, r"weight: it is torch.float64, but x is torch.float32"),
         ((X.long(), W), {}, r"x: torch.int64.*x.float\(\)"),
         ((X.numpy(), W), {}, r"x: ndarray; expected a torch.Tensor"),
-        ((X, W.to("meta")), {}, r"weight: on meta, x on cpu"),
+        ((X, W.to("meta")), {}, r"weight: it is on meta, but x is on cpu"),
     ],
     ids=str,
 )
@@ -216,7 +216,7 @@ def test_wrong_arguments_are_named_in_one_line(arguments, how, said):
 @pytest.mark.parametrize(
     ("arguments", "how", "said"),
     [
-        ((X, W), {}, r"weight: shape \(4, 3, 3, 3\) takes 4 channels, x has 3"),
+        ((X, W), {}, r"weight: shape \(4, 3, 3, 3\) takes 4 channels, but x has 3"),
         ((X, torch.zeros(3, 2, 3, 3), B), {}, r"bias: shape \(4,\); expected \(2,\)"),
         ((X, torch.zeros(3, 2, 3, 3)), {"output_padding": 1}, r"output_padding"),
         ((X, torch.zeros(3, 2, 1, 1)), {"padding": 4}, r"padding"),

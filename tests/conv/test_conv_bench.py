@@ -220,7 +220,7 @@ def test_what_cannot_be_measured_says_why(monkeypatch):
     assert crashed == {"rung": "conv_examples:CRASHING", "reason": "RuntimeError: no luck today", "refused": False}
     monkeypatch.setattr(bench, "LIMIT", 0.01)
     stopped = bench.measured("conv_examples:MATRIX", SMALL, 1, 1)
-    assert stopped["reason"].startswith("stopped after")
+    assert stopped["reason"].startswith("it was stopped after")
     monkeypatch.setattr(bench, "_child", None)  # no process is needed to be refused
     refused = bench.measured("conv_examples:REFUSING", SMALL, 1, 1)
     assert refused == {"rung": "conv_examples:REFUSING", "reason": "only on Sundays", "refused": True}
@@ -264,12 +264,12 @@ def test_the_default_shapes_can_be_done():
         ("64x64x16x16", 'shape: got "64x64x16x16"; expected BxCxHxW'),
         ("64x64x16x16 64x64x3x3", "with 4 and 4 sizes; expected"),
         ("64x16x16 64x3x3", "with 3 and 3 sizes; expected"),
-        ("1x2x8x8 2x3x3 q=1", 'shape: "q=1" in "1x2x8x8 2x3x3 q=1" is not understood; expected'),
+        ("1x2x8x8 2x3x3 q=1", 'shape: "q=1" in "1x2x8x8 2x3x3 q=1" cannot be read; expected'),
         ("1x2x8x8 2x3x3 s=1x2x3", '"s=1x2x3" in'),
         ("1x2x8x8 2x3x3 s=1 s=2", '"s=2" in'),
         ("1x2x8x8 2x3x3 g=1x1", '"g=1x1" in'),
         ("1x2x8x8 2x3x3 p=-1", '"p=-1" in'),
-        ("0x2x8x8 2x3x3", "has no image; expected a batch of at least 1"),
+        ("0x2x8x8 2x3x3", "has a batch of 0 images; expected at least 1"),
         ("1x3x8x8 2x3x3 g=2", "groups: 2 does not divide the 3 channels"),
         ("1x2x8x8 2x3x3 s=0", "stride: 0"),
         ("1x2x2x2 2x3x3", "kernel"),
@@ -327,7 +327,7 @@ def test_what_was_measured_before_an_interrupt_is_kept(monkeypatch, capsys, tmp_
     assert status == 130
     assert "1x2x6x6 3x3x3" in out
     assert "winograd" in out
-    assert err.startswith("smallvision: interrupted; what was measured before is in ")
+    assert err.startswith("smallvision: interrupted; what was measured until then is in ")
     assert [row["rung"] for row in json.loads((tmp_path / "conv-bench.json").read_text())["rows"]] == ["winograd"]
 
 
@@ -339,7 +339,7 @@ def test_what_was_measured_before_an_interrupt_is_kept(monkeypatch, capsys, tmp_
         (["--threads", 0], "--threads: got 0; expected 1 to "),
         (["--shape", "64x64"], '--shape: got "64x64"; expected BxCxHxW'),
         (["--shape", "1x3x8x8 2x3x3 g=2"], "--shape: groups: 2 does not divide the 3 channels"),
-        (["--out", "file"], "--out: file cannot be made"),
+        (["--out", "file"], "--out: the folder file cannot be made"),
     ],
 )
 def test_the_command_refuses_what_it_cannot_do(monkeypatch, capsys, tmp_path, words, message):

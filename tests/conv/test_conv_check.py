@@ -202,7 +202,7 @@ def test_the_command_says_what_is_not_installed(monkeypatch, capsys):
     assert status == 0
     assert "compiled: numba is not installed; install it with: pip install 'smallvision[numba]'" in out
     status, out, err = conv_examples.typed(monkeypatch, capsys, "check", "compiled")
-    assert (status, err) == (3, "smallvision: conv check: nothing was checked; the reasons stand above\n")
+    assert (status, err) == (3, "smallvision: conv check: nothing was checked; the reasons are above\n")
 
 
 @pytest.mark.parametrize(

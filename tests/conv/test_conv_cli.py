@@ -48,8 +48,7 @@ pool(2)                  16x255x191                               7x7
     places         4 pixels apart; the first sees -1 to 5
 ─────────────────────────────────────────────────────────────────────
 total                                     1,216    234,855,600
-multiply-adds: for one image; field: height x width of what a value can depend on, in pixels of the
-input"""
+multiply-adds: for one image; field: height x width of what a value can depend on, in pixels of the input"""
     )
 
 
@@ -93,7 +92,9 @@ def test_words_may_come_apart_and_the_formulas_be_left_out(type_in):
 
 @pytest.mark.parametrize("columns", [60, 80, 100, 140])
 def test_nothing_is_wider_than_the_terminal_and_nothing_is_cut(type_in, monkeypatch, columns):
-    monkeypatch.setenv("COLUMNS", str(columns))
+    terminal = {"COLUMNS": str(columns), "FORCE_COLOR": "1", "NO_COLOR": "1", "TERM": "xterm"}
+    for name, value in terminal.items():  # in a pipe nothing is wrapped
+        monkeypatch.setenv(name, value)
     layers = [
         "conv(64, k=5x3, s=2, p=2x1, d=2x1, g=16, bias=no, in=16)",
         "transposed(8, k=4, s=2, p=1, op=1, g=8)",
@@ -102,6 +103,7 @@ def test_nothing_is_wider_than_the_terminal_and_nothing_is_cut(type_in, monkeypa
     ]
     status, out, err = type_in("shape", "16x1024x768", *layers)
     assert (status, err) == (0, "")
+    out = re.sub(r"\x1b\[[\d;]*m", "", out)  # bold and dim letters
     lines = out.splitlines()
     assert max(map(len, lines)) <= columns
     wide = columns >= 80
@@ -119,6 +121,7 @@ def test_nothing_is_wider_than_the_terminal_and_nothing_is_cut(type_in, monkeypa
     for words in [("mirror", "16x11x9", *layers), *solves]:
         status, out, err = type_in(*words)
         assert (status, err) == (0, "")
+        out = re.sub(r"\x1b\[[\d;]*m", "", out)
         lines = out.splitlines()[words[0] == "mirror" :]  # its stack is one line, to be copied
         assert max(map(len, lines)) <= columns
         assert "…" not in out
@@ -153,18 +156,17 @@ def test_they_load_no_torch(words):
     [
         (
             ["shape", "3x1024x768 conv(16, k=5, s=2, p=1, in=8)"],
-            "conv(16, k=5, s=2, p=1, in=8) (layer 1): in: weights (16, 8, 5, 5) are for 8 channels and the input "
-            "3x1024x768 has 3; "
-            "use in=3, or an input of 8x1024x768",
+            "conv(16, k=5, s=2, p=1, in=8) (layer 1): in: weights (16, 8, 5, 5) are for 8 channels, but the input "
+            "3x1024x768 has 3; use in=3, or an input of 8x1024x768",
         ),
-        (["shape", "3x9x9 cnv(3)"], 'stack: character 7, "cnv": no such layer; did you mean "conv"?'),
+        (["shape", "3x9x9 cnv(3)"], 'stack: character 7, "cnv": there is no such layer; did you mean "conv"?'),
         (["shape", ""], 'stack: empty; expected a shape and layers, such as "3x32x32 conv(16, k=3) relu pool(2)"'),
         (
             ["mirror", "3x9x9 conv(3, k=11)"],
             "conv(3, k=11) (layer 1): kernel: 11 does not fit into height 9 with padding 0; "
             "use kernel <= 9 or padding >= 1",
         ),
-        (["solve", "16x20x100x60", "25x25"], 'FROM: "16x20x100x60" has 4; leave batch and channels away: 100x60'),
+        (["solve", "16x20x100x60", "25x25"], 'FROM: "16x20x100x60" has 4 sizes; leave out batch and channels: 100x60'),
         (["solve", "100x60", "0x25"], 'TO: "0x25"; expected integers >= 1'),
         (["solve", "100x60", "abc"], 'TO: "abc"; expected height x width, such as 100x60, or one number for both'),
         (["solve", "10", "5", "--op", "mean"], "op: 'mean'; expected conv, pool, transposed"),
@@ -174,6 +176,7 @@ def test_they_load_no_torch(words):
             "--max-kernel, --max-dilation: 9999 and 3; expected a product of at most 10000",
         ),
         (["solve", "10", "5", "--limit", "0"], "--limit: got 0; expected at least 1"),
+        (["solve", "10", "5", "--limit", "9", "--all"], "--limit and --all are both given; keep one"),
     ],
 )
 def test_mistakes_are_one_line_and_status_2(type_in, words, message):
@@ -186,7 +189,7 @@ def rows(out):
 
 
 def test_solve_lists_every_pooling_simplest_first(type_in):
-    status, out, err = type_in("solve", "100x60", "25x25", "--op", "pool")
+    status, out, err = type_in("solve", "100x60", "25x25", "--op", "pool", "--all")
     assert (status, err) == (0, "")
     height, width = out.partition("width 60 to 25: 7 poolings")[::2]
     assert height.startswith("height 100 to 25: 44 poolings\n")
@@ -196,7 +199,8 @@ def test_solve_lists_every_pooling_simplest_first(type_in):
     assert rows(width)[0] == ("12", "2", "0", "either", "0")
     assert "the first: ⌊(100 + 2·0 − 1·(4 − 1) − 1) / 4⌋ + 1 = 25" in height
     assert "no pooling with the same numbers for both axes" in out
-    assert "numbers for each axis: 10 of 222 poolings" in out
+    assert "numbers for each axis: 222 of 222 poolings" in out
+    assert "more, less simple" not in out
     assert "pool(4x12, s=4x2)" in out
     assert out.splitlines()[-1].startswith("simplest first: no dilation") or out.splitlines()[-2].startswith(
         "simplest first: no dilation"
@@ -211,7 +215,10 @@ def test_solve_shows_as_many_as_asked_for(type_in):
         ("15", "1", "0", "1", "0", "conv(C,", "k=15)"),
         ("3", "2", "1", "1", "0", "conv(C,", "k=3,", "s=2,", "p=1)"),
     ]
-    assert "and 110 more, less simple" in out
+    assert "and 110 more, less simple; --all shows them" in out
+    _, few, _ = type_in("solve", "28", "14")
+    assert rows(few)[:3] == rows(out)
+    assert len(rows(few)) == 5
     _, out, _ = type_in("solve", "100x60", "25x25", "--op", "pool", "--limit", "2")
     assert len(rows(out)) == 4
     assert "numbers for each axis: 2 of 222 poolings" in out

@@ -28,7 +28,8 @@ def test_there_is_something_to_compare():
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "printed"), COMMANDS, ids=[command for command, _ in COMMANDS])
 def test_the_page_prints_what_the_command_prints(command, printed):
-    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+    terminal = {"COLUMNS": "100", "LINES": "50", "FORCE_COLOR": "1", "TERM": "dumb"}  # in a pipe nothing is wrapped
+    environment = {**os.environ, **terminal, "PYTHONIOENCODING": "utf-8"}
     words = [sys.executable, "-m", "smallvision", *shlex.split(command)[1:]]
     done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
     assert [line.rstrip() for line in (done.stdout + done.stderr).rstrip("\n").split("\n")] == printed.split("\n")

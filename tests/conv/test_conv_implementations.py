@@ -229,9 +229,9 @@ def test_without_numba_the_extra_is_named():
         text=True,
         check=True,
     ).stdout
-    assert (
-        said
-        == 'compiled: needs numba; use pip install "smallvision[numba]", or another implementation, such as im2col\n'
+    assert said == (
+        'compiled: this implementation needs numba; install it with pip install "smallvision[numba]", or use '
+        "another implementation, such as im2col\n"
     )
 
 

@@ -61,7 +61,7 @@ def test_encoders_that_enlarge_too(shape, layers):
     if any(more >= stride for one in ups for more, stride in zip(one.output_padding, one.stride, strict=True)):
         with pytest.raises(
             ValueError,
-            match=r"^transposed\(.*\) \(layer \d\): output_padding: with one not less than the stride, no conv",
+            match=r"^transposed\(.*\) \(layer \d\): output_padding: it must be smaller than the stride, or no conv",
         ):
             mirror(shape, layers)
     else:
@@ -126,9 +126,8 @@ def test_what_has_no_shape_to_come_back_from():
     with pytest.raises(
         ValueError,
         match=re.escape(
-            "transposed(1, k=3, s=2, op=2, d=3) (layer 1): output_padding: with one not less than the stride, no "
-            "convolution comes back "
-            "from 17x17 to 5x5; use less of it"
+            "transposed(1, k=3, s=2, op=2, d=3) (layer 1): output_padding: it must be smaller than the stride, or no "
+            "convolution leads back from 17x17 to 5x5; use a smaller one"
         ),
     ):
         mirror(*parse("1x5x5 transposed(1, k=3, s=2, op=2, d=3)"))

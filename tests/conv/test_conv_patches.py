@@ -153,12 +153,12 @@ def test_what_cannot_be_folded_is_said(function):
         ((patches, (6,), 2), "size: (6,); expected an integer >= 1, or two (height, width)"),
         (
             (patches, 6, 2),
-            "patches: shape (2, 20, 12); a 2x2 kernel has 5 x 5 places on 6x6, so (B, 25, C x 4) is expected",
+            "patches: shape (2, 20, 12); a 2x2 kernel has 5 x 5 positions on 6x6; expected (B, 25, C x 4)",
         ),
-        ((patches[..., :-1], (6, 5), 2), "a 2x2 kernel has 5 x 4 places on 6x5, so (B, 20, C x 4) is expected"),
+        ((patches[..., :-1], (6, 5), 2), "a 2x2 kernel has 5 x 4 positions on 6x5; expected (B, 20, C x 4)"),
         (
             (F.unfold(x, 2), (6, 5), 2),
-            "so (B, 20, C x 4) is expected; torch's unfold gives the transpose: use patches.transpose(1, 2)",
+            "expected (B, 20, C x 4); torch's unfold returns the transpose of this, so use patches.transpose(1, 2)",
         ),
         ((patches, (6, 5), 0), "kernel: 0; expected an integer >= 1"),
     ):

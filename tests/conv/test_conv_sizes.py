@@ -232,7 +232,7 @@ def test_what_the_errors_say():
     with pytest.raises(
         ValueError,
         match=re.escape(
-            "output_padding: 2 for size 3 is less than neither stride 2 nor dilation 1; use output_padding <= 1, or "
+            "output_padding: 2 for size 3 must be less than stride 2 or dilation 1; use output_padding <= 1, or "
             "stride >= 3"
         ),
     ):
@@ -240,8 +240,8 @@ def test_what_the_errors_say():
     with pytest.raises(
         ValueError,
         match=re.escape(
-            "padding: 2 on both sides leaves nothing of the 3 that stride 1 and kernel 3 make of size 1; use padding "
-            "<= 1"
+            "padding: 2 on both sides removes all 3 pixels that stride 1 and kernel 3 make from size 1; "
+            "use padding <= 1"
         ),
     ):
         transposed_size(1, 3, 1, 2)

@@ -254,8 +254,8 @@ def test_reasons_where_nothing_near_helps():
         ((5, 5, "conv", 5000), "max_kernel, max_dilation: 5000 and 3; expected a product of at most 10000"),
         (
             (7, 1, "conv", 3000),
-            "max_kernel, max_stride: 3000 and 3000 leave more than 20000 ways to turn 7 into 1; expected smaller ones, "
-            "or a max_padding",
+            "max_kernel, max_stride: 3000 and 3000 allow more than 20000 ways to turn 7 into 1; use smaller ones, or "
+            "set max_padding",
         ),
     ],
 )

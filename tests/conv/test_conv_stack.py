@@ -292,9 +292,8 @@ def test_known_networks(stack, shape, parameters, multiply_adds):
     [
         (
             "3x1024x768 conv(16, k=5, s=2, p=1, in=8)",
-            "conv(16, k=5, s=2, p=1, in=8) (layer 1): in: weights (16, 8, 5, 5) are for 8 channels and the input "
-            "3x1024x768 has 3; "
-            "use in=3, or an input of 8x1024x768",
+            "conv(16, k=5, s=2, p=1, in=8) (layer 1): in: weights (16, 8, 5, 5) are for 8 channels, but the input "
+            "3x1024x768 has 3; use in=3, or an input of 8x1024x768",
         ),
         (
             "3x9x9 relu conv(8, 3, g=8)",
@@ -317,27 +316,31 @@ def test_known_networks(stack, shape, parameters, multiply_adds):
         ),
         (
             "3x9x9 dense(10)",
-            "dense(10) (layer 1): input: 3x9x9 is a map, and values in a row are needed; put flat or global(mean) "
-            "before it",
+            "dense(10) (layer 1): input: 3x9x9 is a feature map, but this layer needs a list of values; put flat or "
+            "global(mean) before it",
         ),
         (
             "3x9x9 flat pool(2)",
-            "pool(2) (layer 2): input: 243 is values in a row, and a map is needed; put unflatten(CxHxW) before it",
+            "pool(2) (layer 2): input: 243 is a list of values, but this layer needs a feature map; put "
+            "unflatten(CxHxW) before it",
         ),
-        ("3x9x9 unflatten(3x3x3)", "unflatten(3x3x3) (layer 1): input: 3x9x9 is a map already; put flat before it"),
+        (
+            "3x9x9 unflatten(3x3x3)",
+            ("unflatten(3x3x3) (layer 1): input: 3x9x9 is a feature map already; put flat before it"),
+        ),
         (
             "99 unflatten(3x4x5)",
-            "unflatten(3x4x5) (layer 1): shape: 3x4x5 has 60 values and the input 99; put dense(60) before it",
+            "unflatten(3x4x5) (layer 1): shape: 3x4x5 has 60 values, but the input has 99; put dense(60) before it",
         ),
         (
             "99 dense(5, in=98)",
-            "dense(5, in=98) (layer 1): in: weights (5, 98) are for 98 values and the input has 99; "
-            "use in=99, or leave it out",
+            "dense(5, in=98) (layer 1): in: weights (5, 98) are for 98 values, but the input has 99; use in=99, or "
+            "leave it out",
         ),
         (
             "3x9x9 transposed(4, k=2, in=5)",
-            "transposed(4, k=2, in=5) (layer 1): in: weights (5, 4, 2, 2) are for 5 channels and the input "
-            "3x9x9 has 3; use in=3, or an input of 5x9x9",
+            "transposed(4, k=2, in=5) (layer 1): in: weights (5, 4, 2, 2) are for 5 channels, but the input 3x9x9 "
+            "has 3; use in=3, or an input of 5x9x9",
         ),
     ],
 )
@@ -434,18 +437,18 @@ def test_short_long_and_torchs_names_are_the_same():
         ("", 'stack: empty; expected a shape and layers, such as "3x32x32 conv(16, k=3) relu pool(2)"'),
         ("conv(16)", 'shape: "conv"; expected channels x height x width, such as 3x32x32'),
         ("32x32 relu", 'shape: "32x32" has two sizes; put the channels before them: 1x32x32 or 3x32x32'),
-        ("16x3x32x32", 'shape: "16x3x32x32" has four; leave the batch away: 3x32x32'),
+        ("16x3x32x32", 'shape: "16x3x32x32" has four sizes; leave out the batch: 3x32x32'),
         ("3x0x3", 'shape: "3x0x3"; expected integers >= 1'),
         ("3x٣x3", 'shape: "3x\\u0663x3"; expected channels x height x width'),
-        ("3x8x8 cnv(16)", 'stack: character 7, "cnv": no such layer; did you mean "conv"?'),
-        ("3x8x8 relu drop out", 'stack: character 12, "drop": no such layer; did you mean "dropout"?'),
-        ("3x8x8 qqqq", 'stack: character 7, "qqqq": no such layer; known: conv, transposed, pool'),
+        ("3x8x8 cnv(16)", 'stack: character 7, "cnv": there is no such layer; did you mean "conv"?'),
+        ("3x8x8 relu drop out", 'stack: character 12, "drop": there is no such layer; did you mean "dropout"?'),
+        ("3x8x8 qqqq", 'stack: character 7, "qqqq": there is no such layer; known: conv, transposed, pool'),
         ("3x8x8 conv(16", 'stack: character 7, "conv": its bracket is not closed'),
-        ("3x8x8 conv(16 relu(3)", 'stack: character 7, "conv": a second bracket at character 19'),
-        ("3x8x8 )", 'stack: character 7, ")": a bracket without a layer before it'),
-        ("3x8x8 pool(2))", 'stack: character 14, ")": a bracket without a layer before it'),
-        ("3x8x8 conv(k=3)", 'stack: character 7, "conv(k=3)": channels is missing; write it as in conv(16, k=3)'),
-        ("3x8x8 conv(3)", 'stack: character 7, "conv(3)": kernel is missing; write it as in conv(16, k=3)'),
+        ("3x8x8 conv(16 relu(3)", 'stack: character 7, "conv": there is a second bracket at character 19'),
+        ("3x8x8 )", 'stack: character 7, ")": there is no layer before this bracket'),
+        ("3x8x8 pool(2))", 'stack: character 14, ")": there is no layer before this bracket'),
+        ("3x8x8 conv(k=3)", 'stack: character 7, "conv(k=3)": channels is missing; write it, as in conv(16, k=3)'),
+        ("3x8x8 conv(3)", 'stack: character 7, "conv(3)": kernel is missing; write it, as in conv(16, k=3)'),
         (
             "3x8x8 conv(3, 3, 2)",
             'argument 3: "2"; conv takes 2 without a name; write it as one of channels, k (kernel), s (stride)',
@@ -453,11 +456,11 @@ def test_short_long_and_torchs_names_are_the_same():
         ("3x8x8 conv(3, 3, pading=2)", 'argument 3: conv has no "pading"; did you mean "padding"?'),
         (
             "3x8x8 meanpool(2, d=2)",
-            "dilation: pooling by the mean has none; leave it out, or take the maximum, pool(...)",
+            "dilation: mean pooling has no dilation; leave it out, or use max pooling, pool(...)",
         ),
         ("3x8x8 meanpool(2, kind=max)", 'argument 2: meanpool has no "kind"; known: k (kernel), s (stride)'),
         ("3x8x8 relu(2)", 'stack: character 7, "relu(2)": argument 1: "2"; relu takes no arguments'),
-        ("3x8x8 relu(x=2)", 'argument 1: relu has no "x"; it takes no arguments'),
+        ("3x8x8 relu(x=2)", 'argument 1: relu has no "x"; leave it out, because this layer takes no arguments'),
         ("3x8x8 conv(3, k=3, k=5)", "argument 3: k is given twice"),
         ("3x8x8 conv(3, k=3,)", 'argument 3: ""; expected a value or name=value, as in conv(16, k=3)'),
         ("3x8x8 conv(3, k==3)", 'argument 2: "k==3"; expected a value or name=value'),
@@ -470,10 +473,10 @@ def test_short_long_and_torchs_names_are_the_same():
         ("3x8x8 conv(3, 3, p=full)", "padding: 'full'; expected an integer >= 0, two (height, width), or same"),
         (
             "3x8x8 conv(3, 3, s=2, p=same)",
-            "padding: same is for stride 1 only; use s=1, or padding in numbers, such as p=1",
+            "padding: same works with stride 1 only; use s=1, or padding in numbers, such as p=1",
         ),
         ("3x8x8 conv(3, 3, bias=perhaps)", "bias: 'perhaps'; expected yes or no"),
-        ("3x8x8 conv(9, 3, g=2)", "groups: 2 does not divide the 9 channels it makes; use one of 1, 3, 9"),
+        ("3x8x8 conv(9, 3, g=2)", "groups: 2 does not divide the 9 output channels; use one of 1, 3, 9"),
         ("3x8x8 conv(1234567890123456789, 3)", 'value: "1234567890123456789" has a number of more than 18 digits'),
         ("3x8x8 dropout(2)", "p: 2; expected a probability, from 0 to 1"),
         ("3x8x8 global(sum)", "kind: 'sum'; expected max or mean"),

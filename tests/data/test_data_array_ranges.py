@@ -108,7 +108,7 @@ def test_sixteen_levels_are_those_of_the_digits_data_set(made):
     ("x", "says", "cure"),
     [
         (X / 256, "floats (0 to 0.996094)", "data.range = [0, 1]"),
-        (DIGITS, "floats (0 to 16), whole numbers, as of scikit-learn digits", "data.range = [0, 16]"),
+        (DIGITS, "floats (0 to 16), whole numbers, as in the digits of scikit-learn", "data.range = [0, 16]"),
         (DIGITS * 0.97, "floats (0 to 15.52)", "data.range = [0, 16]"),
         (X / 2, "floats (0 to 127.5)", "data.range = [0, 255]"),
         (X * 257.0, "floats (0 to 65535)", "data.white = 65535"),
@@ -117,8 +117,8 @@ def test_sixteen_levels_are_those_of_the_digits_data_set(made):
         (X.astype(np.int64) * 4, "int64, values from 0 to 1,020", "data.white = 1023"),
         (X.astype(np.uint32) * 70_000, "uint32, values from 0 to 17,850,000", "data.white = 17850000"),
         (X.view(np.int8), "int8 from -128 to 127", "data.range = [-128, 127]"),
-        ((X > 99).astype(np.uint8), "uint8 of 0 and 1 only", "data.range = [0, 1]"),
-        ((X > 99).astype(np.int32), "int32 of 0 and 1 only", "data.range = [0, 255]"),
+        ((X > 99).astype(np.uint8), "uint8 with the values 0 and 1 only", "data.range = [0, 1]"),
+        ((X > 99).astype(np.int32), "int32 with the values 0 and 1 only", "data.range = [0, 255]"),
         (X > 99, "bool", "data.range = [0, 1]"),
         (X / 255 - 0.5, "floats (-0.5 to 0.5)", "data.range = [-0.5, 0.5]"),
         (X / 255 - 0.8, "floats (-0.8 to 0.2)", "data.range = [-0.8, 0.2]"),
@@ -214,7 +214,7 @@ def test_arrays_of_objects_say_what_to_give():
     assert 'source = "folder"' in refusal(stacked)
     assert "expected an array of numbers" in refusal(np.full((30, 6, 5), None))
     assert "astype(numpy.float32)" in refusal(np.zeros((30, 6, 5), "V2"))
-    assert "give numbers" in refusal(np.full((30, 6, 5), "a"))
+    assert "use numbers" in refusal(np.full((30, 6, 5), "a"))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_arrays_of_objects_say_what_to_give():
         ({"source": "npz", "path": "a.npz", "white": 1, "range": [0, 1]}, "keep one"),
         ({"source": "npz", "path": "a.npz", "range": [1, 0]}, "black < white"),
         ({"source": "npz", "path": "a.npz", "range": [1, 1]}, "black < white"),
-        ({"source": "npz", "path": "a.npz", "range": [0, 1e300]}, "beyond 1e\\+18"),
+        ({"source": "npz", "path": "a.npz", "range": [0, 1e300]}, r"above 1e\+18"),
         ({"source": "npz", "path": "a.npz", "range": [0]}, "range"),
         ({"source": "npz", "path": "a.npz", "range": ["0", 1]}, "range"),
         ({"source": "npz", "path": "a.npz", "white": 0}, "white"),
@@ -239,7 +239,7 @@ def test_keys_that_cannot_be(table, message):
 
 @pytest.mark.parametrize(("key", "value"), [("white", 4095), ("range", [0, 16])])
 def test_named_data_sets_have_their_own_white(key, value):
-    with pytest.raises(BadInput, match=rf'data\.{key}: belongs to images of your own .*not to "digits"'):
+    with pytest.raises(BadInput, match=rf'data\.{key}: this key is for images of your own .*not for "digits"'):
         load(build_data({"source": "digits", key: value}, "here"))
 
 

@@ -74,15 +74,15 @@ def test_other_numbers_that_lose_nothing(made, kind):
         ({"x_train": X.astype(int) * 2}, "values from"),
         ({"x_train": X > 3}, "bool"),
         ({"x_train": X[:, :, 0]}, "shape (12, 5)"),
-        ({"x_train": np.zeros((12, 3, 5, 3), np.uint8)}, "none of"),
-        ({"x_train": np.zeros((12, 4, 5, 4), np.uint8)}, "none of"),
+        ({"x_train": np.zeros((12, 3, 5, 3), np.uint8)}, "is not (N, H, W), (N, H, W, C) or (N, C, H, W)"),
+        ({"x_train": np.zeros((12, 4, 5, 4), np.uint8)}, "is not (N, H, W), (N, H, W, C) or (N, C, H, W)"),
         ({"y_train": Y / 1}, "expected integers"),
         ({"y_train": np.eye(3, dtype=int)[Y]}, "y.argmax(1)"),
         ({"y_train": Y[:-1]}, "11 labels for 12 images"),
         ({"y_train": Y - 1}, "label -1 is out of range (0 to 1)"),
         ({"y_train": Y + 10**9}, "out of range"),
-        ({"y_train": Y * 2}, 'no training image of class "1"'),
-        ({"y_test": Y}, "has y_test and no x_test"),
+        ({"y_train": Y * 2}, 'no training images of class "1"'),
+        ({"y_test": Y}, "is y_test but no x_test"),
         ({"x_test": X, "y_test": Y + 1}, "label 3 is out of range (0 to 2)"),
         ({"x_test": X[:, 1:], "y_test": Y}, "images of 1 x 4 x 4"),
         ({"classes": ["a", "b"]}, "label 2 is out of range (0 to 1)"),
@@ -109,12 +109,12 @@ def test_tensors_and_lists_are_arrays_too_and_are_copied():
     assert splits.test is None
     with pytest.raises(BadInput, match="different lengths"):
         from_arrays(SPEC, {"x_train": [[[1, 2]], [[1]]], "y_train": [0, 1]})
-    with pytest.raises(BadInput, match="has no x_train"):
+    with pytest.raises(BadInput, match="are no arrays x_train"):
         from_arrays(SPEC, {})
 
 
 def test_own_validation_and_a_share_are_not_mixed(made):
-    with pytest.raises(BadInput, match=r"data\.validation: .* brings its own validation split"):
+    with pytest.raises(BadInput, match=r"data\.validation: .* has a validation split of its own"):
         made({"x_train": X, "y_train": Y, "x_val": X, "y_val": Y}, validation=0.5)
 
 
@@ -131,7 +131,7 @@ def test_damaged_npz_files(tmp_path):
             npz(other)
         assert "\n" not in str(caught.value)
     path.write_bytes(b"hello")
-    with pytest.raises(BadInput, match=r"no readable \.npz array"):
+    with pytest.raises(BadInput, match=r"a readable \.npz array"):
         npz(path)
     np.savez(path, x_train=X, y_train=Y)
     whole = path.read_bytes()
@@ -182,3 +182,10 @@ def test_damaged_npz_files_are_refused_or_read(tmp_path, data):
     path.write_bytes(content)
     splits = read_or_refused(npz, path)
     assert splits is None or np.array_equal(splits.train.labels, Y)
+
+
+def test_an_empty_list_of_names_is_refused(made):
+    with pytest.raises(
+        BadInput, match=r"classes: (0 names; a classifier needs|got float64 of shape \(0,\); expected a list)"
+    ):
+        made({"x_train": X, "y_train": Y, "classes": np.zeros(0, "U3")})

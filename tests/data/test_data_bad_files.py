@@ -56,13 +56,14 @@ SPOILT = {
 def test_one_among_many_is_named_and_counted(many, spoil, options):
     spoil(many / "b" / "77.png")
     with pytest.raises(
-        BadInput, match=r"b/77\.png: .*; 1 file is bad of 300: data\.skip_bad = true goes on without$"
+        BadInput,
+        match=(r"b/77\.png: .*; 1 of 300 files cannot be read; set data\.skip_bad = true to leave out such files$"),
     ) as caught:
         folder(many, **options)
     assert "\n" not in str(caught.value)
     splits = folder(many, skip_bad=True, **options)
     assert len(splits.train) == 299
-    assert splits.notes == ("1 of 300 files are no readable images and are left out (data.skip_bad): b/77.png",)
+    assert splits.notes == ("1 of 300 files cannot be read as images and are left out (data.skip_bad): b/77.png",)
     whole = folder(many, classes=["a", "b"], skip_bad=True, **options)
     assert np.array_equal(whole.train.pixels, splits.train.pixels)
     expected = [number // 2 for number in (*range(0, 300, 2), *range(1, 300, 2)) if number != 77]
@@ -74,7 +75,7 @@ def test_one_among_many_is_named_and_counted(many, spoil, options):
 def test_several_are_counted_and_the_first_is_named(many, spoil):
     for number in range(20, 34):
         spoil(many / "ab"[number % 2] / f"{number}.png")
-    with pytest.raises(BadInput, match=r"a/20\.png: .*; 14 files are bad of 300: data\.skip_bad"):
+    with pytest.raises(BadInput, match=r"a/20\.png: .*; 14 of 300 files cannot be read; set data\.skip_bad"):
         folder(many)
     splits = folder(many, skip_bad=True, validation=50)
     assert (len(splits.train), len(splits.validation)) == (236, 50)
@@ -85,11 +86,11 @@ def test_several_are_counted_and_the_first_is_named(many, spoil):
 def test_all_bad_is_no_data(many):
     for path in (many / "b").iterdir():
         path.write_text("x")
-    with pytest.raises(BadInput, match=r'b: no file of class "b" is a readable image'):
+    with pytest.raises(BadInput, match='b: no file of class "b" can be read as an image'):
         folder(many, skip_bad=True)
     for path in (many / "a").iterdir():
         path.write_text("x")
-    with pytest.raises(BadInput, match="none of its 300 files is a readable image"):
+    with pytest.raises(BadInput, match="none of its 300 files can be read as an image"):
         folder(many, skip_bad=True)
 
 
@@ -99,7 +100,7 @@ def test_bad_files_of_a_test_split_count_too(many, tmp_path):
     shutil.copytree(many, whole / "test")
     garble(whole / "test" / "a" / "4.png")
     (whole / "train" / "b" / "5.png").write_text("x")
-    with pytest.raises(BadInput, match=r"train/b/5\.png: .* 1 file is bad of 600"):
+    with pytest.raises(BadInput, match=r"train/b/5\.png: .* 1 of 600 files cannot be read"):
         folder(whole)
     splits = folder(whole, skip_bad=True)
     assert (len(splits.train), len(splits.test)) == (299, 299)
@@ -108,7 +109,7 @@ def test_bad_files_of_a_test_split_count_too(many, tmp_path):
 
 def test_the_key_changes_no_hash_and_belongs_to_folders():
     assert experiment("digits").hash() == experiment("digits", ["data.skip_bad=false"]).hash()
-    with pytest.raises(BadInput, match='skip_bad belong to the source "folder"'):
+    with pytest.raises(BadInput, match='skip_bad are for the source "folder"'):
         experiment("digits", ["data.skip_bad=true"])
 
 
@@ -123,7 +124,7 @@ def test_a_relative_folder_is_looked_for_here_and_among_the_data_sets(many, tmp_
     assert np.array_equal(load(spec).train.pixels, here)
     with pytest.raises(BadInput, match=r"nothing: no such folder here or in .* \(data\.path\)$"):
         folder("nothing")
-    with pytest.raises(BadInput, match=r"make it: smallvision data make mnist-varres$"):
+    with pytest.raises(BadInput, match=r"make it with: smallvision data make mnist-varres$"):
         folder("mnist-varres")
 
 

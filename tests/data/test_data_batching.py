@@ -57,7 +57,9 @@ def test_sequential_is_in_order():
 
 @pytest.mark.parametrize("kind", ORDERS)
 def test_a_batch_larger_than_the_data_is_refused(kind):
-    with pytest.raises(BadInput, match=r"recipe\.batch_size 104 is larger than the data, 103 images; give at most 103"):
+    with pytest.raises(
+        BadInput, match=(r"recipe\.batch_size 104 is larger than the number of training images, 103; set at most 103")
+    ):
         ORDERS[kind](LABELS, 104, False, 0, 0)
 
 

@@ -324,11 +324,11 @@ def test_without_mirrors_or_downloads_the_missing_file_and_its_place_are_named(t
     dataset, _ = small(("small",), download_folder="small")
     for changed, reason in (
         (dataset, "there is no mirror"),
-        (replace(dataset, downloads=()), "not among the downloads"),
+        (replace(dataset, downloads=()), "not one of the files that are downloaded"),
     ):
         with pytest.raises(BadInput) as caught:
             files.locate(changed, tmp_path, [])
-        assert str(caught.value).startswith(f"{tmp_path / 'small' / 'a.mat'}: missing, and ")
+        assert str(caught.value).startswith(f"{tmp_path / 'small' / 'a.mat'}: the file is missing, and ")
         assert reason in str(caught.value)
         assert "--root" in str(caught.value)
     assert everything_below(tmp_path) == []

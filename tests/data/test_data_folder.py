@@ -56,7 +56,7 @@ def test_with_splits_above_the_classes(tmp_path, validation):
     assert len(splits.train) == len(splits.test) == 2
     assert (splits.validation is None) == (validation is None)
     if validation:
-        with pytest.raises(BadInput, match=r"data\.validation: .* brings its own"):
+        with pytest.raises(BadInput, match=r"data\.validation: .* has a validation split of its own"):
             folder(tmp_path, validation=0.5)
 
 
@@ -122,7 +122,7 @@ def test_several_sizes_are_groups_of_one_set(tmp_path):
     assert train.labels.tolist() == [0, 1, 1, 0, 0, 1]
     assert np.array_equal(train.groups[0][:, 0], [expected[4], expected[1]])
     assert splits.mean == pytest.approx((np.concatenate([one.ravel() for one in expected]).mean() / 255,), rel=1e-12)
-    with pytest.raises(BadInput, match=r"its images have 3 sizes \(4x6, 6x4, 8x8\); give data.size"):
+    with pytest.raises(BadInput, match=r"its images have 3 different sizes \(4x6, 6x4, 8x8\); set data\.size"):
         train.pixels.sum()
     taken = train.take(torch.tensor([5, 0, 2]))
     assert [len(group) for group in taken.groups] == [1, 1, 1]
@@ -150,10 +150,10 @@ def empty_class(path):
         (empty_class, 'class "c" has no image'),
         (
             lambda path: (path / "a" / "notes.txt").write_text("hello"),
-            "notes.txt: not an image of a format that is read",
+            "notes.txt: this is not an image in a supported format",
         ),
-        (lambda path: (path / "README.md").write_text("hello"), "README.md: a file next to the class folders"),
-        (lambda path: (path / "a" / "more").mkdir(), "more: a folder inside a class"),
+        (lambda path: (path / "README.md").write_text("hello"), "README.md: this file lies next to the class folders"),
+        (lambda path: (path / "a" / "more").mkdir(), "more: this folder lies inside a class"),
         (lambda path: picture(path / "train" / "a" / "1.png"), 'next to "train", expected only'),
         (lambda path: (path / "b" / "2.png").write_bytes((path / "a" / "1.png").read_bytes()[:50]), "2.png: "),
     ],
@@ -190,7 +190,7 @@ def test_names_that_cannot_be(tmp_path):
         assert "\n" not in str(caught.value)
     two_classes(tmp_path)
     (tmp_path / "a").rename(tmp_path / "\udcff")
-    with pytest.raises(BadInput, match=r"the name of class \\udcff is not UTF-8"):
+    with pytest.raises(BadInput, match=r"the name of class \\udcff is not valid"):
         folder(tmp_path)
 
 
@@ -208,9 +208,9 @@ def test_classes_of_other_splits(tmp_path):
     two_classes(tmp_path / "train")
     picture(tmp_path / "test" / "a" / "1.png")
     splits = folder(tmp_path)
-    assert 'no image of class "b"' in splits.notes[0]
+    assert 'there are no images of class "b"' in splits.notes[0]
     picture(tmp_path / "test" / "A" / "1.png")
-    with pytest.raises(BadInput, match=r"no class of the training images; known: a, b"):
+    with pytest.raises(BadInput, match="this is not a class of the training images; known: a, b"):
         folder(tmp_path)
 
 

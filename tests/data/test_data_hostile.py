@@ -84,7 +84,7 @@ def test_a_pipe_in_the_way_of_a_temporary_file_or_a_lock_does_not_hang(tmp_path)
     write_bytes(tmp_path / "a.json", b"{}")
     assert (tmp_path / "a.json").read_bytes() == b"{}"
     os.mkfifo(tmp_path / "lock")
-    with pytest.raises(BadInput, match="lock: is a pipe"):
+    with pytest.raises(BadInput, match="this is a pipe"):
         take_lock(tmp_path, tmp_path, "taken", "cure")
 
 
@@ -92,7 +92,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"12345")
     assert read_limited(path, 5, "a note") == b"12345"
-    with pytest.raises(BadInput, match="a: has 5 bytes, more than 4, the most that a note may have"):
+    with pytest.raises(BadInput, match="a: the file has 5 bytes, and a note may have at most 4; it is not read"):
         read_limited(path, 4, "a note")
 
 
@@ -101,7 +101,7 @@ def test_a_file_is_read_up_to_its_limit(tmp_path):
     [
         (b"", "fewer than its header says"),
         (struct.pack("<Q", 2**62), "fewer than its header says"),
-        (struct.pack("<Q", 20_000_000) + bytes(20_000_010), "header of 20,000,000 bytes"),
+        (struct.pack("<Q", 20_000_000) + bytes(20_000_010), "its header has 20,000,000 bytes"),
     ],
 )
 def test_a_header_of_weights_is_limited(tmp_path, content, word):
@@ -133,14 +133,14 @@ def test_a_list_of_members_is_limited(tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(2000):
             archive.writestr(f"{number}.npy", b"")
-    with pytest.raises(BadInput, match="list of members has more than 70,000 bytes"), open_zip(path):
+    with pytest.raises(BadInput, match="list of members of this archive has more than 70,000 bytes"), open_zip(path):
         pass
 
 
 CLAIMS = {
     "length": (b"\x80\x04B" + struct.pack("<I", 1000) + b"a.", "an argument of 1,000 bytes"),
     "long length": (b"\x80\x04\x8e" + struct.pack("<Q", 1000) + b"a.", "an argument of 1,000 bytes"),
-    "frame": (b"\x80\x04\x95" + struct.pack("<Q", 1000) + b"N.", "a frame of more bytes"),
+    "frame": (b"\x80\x04\x95" + struct.pack("<Q", 1000) + b"N.", "a frame that is longer"),
     "memo": (b"\x80\x02Nr" + struct.pack("<I", 101) + b".", "place 101 of its memo"),
     "memo as text": (b"Np101\n.", "place 101 of its memo"),
     "instructions": (b"N" * 101 + b".", "more instructions than"),
@@ -190,7 +190,7 @@ TOO_LARGE = [
     ({**CNN, "dense": [M] * 20}, "model.dense.0 = 1,000,000"),
     ({**CNN, "blocks": [{"channels": 4, "kernel": 1_000_001, "padding": "same"}]}, "model.blocks.0.kernel = 1,000,001"),
     ({**CNN, "blocks": [{"channels": 4, "padding": M}]}, "model.blocks.0.padding = 1,000,000"),
-    ({**CNN, "blocks": [{"channels": 4, "padding": 2**62}]}, "more memory than can be counted"),
+    ({**CNN, "blocks": [{"channels": 4, "padding": 2**62}]}, "more memory than can be expressed"),
     ({"kind": "mlp-autoencoder", "widths": [M, M], "overcomplete": True}, "model.widths.0 = 1,000,000"),
     ({"kind": "conv-autoencoder", "channels": [M, M], "overcomplete": True}, "model.channels.0 = 1,000,000"),
     ({"kind": "combo-autoencoder", "dense": [M, M], "depth": 5, "overcomplete": True}, "model.dense.0 = 1,000,000"),
@@ -216,7 +216,7 @@ def test_networks_larger_than_memory_are_refused_before_they_are_built(monkeypat
         ("model.dense=[5000000]", "model.dense.0: got 5000000"),
         ("model.blocks.0.channels=9223372036854775808", "more than 64 bits"),
         ("recipe.epochs=1000000000000", "recipe.epochs: got 1000000000000"),
-        (f"model.dense=[{'1,' * 501}]", "at most 500 items"),
+        (f"model.dense=[{'1,' * 501}]", "at most 500 values"),
         ('data.augment=[{kind="crop",padding=1000000}]', "padding: got 1000000"),
         (f"{'a.' * 50}a=1", "more than any key"),
     ],
@@ -289,7 +289,7 @@ def test_long_names_and_messages_are_cut():
 def test_a_command_in_a_message_stays_whole():
     """A person copies it; the names before it are cut."""
     command = f"smallvision run cnn 'data.classes={list(range(40))}' --out {'folder' * 20}.toml --resume"
-    said = str(BadInput(f'run: case "{"x" * 300}" is there, unfinished; go on with: {command}'))
+    said = str(BadInput(f'run: case "{"x" * 300}" exists already and is not finished; go on with: {command}'))
     assert said.endswith(f"go on with: {command}")
     assert "x" * 81 not in said
     assert "\x1b" not in str(BadInput("smallvision run \x1b[31m"))

@@ -61,7 +61,7 @@ def test_other_formats_are_refused_by_the_names_of_those_that_are_read(tmp_path,
     monkeypatch.setattr(EpsImagePlugin.EpsImageFile, "__init__", started)
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", started)
     for reader in (read_header, read_image):
-        assert refusal(reader, path) == f"{path}: not an image of a format that is read: {NAMES}"
+        assert refusal(reader, path) == f"{path}: this is not an image in a supported format ({NAMES})"
 
 
 def test_every_named_format_is_one_of_pillows_and_none_is_eps(tmp_path):
@@ -79,8 +79,8 @@ def test_eps_among_the_images_of_a_folder_is_named(tmp_path):
         (tmp_path / name / "1.png").write_bytes(saved("PNG"))
     (tmp_path / "b" / "2.png").write_bytes(saved("EPS"))
     message = refusal(lambda path: load(DataSpec(source="folder", path=str(tmp_path))), tmp_path / "b" / "2.png")
-    assert f"not an image of a format that is read: {NAMES}" in message
-    assert "1 file is bad of 3: data.skip_bad = true goes on without" in message
+    assert f"this is not an image in a supported format ({NAMES})" in message
+    assert "1 of 3 files cannot be read; set data.skip_bad = true to leave out such files" in message
     data = load(DataSpec(source="folder", path=str(tmp_path), skip_bad=True))
     assert len(data.train) == 2
 
@@ -89,7 +89,9 @@ def test_eps_among_the_images_of_a_folder_is_named(tmp_path):
 def test_a_file_that_only_begins_like_a_format_is_called_damaged(tmp_path, kind):
     path = tmp_path / "a.png"
     path.write_bytes(saved(kind)[:16] + b"\xff" * 8)
-    assert "unreadable" in (message := refusal(read_image, path)) or f"a {kind} that is damaged" in message
+    assert (
+        "the image cannot be read (" in (message := refusal(read_image, path)) or f"a {kind} that is damaged" in message
+    )
 
 
 def test_a_folder_of_turned_scans_is_read(tmp_path):
@@ -196,3 +198,46 @@ def test_a_text_that_inflates_to_megabytes_takes_little_memory(tmp_path, keyword
     header, most = peak_bytes(lambda: read_header(path))
     assert header == (True, 6, 9)
     assert most < 5_000_000
+
+
+def with_chunks(path, change):
+    """The chunks of a PNG, each as [name, content, checksum], changed and written again."""
+    data, chunks, at = path.read_bytes(), [], 8
+    while at < len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        chunks.append([data[at + 4 : at + 8], data[at + 8 : at + 8 + length], data[at + 8 + length : at + 12 + length]])
+        at += 12 + length
+    change({name: chunk for name, *_ in chunks for chunk in chunks if chunk[0] == name})
+    parts = (len(content).to_bytes(4, "big") + name + content + checksum for name, content, checksum in chunks)
+    path.write_bytes(data[:8] + b"".join(parts))
+
+
+@pytest.mark.parametrize("name", [b"IHDR", b"PLTE", b"tRNS", b"IDAT"])
+def test_a_png_whose_chunk_does_not_match_its_checksum_is_refused(tmp_path, name):
+    image = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8) % 7).convert("P")
+    image.save(tmp_path / "a.png", transparency=3, compress_level=0)
+    expected = read_image(tmp_path / "a.png")
+
+    def other_checksum(chunks):
+        chunks[name][2] = (zlib.crc32(name + chunks[name][1]) ^ 1).to_bytes(4, "big")
+
+    with_chunks(tmp_path / "a.png", lambda chunks: None)
+    assert np.array_equal(read_image(tmp_path / "a.png"), expected)
+    with_chunks(tmp_path / "a.png", other_checksum)
+    with pytest.raises(BadInput):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_png_whose_pixels_were_changed_is_refused(tmp_path):
+    pixels = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", compress_level=0)
+
+    def other_pixels(chunks):  # stored as they are: two bytes of zlib, five of the block, then a filter for each row
+        content = bytearray(chunks[b"IDAT"][1])
+        content[9] ^= 0x40
+        chunks[b"IDAT"][1] = bytes(content)
+
+    assert np.array_equal(read_image(tmp_path / "a.png"), pixels[None])
+    with_chunks(tmp_path / "a.png", other_pixels)
+    with pytest.raises(BadInput, match=r"a.png: its chunk IDAT does not match its checksum; remove the file, or save"):
+        read_image(tmp_path / "a.png")

@@ -83,7 +83,7 @@ def test_the_copied_std_of_cifar10_is_noticed_and_used():
 
 
 def test_numbers_for_other_channels_and_constant_channels(small_mnist):
-    with pytest.raises(BadInput, match=r"data\.normalize: 3 numbers are given and the images have 1 channel;"):
+    with pytest.raises(BadInput, match=r"data\.normalize: 3 numbers are given, but the images have 1 channel;"):
         mnist(small_mnist, normalize=numbers((0.5,) * 3, (0.5,) * 3))
     groups = (torch.full((2, 1, 4, 4), 51, dtype=torch.uint8),)
     mean, std, notes = statistics.statistics("standardize", groups)
@@ -129,8 +129,8 @@ def test_a_subset_is_remapped_in_the_order_given_and_remembered(small_mnist, tru
         ({"classes": [3, "3"]}, '"3" is given twice'),
         ({"validation": 300}, "data.validation: 300 takes 300 of 300"),
         ({"validation": 0.001}, "takes 0 of 300"),
-        ({"validation": 299}, "leaves no training image of class"),
-        ({"limit": 5}, "data.limit: 5 keeps no training image of class"),
+        ({"validation": 299}, "leaves no training images of class"),
+        ({"limit": 5}, "data.limit: 5 keeps no training images of class"),
     ],
 )
 def test_what_cannot_be_selected_is_refused(small_mnist, options, message):
@@ -238,7 +238,7 @@ def test_labels_that_do_not_fit_are_refused(tmp_path, small_mnist):
     with pytest.raises(BadInput, match="label 10 is out of range"):
         mnist(tmp_path)
     (folder / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.zeros(300, np.uint8)))
-    with pytest.raises(BadInput, match='mnist: has no training image of class "1"'):
+    with pytest.raises(BadInput, match='mnist: has no training images of class "1"'):
         mnist(tmp_path)
 
 
@@ -250,7 +250,7 @@ def test_more_than_memory_is_refused_before_it_is_read(small_mnist, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(idx, "blocks", never)
         with pytest.raises(
-            BadInput, match=r"mnist: needs 274\.4 kB of memory, and 270\.0 kB are available; .*data\.limit"
+            BadInput, match=r"mnist: this needs 274\.4 kB of memory, but only 270\.0 kB are available; .*data\.limit"
         ):
             mnist(small_mnist)
         with pytest.raises(BadInput, match="memory"):

@@ -43,7 +43,7 @@ def test_more_classes_than_fit_are_refused_before_a_class_folder_is_listed(many,
     monkeypatch.setattr(folder.os, "scandir", lambda path: listed.append(path) or scandir(path))
     monkeypatch.setattr("smallvision.data.memory.available_bytes", lambda: 10**8)
     with pytest.raises(
-        BadInput, match=r"has 3,000 classes, .* would take 432.0 MB .* 100.0 MB are .* at most"
+        BadInput, match=r"there are 3,000 classes, .* would take 432.0 MB .* only 100.0 MB are .* at most"
     ) as caught:
         prepare(experiment(many), 0, torch.device("cpu"))
     assert len(listed) < 10  # of more than 3 000 folders
@@ -59,7 +59,9 @@ def test_more_classes_than_any_data_set_has_are_refused_before_a_class_folder_is
     spec = build_data({"source": "folder", "path": str(many)}, "a")
     monkeypatch.setattr(folder, "MOST_CLASSES", CLASSES - 1)
     for ask in (class_count, load):
-        with pytest.raises(BadInput, match=r"all: has 3,000 class folders, and a data set has at most 2,999 classes; "):
+        with pytest.raises(
+            BadInput, match=("folder has 3,000 class folders, and a data set may have at most 2,999 classes; ")
+        ):
             ask(spec, None)
     assert len(listed) < 20
     monkeypatch.setattr(folder, "MOST_CLASSES", CLASSES)
@@ -105,7 +107,7 @@ def test_names_in_a_figure_are_told_apart_with_one_count_of_them(monkeypatch):
 
 @pytest.mark.parametrize("count", [10**40, 2**63, -(10**40), 60_001, 9])
 def test_more_digits_than_there_are_cannot_be_made(count):
-    with pytest.raises(BadInput, match=r"--train .*: equally many of each of 10 digits"):
+    with pytest.raises(BadInput, match=r"--train .*: equally many images of each of 10 digits"):
         synthetic.plan(np.arange(1000) % 10, (32,), count, 0)
 
 

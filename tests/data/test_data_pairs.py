@@ -125,11 +125,16 @@ def test_pairs_depend_on_the_seed_alone():
         ((4, 4), 0, 3, "got 0; expected an even"),
         ((4, 4), 4, 0, "pairs of an image: got 0; expected at least 1"),
         ((5,), 2, 3, "there is one class"),
-        ((), 2, 3, "there are no images"),
-        ((4, 1, 3), 2, 3, 'class "b" has 1 image, which makes no pair'),
-        ((9, 5, 9), 40, 4, r'the smallest, "b", has 5 images\); ask for at most 32, or allow 5 pairs an image'),
-        ((3, 3), 14, 90, r'"b", has 3 images\); ask for at most 12$'),
-        ((2, 2), 2, 1, r"\); allow 2 pairs an image"),
+        ((), 2, 3, "but there are none"),
+        ((4, 1, 3), 2, 3, 'class "b" has 1 image, so that there is no pair'),
+        (
+            (9, 5, 9),
+            40,
+            4,
+            (r'smallest class, "b", has 5 images\); use at most 32 pairs, or allow 5 pairs for each image'),
+        ),
+        ((3, 3), 14, 90, r'"b", has 3 images\); use at most 12 pairs$'),
+        ((2, 2), 2, 1, r"\); allow 2 pairs for each image"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_could(sizes, count, most, words):

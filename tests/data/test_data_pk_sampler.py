@@ -110,12 +110,12 @@ def test_rows_depend_on_seed_and_epoch_alone():
             (5, 3, 9),
             2,
             4,
-            r'images_per_class: class "b" has 3 images, fewer than 4; give at most 3, '
-            r"or leave the class out \(data\.classes\)",
+            'images_per_class: class "b" has 3 images, fewer than 4; set at most 3, or leave the class out '
+            r"\(data\.classes\)",
         ),
-        ((5, 1, 9), 2, 2, 'class "b" has 1 image, which makes no pair'),
-        ((5, 0, 9), 3, 2, "3 are more than the 2 classes with images"),
-        ((5, 5), 4, 2, "batch: 4 are more than the 2 .*; give at most 2"),
+        ((5, 1, 9), 2, 2, 'class "b" has 1 image, so that there is no pair'),
+        ((5, 0, 9), 3, 2, "3 is more than the 2 classes that have"),
+        ((5, 5), 4, 2, "batch: 4 is more than the 2 .*; set at most 2"),
         ((5, 5), 2, 1, "images_per_class: got 1; .* at least 2"),
         ((5, 5), 1, 2, "classes_per_batch: got 1; expected at least 2"),
         ((), 2, 2, "found 0"),

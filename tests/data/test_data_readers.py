@@ -62,7 +62,7 @@ def huge(*shape):
         (b"\0\0", "not an IDX file"),
         (b"PNG!" + GOOD, "not an IDX file"),
         (b"\0\0\x0d" + GOOD[3:], "type 13"),
-        (b"\0\0\x08\x01" + GOOD[4:], "1 dimensions"),
+        (b"\0\0\x08\x01" + GOOD[4:], "1 dimension"),
         (GOOD[:9], "within its header"),
         (GOOD[:-1], "155"),
         (GOOD + b"x", "157"),
@@ -436,5 +436,7 @@ def test_more_labels_than_fit_into_memory_are_refused_before_they_are_read(tmp_p
     path.write_bytes(zipped(b"\0\0\x08\1" + struct.pack(">L", 5000) + bytes(5000)))
     assert len(read_idx(path, 1)) == 5000
     monkeypatch.setattr(memory, "available_bytes", lambda: 4999)
-    with pytest.raises(BadInput, match=r"labels: needs 5\.0 kB of memory, and 5\.0 kB are available; use a file of"):
+    with pytest.raises(
+        BadInput, match=(r"this needs 5\.0 kB of memory, but only 5\.0 kB are available; use a file with")
+    ):
         read_idx(path, 1)

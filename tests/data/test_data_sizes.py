@@ -71,11 +71,9 @@ def test_leaving_short_batches_out():
     images = made(THREE)
     rows = samplers.shuffled(images.labels, 7, True, 0, 0, buckets.assign(images, 7))
     assert [len(row) for row in rows] == [7] * 7 == [7] * samplers.steps(60, 7, True, buckets.assign(images, 7))
-    with pytest.raises(
-        BadInput, match=r"recipe\.drop_last: would leave out every image of a size of which there are 7"
-    ):
+    with pytest.raises(BadInput, match=r"recipe\.drop_last: this would leave out all images of a size that has only 7"):
         samplers.shuffled(images.labels, 8, True, 0, 0, buckets.assign(images, 8))
-    with pytest.raises(BadInput, match="give at most 60"):
+    with pytest.raises(BadInput, match="set at most 60"):
         samplers.shuffled(images.labels, 61, False, 0, 0, buckets.assign(images, 61))
 
 
@@ -231,11 +229,12 @@ def test_what_is_tried_before_training_begins():
 def test_what_a_person_is_told():
     assert buckets.note(made([((8, 8), 5)]), 4) == ()
     (few,) = buckets.note(made(THREE), 4)
-    assert few == "made train: images of 3 sizes, 8x8 to 16x16; every batch has one size"
+    assert few == "made train: images of 3 sizes, 8x8 to 16x16; all images of a batch have one size"
     many = made([((n, 40 - n), 1) for n in range(8, 33)])
     (text,) = buckets.note(many, 5)
     found = padded_pixels(many.sizes, [1] * 25, buckets.buckets(many.sizes, [1] * 25, 5))
     share = 1 - sum(row[1] for row in found) / sum(row[0] for row in found)
     assert text.startswith(
-        f"made train: images of 25 sizes, 8x32 to 20x20, in {len(found)} buckets; at most {100 * share:.1f} % of"
+        f"made train: images of 25 sizes, 8x32 to 20x20, in {len(found)} groups of similar size; on average at most "
+        f"{100 * share:.1f} % of"
     )

@@ -115,10 +115,11 @@ def test_fewer_images_are_equally_many_of_each_digit(small_mnist, tmp_path):
     truth = np.load(small_mnist / "truth.npz")
     least = int(np.bincount(truth["labels"]).min())
     with pytest.raises(
-        BadInput, match=rf"--train 290: equally many .*; give 10 to {10 * least}, or leave it out for all 300"
+        BadInput,
+        match=f"--train 290: equally many images .*; ask for 10 to {10 * least}, or leave this option out for all 300",
     ):
         list(make(tmp_path / "more", train=290, root=small_mnist))
-    with pytest.raises(BadInput, match=r"--test 9: .*; give 10 to 50, or"):
+    with pytest.raises(BadInput, match=r"--test 9: .*; ask for 10 to 50, or"):
         list(make(tmp_path / "more", test=9, root=small_mnist))
 
 
@@ -142,7 +143,7 @@ def test_what_is_there_stays(small_mnist, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("file", "folder", "link"):
-        with pytest.raises(BadInput, match=f"{name}: is there already, and nothing is overwritten"):
+        with pytest.raises(BadInput, match=f"{name}: this folder exists already, and nothing is overwritten"):
             list(make(tmp_path / name, root=small_mnist))
     with pytest.raises(BadInput, match=r"there is no folder .*none"):
         list(make(tmp_path / "none" / "new", root=small_mnist))
@@ -161,7 +162,7 @@ def test_nothing_is_left_of_what_was_stopped_or_failed(small_mnist, tmp_path, mo
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(synthetic, "_save", full)
-    with pytest.raises(RunFailed, match=r"new: cannot be written \(No space left on device\); nothing was left behind"):
+    with pytest.raises(RunFailed, match=r"folder cannot be written \(No space left on device\); nothing was kept"):
         list(make(tmp_path / "new", root=small_mnist))
     assert not list(tmp_path.iterdir())
 
@@ -224,5 +225,5 @@ def test_a_signal_stops_it_and_nothing_is_left(small_mnist, tmp_path):
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate()
     assert process.returncode == 143
-    assert "of 350 images; nothing was left behind" in said
+    assert "of 350 images; nothing was kept" in said
     assert not list(tmp_path.iterdir())

@@ -75,12 +75,12 @@ def test_digits_too():
         ({"unseen_classes": [1, 10]}, "data.unseen_classes: mnist has no class 10; expected 0 to 9"),
         ({"unseen_classes": [1, "tree"]}, 'data.unseen_classes: mnist has no class "tree"'),
         ({"unseen_classes": [1, "1"]}, 'data.unseen_classes: "1" is given twice'),
-        ({"unseen_classes": [1, 2], "classes": [2, 3]}, 'data.unseen_classes: "2" is among data.classes, too'),
+        ({"unseen_classes": [1, 2], "classes": [2, 3]}, 'data.unseen_classes: "2" is in data.classes as'),
         (
             {"unseen_classes": list(range(9))},
-            "data.unseen_classes: leaves 1 of 10 classes to train on; leave at least two",
+            "data.unseen_classes: only 1 of 10 classes would be left to train on; leave at least two",
         ),
-        ({"unseen_classes": list(range(10))}, "leaves 0 of 10 classes"),
+        ({"unseen_classes": list(range(10))}, "only 0 of 10 classes"),
     ],
 )
 def test_what_cannot_be_left_out_is_refused_in_one_line(small_mnist, options, said):
@@ -94,6 +94,10 @@ def test_data_without_a_test_split_has_none_to_ask_about(tmp_path):
     file = tmp_path / "few.npz"
     np.savez(file, x_train=np.zeros((40, 6, 6), np.uint8), y_train=np.arange(40) % 4)
     with pytest.raises(
-        BadInput, match=r"^data\.unseen_classes: .* has no test split, whose images of these classes would be scored"
+        BadInput,
+        match=(
+            r"^data\.unseen_classes: .* has no test split, and unseen classes are scored on test images; leave this "
+            "key out"
+        ),
     ):
         load(DataSpec(source="npz", path=str(file), unseen_classes=[0, 1]))

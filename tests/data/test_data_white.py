@@ -214,7 +214,7 @@ def test_few_bits_of_other_files_are_said(tmp_path):
         (tmp_path / "e" / name).mkdir(parents=True)
         Image.fromarray(np.full((3, 4), 16, np.uint8)).save(tmp_path / "e" / name / "1.png")
     notes = load(DataSpec(source="folder", path=str(tmp_path / "e"))).notes
-    assert notes[0].startswith("the largest value in 2 8-bit images is 16; white is 255 in files of 8 bits")
+    assert notes[0].startswith("the largest value in 2 8-bit images is 16; in files of 8 bits 255 is white")
 
 
 def test_a_folder_with_a_stated_white(tmp_path):
@@ -226,7 +226,7 @@ def test_a_folder_with_a_stated_white(tmp_path):
     assert "0 is black and 4,095 white (data.white = 4095)" in splits.notes[0]
     same = load(DataSpec(source="folder", path=path, range=(0, 4095)))
     assert np.array_equal(same.train.pixels, splits.train.pixels)
-    with pytest.raises(BadInput, match=r"outside of data\.white = 4000; .*; 3 files are bad of 3"):
+    with pytest.raises(BadInput, match=r"outside of data\.white = 4000; .*; 3 of 3 files cannot be read"):
         load(DataSpec(source="folder", path=path, white=4000.0))
 
 
@@ -242,7 +242,7 @@ def test_floating_point_files_have_one_white(tmp_path):
     with pytest.raises(BadInput) as caught:
         load(DataSpec(source="folder", path=path))
     assert "1.tif: floating-point numbers up to 200, and " in str(caught.value)
-    assert "set data.white = 255, or 1 if that is white" in str(caught.value)
+    assert "set data.white = 255, or 1 if that value is white" in str(caught.value)
     splits = load(DataSpec(source="folder", path=path, white=255.0))
     assert sorted({int(value) for value in splits.train.pixels.unique()}) == [0, 200]
     assert splits.range.type == "float files"

@@ -130,9 +130,7 @@ def test_networks_of_another_purpose_do_not(package):
 
 
 def test_errors_in_an_added_task_are_located_like_those_of_a_built_in_one(package):
-    assert "x: task.threshold: got 2.0; input should be less than or equal to 1" in refusal(
-        {"task": {"kind": "tag", "threshold": 2.0}}
-    )
+    assert "x: task.threshold: got 2.0; expected 1 at most" in refusal({"task": {"kind": "tag", "threshold": 2.0}})
     assert refusal({"task": {"kind": "tag", "thershold": 0.5}}) == (
         'x: unknown key task.thershold; did you mean "threshold"?'
     )
@@ -147,11 +145,11 @@ def test_errors_in_an_added_task_are_located_like_those_of_a_built_in_one(packag
 def test_what_cannot_be_loaded_or_is_no_task_is_refused_by_the_name_of_its_package(package):
     said = refusal({"task": {"kind": "broken"}})
     assert said.startswith("x: task")
-    assert 'kind "broken" is of the package tagging' in said
+    assert 'kind "broken" comes from the package tagging' in said
     assert "no_such_module_at_all" in said
     for kind in ("misnamed", "nospec"):
         said = refusal({"task": {"kind": kind}})
-        assert f'kind "{kind}" is of the package tagging' in said
+        assert f'kind "{kind}" comes from the package tagging' in said
         assert f'expected an object with kind = "{kind}" and spec' in said
 
 

@@ -90,11 +90,11 @@ CONTRADICTIONS = {
     ),
     "unseen, classify": (
         {"model": MLP, "task": {"kind": "classify"}, "recipe": {}, "data.unseen_classes": [1, 2]},
-        "data.unseen_classes: only a verifier can be asked about classes it never saw",
+        "data.unseen_classes: only a verifier can be scored on classes that it was not trained on",
     ),
     "one unseen": (
         {"data.unseen_classes": [1]},
-        "unseen_classes needs at least two different classes, which make pairs of both kinds",
+        "unseen_classes needs at least two different classes, so that there are pairs of one class and pairs of two",
     ),
     "unseen twice": ({"data.unseen_classes": [1, 1]}, "unseen_classes needs at least two different classes"),
     "no validation": (
@@ -103,10 +103,13 @@ CONTRADICTIONS = {
     ),
     "shuffled": (
         {"recipe": {"batch_size": 64}},
-        'recipe.order: a batch needs several images of each class; set recipe.order = "classes"',
+        'recipe.order: every batch needs several images of each class; set recipe.order = "classes"',
     ),
-    "entropy of a distance": ({"task.loss": "cross-entropy"}, 'task.loss: "cross-entropy" is that of a dense head'),
-    "weight of no head": ({"task.head_weight": 2.0}, 'task.head_weight: has no effect with model.head = "distance"'),
+    "entropy of a distance": ({"task.loss": "cross-entropy"}, 'task.loss: "cross-entropy" needs a dense head'),
+    "weight of no head": (
+        {"task.head_weight": 2.0},
+        'task.head_weight: this key has no effect with model.head = "distance"',
+    ),
     "weight of the only loss": (
         {"task.loss": "cross-entropy", "task.head_weight": 1.0, **DENSE},
         "head_weight has no effect with loss",
@@ -131,7 +134,7 @@ CONTRADICTIONS = {
     ),
     "nothing to learn": (
         {"model.rate": 0.0},
-        'rate 0 freezes the encoder, and nothing else in this network can learn; set head = "dense"',
+        'rate = 0 freezes the encoder, and this network has no other layers to train; set head = "dense"',
     ),
     "options of our own loss": ({"task.loss_options": {"margin": 1}}, 'loss_options has no effect with loss "triplet"'),
     "options of our own mining": (
@@ -146,7 +149,7 @@ CONTRADICTIONS = {
     "one image": ({"recipe.images_per_class": 1}, 'order "classes" needs images_per_class of 2 or more'),
     "another product": (
         {"recipe.batch_size": 64},
-        "batch_size is 64, and 10 classes with 8 images each are 80; leave batch_size out",
+        "batch_size is 64, but 10 classes with 8 images each make 80 images; leave batch_size out",
     ),
     "drop_last": ({"recipe.drop_last": True}, 'drop_last has no effect with order "classes"'),
     "neither": ({"model.encoder": {}}, 'expected { experiment = "NAME" } or { run = "FOLDER" }, got neither'),

@@ -308,6 +308,8 @@ def test_a_loss_is_one_line_in_the_table(monkeypatch):
 
 def test_a_loss_that_is_not_in_the_table_is_refused_with_the_nearest():
     for make in (losses.build, VerificationLearner):
-        with pytest.raises(BadInput, match=r'^task\.loss: no loss "triplets"; did you mean "?triplet') as caught:
+        with pytest.raises(
+            BadInput, match=(r'^task\.loss: there is no loss "triplets"; did you mean "?triplet')
+        ) as caught:
             make(VerifySpec(kind="verify", loss="triplets"))
         assert "\n" not in str(caught.value)

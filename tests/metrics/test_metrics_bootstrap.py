@@ -113,7 +113,7 @@ def test_counts_are_those_of_draws_with_replacement():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"same": np.arange(60) < 10}, "10 pairs of a kind are too few for intervals; expected at least 20"),
+        ({"same": np.arange(60) < 10}, "10 pairs of one kind are too few for intervals; expected at least 20"),
         ({"resamples": 1}, "got 1 and 0.95"),
         ({"confidence": 95}, "a share such as 0.95"),
         ({"pairs": np.ones((3, 2), int)}, "got 3; expected"),

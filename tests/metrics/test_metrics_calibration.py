@@ -131,7 +131,7 @@ def test_far_distances_do_not_overflow():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: calibration.fit(np.ones(2), np.ones(2, bool)), "of 2 pairs 2 are of one class"),
+        (lambda: calibration.fit(np.ones(2), np.ones(2, bool)), "2 of 2 pairs are of one class"),
         (lambda: calibration.fit(np.array([1, np.inf]), np.array([True, False])), "not finite"),
         (
             lambda: calibration.reliability(np.array([0.5, 1.5]), np.array([True, False])),

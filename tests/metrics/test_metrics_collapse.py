@@ -92,7 +92,7 @@ def test_what_is_a_collapse_and_what_is_none():
     assert "on one line" in collapsed(spread(line, 1.0), 3)
     assert collapsed(spread(line, 1.0), 2) is None
     assert collapsed(spread(line[:, :1], 1.0), 3) is None  # one dimension was asked for
-    assert "effective rank 0.0 of 8" in collapsed(spread(np.ones((9, 8)), 1.0), 3)
+    assert "effective rank is 0.0 of 8" in collapsed(spread(np.ones((9, 8)), 1.0), 3)
 
 
 @pytest.mark.parametrize(

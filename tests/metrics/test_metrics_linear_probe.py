@@ -118,7 +118,7 @@ def test_a_small_gallery_leaves_out_the_large_k():
 def test_a_probe_that_was_stopped_says_so(monkeypatch):
     monkeypatch.setattr(linear_probe, "STEPS", 2)
     assert linear_probe.linear(TRAIN, VALIDATION, TEST, CLASSES, [1.0]).notes == (
-        "C = 1 was stopped after 2 steps, before it had converged",
+        "the fit with C = 1 was stopped after 2 steps, before it had converged",
     )
 
 
@@ -137,19 +137,19 @@ def test_a_subset_has_equally_many_of_every_class():
 def test_each_divides_what_can_be_divided():
     assert linear_probe.each(10_000, CLASSES) == 1000
     for count, would in ((1001, "1,000"), (7, "10"), (0, "10"), (-5, "10")):
-        with pytest.raises(BadInput, match=f"10 classes; {would} would be"):
+        with pytest.raises(BadInput, match=f"10 classes; use {would}"):
             linear_probe.each(count, CLASSES)
 
 
 @pytest.mark.parametrize(
     ("labels", "per_class", "words"),
     [
-        ([0, 1, 0, 1], 3, "6 images are more than the 4 there are; at most 4"),
-        ([0, 0, 0, 0, 1], 2, 'more than the 1 there are of "b"; at most 2'),
-        ([0, 0, 0], 1, 'more than the 0 there are of "b"'),
+        ([0, 1, 0, 1], 3, "6 images were asked for, but there are only 4; use at most 4"),
+        ([0, 0, 0, 0, 1], 2, 'were asked for, but "b" has only 1; use at most 2'),
+        ([0, 0, 0], 1, 'were asked for, but "b" has only 0'),
         ([0, 1], 0, "at least 1"),
-        ([0, 1, 2], 1, "has label 2"),
-        ([], 1, "from 0 up"),
+        ([0, 1, 2], 1, "got label 2"),
+        ([], 1, "0 or more"),
     ],
 )
 def test_subsets_that_cannot_be_are_refused_in_one_line(labels, per_class, words):
@@ -162,7 +162,7 @@ def test_subsets_that_cannot_be_are_refused_in_one_line(labels, per_class, words
 def test_parts_that_do_not_fit_are_refused():
     other = Part(np.ones((5, 3)), np.zeros(5, int))
     for probe in (linear_probe.knn, linear_probe.linear):
-        with pytest.raises(BadInput, match="test features: got 3 an image; the training images have 64"):
+        with pytest.raises(BadInput, match="test features: got 3 for each image, but the training images have 64"):
             probe(TRAIN, VALIDATION, other, CLASSES)
         with pytest.raises(BadInput, match="train labels: got 9; expected 0 to 4"):
             probe(TRAIN, VALIDATION, TEST, CLASSES[:5])

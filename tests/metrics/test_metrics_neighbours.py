@@ -156,7 +156,7 @@ def test_of_several_k_as_good_the_smallest_is_chosen():
         ({"gallery": np.full((4, 3), np.inf, np.float32)}, "not finite"),
         ({"gallery": np.full((4, 3), "x")}, "numbers"),
         ({"labels": np.zeros(3, int)}, "each of 4 images"),
-        ({"labels": np.array([0, 1, -1, 0])}, "from 0 up"),
+        ({"labels": np.array([0, 1, -1, 0])}, "0 or more"),
         ({"labels": np.zeros(4)}, "float64"),
     ],
 )
@@ -225,7 +225,7 @@ def test_pixels_are_features_between_0_and_1():
 @pytest.mark.parametrize(
     ("encode", "words"),
     [
-        (None, "has none"),
+        (None, "does not have"),
         (lambda pixels: pixels, r"\(20, 3, 6, 5\)"),
         (lambda pixels: (pixels,), "tuple"),
         (lambda pixels: pixels.mean(0), "row"),
@@ -244,5 +244,5 @@ def test_models_that_cannot_encode_are_refused(encode, words):
 def test_features_that_are_none_are_refused():
     with pytest.raises(BadInput, match="representation, pixels"):
         features(None, pictures(2), "weights")
-    with pytest.raises(BadInput, match="2 sizes"):
+    with pytest.raises(BadInput, match="2 different sizes"):
         features(None, pictures(2, ((6, 5), (3, 4))), "pixels")

@@ -64,7 +64,7 @@ def test_what_cannot_be_is_said():
     assert len(found.components) == 5
     with pytest.raises(ValueError, match=r"^k: 6; expected 1 to 5"):
         found.error(images(3, (1, 4, 4)), 6)
-    with pytest.raises(ValueError, match=r"^images: of 20 pixels, and the components are of 16"):
+    with pytest.raises(ValueError, match=r"^images: they have 20 pixels, but the components have 16"):
         found.error(images(3, (1, 4, 5)), 2)
-    with pytest.raises(ValueError, match=r"^images: 1; a variance needs two"):
+    with pytest.raises(ValueError, match=r"^images: 1; a variance needs at least two"):
         pca.fit(images(1, (1, 4, 4)))

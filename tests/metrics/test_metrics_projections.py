@@ -79,7 +79,7 @@ def test_umap_is_asked_for_two_seeded_dimensions(monkeypatch):
 def test_what_cannot_be_mapped_is_refused():
     wrong = (
         ("som", PIXELS, "pca, tsne, umap"),
-        ("pca", PIXELS[:3], "4 at least"),
+        ("pca", PIXELS[:3], "at least 4"),
         ("pca", PIXELS[0], "images, features"),
     )
     for kind, features, words in wrong:

@@ -78,7 +78,7 @@ def test_a_collapsed_representation_finds_what_chance_does():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"labels": np.arange(4)}, "each of 4 images is alone in its class"),
+        ({"labels": np.arange(4)}, "each of the 4 images is the only one of its class"),
         ({"labels": np.zeros(3, int)}, "each of 4 images"),
         ({"metric": "l1"}, "cosine, euclidean"),
         ({"representations": np.full((4, 2), np.nan)}, "4 of 4 images"),

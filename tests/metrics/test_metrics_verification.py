@@ -157,8 +157,8 @@ def test_all_figures_of_a_set_of_pairs():
 @pytest.mark.parametrize(
     ("scores", "same", "words"),
     [
-        (np.ones(3), np.ones(3, bool), "of 3 pairs 3 are of one class"),
-        (np.ones(3), np.zeros(3, bool), "of 3 pairs 0 are"),
+        (np.ones(3), np.ones(3, bool), "3 of 3 pairs are of one class"),
+        (np.ones(3), np.zeros(3, bool), "0 of 3 pairs are"),
         (np.ones(3), np.array([0, 1, 1]), "int64"),
         (np.ones(2), np.array([True, False, True]), r"\(2,\)"),
         (np.array([1, np.nan, 2]), np.array([True, False, True]), "1 of 3 pairs have scores that are not finite"),

@@ -72,7 +72,7 @@ def test_what_mnist_allows_builds_and_the_rest_is_refused(kind, depth):
         assert all(made <= taken for taken, made in encoder)
     with pytest.raises(
         BadInput,
-        match=r"^model\.representation: layer \d+ of \d+ of the encoder makes [\d,]+ values .* of 784 .*; "
+        match=r"^model\.representation: layer \d+ of \d+ of the encoder makes [\d,]+ values .* from 784 .*; "
         r"use at most 784, or set model\.overcomplete = true$",
     ):
         make((1, 28, 28), kind, depth=depth, representation=1000)
@@ -326,36 +326,37 @@ def test_widths_in_geometric_progression():
 WRONG = [
     (
         {"kind": "conv-autoencoder", "channels": [32, 12]},
-        "model.channels.0: layer 1 of 3 of the encoder makes 8,192 values (32x16x16) of 3,072 (3x32x32), and none may "
-        "enlarge; "
-        "use at most 12, or set model.overcomplete = true",
+        "model.channels.0: layer 1 of 3 of the encoder makes 8,192 values (32x16x16) from 3,072 (3x32x32), but no "
+        "layer of an encoder may make more values than it takes; use at most 12, or set model.overcomplete = true",
     ),
     (
         {"kind": "conv-autoencoder", "channels": [3, 13]},
-        "model.channels.1: layer 2 of 3 of the encoder makes 832 values (13x8x8) of 768",
+        "model.channels.1: layer 2 of 3 of the encoder makes 832 values (13x8x8) from 768 (3x16x16), but no layer "
+        "of an",
     ),
     (
         {"kind": "conv-autoencoder", "channels": [1] * 6, "depth": 9},
-        "model.channels: 6 numbers, one for each halving, and an image of 32x32 can be halved 5 times; use fewer",
+        "model.channels: 6 numbers, one for each halving of the image, but an image of 32x32 can be halved only 5 "
+        "times; use fewer numbers",
     ),
     (
         {"kind": "conv-autoencoder", "variational": True, "representation": 1600},
-        "makes 3,200 values (1600x1x1, a mean and a variance of each) of 3,072 (48x8x8), and none may enlarge; use at "
-        "most 1,536,",
+        "makes 3,200 values (1600x1x1, a mean and a variance for each) from 3,072 (48x8x8), but no layer of an "
+        "encoder may make more values than it takes; use at most 1,536,",
     ),
     (
         {"kind": "mlp-autoencoder", "widths": [100, 101]},
-        "model.widths.1: layer 2 of 3 of the encoder makes 101 values (101) of 100 (100)",
+        "model.widths.1: layer 2 of 3 of the encoder makes 101 values (101) from 100 (100), but no layer of an encoder",
     ),
     (
         {"kind": "mlp-autoencoder", "variational": True, "representation": 1600},
-        "model.representation: layer 1 of 3 of the encoder makes 3,114 values (3114) of 3,072 (3x32x32), and none may "
-        "enlarge; "
-        "use at most 1,536, or",
+        "model.representation: layer 1 of 3 of the encoder makes 3,114 values (3114) from 3,072 (3x32x32), but no "
+        "layer of an encoder may make more values than it takes; use at most 1,536, or",
     ),
     (
         {"kind": "combo-autoencoder", "dense": [4000]},
-        "model.dense.0: layer 2 of 3 of the encoder makes 4,000 values (4000) of 3,072 (12x16x16)",
+        "model.dense.0: layer 2 of 3 of the encoder makes 4,000 values (4000) from 3,072 (12x16x16), but no layer "
+        "of an encoder",
     ),
 ]
 
@@ -375,19 +376,19 @@ def test_a_layer_that_enlarges_is_named(values, message):
         ({"kind": "conv-autoencoder", "kernel": 4}, "expected an odd number"),
         (
             {"kind": "conv-autoencoder", "channels": [1, 2, 3]},
-            "channels has 3 numbers, one for each halving, and depth 3 has 2 convolutions",
+            "channels has 3 numbers, one for each halving of the image, but with depth 3 there are only 2 convolutions",
         ),
         (
             {"kind": "combo-autoencoder", "channels": [1, 2]},
-            "depth 3 has 1 convolution that can halve the image; use fewer, or depth >= 4",
+            "depth 3 there are only 1 convolution to do it; use fewer numbers, or depth >= 4",
         ),
         (
             {"kind": "combo-autoencoder", "dense": [40, 30]},
-            'depth 3 leaves no convolution; use depth >= 4, or kind = "mlp-autoencoder"',
+            'depth 3 leaves no layer for a convolution; use depth >= 4, or kind = "mlp-autoencoder"',
         ),
         (
             {"kind": "mlp-autoencoder", "widths": [5], "depth": 3},
-            "widths has 1 numbers, which with the representation makes depth 2,",
+            "widths has 1 number, so that with the layer of the representation the depth is 2,",
         ),
         (
             {"kind": "mlp-autoencoder", "variational": True, "representation_activation": "relu"},

@@ -263,12 +263,12 @@ def test_a_persons_own_network_gives_what_its_last_dense_layer_sees():
     assert sum(p.numel() for p in taken.parameters()) == 4 * 27 + 4
     maps = nn.Sequential(nn.Conv2d(3, CLASSES, (12, 10)), nn.Flatten())
     with pytest.raises(
-        BadInput, match=r"^model\.encoder: Sequential has no dense layer, so nothing tells which of its layers encode"
+        BadInput, match=r"^model\.encoder: Sequential has no dense layer, so it is not known which of its layers are"
     ):
         adopt(maps, InputSpec(SHAPE, CLASSES, MEAN, STD)).encoder_part()
 
 
 def test_without_the_other_network_nothing_is_built():
     unknown = SPEC.validate_python({"kind": "encoder-classifier", "encoder": {"experiment": "any"}})
-    with pytest.raises(BadInput, match=r"^model\.encoder: .* has not been looked up"):
+    with pytest.raises(BadInput, match=r"^model\.encoder: its network is not known yet"):
         build(unknown, InputSpec(SHAPE, CLASSES, MEAN, STD), 0)

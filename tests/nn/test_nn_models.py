@@ -331,7 +331,7 @@ def test_lenet5_sees_a_small_image_in_the_middle_of_black():
     sheet[:, :, 2:30, 2:30] = pixels
     assert torch.equal(model(pixels), model(sheet))
     assert PadTo(32)(torch.ones(1, 1, 31, 29)).sum((0, 1, 3)).tolist() == [29.0] * 31 + [0.0]
-    with pytest.raises(BadInput, match=r'^model\.kind: "lenet5" takes images up to 32x32, these are 33x20'):
+    with pytest.raises(BadInput, match=r'^model\.kind: "lenet5" takes images up to 32x32, but these are 33x20'):
         make({"kind": "lenet5"}, (1, 33, 20))
 
 
@@ -393,6 +393,6 @@ def test_parameter_groups_of_any_module():
 
 def test_mean_and_std_have_one_number_for_each_channel():
     with pytest.raises(
-        BadInput, match=r"^data\.normalize: 2 numbers for images of 3 channel\(s\); give one per channel"
+        BadInput, match=r"^data\.normalize: 2 numbers for images of 3 channels; write one for each channel"
     ):
         InputSpec((3, 8, 8), 5, (0.1, 0.2), (1.0, 1.0))

@@ -78,8 +78,8 @@ def test_a_kernel_that_does_not_fit_is_named_by_its_key():
             {"channels": 40, "kernel": 5},
         )
     assert str(refused.value) == (
-        "model.blocks.3: kernel 5 (padding 0) does not fit into a map of 1x1 (30 channels); "
-        "use kernel <= 1 or padding >= 2, or one pool less before it"
+        "model.blocks.3: kernel 5 (padding 0) does not fit into a map of 1x1 (30 channels); use kernel <= 1 or "
+        "padding >= 2, or remove one pool before it"
     )
 
 
@@ -87,8 +87,8 @@ def test_a_pool_that_does_not_fit_is_named_by_its_key():
     with pytest.raises(BadInput) as refused:
         make({"channels": 10, "kernel": 5, "pool": 25})
     assert str(refused.value) == (
-        "model.blocks.0: pool 25 does not fit into a map of 24x24 (10 channels), what its convolution makes of a map "
-        "of 28x28 (1 channel); use pool <= 24, or 0 for none"
+        "model.blocks.0: pool 25 does not fit into a map of 24x24 (10 channels), which its convolution makes from a "
+        "map of 28x28 (1 channel); use pool <= 24, or 0 for no pooling"
     )
 
 
@@ -107,5 +107,5 @@ def test_group_normalization_splits_evenly_or_says_what_would(channels):
 
 
 def test_mean_and_std_for_another_number_of_channels_are_refused():
-    with pytest.raises(BadInput, match=r"^data\.normalize: 1 numbers for images of 3 channel"):
+    with pytest.raises(BadInput, match=r"^data\.normalize: 1 number for images of 3 channel"):
         make({"channels": 2}, shape=(3, 8, 8))

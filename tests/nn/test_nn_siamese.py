@@ -235,8 +235,10 @@ recipe = {{ order = "classes", classes_per_batch = 4, images_per_class = 2 }}
 def test_an_encoder_for_images_of_another_shape_and_one_that_nobody_looked_up_are_refused(giver):
     asked = SPEC.validate_python({"kind": "siamese", "encoder": {"run": "giver", "model": GIVER}})
     with pytest.raises(
-        BadInput, match=r"^model\.encoder: .*giver is for images of 1x8x8, and these are of 3x12x10; take over one"
+        BadInput,
+        match=r"^model\.encoder: .*giver was trained on images of 1x8x8, but these are of 3x12x10; use an encoder for "
+        "images of this shape",
     ):
         prepare.encoder_weights(asked.encoder, read_run(giver), SHAPE)
-    with pytest.raises(BadInput, match=r"^model\.encoder: .* has not been looked up"):
+    with pytest.raises(BadInput, match=r"^model\.encoder: its network is not known yet"):
         build(SPEC.validate_python({"kind": "siamese", "encoder": {"run": "giver"}}), InputSpec(SHAPE, 5, MEAN, STD), 0)

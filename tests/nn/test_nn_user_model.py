@@ -89,7 +89,7 @@ def test_the_digest_holds_a_run_to_its_source(file):
         ("1 / 0\n", "Net", "fails while it is imported: ZeroDivisionError"),
         (SOURCE, "Nett", 'no nn.Module called "Nett"; did you mean "Net"'),
         (SOURCE, "Other", 'no nn.Module called "Other"'),
-        ("x = 1\n", "Net", "it defines none"),
+        ("x = 1\n", "Net", "it defines no nn.Module"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told_in_one_line(file, change, name, message):
@@ -120,8 +120,8 @@ def adopted(module, classes=4):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), r"makes \(2, 10\) .*logits \(2, 4\)"),
-        (nn.Conv2d(3, 4, 3), r"makes \(2, 4, 6, 6\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), r"returns \(2, 10\) .*logits \(2, 4\)"),
+        (nn.Conv2d(3, 4, 3), r"returns \(2, 4, 6, 6\)"),
         (nn.Linear(3, 4), r"forward fails on images of shape \(2, 3, 8, 8\): RuntimeError"),
         (nn.Sequential(nn.Flatten(0), nn.LSTM(384, 4)), "forward"),
     ],

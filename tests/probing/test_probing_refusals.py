@@ -95,17 +95,17 @@ def test_an_unfinished_run_has_nothing_to_probe(tmp_path, cheap):
 
 def test_other_images_than_the_run_s_are_refused(copy, cheap):
     other = images.load(load("digits-autoencoder", ["data.seed=9"]).data)
-    assert "are not those this run was trained on" in refused(copy, cheap, splits=other)
+    assert "are not those that this run was trained on" in refused(copy, cheap, splits=other)
 
 
 def test_a_network_that_cannot_encode_is_refused(copy, cheap, monkeypatch):
     plain = Loaded(nn.Flatten(), tuple("0123456789"), (1, 8, 8))
     monkeypatch.setattr(predict, "load", lambda *_: plain)
-    assert "a representation needs a model with encode(pixels) -> (B, D); got Flatten" in refused(copy, cheap)
+    assert "a representation needs a model with encode(pixels) -> (B, D), which Flatten" in refused(copy, cheap)
 
 
 def test_numbers_that_cannot_be_had_are_refused(copy):
-    assert "train: 99,999 images are more than" in refused(copy, ProbeSpec(train=99_999))
+    assert "train: 99,999 images are too many" in refused(copy, ProbeSpec(train=99_999))
 
 
 def test_a_map_without_its_library_is_refused_before_anything_is_computed(copy, monkeypatch):
@@ -116,7 +116,7 @@ def test_a_map_without_its_library_is_refused_before_anything_is_computed(copy, 
 def test_maps_need_four_images(copy, monkeypatch):
     found = probed(copy, ProbeSpec(train=100, test=10, kinds=("knn",), maps=("pca",), map_images=3))
     assert found.result["maps"] == []
-    assert any("3 images are fewer than the 4" in note for note in found.result["notes"])
+    assert any("a map needs at least 4 images and there are 3" in note for note in found.result["notes"])
     assert "map_index" not in found.evidence
 
 
@@ -161,7 +161,7 @@ def test_a_network_passed_in_from_python_has_no_untrained_twin(tmp_path, dense):
     found = probed(run.path, spec, module=module)
     assert [source["name"] for source in found.result["sources"]] == ["representation", "pixels", "pca"]
     assert found.result["sources"][0]["size"] == (54 if dense else 4)
-    assert ("are its logits" in "".join(found.result["notes"])) == (not dense)
+    assert ("its logits are probed" in "".join(found.result["notes"])) == (not dense)
     assert "its initial weights are not known" in "".join(found.result["notes"])
     assert (found.result["split"], found.result["looks"]) == ("validation", 0)  # the run must not meet the test split
     assert found.result["chosen_on"] == "training images held out"
@@ -192,7 +192,7 @@ def test_images_of_several_sizes_have_no_pixels_and_no_pca(tmp_path):
     list(run.run(build(table, "sizes"), RunOptions(tmp_path / "run", device="cpu", threads=1)))
     found = probed(tmp_path / "run", ProbeSpec(train=30, test=15, maps=("pca",)))
     assert [source["name"] for source in found.result["sources"]] == ["representation", "untrained"]
-    assert sum("left out, since the images have several sizes" in note for note in found.result["notes"]) == 2
+    assert sum("left out, because the images have several sizes" in note for note in found.result["notes"]) == 2
     assert {one["source"] for one in found.result["maps"]} == {"representation"}
     assert found.evidence["query_pixels"].shape == (3, 1, 10, 12)
     assert len({one["against"] for one in found.result["comparisons"]}) == 1
@@ -207,7 +207,7 @@ def test_an_expanded_training_set_is_probed_by_its_own_images(tmp_path):
     own = {image.tobytes() for image in plain.pixels.numpy()}
     shown = found.evidence["neighbours_representation_pixels"]
     assert all(image.tobytes() in own for image in shown.reshape(-1, *shown.shape[2:]))
-    assert "without the mirrored and noisy ones" in "".join(found.result["notes"])
+    assert "without the mirrored and noisy copies" in "".join(found.result["notes"])
 
 
 def test_what_a_killed_process_left_is_no_probe(copy):

@@ -159,7 +159,7 @@ def test_comparisons_are_exact_mcnemar_under_holm(found):
     assert [one["p"] for one in entries] == pytest.approx(ps)
     assert [one["adjusted_p"] for one in entries] == pytest.approx(multipletests(ps, method="holm")[1])
     better = next(one for one in entries if one["verdict"] != "not distinguishable")  # an untrained network is worse
-    assert f"{abs(100 * better['difference']):.2f} points" in better["sentence"]
+    assert f"difference {abs(100 * better['difference']):.1f} points" in better["sentence"]
 
 
 def test_spectrum_is_that_of_scikit_learn(found, features):

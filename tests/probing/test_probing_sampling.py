@@ -87,21 +87,21 @@ def test_many_validation_images_are_capped_evenly():
         (
             FULL,
             {"train": 151},
-            'train: 151 images are more than .* pets train has 180, and 50 of "dog"; at most 150, or "all"',
+            'train: 151 images are too many .* pets train has 180, and 50 of "dog"; use at most 150, or "all"',
         ),
-        (FULL, {"test": 39}, 'test: 39 images are more than .* pets test has 62, and 12 of "dog"; at most 36'),
-        (FULL, {"train": 100}, "train: 100 images are not equally many of 3 classes; 99 would be"),
-        (FULL, {"test": 1}, "test: 1 images are not equally many of 3 classes; 3 would be"),
-        (splits(FULL.train), {}, "pets train: there are neither test nor validation images"),
+        (FULL, {"test": 39}, 'test: 39 images are too many .* pets test has 62, and 12 of "dog"; use at most 36'),
+        (FULL, {"train": 100}, "train: 100 images cannot be divided equally among 3 classes; use 99"),
+        (FULL, {"test": 1}, "test: 1 images cannot be divided equally among 3 classes; use 3"),
+        (splits(FULL.train), {}, "pets train: there are no test or validation images"),
         (
             splits(FULL.train, None, images([9, 0, 9], "test")),
             {},
-            'test: there is no image of class "dog" in pets test',
+            'test: pets test has no images of class "dog"',
         ),
         (
             splits(images([9, 4, 9]), None, FULL.test),
             {"test": 3},
-            'of class "dog" there are 4 training images, too few to hold some out',
+            'class "dog" has only 4 training images, too few for that',
         ),
         (
             splits(images([9, 9, 9]), None, FULL.test),

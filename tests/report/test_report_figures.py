@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from statsmodels.stats.proportion import proportion_confint
 
 from smallvision.errors import BadInput
 from smallvision.rendering import embed, style
@@ -147,14 +148,23 @@ def test_confusion_shows_the_matrix(k: int) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3, 20, 100])
-def test_per_class_bars_are_the_rows(k: int) -> None:
+def test_per_class_points_are_the_rows_on_an_axis_that_holds_them(k: int) -> None:
     rng = np.random.default_rng(k)
-    rows = [{"class": f"c{i}", "precision": rng.random(), "recall": rng.random(), "f1": rng.random()} for i in range(k)]
+    rows = [
+        {"class": f"c{i}", "support": 50, **{key: 0.9 + rng.integers(6) / 50 for key in ("precision", "recall", "f1")}}
+        for i in range(k)
+    ]
     axes = classification_figures.per_class(rows).axes[0]
     shown = rows if k <= 20 else sorted(rows, key=lambda row: row["f1"])[:20]
     assert [t.get_text() for t in axes.get_yticklabels()] == [row["class"] for row in shown]
-    for bars, score in zip(axes.containers, ("precision", "recall", "f1"), strict=True):
-        np.testing.assert_allclose([bar.get_width() for bar in bars], [100 * row[score] for row in shown])
+    points = [line for line in axes.lines if line.get_marker() not in ("None", "")]
+    for line, score in zip(points, ("precision", "recall", "f1"), strict=True):
+        np.testing.assert_allclose(line.get_xdata(), [100 * row[score] for row in shown])
+    intervals = [line.get_xdata() for line in axes.lines if line.get_solid_capstyle() == "butt"]
+    expected = [proportion_confint(round(50 * row["recall"]), 50, method="wilson") for row in shown]
+    np.testing.assert_allclose(intervals, 100 * np.array(expected))
+    assert 70 < axes.get_xlim()[0] < min(map(min, intervals))
+    assert not axes.patches
     assert ("lowest F1, of 100" in axes.get_title()) == (k == 100)
 
 

@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from statsmodels.stats.proportion import proportion_confint
 
 from smallvision.errors import BadInput, RunFailed
-from smallvision.experiment import to_toml
+from smallvision.experiment import load, to_toml
 from smallvision.rendering import format
 from smallvision.report.run import page as pages
 from smallvision.report.run.page import page, page_of_many, write
@@ -58,24 +58,24 @@ def test_the_page_holds_everything(record: RunRecord, seen: Page) -> None:
     low, high = (f"{100 * end:.2f}" for end in proportion_confint(right, 300, method="wilson"))
     says(seen.one("p.verdict").text, f"{100 * right / 300:.2f} %", "300", "test", low, high)
     assert seen.sections == [
-        "asked",
         "training",
-        "scores",
         "confusion",
-        "classes",
         "mistakes",
+        "scores",
+        "classes",
         "images",
         "data",
         "layers",
         "filters",
+        "asked",
         "notes",
-        "environment",
         "repeat",
+        "environment",
     ]
-    assert [one["href"][1:] for one in seen.find("a")] == seen.sections
+    assert [one["href"][1:] for one in seen.one("nav").all("a")] == seen.sections
     assert set(seen.facts().values()) >= {"42 638", "186 240", "62.4 s", "171 kB", "1", "fp32", "2"}
     says(seen.one("p.about").text, "R3: two convolutions")
-    says(seen.one("#asked pre").text, 'source = "npz"')
+    says(seen.one("#asked [data-about=every-key]").text, 'source = "npz"')
     assert [cell.text for cell in seen.one("#layers tbody").all("tr")[0].all("td")][:3] == [
         "blocks.0.conv",
         "Conv2d",
@@ -84,9 +84,10 @@ def test_the_page_holds_everything(record: RunRecord, seen: Page) -> None:
     says(seen.one("#layers tfoot").text, "42 638", "186 240")
     shares = {row["data-split"]: [cell.text for cell in row.all("td")] for row in seen.all("#scores tr[data-split]")}
     assert list(shares) == ["train", "validation", "test"]
-    assert shares["validation"][:3] == ["98.55 %", "5 913", "6 000"]
-    assert shares["test"][:4] == [f"{100 * right / 300:.2f} %", str(right), "300", f"{low} to {high} %"]
-    assert shares["train"][3] == "–"
+    assert shares["validation"][1] == "5 913 of 6 000"
+    assert numbers(shares["validation"][0])[0] == "98.55"
+    assert shares["test"][:2] == [f"{100 * right / 300:.2f} % {low} to {high} %", f"{right} of 300"]
+    assert len(numbers(shares["train"][0])) == 1
     assert {numbers(one.text)[0] for one in seen.all("[data-about=looks]")} == {"3"}
     says(seen.one("#mistakes p").text, str(300 - right))
     says(seen.one("[data-about=first-mistakes]").text, "20")
@@ -99,6 +100,55 @@ def test_the_page_holds_everything(record: RunRecord, seen: Page) -> None:
     assert seen.one("#repeat pre.command").text == "smallvision run mnist-cnn --seed 1"
     assert not seen.has(".banner")
     assert not seen.has("[data-about=split]")
+
+
+def test_what_a_reader_needs_first_is_open_and_tables_are_folded(record: RunRecord, seen: Page) -> None:
+    folded = [one["id"] for one in seen.all("section.folded")]
+    assert folded == ["scores", "classes", "images", "data", "layers", "filters", "environment"]
+    for anchor in folded:
+        assert not any("open" in one.attributes for one in seen.one(f"#{anchor}").all("details"))
+    for anchor in ("training", "confusion", "mistakes", "asked"):
+        assert "folded" not in seen.one(f"#{anchor}").attributes.get("class", "")
+    assert len(seen.all("#confusion table")) == 2  # five pairs, and all of them folded
+    assert len(seen.all("#confusion table")[0].all("tbody tr")) == section.OPEN == 5
+    found = len(section.confused(record.evidence["confusion"], fake_run.NAMES))
+    assert len(seen.one("#confusion details").all("tbody tr")) == min(section.PAIRS, found) > section.OPEN
+    assert seen.one("#asked details").has("[data-about=every-key]")
+    assert seen.one("#training details").has("svg")
+    drawn = seen.all(".drawing svg")
+    assert len(drawn) == len(seen.find("svg"))
+    for one in drawn:  # text of a figure stays legible on a narrow screen, where its box scrolls
+        width, least = (float(number) for number in numbers(one["style"]))
+        assert least == pytest.approx(0.75 * width, abs=1)
+
+
+def test_a_run_with_changed_keys_says_so_and_makes_no_claim_of_the_catalog(tmp_path: Path) -> None:
+    record = make(tmp_path / "run", count=30)
+    for keys, changed in (([], []), (["recipe.epochs=3"], ["recipe.epochs = 3 instead of 10"])):
+        asked = load("mnist-cnn", keys)
+        assert load("mnist-cnn").recipe.epochs == 10
+        (record.path / "experiment.toml").write_text(to_toml(asked))
+        seen = Page(page(read_run(record.path)))
+        assert seen.has("header p.about") == (not changed)
+        assert seen.has("[data-about=unchanged]") == (not changed)
+        assert [one.text for one in seen.all("[data-about=differences] li")] == changed
+        for text in changed:
+            says(seen.one("header [data-about=keys]").text, text)
+    own = asked.model_copy(update={"about": "my own words"})
+    (record.path / "experiment.toml").write_text(to_toml(own))
+    assert Page(page(read_run(record.path))).one("header p.about").text == "my own words"
+    (record.path / "experiment.toml").write_text(to_toml(own.model_copy(update={"name": "mine"})))
+    seen = Page(page(read_run(record.path)))
+    assert not seen.has("header [data-about=keys]")
+    says(seen.one("#asked [data-about=stated]").text, "epochs = 3")
+    denies(seen.one("#asked [data-about=stated]").text, "drop_last")
+    says(seen.one("#asked [data-about=every-key]").text, "drop_last")
+
+
+def test_whoever_compares_two_runs_is_sent_to_compare(record: RunRecord, seen: Page) -> None:
+    many = Page(page_of_many([record, record]))
+    for one in (seen.one("[data-about=one-seed]"), many.one(".muted[data-about=compare]")):
+        says(one.text, "smallvision compare")
 
 
 def test_per_class_and_pairs_are_scikit_learns(record: RunRecord, seen: Page) -> None:
@@ -287,7 +337,7 @@ def test_an_unfinished_run_has_a_banner_and_what_there_is(tmp_path: Path, status
     says(banner, "the loss is nan at step 7")
     assert numbers(banner)[:2] == [str(epochs), "9"]
     assert len(seen.find("svg")) == (2 if epochs else 0)
-    assert seen.sections == ["asked", "training", "layers", "notes", "environment", "repeat"]
+    assert seen.sections == ["training", "layers", "asked", "notes", "repeat", "environment"]
     says(seen.one("#layers tbody").text, "Conv2d")
 
 

@@ -221,6 +221,35 @@ def test_verdicts_in_words(record: ProbeRecord) -> None:
     assert probe_words.judged(changed(record, comparisons=[])) == ""
 
 
+def test_the_strongest_finding_of_all_probes_is_told(record: ProbeRecord) -> None:
+    """Where one probe finds a difference and the headline's own finds none, the difference is what is said."""
+    kinds = [one["kind"] for one in record.result["sources"][0]["probes"]]
+    mild = results.best(results.results(record)).kind
+    keen, keener = (kind for kind in kinds if kind != mild)
+
+    def row(kind: str, verdict: str, difference: float, p: float, against: str = "pixels") -> dict[str, Any]:
+        ends = [difference - 0.03, difference + 0.02999]
+        known = {"probe": kind, "against": against, "difference": difference, "interval": ends, "sentence": ""}
+        return {**known, "p": p, "adjusted_p": p, "verdict": verdict}
+
+    rows = [
+        row(mild, "not distinguishable", -0.02, 0.3),
+        row(keen, "B is better", -0.031, 0.04),
+        row(keener, "B is better", -0.0512, 0.01),
+        row(mild, "not distinguishable", 0.01, 0.6, "pca"),
+        row(keen, "not distinguishable", 0.01, 0.7, "pca"),
+    ]
+    told = changed(record, comparisons=rows)
+    found = probe_words.strongest(told)
+    assert [(name, one["probe"]) for name, one in found.items()] == [("pixels", keener), ("pca", mild)]
+    text = probe_words.judged(told)
+    says(text, "worse than raw pixels", "5.12", "2.12 to 8.12", results.PROBES[keener][1], "PCA with 6 components")
+    denies(text, "3.10")
+    assert probe_words.follows(told) == probe_words.follows(changed(record, comparisons=rows[2:4]))
+    near = probe_words.judged(changed(record, comparisons=[row(keen, "B is better", -0.030001, 0.049)]))
+    denies(near, "0.00")  # an interval that leaves out zero has no end of zero
+
+
 def test_what_follows_is_said_of_outcomes_that_are_no_success(record: ProbeRecord) -> None:
     parts = {
         (place, sign): probe_words.follows(compared(record, *(sign if i == place else 1 for i in range(3))))
@@ -246,9 +275,18 @@ def test_the_dots_are_the_accuracies_with_their_intervals(record: ProbeRecord) -
     assert [list(line.get_xdata()) for line in spans] == [[100 * end for end in one.interval] for one in drawn]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert [labels[round(line.get_ydata()[0])] for line in marks] == [one.title for one in drawn]
-    low, high = axes.get_xlim()
-    assert low < 100 * min(chance, *(one.interval[0] for one in found))
-    assert high > 100 * max(one.interval[1] for one in found)
+    ends = [100 * end for one in found for end in one.interval]
+    for share in (chance, 0.01 * min(ends) - 0.02):  # a line where it is near, and no empty axis where it is not
+        (axes,) = figures.dots(found, share).axes
+        near = 100 * share >= 2 * min(ends) - max(ends)
+        low, high = axes.get_xlim()
+        assert low < min(ends)
+        assert high > max(ends)
+        assert (low < 100 * share) == near == any("frequent" in str(line.get_label()) for line in axes.lines)
+    assert near
+    sure = [dataclasses.replace(one, accuracy=0.95, interval=(0.94, 0.96)) for one in found]
+    (axes,) = figures.dots(sure, 0.1).axes
+    assert axes.get_xlim()[0] > 90
 
 
 def test_what_was_chosen_is_ringed_on_its_curve(record: ProbeRecord) -> None:

@@ -25,7 +25,8 @@ from smallvision.errors import BadInput
 from smallvision.experiment import load
 from smallvision.report.run import curves
 from smallvision.report.run.page import page, page_of_many
-from smallvision.runs.read import RunRecord, list_runs, read_run
+from smallvision.runs.listing import list_runs
+from smallvision.runs.read import RunRecord, read_run
 from smallvision.tasks import TASKS
 from smallvision.tasks.reconstruction import figures as reconstruction_figures
 from smallvision.tasks.reconstruction import section
@@ -88,12 +89,11 @@ def test_the_page_is_whole_and_says_what_was_measured(records: dict[str, RunReco
         f"{test['dimensions']['effective_rank']:.1f}",
     )
     assert seen.sections == [
-        "asked",
         "training",
-        "scores",
-        "pca",
         "images",
         "worst",
+        "pca",
+        "scores",
         "classes",
         "latent",
         "samples",
@@ -101,10 +101,16 @@ def test_the_page_is_whole_and_says_what_was_measured(records: dict[str, RunReco
         "data",
         "layers",
         *(["filters"] if "filters" in seen.sections else []),
+        "asked",
         "notes",
-        "environment",
         "repeat",
+        "environment",
     ]
+    folded = seen.sections[seen.sections.index("scores") : seen.sections.index("asked")]
+    assert [one["id"] for one in seen.all("section.folded")] == [*folded, "environment"]
+    for gallery in ("images", "worst"):  # ten before a fold
+        every = seen.one(f"#{gallery}").all(".stack")
+        assert len(every) - len(seen.one(f"#{gallery}").all("details .stack")) == 10 < len(every)
     says(seen.one("#scores [data-about=looks]").text, "Student's")
     splits = [one["data-split"] for one in seen.all("#scores tr[data-split]")]
     assert splits == (["train", "test"] if kind == "denoise" else ["train", "validation", "test"])
@@ -352,7 +358,7 @@ def test_a_run_from_before_pca_was_pictured_is_shown_without_it(run: Path) -> No
 WRONG = [
     ({"mse": "0.1"}, "test.mse"),
     ({"mse": -0.1}, "test.mse"),
-    ({"mse_interval": [0.1]}, "test.mse_interval has 1 values"),
+    ({"mse_interval": [0.1]}, "test.mse_interval has 1 value"),
     ({"pca": {"mse": 0.1}}, "test.pca"),
     ({"pca": {"components": 8, "mse": float("nan")}}, "test.pca.mse"),
     ({"per_class": [{"class": "0", "support": 1}]}, "test.per_class[0]"),

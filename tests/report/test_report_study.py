@@ -5,6 +5,7 @@ They are complete and safe, come out with the same bytes again, and their figure
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -26,8 +27,9 @@ from smallvision.metrics.metric import ACCURACY
 from smallvision.rendering import embed, format, html, style
 from smallvision.report.comparison import page, verdicts
 from smallvision.report.run import page as run_page
-from smallvision.report.study import costs, figures
+from smallvision.report.study import costs, figures, score_points
 from smallvision.report.study import page as study
+from smallvision.report.study.cases import Case, letter, lettered
 from smallvision.report.study.costs import Point
 from smallvision.report.study.figures import Difference
 from smallvision.stats.mean_score import mean_score
@@ -51,7 +53,7 @@ def seen(made: fake_study.Made) -> Page:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages without figures, where the test is of something else: drawing takes the most time."""
-    for room, name in ((figures, "forest"), (figures, "curves"), (costs, "scatter")):
+    for room, name in ((figures, "forest"), (figures, "curves"), (costs, "scatter"), (score_points, "points")):
         monkeypatch.setattr(room, name, lambda *_: None)
     monkeypatch.setattr(embed, "svg", lambda _, alt, prefix: f"<p>{prefix}</p>")
 
@@ -67,7 +69,8 @@ def cells(seen: Page, first: str, head: str) -> list[str]:
     start = next(
         i for i, row in enumerate(seen.rows) if [cell.strip() for cell in row[: head.count(",") + 1]] == head.split(",")
     )
-    row = next(row for row in seen.rows[start + 1 :] if row[0].strip().startswith(first))
+    rows = [[re.sub(r"^[A-Z]+ ", "", row[0].strip()), *row[1:]] for row in seen.rows[start + 1 :] if row]
+    row = next(row for row in rows if row[0].startswith(first))
     return [" ".join(cell.replace(format.SPACE, " ").split()) for cell in row]
 
 
@@ -77,7 +80,7 @@ def test_the_page_is_whole_and_self_contained(made: fake_study.Made, seen: Page)
     check_self_contained(seen, text)
     assert study.page(*made) == text
     assert html.GENERATOR in text.encode()[:10_000]
-    assert len(seen.find("svg")) == 3
+    assert len(seen.find("svg")) == 4
     assert not seen.has(".banner")
     assert seen.sections == [
         "cases",
@@ -87,19 +90,17 @@ def test_the_page_is_whole_and_self_contained(made: fake_study.Made, seen: Page)
         "images",
         "search",
         "match",
+        "asked",
+        "repeat",
         "machine",
         "runs",
-        "asked",
         "environment",
-        "repeat",
     ]
+    assert [one["id"] for one in seen.all("section.folded")] == ["machine", "runs", "environment"]
     assert [one["href"][1:] for one in seen.find("a")] == ["top", *seen.sections]
     assert seen.one("p.question").text == "Which is better?"
     assert seen.one("p.answer").text == made.record.result["answer"]["sentence"]
     judged = made.record.result["verdicts"]
-    low, high = (f"{100 * end:.2f}".replace("-", "−") for end in judged[-1]["interval"])
-    says(seen.one(".facts [data-about=difference]").text, "cnn", "mlp", f"{100 * judged[-1]['difference']:+.2f}")
-    says(seen.one(".facts [data-about=interval]").text, "95 %", low, high)
     says(seen.one(".facts [data-about=judged]").text, "test", "400")
     assert seen.one(".facts [data-about=met] dd").text == "cnn, mlp"
     assert numbers(seen.one(".facts [data-about=looks]").text) == ["10", "10"]
@@ -110,13 +111,21 @@ def test_the_page_is_whole_and_self_contained(made: fake_study.Made, seen: Page)
     says(seen.one("[data-about=together]").text, "2", "Holm's", "97.5 %", "5 %")
     listed = seen.all("ol.verdicts li")
     assert [[one.text for one in entry.all(".pair b")] for entry in listed] == [
-        ["cnn", "mlp"],
-        ["mlp, wide", "mlp"],
-        ["cnn", "mlp"],
+        one["names"][::-1] if one["verdict"] == "B is better" else one["names"] for one in judged
     ]
     for entry, one in zip(listed, judged, strict=True):
         says(entry.one(".pair").text, one["split"])
-        assert entry.one("[data-about=sentence]").text == plain(one["sentence"])
+        if one is judged[-1]:  # said once, at the top
+            assert entry.has("[data-about=above]")
+            assert seen.text.count(plain(one["sentence"])) == 1
+        else:
+            assert entry.one("[data-about=sentence]").text == plain(one["sentence"])
+    letters = {"cnn": "A", "mlp": "B", "mlp, wide": "C"}
+    for entry in listed:
+        said = [one.text for one in entry.all(".pair b")]
+        assert [one.text for one in entry.all(".pair .letter")] == [letters[name] for name in said]
+    for row, (name, its) in zip(seen.all("table.cases tbody tr"), letters.items(), strict=True):
+        says(row.one("th").text, its, name)
         says(entry.one("[data-about=differing]").text, "recipe.epochs: 2 against 3")
         assert (" told" in f" {entry.one('.tag')['class']}") == (one["verdict"] != "not distinguishable")
     says(seen.one("[data-about=search]").text, "3", "latin hypercube", "recipe.learning_rate")
@@ -127,7 +136,9 @@ def test_the_page_is_whole_and_self_contained(made: fake_study.Made, seen: Page)
     assert solved == [["model.blocks.0.channels", "81", "29 029"]] * 3
     says(seen.one("[data-about=machine]").text, "2", "1", "measured: 300 images/s by 2 workers of 1 thread")
     assert [cell.text for cell in seen.one("#machine tbody").all("td")] == ["2", "1", "300", "3"]
-    says(seen.one("#asked pre").text, '"recipe.epochs" = 4')
+    says(seen.one("#asked [data-about=stated]").text, '"recipe.epochs" = 4')
+    denies(seen.one("#asked [data-about=stated]").text, "drop_last")
+    says(seen.one("#asked details [data-about=every-key]").text, "drop_last")
     says(seen.one("#environment").text, "torch 2.9.0")
     assert seen.one("#repeat pre").text == "smallvision run fake"
     says(seen.one("[data-about=study]").text, made.record.study.hash(), "2023-11-14 22:13 UTC", "2023-11-14 22:14 UTC")
@@ -135,17 +146,16 @@ def test_the_page_is_whole_and_self_contained(made: fake_study.Made, seen: Page)
 
 def test_the_table_holds_scipys_means_and_intervals(made: fake_study.Made, seen: Page) -> None:
     for place, (name, start) in enumerate((("cnn", "cnn"), ("mlp", "mlp baseline"), ("mlp, wide", "mlp, wide"))):
-        row = cells(seen, start, "case,seeds")
+        row = cells(seen, start, "case")
         accuracies = 100 * made.answers["validation"].correct(name).mean(1)
         low, high = stats.t.interval(0.95, 4, np.mean(accuracies), stats.sem(accuracies))
-        assert row[1:3] == ["5", f"{np.mean(accuracies):.2f} ± {np.std(accuracies, ddof=1):.2f}{low:.2f} to {high:.2f}"]
-        assert (row[3] == "–") == (place == 2)
-        assert row[4:8] == [
-            f"{place + 1}0 000",
-            ("50 000", "150 000", "450 000")[place],
-            f"{40 * (place + 1)} kB",
-            f"{5 + place} s",
+        assert row[1] == f"{np.mean(accuracies):.2f} ± {np.std(accuracies, ddof=1):.2f}{low:.2f} to {high:.2f}"
+        assert (row[2] == "–") == (place == 2)
+        assert row[3:5] == [
+            f"{place + 1}0 000" + ("50 000", "150 000", "450 000")[place],
+            f"{5 + place} s{40 * (place + 1)} kB",
         ]
+    says(seen.one("table.cases caption").text, "5")
     assert [len(row.all("th .tag")) for row in seen.all("#cases tbody tr")] == [1, 1, 0]  # the best, the baseline
     runs = [
         [cell.text for cell in row.all("td")]
@@ -164,7 +174,7 @@ def test_one_seed_has_wilsons_interval_and_says_so(tmp_path: Path) -> None:
     seen = Page(study.page(*made))
     right = int(made.answers["validation"].correct("cnn").sum())
     low, high = proportion_confint(right, 150, method="wilson")
-    assert cells(seen, "cnn", "case,seeds")[2] == f"{100 * right / 150:.2f}{100 * low:.2f} to {100 * high:.2f}*"
+    assert cells(seen, "cnn", "case")[1] == f"{100 * right / 150:.2f}{100 * low:.2f} to {100 * high:.2f}*"
     says(seen.one("#cases [data-about=intervals]").text, "Wilson")
     denies(seen.one("#cases [data-about=intervals]").text, "Student's")
     assert len(seen.all("h3[data-about=disagreement]")) == 3  # none on what changes with the seed
@@ -213,7 +223,7 @@ def test_what_is_missing_is_said(made: fake_study.Made, tmp_path: Path) -> None:
     kept = Page(study.page(*made))
     assert not bare.find("img")
     assert len(bare.all("#images [data-about=no-picture]")) == len(kept.all("#images img"))
-    several = len(kept.all("#images img")) - len(kept.all("#images details img"))
+    several = len(kept.all("#images img")) - len(kept.all("#images details[data-about=other] img"))
     assert numbers(bare.all("[data-about=not-kept]")[0].text)[0] == str(several)
     assert not kept.has("[data-about=not-kept]")
     right = made.answers["test"].labels[None].repeat(5, 0)
@@ -235,7 +245,7 @@ def test_what_is_missing_is_said(made: fake_study.Made, tmp_path: Path) -> None:
     assert {path for path, text in status.items() if text != "finished"} == {"run0-s0", "run1-s1"}
     says(status["run1-s1"], "metrics.jsonl")
     assert numbers(gone.one("[data-about=unreadable]").text) == ["2"]
-    assert cells(gone, "cnn", "case,seeds") == cells(kept, "cnn", "case,seeds")
+    assert cells(gone, "cnn", "case") == cells(kept, "cnn", "case")
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -264,7 +274,7 @@ def test_an_unfinished_study_shows_what_there_is(tmp_path: Path) -> None:
     denies(seen.one("[data-about=missing]").text, "cnn")
     waiting = [one.text for one in seen.all("[data-about=waiting] li")]
     assert sorted(("mlp, wide" in one, *numbers(one)) for one in waiting) == [(False, "1"), (True, "0"), (True, "1")]
-    assert cells(seen, "mlp", "case,seeds")[1] == "1"
+    assert cells(seen, "mlp", "case")[1] == "1"  # its seeds, which are not as many as those of the others
     assert "verdicts" not in seen.sections
     assert not seen.has("p.answer")
     for path in tmp_path.glob("run*"):
@@ -285,9 +295,9 @@ def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
     for name in HOSTILE:
         assert name in seen.text
     assert "<b>Is</b> it?\N{REPLACEMENT CHARACTER}" in seen.text
-    assert len(seen.all("ol.verdicts [data-about=confound]")) == 2 + 1
-    for one in seen.all("[data-about=confound]"):
-        says(one.text, "<i>all</i> differs")
+    assert len(seen.all("ol.verdicts [data-about=confounded]")) == 2 + 1
+    assert seen.text.count("<i>all</i> differs") == 1
+    says(seen.one("header [data-about=confound]").text, "<i>all</i> differs")
     key = seen.all("#images p.key")[0]
     assert [one.text for one in key.all("b")] == ["A", "B"]
     says(key.text, HOSTILE[0], HOSTILE[1])
@@ -308,6 +318,7 @@ def test_the_better_side_comes_first_in_words() -> None:
         "+2.00",
         "1.04 to 3.12",
     ]
+    assert [told[key] for key in ("value", "low", "high")] == [0.02, 0.0104, 0.0312]
     assert told["unit"] == "points"
     (same,) = verdicts.listed([{**one, "verdict": "not distinguishable", "interval": [-0.05, 0.01]}])
     assert [same[key] for key in ("badge", "minus", "points", "between")] == [
@@ -483,13 +494,14 @@ def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None
     says(seen.one("h1").text, "3")
     assert not seen.has("p.answer")
     first, second = seen.all("ol.verdicts li")
-    says(first.one("[data-about=confound]").text, "cnn and mlp differ in <more>")
+    says(seen.one("header [data-about=confound]").text, "cnn and mlp differ in <more>")
+    assert first.has("[data-about=confounded]")
     says(first.one("[data-about=differing]").text, "model.kind: cnn against mlp")
-    assert not second.has("[data-about=confound]")
+    assert not second.has("[data-about=confounded]")
     denies(second.one("[data-about=differing]").text, "model.kind")
     says(seen.one("[data-about=together]").text, "2", "Holm's")
     low, high = stats.t.interval(0.95, 4, found.correct("cnn").mean(), stats.sem(found.correct("cnn").mean(1)))
-    assert f"{100 * low:.2f} to {100 * high:.2f}" in cells(seen, "cnn", "case,seeds")[2]
+    assert f"{100 * low:.2f} to {100 * high:.2f}" in cells(seen, "cnn", "case")[1]
     pair = dataclasses.replace(
         compared,
         sides=sides[:2],
@@ -501,6 +513,26 @@ def test_the_page_of_a_comparison(made: fake_study.Made, tmp_path: Path) -> None
     says(alone.one("h1").text, "cnn", "mlp")
     assert alone.one("p.answer").text == plain(pair.verdicts[0].sentence)
     assert not alone.has("[data-about=together]")
+    assert alone.text.count(plain(pair.verdicts[0].sentence)) == 1
+    assert not alone.has("ol.verdicts")
+    assert len(alone.find("svg")) == 1  # the two scores: a single difference needs no figure
+    assert [one.text for one in alone.all("table.cases .letter")] == ["A", "B"]
+
+
+def test_scores_are_points_with_their_intervals_on_an_axis_that_holds_them() -> None:
+    every = [mean_score(values, ACCURACY) for values in ([0.94, 0.95, 0.96], [0.985, 0.99, 0.992])]
+    figure = score_points.points([("A", {"validation": every[0]}), ("B", {"validation": every[1]})], ACCURACY)
+    (axes,) = figure.axes
+    assert not axes.patches
+    drawn = [line.get_xdata() for line in axes.lines if line.get_solid_capstyle() == "butt"]
+    expected = [stats.t.interval(0.95, 2, np.mean(v), stats.sem(v)) for v in ([94, 95, 96], [98.5, 99, 99.2])]
+    np.testing.assert_allclose(drawn, [(low, min(high, 100)) for low, high in expected])
+    assert axes.get_xlim()[0] > 90
+    assert [letter(number) for number in (0, 25, 26, 51, 52, 701, 702)] == ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]
+    cases = lettered([Case(name, ()) for name in ("x", "y")])
+    assert [case.label for case in cases] == ["A x", "B y"]
+    assert lettered([Case("x", ())])[0].label == "x"
+    assert score_points.drawn([Case("x", ())], ACCURACY) is None
 
 
 def test_what_misleads_is_said_of_the_images_once_and_stands_beside_the_scores(tmp_path: Path, undrawn: None) -> None:

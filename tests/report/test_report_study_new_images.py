@@ -16,7 +16,7 @@ from page_reading import Page, check_self_contained, says
 from PIL import Image
 
 from smallvision.rendering import embed
-from smallvision.report.study import costs, figures, page
+from smallvision.report.study import costs, figures, page, score_points
 from smallvision.study.read import read_study
 from smallvision.tasks.reconstruction import study_samples
 
@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures take the most time, and are tested elsewhere."""
-    for room, name in ((figures, "forest"), (figures, "curves"), (costs, "scatter")):
+    for room, name in ((figures, "forest"), (figures, "curves"), (costs, "scatter"), (score_points, "points")):
         monkeypatch.setattr(room, name, lambda *_: None)
     monkeypatch.setattr(embed, "svg", lambda _, alt, prefix: f"<p>{prefix}: {alt}</p>")
 

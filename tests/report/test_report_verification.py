@@ -103,7 +103,7 @@ def test_the_page_is_whole_and_says_what_was_measured(
         "12.50 %",
         f"{roc_auc_score(arrays['same'], arrays['probabilities']):.4f}",
     )
-    headline = [one.text for one in seen.all("header dl.why dd")]
+    headline = [one.text for one in (seen.one("header [data-about=guessing]"), *seen.all("header details dl.why dd"))]
     guess, threshold, *_ = (
         next(one for one in headline if not missing(one, *facts)) for facts in (("50 %", "0.5"), ("60.0 %", "500"))
     )
@@ -114,7 +114,10 @@ def test_the_page_is_whole_and_says_what_was_measured(
     function = seen.one("[data-about=function]").text
     says(function, "1 / (1 + exp(−(3 s + 7)))", "60.0 %")
     assert bool(missing(function, at)) == bool(missing(function, "distance")) == (kind == "dense")
-    says(seen.one("#ask pre.command").text, f"smallvision same {record.path} ONE.png OTHER.png")
+    says(
+        seen.one("#ask pre.command").text,
+        f"smallvision same {record.path.parent.name}/{record.path.name} ONE.png OTHER.png",
+    )
     assert "run.same(" in seen.all("#ask pre")[1].text
     figure = seen.one("#roc figure[data-judge]")
     assert (figure["data-judge"], figure["data-side"]) == (
@@ -123,15 +126,17 @@ def test_the_page_is_whole_and_says_what_was_measured(
     says(seen.one("[data-about=dimensions]").text, "2", "0", "1", "2.0")
     unseen = ["unseen"] if KINDS[kind].get("unseen") else []
     assert [one for one in seen.sections if one in MIDDLE] == [
-        "ask",
         "roc",
-        "belief",
         "classes",
         *unseen,
         "wrong",
         "right",
+        "belief",
         "latent",
+        "ask",
     ]
+    folded = [one["id"] for one in seen.all("section.folded")]
+    assert folded[1:5] == ["right", "belief", "latent", "ask"]
     account = " ".join(one.text for one in seen.all("#wrong dl.why dd"))
     if falsely or missed:
         says(account, f"{falsely + missed} of 300", f"{falsely} of 150", f"{missed} of 150")
@@ -200,7 +205,10 @@ def test_the_tables_hold_the_figures_and_their_intervals(records: dict[str, RunR
 
 def test_the_most_confused_classes_come_first(records: dict[str, RunRecord], texts: dict[str, str]) -> None:
     arrays, seen = arrays_of(records["plain"]), Page(texts["plain"])
-    listed = [cells for cells in seen.rows if len(cells) == 6 and cells[0] in fake_verifier.NAMES][:6]
+    listed = [cells for cells in seen.rows if len(cells) == 6 and cells[0] in fake_verifier.NAMES]
+    assert len(seen.all("#classes table")[0].all("tbody tr")) == 5  # before a fold
+    assert [row[:2] for row in listed[5:10]] == [row[:2] for row in listed[:5]]
+    listed = listed[5:11]
     both = np.array(fake_verifier.NAMES)[arrays["labels"][arrays["pairs"]]]
     wrong = (arrays["probabilities"] >= fake_verifier.THRESHOLD) != (arrays["same"] == 1)
     shares = []
@@ -249,10 +257,10 @@ def test_each_picture_is_the_image_it_is_said_to_be(records: dict[str, RunRecord
 
 BELIEFS = {  # by what is said of the probabilities: calibration errors and probabilities of a pair of each kind
     "good": [(0.004, [0.9, 0.1]), (0.02, [0.98, 0.02])],
-    "rough, not sure enough": [(0.03, [0.98, 0.02]), (0.05, [0.9, 0.2])],
+    "rough, underconfident": [(0.03, [0.98, 0.02]), (0.05, [0.9, 0.2])],
     "rough, as sure as right": [(0.03, [0.999, 0.001]), (0.05, [0.998, 0.004])],
     "bad, too sure": [(0.2, [0.3, 0.01]), (0.051, [0.4, 0.1])],
-    "bad, not sure enough": [(0.2, [0.7, 0.3]), (0.3, [0.6, 0.3])],
+    "bad, underconfident": [(0.2, [0.7, 0.3]), (0.3, [0.6, 0.3])],
     "no use": [(0.0, [0.5, 0.5]), (0.3, [0.204, 0.2])],
 }
 
@@ -480,7 +488,7 @@ def test_a_collapsed_verifier_is_shown_as_what_it_is(run: Path) -> None:
         text = page(read_run(run))
     check_self_contained(Page(text), text)
     seen = Page(text)
-    headline = [one.text for one in seen.all("header dl.why dd")]
+    headline = [one.text for one in (seen.one("header [data-about=guessing]"), *seen.all("header details dl.why dd"))]
     assert plain(verification_words.guessing(0.5, [0.5, 0.5])) in headline
     assert wording(verification_words.belief(0.0, np.ones((1, 3)), np.full(2, 0.5), np.array([1, 0]))) in map(
         wording, headline

@@ -20,7 +20,8 @@ from smallvision.errors import BadInput
 from smallvision.experiment import load
 from smallvision.report.run.page import page
 from smallvision.runs import paths, read
-from smallvision.runs.read import list_runs, read_run, status
+from smallvision.runs.listing import list_runs
+from smallvision.runs.read import read_run, status
 from smallvision.storage import arrays as stored_arrays
 from smallvision.storage import files
 
@@ -108,17 +109,17 @@ def test_a_finished_run_whose_log_lost_whole_lines_is_refused(run: Path, name: s
     lines = (run / name).read_bytes().splitlines(keepends=True)
     for left in (lines[:-1], lines[1:], [], [*lines, lines[-1]], [*lines[:-1], lines[-1][:-9]]):
         (run / name).write_bytes(b"".join(left))
-        refused(run, name, "has ", "where ", " says ")
+        refused(run, name, "it has ", "but ", " says ")
     (run / name).unlink()
-    refused(run, name, "has 0 epochs, where result.json says 2" if name == "metrics.jsonl" else "60")
+    refused(run, name, "has 0 epochs, but result.json says 2" if name == "metrics.jsonl" else "60")
     (run / name).write_bytes(b"".join(lines))
     read_run(run)
 
 
 def test_what_is_no_run_directory_is_refused(tmp_path: Path, run: Path) -> None:
-    refused(tmp_path / "nothing", "nothing", "no such directory", "smallvision run")
-    refused(tmp_path, "has no experiment.toml")
-    refused(run / "state.json", "is no directory")
+    refused(tmp_path / "nothing", "nothing", "there is no such directory", "smallvision run")
+    refused(tmp_path, "there is no experiment.toml")
+    refused(run / "state.json", "this is not a directory")
     (run / "result.json").unlink()
     refused(run, "result.json", "finished")
 
@@ -126,7 +127,7 @@ def test_what_is_no_run_directory_is_refused(tmp_path: Path, run: Path) -> None:
 @pytest.mark.parametrize("name", ["state.json", "environment.json", "layers.json", "result.json"])
 def test_a_newer_format_is_refused(run: Path, name: str) -> None:
     change(run / name, format_version=2)
-    refused(run, name, "format 2", "update")
+    refused(run, name, "format version 2", "update")
 
 
 WRONG = [
@@ -173,7 +174,7 @@ def test_damaged_toml_is_refused(run: Path) -> None:
 
 def test_a_file_too_large_to_be_ours_is_not_read(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LARGEST_TEXT", 400)
-    refused(run, "bytes, more than 400")
+    refused(run, "bytes, and this file of a run may have at most 400")
 
 
 @pytest.mark.slow
@@ -282,7 +283,7 @@ def test_bombs_and_lying_headers_are_refused_unread(run: Path, monkeypatch: pyte
         out.write(_npy("{'descr': '|u1', 'fortran_order': False, 'shape': (12000000,), }"))
         for _ in range(12):
             out.write(bytes(1_000_000))
-    refused(run, "evidence.npz", "unpacks to")
+    refused(run, "evidence.npz", "bytes when unpacked")
 
 
 def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
@@ -402,7 +403,7 @@ def test_places_that_cannot_be_are_one_line(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_state_nested_without_end_is_something_else(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("[" * 100_000)
-    with pytest.raises(BadInput, match="no run directory"):
+    with pytest.raises(BadInput, match="not a run directory"):
         paths.standing(tmp_path, load("digits"), 0)
 
 
@@ -418,7 +419,7 @@ def test_home_is_where_a_person_says_it_is(tmp_path: Path, monkeypatch: pytest.M
 
 def test_reading_imports_nothing_heavy(run: Path) -> None:
     code = (
-        "import sys; from smallvision.runs.read import read_run, list_runs;"
+        "import sys; from smallvision.runs.read import read_run; from smallvision.runs.listing import list_runs;"
         "import smallvision.report.run.page, smallvision.metrics.intervals;"
         f"r = read_run({str(run)!r}); r.evidence; list_runs({str(run.parent)!r});"
         "print([m for m in ('torch', 'matplotlib', 'scipy', 'sklearn', 'jinja2') if m in sys.modules])"
@@ -433,4 +434,6 @@ def test_a_line_of_millions_of_bytes_is_not_parsed(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(read, "LARGEST_LINE", len(lines[0]) + 100)
     read_run(run)
     (run / "steps.jsonl").write_bytes(b"".join([lines[0], b" " * 200 + lines[1], *lines[2:]]))
-    refused(run, "steps.jsonl", f"line 2 has {len(lines[1]) + 199} bytes, more than {len(lines[0]) + 100}")
+    refused(
+        run, "steps.jsonl", f"line 2 has {len(lines[1]) + 199} bytes, and a line may have at most {len(lines[0]) + 100}"
+    )

@@ -65,14 +65,14 @@ def test_evidence_that_contradicts_itself_is_refused(run: Path) -> None:
         ({"reliability": bins * [0.9, 1, 1]}, "reliability"),
         ({"reliability": bins - [0, 1, 0]}, "reliability"),
         ({"reliability": bins * [1, 0.5, 1]}, "reliability"),
-        ({"gallery_wrong_same": rows[::-1].copy()}, "gallery_wrong_same does not have the surest first"),
+        ({"gallery_wrong_same": rows[::-1].copy()}, "gallery_wrong_same does not list the most confident pairs first"),
         ({"gallery_wrong_same": rows + 300}, "gallery_wrong_same has values outside"),
         ({"gallery_wrong_same": rows[:-1]}, "gallery_wrong_same"),
         ({"gallery_wrong_same": rows[:1].repeat(len(rows))}, "each once"),
-        (swapped, "no probability parts"),
+        (swapped, "no threshold separates"),
         (
             {"gallery_wrong_same": arrays["gallery_right_same"][: len(rows)]},
-            "gallery_wrong_same points at pairs of another kind",
+            "gallery_wrong_same refers to pairs of another kind",
         ),
         *(({f"gallery_right_same{part}": None}, f"gallery_right_same{part}") for part in PARTS),
         (
@@ -106,7 +106,7 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"test": {"pair_accuracy": 1.5}}, "test.pair_accuracy"),
     ({"test": {"auc": "0.9"}}, "test.auc"),
     ({"verifier": None}, "verifier"),
-    ({"test": {"intervals": {"pair_accuracy": [0.5]}}}, "test.intervals.pair_accuracy has 1 values"),
+    ({"test": {"intervals": {"pair_accuracy": [0.5]}}}, "test.intervals.pair_accuracy has 1 value"),
     (
         {"test": {"class_pairs": [{"classes": ["cat"], "pairs": 1, "accuracy": 1, "distance": 1}]}},
         "test.class_pairs[0].classes has 1",

@@ -122,7 +122,7 @@ def test_no_whole_number_of_images_is_remarked(accuracy, images, right):
     found, remark = images_right(accuracy, images)
     assert found == right
     assert remark is not None
-    assert "no whole number" in remark
+    assert "not a whole number" in remark
     assert images != 10_000 or remark.startswith("86.002 % of 10000 images would be 8600.2 images")
 
 

@@ -72,12 +72,13 @@ def test_the_direction_is_the_measures_and_the_sentence_says_so(measure, better,
     first, second = ("x", "y") if better == "A" else ("y", "x")
     assert f"{first} is better than {second}" in verdict.sentence
     one, other = map(
-        float, re.search(r": \D*?([\d.]+) against ([\d.]+) over", verdict.sentence.replace("[0, 1]", "")).groups()
+        float, re.search(r" \(\D*?([\d.]+) against ([\d.]+), ", verdict.sentence.replace("[0, 1]", "")).groups()
     )
     assert (one, other) == pytest.approx((b.mean(), a.mean()) if better == "B" else (a.mean(), b.mean()), abs=1e-4)
     low, high = map(float, re.search(r"interval (-?[\d.]+) to (-?[\d.]+)", verdict.sentence).groups())
-    assert (low > 0) == (better == "A")
-    assert high > low
+    assert 0 < low < high, "by how much the better side is better, whichever way the measure goes"
+    gap = re.search(rf", {'lower' if better == 'B' else 'higher'} by ([\d.]+),", verdict.sentence)
+    assert float(gap.group(1)) == pytest.approx(a.mean() - b.mean(), abs=1e-4)
     assert "%" not in verdict.sentence.split("interval")[0].rpartition("(")[0]
 
 

@@ -18,7 +18,7 @@ from smallvision.stats.power import recipe_power
 from smallvision.stats.published import score_interval
 from smallvision.stats.seeds import recipes
 from smallvision.stats.verdict import compare_published, compare_runs, judge
-from smallvision.stats.wording import about, points, probability
+from smallvision.stats.wording import about, equivalence, points, probability, sentence
 from smallvision.tasks import TASKS
 
 
@@ -70,14 +70,25 @@ def check_sentence(v):
     text = v.sentence
     assert text.endswith(".")
     assert "\n" not in text
-    assert v.kind in text.lower()
-    low, high = map(float, re.search(r"interval (-?[\d.]+) to (-?[\d.]+)", text).groups())
-    if v.verdict == "B is better":  # then the sentence puts B first
-        assert low > 0
-    else:
-        assert (low > 0, high < 0) == (v.interval[0] > 0, v.interval[1] < 0)
-    for p, printed in zip((v.p, v.adjusted_p), re.findall(r"p [=<] ([\d.e-]+)", text), strict=False):
-        assert (float(printed) <= v.level) == (p <= v.level)
+    assert text.startswith(
+        {
+            "recipes": ("A ", "B "),
+            "these two trained networks": "For these two trained networks, ",
+            "these trained networks": "For these trained networks, ",
+            "published figures": "By the published figures, ",
+        }[v.kind]
+    )
+    turned = v.difference < 0 if v.difference else v.verdict == "B is better"
+    first, second = reversed(v.names) if turned else v.names  # the side of the better score comes first
+    assert re.search(rf"\b{first} (is better than|and) {second}\b", text)
+    gap, low, high = map(
+        float, re.search(r"difference (-?[\d.]+) points, .*interval (-?[\d.]+) to (-?[\d.]+);", text).groups()
+    )
+    assert gap == pytest.approx(100 * abs(v.difference), abs=0.0501 if gap >= 0.95 else 0.00501)
+    ends = [-end for end in reversed(v.interval)] if turned else v.interval
+    assert (low > 0, high < 0) == (ends[0] > 0, ends[1] < 0)
+    (printed,) = re.findall(r"(?<!mid-)\bp [=<] ([\d.e-]+)", text)
+    assert (float(printed) <= v.level) == (v.adjusted_p <= v.level)
     if v.verdict == "not distinguishable":
         assert "not distinguishable" in text
     else:
@@ -93,8 +104,8 @@ def test_the_better_side_comes_first():
         judge([compare_runs(*sides, names)])[0].sentence
         for sides, names in (((a, b), ("x", "y")), ((b, a), ("y", "x")))
     }
-    (sentence,) = sentences
-    first, second = map(float, re.search(r": ([\d.]+) % against ([\d.]+) %", sentence).groups())
+    (said,) = sentences
+    first, second = map(float, re.search(r"\(([\d.]+) % against ([\d.]+) %", said).groups())
     assert first > second
 
 
@@ -104,8 +115,8 @@ def test_five_seeds_a_side_speak_of_recipes():
     found = recipes(a, b)
     assert v.kind == "recipes"
     assert (v.p, v.adjusted_p, v.interval, v.confidence) == (found.p, found.p, found.interval(0.95), 0.95)
-    assert v.sentence.startswith("As recipes, ")
-    assert "over 5 and 6 seeds on 800 images" in v.sentence
+    assert v.sentence.startswith(("cnn ", "mlp "))
+    assert "; 5 and 6 seeds, 800 images, p " in v.sentence
 
 
 def test_one_run_a_side_speaks_of_these_two_networks():
@@ -117,7 +128,10 @@ def test_one_run_a_side_speaks_of_these_two_networks():
     assert v.interval == paired_interval(only_a, only_b, n)
     assert v.only_right == (only_a, only_b)
     assert "hese two trained networks" in v.sentence
-    assert f"{only_a} images right by A alone, {only_b} by B alone" in v.sentence
+    first, other = (("A", only_a), ("B", only_b))[:: 1 if only_a >= only_b else -1]
+    assert f"{first[1]} images are right by {first[0]} alone, {other[1]} images by {other[0]} alone." in v.sentence
+    assert f"; 1 run each, {n} images, p " in v.sentence
+    assert f", mid-{probability(v.mid_p, 0.05)})" in v.sentence
     assert "at least five seeds a side" in v.sentence
 
 
@@ -152,18 +166,36 @@ def test_the_references_own_claim():
     assert v.interval == score_interval(9893, 10_000, 9907, 10_000)
     assert v.needed.images == 79_289
     assert v.sentence == (
-        "By the published figures, without and rotation are not distinguishable: 98.93 % against 99.07 % over 10 000 "
-        "images, a difference of -0.14 points (95 % interval -0.42 to 0.14; p = 0.32); to tell a difference as large "
-        "as this one (80 % power, 5 % level, scatter as seen here) takes about 79 300 images."
+        "By the published figures, rotation and without are not distinguishable (99.07 % against 98.93 %, difference "
+        "0.14 points, 95 % interval -0.14 to 0.42; 10 000 images each, p = 0.32). About 79 300 images would tell a "
+        "difference this large (80 % power)."
     )
     (clear,) = judge([compare_published(0.9507, 0.8587, 10_000, names=("resized", "variable"))])
     assert clear.verdict == "A is better"
     assert clear.needed is None
 
 
+def test_a_side_is_called_by_its_text():
+    rng = np.random.default_rng(9)
+    flips, none = rng.random((5, 2000)) < 0.90, rng.random((5, 2000)) < 0.97
+    (v,) = judge([compare_runs(flips, none, ("flip", "none"))], equivalence=0.1)
+    said = sentence(v, ("training with flips", "training without augmentation"))
+    accuracies = f"({100 * none.mean():.1f} % against {100 * flips.mean():.1f} %, difference "
+    start = "Training without augmentation is better than training with flips "
+    assert said.startswith(start + accuracies)
+    assert said.endswith("; 5 seeds each, 2 000 images, p < 0.0001).")
+    assert sentence(v) == v.sentence == said.replace(start, "none is better than flip ")
+    ruled = equivalence(v, v.equivalence, ("training with flips", "training without augmentation"))
+    assert ruled.startswith(
+        "A difference of more than 10 points between training without augmentation and training with flips "
+    )
+
+
 def test_a_figure_that_no_number_of_images_gives_is_noted():
     (v,) = judge([compare_published(0.86002, 0.85, 10_000)])
-    assert v.notes == ("A: 86.002 % of 10000 images would be 8600.2 images, which is no whole number; 8600 are taken",)
+    assert v.notes == (
+        ("A: 86.002 % of 10000 images would be 8600.2 images, which is not a whole number; 8600 are used"),
+    )
     assert v.accuracies == (0.86, 0.85)
 
 
@@ -193,7 +225,7 @@ def test_alike_runs_are_not_distinguishable():
         (v,) = judge([compare_runs(a, b)])
         assert (v.verdict, v.p, v.difference) == ("not distinguishable", 1, 0)
         assert v.interval[0] < 0 < v.interval[1]
-        assert "no number of images tells a difference of zero" in v.sentence
+        assert "No number of images tells a difference of zero" in v.sentence
 
 
 def test_numbers_as_text():
@@ -205,6 +237,12 @@ def test_numbers_as_text():
     assert probability(0.0500004, 0.05) == "p = 0.0500004"
     assert probability(0.00000012, 0.05) == "p < 0.0001"
     assert probability(1.0, 0.05) == "p = 1"
+    assert [probability(p, 0.05) for p in (0.3064, 0.0278, 0.00184, 0.000312)] == [
+        "p = 0.306",
+        "p = 0.0278",
+        "p = 0.0018",
+        "p = 0.0003",
+    ]
     assert (about(81_543), about(7), about(999_001)) == ("about 81 600", "7", "about 1 000 000")
 
 

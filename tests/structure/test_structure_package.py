@@ -27,6 +27,7 @@ DISTRIBUTION = {
     "tomli_w": "tomli-w",
     "pytorch_metric_learning": "pytorch-metric-learning",
     "markupsafe": "jinja2",
+    "IPython": "ipython",
     "pydantic_core": "pydantic",
 }
 

@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -22,6 +23,7 @@ import results  # noqa: E402
 import speed_tables  # noqa: E402
 import tables  # noqa: E402
 
+PAGES = ("results.md", "results/catalog.md", "results/speed.md")
 ENTRY, STUDY = "catalog/mnist-mlp", "studies/digits-smoke"
 
 
@@ -84,32 +86,35 @@ def study(**changes):
     return {"hash": spec.hash(), "choice": {"met_test": cases}, "table": table} | changes
 
 
-def row_of(text, name):
-    (row,) = [line for line in text.splitlines() if line.startswith(f"| `{name}` |")]
+def row_of(text, name, shown=""):
+    (row,) = [line for line in text.splitlines() if line.startswith(f"| {shown or f'`{name}`'} |")]
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
 @pytest.mark.slow
 def test_the_pages_can_be_made_of_the_files_that_there_are():
     for path, text in tables.PAGES.items():
-        assert len(text()) > 1000 or "Not measured: `python" in text(), path
+        made = text()
+        assert len(made) > 1000 or "Not measured: `python" in made, path
+        if path.suffix == ".svg":
+            ElementTree.fromstring(made)
 
 
 def test_the_pages_can_be_made_without_any_file(folder):
     for path, text in tables.PAGES.items():
         assert "ot measured" in text(), path
-    page = tables.results_page()
+    page, entries, speed = (tables.PAGES[ROOT / "docs" / name]() for name in PAGES)
     for name in catalog():
         assert "not measured" in row_of(page, name)
+        assert "not measured" in row_of(entries, name)
     for name in studies():
-        assert f"### `{name}`\n\nNot measured: `python benchmarks/studies.py {name}`.\n" in page
-    for title in (
-        "Throughput",
-        "Time to the reference's accuracy",
-        "Tools for representations",
-        "Convolution: the ladder",
-    ):
-        assert f"## {title}\n\nNot measured: `" in page
+        own = tables.PAGES[ROOT / "docs" / "results" / f"{name}.md"]()
+        assert own.endswith(f"\n\nNot measured: `python benchmarks/studies.py {name}`.\n")
+        assert "not measured" in row_of(page, name, f"[`{name}`](results/{name}.md)")
+    for title in ("Throughput", "Time to the reference's accuracy", "Tools for representations"):
+        assert f"## {title}\n\nNot measured: `" in speed
+    for name in ("convolution", "resolution", "tuning"):
+        assert "Not measured: `" in tables.PAGES[ROOT / "docs" / "results" / f"{name}.md"]()
     assert [name for name, *_ in results.stale()] == results.names()
 
 
@@ -118,7 +123,8 @@ def test_a_result_of_the_experiment_of_today_is_shown(folder):
     assert results.problem(ENTRY) == ""
     row = row_of(catalog_tables.catalog(), "mnist-mlp")
     assert row[:5] == ["`mnist-mlp`", "96.4", "90.00 ± 0.00", "2", "96.47"]
-    assert row_of(catalog_tables.summary(), "mnist-mlp") == ["`mnist-mlp`", "96.4", "90.00 ± 0.00", "2", "3", "6.0"]
+    row = row_of(catalog_tables.summary(), "mnist-mlp")
+    assert row == ["`mnist-mlp`", "MNIST", "96.4", "90.00 ± 0.00", "2", "3", "6.0"]
     assert ENTRY not in [name for name, *_ in results.stale()]
 
 
@@ -136,7 +142,7 @@ def test_a_result_that_is_not_of_today_is_not_measured_and_listed(folder, tamper
     write(folder, ENTRY, tampered)
     assert reason in results.problem(ENTRY)
     assert row_of(catalog_tables.catalog(), "mnist-mlp")[:5] == ["`mnist-mlp`", "96.4", "not measured", "", "96.47"]
-    assert row_of(catalog_tables.summary(), "mnist-mlp")[:3] == ["`mnist-mlp`", "96.4", "not measured"]
+    assert row_of(catalog_tables.summary(), "mnist-mlp")[:4] == ["`mnist-mlp`", "MNIST", "96.4", "not measured"]
     (listed,) = [what for what in results.stale() if what[0] == ENTRY]
     assert listed[1] == results.problem(ENTRY)
 

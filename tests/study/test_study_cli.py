@@ -87,7 +87,7 @@ def test_a_dry_run_prints_what_and_how_long_and_writes_nothing(lent, type_in, tm
 
 
 BAD = {
-    "a seed": (["run", "digits-smoke", "--seed", "0"], "seeds of its own"),
+    "a seed": (["run", "digits-smoke", "--seed", "0"], "a study has its own seeds"),
     "a directory": (["run", "digits-smoke", "--out", "there"], "SMALLVISION_RUNS"),
     "threads": (["run", "digits-smoke", "--threads", "1"], "--workers"),
     "no workers": ([*SMOKE[:2], "--workers", "0"], "--workers: got 0"),
@@ -172,7 +172,7 @@ def test_in_a_notebook(lent, monkeypatch, tmp_path, tiny):
             sv.run(study, **{name: value})
     with pytest.raises(BadInput, match="no case"):
         done.runs("other")
-    with pytest.raises(BadInput, match="no study directory"):
+    with pytest.raises(BadInput, match="not a study directory"):
         sv.open_study(tmp_path)
 
 

@@ -83,7 +83,7 @@ def test_what_was_known_of_validation_images_stays_beside_it(tmp_path):
     assert kept.keys() == held.keys()
     for name in held:
         np.testing.assert_array_equal(kept[name], held[name])
-    with pytest.raises(BadInput, match="has no answers to validation images"):
+    with pytest.raises(BadInput, match="this run has no answers to validation images"):
         scored(read_run(finish(tmp_path / "once", CONV, "once")), "validation")
 
 
@@ -182,7 +182,7 @@ def test_a_look_killed_at_any_moment_is_counted_before_it_is_seen_and_can_be_rep
     assert "test" not in record.result
     assert str(record.evidence["split"]) == "validation", "nobody is shown what is not in the result"
     assert common([record]) == "validation"
-    with pytest.raises(BadInput, match="has no answers to test images"):
+    with pytest.raises(BadInput, match="this run has no answers to test images"):
         scored(record, "test")
     for name, array in scored(record, "validation").items():
         np.testing.assert_array_equal(array, held[name], err_msg=name)
@@ -210,7 +210,9 @@ def test_a_killed_look_of_a_run_without_validation_images_shows_nothing_of_the_t
     assert counted(path) or not shows_the_test_split(path)
     record = read_run(path)
     assert record.evidence is None or str(record.evidence["split"]) == "train"
-    with pytest.raises(BadInput, match="began and did not end" if record.evidence is None else "trained on alone"):
+    with pytest.raises(
+        BadInput, match="began but did not end" if record.evidence is None else "scored on its training images only"
+    ):
         common([record])
     assert ("A look at the test split began afterwards and did not end" in pages.page(record)) == (counted(path) == 1)
     evaluate_on_test(path)
@@ -281,7 +283,7 @@ def test_what_cannot_be_looked_at_is_refused_and_left_as_it_is(tmp_path):
     state = json.loads((path / "state.json").read_text())
     (path / "state.json").write_text(json.dumps({**state, "data": "0" * 64}))
     before = files(path)
-    with pytest.raises(BadInput, match="not those this run was trained on"):
+    with pytest.raises(BadInput, match="not those that this run was trained on"):
         evaluate_on_test(path)
     (path / "model.safetensors").write_bytes(b"other")
     with pytest.raises(BadInput, match=r"model\.safetensors|not those"):
@@ -289,6 +291,6 @@ def test_what_cannot_be_looked_at_is_refused_and_left_as_it_is(tmp_path):
     assert files(path).keys() == before.keys()
     assert (path / "result.json").read_bytes() == before["result.json"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInput, match="no run directory"):
+    with pytest.raises(BadInput, match="not a run directory"):
         evaluate_on_test(tmp_path / "empty")
     assert files(tmp_path / "empty") == {}

@@ -82,8 +82,8 @@ def test_the_first_key_that_a_case_has_is_taken():
 @pytest.mark.parametrize(
     ("vary", "wanted", "said"),
     [
-        ([VARY], {"parameters": 29_500}, r"82 \(29,328\) and 83 \(29,627\); give match.parameters = 29627"),
-        ([VARY], {"parameters": 7}, r"the nearest: 1 \(5,109\)"),
+        ([VARY], {"parameters": 29_500}, r"82 \(29,328\) and 83 \(29,627\); set match.parameters = 29627"),
+        ([VARY], {"parameters": 7}, r"the nearest are 1 \(5,109\)"),
         (["model.blocks.5.channels"], {"parameters": 29_066}, "no integer at model.blocks.5.channels"),
         (["model.head"], {"parameters": 29_066}, "no integer at model.head"),
         (["model.blocks.0.kernel"], {"parameters": 10**9}, "the nearest"),

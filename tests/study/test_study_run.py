@@ -154,7 +154,7 @@ def test_a_finished_run_that_is_damaged_is_a_failed_one_not_the_end_of_the_study
     path = folder / f"digits-{experiment.hash()}-s0"
     alone(experiment, 0, path)
     (path / "result.json").write_text("{")
-    with pytest.raises(RunFailed, match=r'case "mlp", seed 0: .*result\.json: not valid JSON'):
+    with pytest.raises(RunFailed, match=r'case "mlp", seed 0: .*result\.json: the file is not valid JSON'):
         list(run(study, StudyOptions(folder, device="cpu", workers=1)))
     assert len(list(folder.glob("*/result.json"))) == 2
 
@@ -208,7 +208,8 @@ def test_a_run_that_kills_every_worker_is_given_up_and_told(own_network, finish,
     monkeypatch.setattr(dispatch, "DEATHS", 2)
     (tmp_path / "deadly").touch()
     with pytest.raises(
-        RunFailed, match=r'case "mine", seed 0: its worker process ended 2 times without an epoch \(exit status 9\)'
+        RunFailed,
+        match=(r'case "mine", seed 0: its worker process ended 2 times without finishing an epoch \(exit status 9\)'),
     ):
         finish(own_network, tmp_path / "runs", workers=1)
     assert len(list((tmp_path / "runs").glob("*/result.json"))) == 2
@@ -265,7 +266,7 @@ def test_an_unfinished_run_of_other_threads_is_not_gone_on_with(lent, tiny, fini
     torch.set_num_threads(before)
     held = {file.name: file.read_bytes() for file in path.iterdir()}
     with pytest.raises(
-        BadInput, match=r"begun with 2 thread\(s\), and this study gives its runs 1.*--threads 2.*--resume.*--remove"
+        BadInput, match=r"began with 2 threads, but this study gives its runs 1.*--threads 2.*--resume.*--remove"
     ):
         finish(study, folder, workers=1)
     assert {file.name: file.read_bytes() for file in path.iterdir()} == held

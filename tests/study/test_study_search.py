@@ -152,7 +152,7 @@ def test_tries_that_fail_are_the_worst_and_a_case_whose_tries_all_fail_is_told(s
     for job in list(scheduler.jobs):
         bad = job.what.startswith("he") or job.experiment.recipe.learning_rate == 0.01
         scheduler.take(job, None if bad else {"accuracy": 0.5, "loss": 1.0})
-    assert "every try" in scheduler.failed["he"]
+    assert "tries of its search failed" in scheduler.failed["he"]
     assert scheduler.cases["plain"].recipe.learning_rate == 0.1
     assert scheduler.searching == []
 

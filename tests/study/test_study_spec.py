@@ -67,6 +67,18 @@ def test_every_part_of_a_study_reads_back_equal(more, study, tmp_path):
     assert expand(again) == expand(asked)
 
 
+def test_the_text_of_a_case_is_for_sentences_alone(study, tmp_path):
+    plain, texts = study(HEAD + CASES), study(HEAD + CASES.replace('name = "a"\n', 'name = "a"\ntext = "two epochs"\n'))
+    assert (plain.texts, texts.texts) == ({}, {"a": "two epochs"})
+    assert (texts.hash(), texts.identity) == (plain.hash(), plain.identity)
+    assert expand(texts) == expand(plain)
+    file = tmp_path / "again.toml"
+    file.write_text(study_to_toml(texts))
+    assert load_study(str(file)) == texts
+    with pytest.raises(BadInput, match="text"):
+        study(HEAD + CASES.replace('name = "a"\n', 'name = "a"\ntext = "two\\nepochs"\n'))
+
+
 def test_names_for_people_are_not_in_the_hash_and_what_decides_figures_is(study):
     asked = study(HEAD + CASES).hash()
     for same in ("name=other", "question=why", "about=x", "minutes=3.0", "seeds=1"):
@@ -179,7 +191,7 @@ def test_settings_apply_in_the_order_of_keys_so_that_a_table_comes_before_what_i
 AXIS = '[axes]\n"recipe.epochs" = [1, 2]\n'
 SEARCH = '[search]\ntries = 3\n"recipe.learning_rate" = { low = 1e-3, high = 1e-1, log = true }\n'
 BAD = {
-    "nothing varies": (HEAD, "nothing varies"),
+    "nothing varies": (HEAD, "nothing to compare"),
     "no such base": ('name = "t"\nbase = "digtis"\n' + AXIS, 'did you mean "digits"'),
     "no such base file": ('name = "t"\nbase = "./gone.toml"\n' + AXIS, "gone.toml: no such file"),
     "a study as base": ('name = "t"\nbase = "digits-smoke"\n' + AXIS, "is a study itself"),
@@ -196,21 +208,26 @@ BAD = {
     "an axis over an unknown section": (HEAD + '[axes]\n"recpe.epochs" = [1, 2]\n', 'did you mean "recipe"'),
     "an axis beyond a list": (
         HEAD + '[axes]\n"model.blocks.7.channels" = [1, 2]\n',
-        "no index of this list; expected 0 to 1",
+        "not an index of this list; expected 0 to 1",
     ),
     "an empty axis": (HEAD + '[axes]\n"recipe.epochs" = []\n', "recipe.epochs: the list is empty"),
-    "no axes": (HEAD + "[axes]\n", "nothing varies"),
+    "no axes": (HEAD + "[axes]\n", "nothing to compare"),
     "an axis that is no list": (HEAD + '[axes]\n"recipe.epochs" = 3\n', "expected a list of values"),
     "a long key without quotes": (HEAD + "[axes]\nmodel.blocks.0.channels = [3, 4]\n", "written in quotes"),
-    "a value of the wrong type": (HEAD + '[axes]\n"recipe.epochs" = [1, "two"]\n', "recipe.epochs: got 'two'"),
+    "a value of the wrong type": (HEAD + '[axes]\n"recipe.epochs" = [1, "two"]\n', 'recipe.epochs: got "two"'),
+    "a number that is not finite": (
+        HEAD + '[[case]]\nname = "a"\nset = { "model.blocks.0.activation" = -inf }\n',
+        "model.blocks.0.activation: got -inf; expected a finite number",
+    ),
+    "a date": (HEAD + '[axes]\n"model.dense_activation" = ["elu", 1979-05-27]\n', "no key takes a date or a time"),
     "a grid too large": (
         HEAD + '[axes]\n"recipe.epochs" = [' + ", ".join(map(str, range(1, 1102))) + "]\n",
         "1,101 cases",
     ),
-    "two values alike": (HEAD + '[axes]\n"recipe.epochs" = [2, 2]\n', "are alike"),
+    "two values alike": (HEAD + '[axes]\n"recipe.epochs" = [2, 2]\n', "are the same in every key"),
     "two cases alike": (
         HEAD + '[[case]]\nname = "a"\n[[case]]\nname = "b"\nset = { "recipe.batch_size" = 32 }\n',
-        '"a" and "b" are alike',
+        '"a" and "b" are the same in every key',
     ),
     "cases of two tasks": (
         HEAD
@@ -223,7 +240,7 @@ BAD = {
     "cases and axes": (HEAD + CASES + AXIS, "keep one"),
     "an unknown baseline": (HEAD + 'baseline = "c"\n' + CASES, 'no case "c"; known: a, b'),
     "an unknown pair": (HEAD + 'compare = [["a", "c"]]\n' + CASES, 'no case "c"'),
-    "a pair of one": (HEAD + 'compare = [["a", "a"]]\n' + CASES, "one case"),
+    "a pair of one": (HEAD + 'compare = [["a", "a"]]\n' + CASES, "are the same case"),
     "a pair twice": (HEAD + 'compare = [["a", "b"], ["b", "a"]]\n' + CASES, "given twice"),
     "an unknown comparison": (HEAD + 'compare = "some"\n' + CASES, 'expected "baseline", "all" or a list of pairs'),
     "no seeds": (HEAD + "seeds = 0\n" + CASES, "seeds: got 0"),
@@ -234,13 +251,13 @@ BAD = {
     "no validation images": ('name = "t"\nbase = "mnist-cnn"\n' + CASES, 'set."data.validation" = 0.1'),
     "a case that meets the test split": (
         HEAD + '[[case]]\nname = "a"\nset = { "protocol.test" = "once" }\n',
-        "chooses by validation",
+        "chooses on validation",
     ),
     "a study that meets the test split": (
         HEAD + '[set.protocol]\ntest = "watched"\n' + CASES,
-        "chooses by validation",
+        "chooses on validation",
     ),
-    "an axis over the protocol": (HEAD + '[axes]\n"protocol.test" = ["once", "never"]\n', "chooses by validation"),
+    "an axis over the protocol": (HEAD + '[axes]\n"protocol.test" = ["once", "never"]\n', "chooses on validation"),
     "an axis that is set": (HEAD + '[set]\n"recipe.epochs" = 3\n' + AXIS, "keep one"),
     "a key set twice": (
         HEAD + '[set]\n"recipe.epochs" = 3\nrecipe.epochs = 4\n' + CASES,
@@ -251,7 +268,7 @@ BAD = {
     "a search without tries": (HEAD + CASES + SEARCH.replace("tries = 3\n", ""), "search.tries: missing"),
     "a range upside down": (
         HEAD + CASES + '[search]\ntries = 3\n"recipe.clip" = { low = 1.0, high = 0.5 }\n',
-        "recipe.clip: low = 1.0 is not below",
+        "recipe.clip: low = 1.0 must be below",
     ),
     "a logarithm of nothing": (
         HEAD + CASES + '[search]\ntries = 3\n"recipe.clip" = { low = 0, high = 1, log = true }\n',
@@ -276,7 +293,7 @@ BAD = {
     ),
     "a match of two sizes": (
         HEAD + CASES + '[match]\nparameters = 9\nmultiply_adds = 9\nvary = "model.dense.0"\n',
-        "one of the two",
+        "set either parameters or multiply_adds",
     ),
     "a match without a key": (HEAD + CASES + "[match]\nparameters = 9000\n", "match.vary: missing"),
     "a match of no network": (

@@ -5,6 +5,7 @@ The figures of verdicts are computed again from the evidence files.
 
 import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from smallvision.comparison.predictions import gather
 from smallvision.data import load
 from smallvision.errors import BadInput
 from smallvision.experiment import load_study
+from smallvision.stats.verdict import compare_runs, judge
 from smallvision.study.read import read_study
-from smallvision.study.verdicts import answer, verdicts
+from smallvision.study.verdicts import answer, verdicts, with_texts
 from smallvision.tasks import TASKS
 
 pytestmark = pytest.mark.slow
@@ -145,16 +147,22 @@ def said(a, b, split="validation", verdict="A is better"):
         "names": [a, b],
         "split": split,
         "verdict": verdict,
-        "sentence": f"As recipes, {a} is better than {b}.",
+        "sentence": f"{a} is better than {b}.",
     }
 
 
 @pytest.mark.parametrize(
     ("found", "winner", "pair", "split", "words"),
     [
-        ([said("a", "b"), said("a", "b", "test")], "a", ["a", "b"], "test", "On the test images: as recipes"),
-        ([said("b", "a"), said("c", "a")], "a", ["b", "a"], "validation", "is a, the baseline. Beside the next best"),
-        ([said("c", "a")], "a", ["c", "a"], "validation", "the baseline. Beside"),
+        ([said("a", "b"), said("a", "b", "test")], "a", ["a", "b"], "test", "On the test images, a is better than b"),
+        (
+            [said("b", "a"), said("c", "a")],
+            "a",
+            ["b", "a"],
+            "validation",
+            "is a, the baseline. On the same images, b is",
+        ),
+        ([said("c", "a")], "a", ["c", "a"], "validation", "the baseline. On the same images, c is"),
         ([said("b", "c")], "a", None, "validation", "nothing was compared with it"),
         ([], "a", None, "validation", "nothing was compared with it"),
     ],
@@ -169,6 +177,26 @@ def test_the_answer_rests_on_the_test_split_where_there_is_one(found, winner, pa
     )
     assert (told["pair"], told["split"]) == (pair, split)
     assert words in told["sentence"]
+
+
+def test_sentences_call_cases_by_their_texts():
+    right = np.arange(1000) >= 50
+    (judged,) = judge([compare_runs(right, np.roll(right, 90), ("flip", "none"))], equivalence=0.2)
+    assert with_texts(judged, {"other": "x"}) is judged
+    verdict = with_texts(judged, {"flip": "training with flips"})
+    start = "training with flips and none are not distinguishable ("
+    assert verdict.names == judged.names == ("flip", "none")
+    assert judged.sentence == verdict.sentence.replace("training with flips", "flip")
+    assert f"For these two trained networks, {start}" in verdict.sentence
+    assert "points between training with flips and none is ruled out" in verdict.equivalence.sentence
+    verdict_texts = {"flip": "training with flips"}
+    entry = {"pair": ["flip", "none"], "split": "test", **asdict(verdict)}
+    told = answer(
+        [row("flip", 0.9), row("none", 0.9)], "flip", "none", [entry], TASKS["classify"].metric, verdict_texts
+    )
+    assert told["sentence"].startswith(f"On the test images, for these two trained networks, {start}")
+    alone = answer([row("flip", 0.9)], "flip", "none", [], TASKS["classify"].metric, {"flip": "training with flips"})
+    assert "The best on validation images is training with flips, and nothing" in alone["sentence"]
 
 
 def test_two_cases_of_one_seed_are_these_two_networks(lent, tiny, finish, tmp_path):

@@ -154,7 +154,7 @@ def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baselin
     for said in (
         told["sentence"],
         "validation accuracy on pairs (%)",
-        "Verdicts rest on pairs of which no two share an image",
+        "Verdicts are based on as many pairs as possible of which no two share an image",
         f"of {len(answers.labels)} pairs",
         "drawn anew, since pairs share them",
     ):
@@ -164,7 +164,7 @@ def test_verifiers_are_compared_pair_by_pair_and_only_the_winner_and_the_baselin
     for said in (
         "The best verifier",
         f"its run with seed {best.result['seed']}",
-        f"smallvision same {best.path} ",
+        f"smallvision same {best.path.parent.name}/{best.path.name} ",
         "Wrong answers",
         f"{wrong} of {format.whole(best.result['test']['pairs'])} pairs",
         "Right answers",

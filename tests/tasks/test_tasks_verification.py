@@ -391,19 +391,19 @@ def test_before_training_it_says_what_pairs_there_will_be():
     assert asked(300, false_accept=0.01) == ()
     (note,) = asked(25)
     pairs = len(prepared()[1].pairs(images(count=25))[1])
-    assert f"are fitted on {pairs} validation pairs" in note
+    assert f"are fitted on only {pairs} validation pairs" in note
     assert asked(25, pairs=20) == (), "that is what was asked for"
-    refused = r"^task.false_accept: 0.001 of \d+ validation pairs of two classes is not even one; "
-    refused += r"ask for at least (\S+), or for more"
+    refused = r"^task.false_accept: 0.001 of \d+ validation pairs of two classes is less than one pair; "
+    refused += r"set at least (\S+), or more"
     with pytest.raises(BadInput, match=refused) as caught:
         asked(25, false_accept=0.001)
     least = float(re.match(refused, str(caught.value))[1])
     asked(25, false_accept=least)
-    with pytest.raises(BadInput, match="is not even one"):
+    with pytest.raises(BadInput, match="is less than one pair"):
         asked(25, false_accept=least - 1e-5)
 
 
-SELF = "of one image with itself .*give two images each"
+SELF = "of one image with itself .*use two different images in every pair"
 
 
 @pytest.mark.parametrize(
@@ -411,30 +411,30 @@ SELF = "of one image with itself .*give two images each"
     [
         (
             lambda: prepared()[1].calibrate(prepared()[0], images(), None),
-            r"fitted on validation pairs, and there are no validation images",
+            r"fitted on validation pairs, but there are no validation images",
         ),
         (lambda: judged(prepared()[0], torch.rand(5, 3), np.array([[0, 1], [2, 2]])), SELF),
         (lambda: judged(prepared(DENSE)[0], torch.rand(5, 12), np.array([[3, 3]])), SELF),
         (
             lambda: prepared()[1].pairs(images().take(torch.arange(6))),
-            r'^made up validation: pairs: class "." has 1 image, which makes no',
+            r'^made up validation: pairs: class "." has 1 image, so that there is no',
         ),
         (
             lambda: prepared()[1].pairs(images().take(torch.arange(0, 30, 5))),
-            r"^made up validation: pairs: half of them are of two classes",
+            r"^made up validation: pairs: half of them need images of two classes",
         ),
         (
             lambda: stepped(nn.Linear(2, 2), prepared()[1], batch()),
             r'task.kind: "verify" needs a network that judges pairs',
         ),
-        (lambda: TASKS["verify"].learner(prepared()[1].spec, F.mse_loss), r'"verify" has losses of its own'),
+        (lambda: TASKS["verify"].learner(prepared()[1].spec, F.mse_loss), r'"verify" has its own losses'),
         (
             lambda: prepared(loss="metric.TripletMarginLos"),
             r'^task.loss: pytorch-metric-learning has no "TripletMarginLos".*TripletMarginLoss',
         ),
         (
             lambda: prepared(loss="metric.ArcFaceLoss"),
-            r'^task.loss: "metric.ArcFaceLoss" cannot be made with its defaults \(.*; give task',
+            r'^task.loss: "metric.ArcFaceLoss" cannot be made with its defaults \(.*; set task',
         ),
         (
             lambda: prepared(loss="metric.NTXentLoss", loss_options={"temperatur": 1}),
@@ -459,11 +459,12 @@ def test_a_loss_with_weights_of_its_own_and_a_library_that_is_not_there_are_refu
             self.centre = nn.Parameter(torch.zeros(3))
 
     monkeypatch.setattr(losses, "Own", Own, raising=False)
-    with pytest.raises(BadInput, match=r'^task.loss: "metric.Own" has weights of its own, which would not be trained'):
+    with pytest.raises(BadInput, match=r'^task.loss: "metric.Own" has its own weights, which would not be trained'):
         prepared(loss="metric.Own")
     monkeypatch.setitem(__import__("sys").modules, "pytorch_metric_learning.losses", None)
     with pytest.raises(
-        BadInput, match=r'"metric.NTXentLoss" needs pytorch-metric-learning, which is not installed; pip install'
+        BadInput,
+        match=r'"metric.NTXentLoss" needs pytorch-metric-learning, which is not installed; install it with pip install',
     ):
         prepared(loss="metric.NTXentLoss")
 

@@ -18,7 +18,7 @@ from smallvision.experiment import load
 from smallvision.metrics.classification import balanced_accuracy, per_class, uneven
 from smallvision.report.comparison import page as comparison_page
 from smallvision.report.run.page import page, page_of_many
-from smallvision.runs.read import list_runs
+from smallvision.runs.listing import list_runs
 from smallvision.tasks import task_of, warnings
 from smallvision.training import run as training
 from smallvision.training.evaluate_on_test import evaluate_on_test
@@ -124,8 +124,8 @@ def test_copies_are_counted_and_the_score_on_the_rest_stands_beside(copied):
     assert found == {"images": 7, "other_label": 2, "rest": {"count": 53, "accuracy": pytest.approx(expected)}}
     assert copied.result["validation"]["copies"]["images"] == 1
     line = (
-        "7 of 60 test images are copies of training images (2 with another label); accuracy on the 53 images without "
-        f"them: {100 * expected:.2f} %"
+        "7 of 60 test images are copies of training images (2 with a different label); accuracy on the 53 images "
+        f"without them: {100 * expected:.2f} %"
     )
     assert line in copied.warnings
     assert any(text.startswith("1 of 40 validation images is a copy of a training image;") for text in copied.warnings)
@@ -136,9 +136,9 @@ def test_every_image_a_copy(tmp_path):
     arrays = arrays_of(np.random.default_rng(3), [20, 20], [1, 1])
     arrays |= {"x_test": arrays["x_train"][[0, 39]], "y_test": arrays["y_train"][[0, 39]]}
     done = run(tmp_path / "run", arrays)
-    assert "2 of 2 test images are copies of training images, so the score says nothing of new images; take others" in (
-        done.warnings
-    )
+    assert (
+        "2 of 2 test images are copies of training images, so the score says nothing about new images; use other images"
+    ) in (done.warnings)
 
 
 def test_an_accuracy_that_the_largest_class_gives_is_not_silent(lopsided):
@@ -148,7 +148,8 @@ def test_an_accuracy_that_the_largest_class_gives_is_not_silent(lopsided):
     assert kinds(lopsided) == ["class never predicted", "no better than guessing"]
     assert lopsided.warnings[0].startswith('class "1" is never predicted (10 of 1,010 test images); ')
     assert (
-        "the test accuracy of 99.01 % (98.19 to 99.46 %) cannot be told from always answering" in lopsided.warnings[1]
+        "the test accuracy of 99.01 % (98.19 to 99.46 %) is not clearly better than always answering"
+        in lopsided.warnings[1]
     )
     assert "test accuracy 99.01%, balanced accuracy 50.00%, largest class 99.01%" in repr(lopsided)
     (listed,) = list_runs(lopsided.path.parent)
@@ -190,8 +191,8 @@ def test_a_class_without_a_validation_image_is_named(tmp_path):
     arrays = arrays_of(np.random.default_rng(4), [40, 40, 1], [20, 20, 20])
     done = run(tmp_path / "one", arrays, "data.validation=0.1")
     assert (
-        'no validation image is of class "2", which has one image, kept for training; add images of it, or leave it '
-        "out (data.classes)" in done.warnings
+        'no validation image is of class "2", which has a single image, used for training; add images of it, or '
+        "leave it out (data.classes)" in done.warnings
     )
     assert done.result["class_counts"] == {"train": [36, 36, 1], "validation": [4, 4, 0], "test": [20, 20, 20]}
     arrays = arrays_of(np.random.default_rng(4), [40, 40, 3, 2], [20, 20, 20, 0])
@@ -200,7 +201,7 @@ def test_a_class_without_a_validation_image_is_named(tmp_path):
         'no validation image is of 2 classes ("2", "3"), which have at most 3 training images; add images of them, or '
         "raise data.validation (0.1)" in done.warnings
     )
-    assert 'no test image is of class "3", so the score says nothing of it; add test images of it' in done.warnings
+    assert 'no test image is of class "3", so the score says nothing about it; add test images of it' in done.warnings
 
 
 @pytest.mark.slow
@@ -208,7 +209,7 @@ def test_runs_without_test_images_say_so_and_how_to_give_some(tmp_path):
     arrays = arrays_of(np.random.default_rng(5), [40, 40], None, [30, 30])
     done = run(tmp_path / "run", arrays, "recipe.epochs=8", "recipe.learning_rate=0.2")
     assert done.warnings == (
-        "there are no test images, so the score is of validation images; give some as x_test and y_test",
+        "there are no test images, so the score is that of the validation images; pass some as x_test and y_test",
     )
     never = run(tmp_path / "never", arrays, "recipe.epochs=8", "recipe.learning_rate=0.2", "protocol.test=never")
     assert never.warnings == ()
@@ -230,7 +231,7 @@ def test_a_page_says_the_same_as_the_terminal(healthy, copied, lopsided, tmp_pat
     assert "50.00" in found.all("tr[data-split=test]")[0].text
     arrays = arrays_of(np.random.default_rng(5), [40, 40], None, [30, 30])
     found = Page(page(run(tmp_path / "run", arrays).record))
-    assert "This run has no test split; give some as x_test and y_test." in found.one("p[data-about=split]").text
+    assert "This run has no test split; pass some as x_test and y_test." in found.one("p[data-about=split]").text
     assert not any("no test images" in one.text for one in found.all("p[data-about=warning]")), "it is said once"
 
 

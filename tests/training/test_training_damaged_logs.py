@@ -120,7 +120,7 @@ def test_a_run_with_damaged_logs_is_put_back_and_ends_with_the_same_bits(kind, b
     damage(kind, path, random.Random(kind))
     notes = finish(path, resume=True)
     assert content(path) == whole
-    said = [note for note in notes if "has been put back from the checkpoint" in note]
+    said = [note for note in notes if "has been restored from the checkpoint" in note]
     if kind in ("append", "newline", "empty", "delete", "swap"):  # others may lie behind the checkpoint
         assert len(said) == {"append": 0, "swap": 2}.get(kind, 1)
 
@@ -203,7 +203,7 @@ def test_what_is_too_long_to_be_kept_is_refused(tmp_path, monkeypatch):
     assert cut(path, mark, 1, SHAPE) == ""
     assert path.read_bytes() == good
     path.write_bytes(good.replace(b"0.5", b"0.6", 1))
-    with pytest.raises(BadInput, match=r"steps\.jsonl: damaged.*smallvision runs --remove"):
+    with pytest.raises(BadInput, match=r"steps\.jsonl: the file is damaged.*smallvision runs --remove"):
         cut(path, mark, 1, SHAPE)
     assert path.read_bytes() != good, "what is refused stays as it is"
 
@@ -217,7 +217,7 @@ def test_a_log_goes_on_where_it_was_and_knows_itself(tmp_path):
     assert cut(path, LogMark(), 0, SHAPE) == ""
     assert path.read_bytes() == b"", "without a checkpoint the run begins anew"
     path.unlink()
-    assert cut(path, again.mark(), 0, SHAPE) == "steps.jsonl was damaged, and has been put back from the checkpoint"
+    assert cut(path, again.mark(), 0, SHAPE) == "steps.jsonl was damaged and has been restored from the checkpoint"
     assert path.read_bytes() == data
 
 

@@ -127,7 +127,7 @@ def test_what_it_begins_with_are_the_weights_in_the_file_and_its_own_are_new():
 def test_run_makes_what_it_needs_first_and_only_once(capsys):
     giver(), taker()
     first = run("taker.toml", seed=3)
-    assert "taker begins with the encoder of giver, seed 3, which is run first" in " ".join(
+    assert "taker starts from the encoder of giver with seed 3, so that experiment runs first" in " ".join(
         capsys.readouterr().out.split()
     )
     assert states() == [("giver", 3), ("taker", 3)]
@@ -259,7 +259,9 @@ def test_of_a_run_given_by_its_folder_the_weights_decide():
     shutil.rmtree("mine")
     run("giver.toml", seed=1, out="mine")
     assert resolved().hash() != asked.hash(), "other weights, another experiment"
-    with pytest.raises(BadInput, match=r"^model\.encoder: mine: is not the run this experiment was written for"):
+    with pytest.raises(
+        BadInput, match=r"^model\.encoder: mine: this is not the run that the experiment was written for"
+    ):
         list(training_run.run(asked, RunOptions(Path("stale"), device="cpu", threads=1)))
     assert not Path("stale").exists()
 
@@ -323,26 +325,28 @@ def test_a_need_may_have_needs_and_a_network_of_ones_own():
     [
         ('{ experiment = "gver.toml" }', r"model\.encoder\.experiment: gver\.toml: no such file"),
         ('{ experiment = "digit" }', r'model\.encoder\.experiment: no experiment named "digit".*digits'),
-        ('{ experiment = "digits-smoke" }', r"model\.encoder\.experiment: digits-smoke: is a study"),
+        ('{ experiment = "digits-smoke" }', r"model\.encoder\.experiment: digits-smoke: this is a study"),
         (
             '{ experiment = "taker.toml" }',
-            r"model\.encoder: needs go in a circle: taker\.toml needs taker\.toml; break it",
+            r"model\.encoder: the encoders depend on one another in a circle \(taker\.toml needs taker\.toml\); change "
+            "one of them",
         ),
         (
             '{ experiment = "round.toml" }',
-            r"model\.encoder: needs go in a circle: round\.toml needs taker\.toml needs round\.toml; break it",
+            r"model\.encoder: the encoders depend on one another in a circle \(round\.toml needs taker\.toml needs "
+            r"round\.toml\); change one of them",
         ),
-        ('{ run = "nowhere" }', r"model\.encoder\.run: nowhere: no such run; make one with smallvision run"),
-        ('{ run = "." }', r"model\.encoder\.run: \.: has no experiment\.toml"),
+        ('{ run = "nowhere" }', r"model\.encoder\.run: nowhere: there is no such run; make one with smallvision run"),
+        ('{ run = "." }', r"model\.encoder\.run: \.: there is no experiment\.toml"),
         (
             '{ run = "begun" }',
-            r"encoder\.run: begun: the run is not finished, so it has no encoder to take over; go on with: "
-            r"smallvision run begun/experiment.toml --seed 2 --out begun --root \S+ --resume$",
+            r"encoder\.run: begun: the run is not finished, so it has no encoder yet; go on with: smallvision run "
+            r"begun/experiment.toml --seed 2 --out begun --root \S+ --resume$",
         ),
-        ('{ run = "begun", seed = 3 }', r"model\.encoder: seed has no effect with run"),
+        ('{ run = "begun", seed = 3 }', r"model\.encoder: seed has no effect together with run"),
         (
             '{ run = "begun", set = { "recipe.epochs" = 2 } }',
-            r"model\.encoder: set has no effect with run, which is finished; leave it out",
+            r"model\.encoder: set has no effect together with run, because that run is finished; leave it out",
         ),
         (
             '{ experiment = "giver.toml", set = { "recipe.epoch" = 2 } }',
@@ -374,7 +378,7 @@ def test_what_is_taken_over_can_be_changed_as_a_case_of_a_study_changes_it(capsy
         'data = { normalize = "none" }, "recipe.clip" = 0.5 }'
     )
     taker(f'{{ experiment = "giver.toml", set = {settings} }}')
-    with pytest.raises(BadInput, match=r"make it first: smallvision run giver\.toml .* --seed 1") as found:
+    with pytest.raises(BadInput, match=r"make it first with: smallvision run giver\.toml .* --seed 1") as found:
         list(training_run.run(resolved(), RunOptions(Path("alone"), seed=1, device="cpu", threads=1)))
     words = shlex.split(str(found.value).split("smallvision run ")[1])[:-2]
     assert words[0] == "giver.toml"
@@ -400,13 +404,13 @@ def test_images_of_another_shape_are_refused_before_anything_is_run():
     giver(), taker()
     arrays = (torch.randint(256, (60, 3, 8, 8), dtype=torch.uint8).numpy(), (torch.arange(60) % 3).numpy())
     with pytest.raises(
-        BadInput, match=r"^model\.encoder: giver is for images of 1x8x8, and these are of 3x8x8; take over one"
+        BadInput, match=r"^model\.encoder: giver was trained on images of 1x8x8, but these are of 3x8x8; use an encoder"
     ):
         run("taker.toml", "data.limit=0.9", data=arrays)
     assert not Path("runs").exists()
     other = run("giver.toml")
     with pytest.raises(
-        BadInput, match=r"^model\.encoder: .*giver-\w+-s0 is for images of 1x8x8, and these are of 3x8x8"
+        BadInput, match=r"^model\.encoder: .*giver-\w+-s0 was trained on images of 1x8x8, but these are of 3x8x8"
     ):
         prepare.encoder_weights(resolved().model.encoder, read_run(other.path), (3, 8, 8))
 
@@ -415,11 +419,11 @@ def test_without_the_run_the_lab_says_which_command_makes_it():
     giver(), taker()
     with pytest.raises(
         BadInput,
-        match=r"no finished run of giver\.toml with seed 6; make it first: smallvision run giver\.toml --seed 6$",
+        match=r"no finished run of giver\.toml with seed 6; make it first with: smallvision run giver\.toml --seed 6$",
     ):
         list(training_run.run(resolved(), RunOptions(Path("alone"), seed=6, device="cpu", threads=1)))
     other = run("giver.toml", out="other")
     (other.path / "model.safetensors").write_bytes(bytes(8))
-    with pytest.raises(BadInput, match=r"model\.safetensors: is not the file this run wrote"):
+    with pytest.raises(BadInput, match=r"model\.safetensors: this is not the file that the run wrote"):
         list(training_run.run(resolved(), RunOptions(Path("alone"), device="cpu", threads=1, encoder=other.path)))
     assert not Path("alone").exists()

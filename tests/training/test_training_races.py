@@ -81,7 +81,8 @@ def test_every_command_at_a_run_in_training_says_which_process_is_at_it(monkeypa
             ["run", "digits", 'model={kind="encoder-classifier"}', f"model.encoder={{run='{path}'}}"],
         ):
             status, out, err = typed(monkeypatch, capsys, *words)
-            assert (status, out.strip(), err.count("\n")) == (2, "", 1), (words, err)
+            assert (status, err.count("\n")) == (2, 1), (words, err)
+            assert out.strip() == ("digits: getting ready" if words[0] == "run" else ""), words
             assert f" (process {pid}, since 20" in err, (words, err)
             assert "another process is" in err
         assert {file.name: file.read_bytes() for file in path.iterdir()} == before
@@ -89,7 +90,7 @@ def test_every_command_at_a_run_in_training_says_which_process_is_at_it(monkeypa
     assert "This run is not finished" in (path / "report.html").read_text()
     status, _, err = typed(monkeypatch, capsys, "run", "digits")
     assert status == 2
-    assert f"go on with: smallvision run digits --out {path} " in err
+    assert err.splitlines()[1].startswith(f"    smallvision run digits --out {path} ")
     assert typed(monkeypatch, capsys, "runs", "--remove", path)[0] == 0
     assert list(tmp_path.iterdir()) == []
 
@@ -127,7 +128,7 @@ def test_the_second_process_at_a_study_is_told_so(monkeypatch, capsys, tmp_path)
     path.mkdir(parents=True)
     with another_process(lambda: studies.hold(path)) as pid:
         status, out, err = typed(monkeypatch, capsys, "run", "digits-smoke")
-    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert (status, out, err.count("\n")) == (2, "digits-smoke: getting ready\n", 1)
     assert f"{path}: another process is running this study (process {pid}, since 20" in err
     assert [entry.name for entry in path.iterdir()] == ["lock"]
 
@@ -153,7 +154,7 @@ def test_a_lock_that_was_removed_while_it_was_taken_is_none(monkeypatch, tmp_pat
         take(descriptor)
 
     monkeypatch.setattr(lock, "_lock", removed_meanwhile)
-    with pytest.raises(Busy, match="has just removed or replaced it; give the same command again"):
+    with pytest.raises(Busy, match="has just removed or replaced this folder; repeat the same command"):
         take_lock(tmp_path, tmp_path, "", "")
 
 
@@ -239,13 +240,16 @@ def test_the_directory_that_a_killed_process_was_filling_is_removed_by_the_next(
 
 def test_a_full_disk_names_the_command_that_goes_on(tmp_path):
     full = failed(tmp_path / "a", OSError(errno.ENOSPC, "No space left on device"))
-    assert str(full) == f"{tmp_path}/a: no space left on the disk; free some, then give the same command again"
+    assert str(full) == (
+        f"{tmp_path}/a: there is no space left on the disk; free some space, then repeat the same command"
+    )
     full.again = "smallvision run digits --resume"
-    assert str(full).endswith("free some, then go on with: smallvision run digits --resume")
+    assert str(full).endswith("free some space, then go on with: smallvision run digits --resume")
     assert str(pickle.loads(pickle.dumps(full))) == str(full)
     limited = failed(tmp_path / "a", OSError(errno.EFBIG, "File too large"))
     assert str(limited).endswith(
-        "a file may have here is reached; raise it (ulimit -f), then give the same command again"
+        "a: the file has reached the largest size that is allowed here; raise the limit (ulimit -f), then repeat the "
+        "same command"
     )
     assert isinstance(limited, RunFailed)
 
@@ -267,5 +271,7 @@ def test_what_goes_on_with_a_run_is_the_whole_command_wherever_it_lies(monkeypat
     data = record.experiment.data.model_copy(update={"source": "arrays"})
     of_arrays = replace(unknown, experiment=record.experiment.model_copy(update={"data": data}))
     assert going_on(of_arrays) == SAME_CALL
-    with pytest.raises(BadInput, match=r"the run is not finished, so it has no model; go on with: smallvision run "):
-        raise not_finished(record, "it has no model")
+    with pytest.raises(
+        BadInput, match=("the run is not finished, so it has no trained network; go on with: smallvision run ")
+    ):
+        raise not_finished(record, "it has no trained network")

@@ -237,20 +237,20 @@ def test_merit_is_less_error():
 NUMBERS = "data.normalize={mean = [0.5], std = [0.5]}"
 
 WRONG = [
-    (["task.target=normalized"], 'model.output: "sigmoid" reaches from 0 to 1 and the targets'),
+    (["task.target=normalized"], 'model.output: "sigmoid" gives values from 0 to 1, but the targets'),
     (
         ["task.target=normalized", "model.output=relu", NUMBERS],
-        'model.output: "relu" reaches from 0 upwards and the targets, pixels as data.normalize makes them, '
-        'go from -1 to 1: the loss cannot fall to 0; use model.output = "linear", or task.target = "pixels"',
+        'model.output: "relu" gives values from 0 upwards, but the targets (pixels after data.normalize) go from -1 '
+        'to 1, so the loss cannot fall to 0; use model.output = "linear", or task.target = "pixels"',
     ),
-    (["task.target=normalized", "model.output=tanh"], 'model.output: "tanh" reaches from -1 to 1'),
+    (["task.target=normalized", "model.output=tanh"], 'model.output: "tanh" gives values from -1 to 1'),
     (
         ["task.target=normalized", "data.normalize=none"],
         'task.target: "normalized" has no effect with data.normalize = "none"',
     ),
-    (["task.loss=bce", "model.output=linear"], 'model.output: "linear" can leave the range from 0 to 1'),
+    (["task.loss=bce", "model.output=linear"], 'model.output: "linear" gives values outside 0 to 1'),
     (["task.loss=bce", "task.target=normalized"], 'loss "bce" needs targets in [0, 1]'),
-    (["task.beta=2.0"], "task.beta: 2 has no effect without model.variational = true"),
+    (["task.beta=2.0"], "task.beta: 2 has no effect unless model.variational = true; leave it out"),
     (["task.beta=0.0", "model.variational=true"], "task.beta: got 0.0"),
     (["task.denoise={amount = 0.0}"], "task.denoise.amount: got 0.0"),
     (
@@ -291,8 +291,8 @@ def test_what_reaches_its_targets_is_not_refused(overrides):
 def test_a_classifier_and_a_loss_of_ones_own_are_refused_by_the_task():
     digits = load("digits")
     model = networks.build(digits.model, networks.InputSpec((1, 8, 8), 10, (0.0,), (1.0,)), 0)
-    with pytest.raises(BadInput, match=r"^task\.kind: \"reconstruct\" needs an autoencoder, and Cnn is none"):
+    with pytest.raises(BadInput, match=r"^task\.kind: \"reconstruct\" needs an autoencoder, and Cnn is not one"):
         ReconstructionLearner(asked().task).step(model, batch(), torch.Generator())
-    with pytest.raises(BadInput, match="has losses of its own"):
+    with pytest.raises(BadInput, match="has its own losses"):
         TASKS["reconstruct"].learner(asked().task, F.mse_loss)
     assert digits.task == ClassifySpec(kind="classify")

@@ -308,10 +308,12 @@ def test_each_task_refuses_what_is_the_others(runs, tmp_path):
     pixels = np.zeros((2, 1, 8, 8), np.uint8)
     done, old = runs["plain"], sv.open_run(Path(__file__).parent / "formats" / "version-1")
     for ask in (lambda: done.predict(pixels), done.confusion, done.mistakes, done.confused):
-        with pytest.raises(BadInput, match=r'for runs of the task "classify".* "reconstruct"; it has reconstruct'):
+        with pytest.raises(
+            BadInput, match=r'for runs of the task "classify".* "reconstruct"; its methods are reconstruct'
+        ):
             ask()
     for ask in (lambda: old.reconstruct(pixels), old.reconstructions):
-        with pytest.raises(BadInput, match=r'for runs of the task "reconstruct".* "classify"; it has predict'):
+        with pytest.raises(BadInput, match=r'for runs of the task "reconstruct".* "classify"; its methods are predict'):
             ask()
     assert old.encode(pixels).shape == (2, 16)  # its dense layer
     for wrong in (np.zeros((2, 1, 9, 9), np.uint8), np.full((2, 1, 8, 8), 2.0)):

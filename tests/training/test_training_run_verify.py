@@ -214,24 +214,24 @@ def test_classes_never_seen_are_scored_on_pairs_of_their_own(done):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"alone_right": lambda a: 1 - a}, "alone_right does not go with alone_probabilities"),
-        ({"alone_right": lambda a: a + 1}, "alone_right does not go with alone_probabilities"),
-        ({"alone_pairs": lambda a: a[:, [0, 0]]}, "alone_pairs has an image with itself"),
+        ({"alone_right": lambda a: 1 - a}, "alone_right does not match alone_probabilities"),
+        ({"alone_right": lambda a: a + 1}, "alone_right does not match alone_probabilities"),
+        ({"alone_pairs": lambda a: a[:, [0, 0]]}, "alone_pairs has a pair of an image with itself"),
         (
             {
                 "alone_pairs": lambda a: np.concatenate([a[:1], a[:-1]]),
                 "alone_same": lambda a: np.concatenate([a[:1], a[:-1]]),
             },
-            "alone_pairs has an image in two pairs",
+            "alone_pairs has the same image in two pairs",
         ),
         ({"alone_same": lambda a: 1 - a}, "alone_same does not say which alone_pairs are of one class"),
-        ({"alone_same": lambda a: a[1:]}, "alone_same is"),
+        ({"alone_same": lambda a: a[1:]}, "alone_same has shape"),
         ({"alone_pairs": lambda a: a + 10_000}, "alone_pairs has values outside 0 to"),
-        ({"alone_probabilities": lambda a: a * np.nan}, "alone_probabilities has values that are no finite numbers"),
+        ({"alone_probabilities": lambda a: a * np.nan}, ("alone_probabilities has values that are not finite numbers")),
         ({"alone_probabilities": lambda a: a * 3}, "alone_probabilities has values outside 0 to 1"),
-        ({"alone_probabilities": None}, "has no array alone_probabilities"),
-        ({"pairs": lambda a: a[:, [0, 0]]}, "pairs has an image with itself"),
-        ({"gallery_wrong_same": lambda a: a * 0}, "gallery_wrong_same points at pairs of another kind"),
+        ({"alone_probabilities": None}, "the array alone_probabilities is missing"),
+        ({"pairs": lambda a: a[:, [0, 0]]}, "pairs has a pair of an image with itself"),
+        ({"gallery_wrong_same": lambda a: a * 0}, "gallery_wrong_same refers to pairs of another kind"),
     ],
 )
 def test_damaged_evidence_is_refused_in_one_line(done, tmp_path, changes, said):
@@ -325,9 +325,9 @@ def test_a_run_with_classes_kept_out_that_met_the_test_split_is_probed_on_it(don
 def test_images_with_other_classes_kept_out_are_refused_by_probe_and_look(never, change, tmp_path):
     path = shutil.copytree(never.path, tmp_path / "run")
     other = images.load(asked(*UNSEEN, "recipe.classes_per_batch=5", change).data)
-    with pytest.raises(BadInput, match="not those this run was trained on, so nothing can be said of it"):
+    with pytest.raises(BadInput, match="not those that this run was trained on, so nothing can be said about it"):
         probed(path, splits=other)
-    with pytest.raises(BadInput, match="not those this run was trained on, so its test score"):
+    with pytest.raises(BadInput, match="not those that this run was trained on, so its test score"):
         evaluate_on_test(path, device_name="cpu", splits=other)
     assert read_run(path).result == never.result
 
@@ -376,32 +376,32 @@ EVEN = [k % 4 for k in range(60)]
         (
             {"train": [*EVEN, 4], "val": EVEN},
             [],
-            r'^recipe.images_per_class: class "4" has 1 image, which makes no pair; leave the class out',
+            r'^recipe.images_per_class: class "4" has 1 image, so that there is no pair of this class; leave',
         ),
         (
             {"train": [*EVEN, 4, 4], "val": EVEN},
             [],
-            r'^recipe.images_per_class: class "4" has 2 images, fewer than 4; give at most 2',
+            '^recipe.images_per_class: class "4" has 2 images, fewer than 4; set at most 2',
         ),
         (
             {"train": EVEN, "val": EVEN},
             ["recipe.classes_per_batch=5"],
-            r"^recipe.classes_per_batch: 5 are more than the 4 classes with images",
+            "^recipe.classes_per_batch: 5 is more than the 4 classes that have images",
         ),
         (
             {"train": EVEN},
             [],
-            r"^a verifier's threshold and calibration are fitted on validation pairs, and this data has no validation",
+            r"^a verifier's threshold and calibration are fitted on validation pairs, but this data has no validation",
         ),
         (
             {"train": EVEN, "val": [0, 1, 2, 3]},
             [],
-            r'val.*: pairs: class "." has 1 image, which makes no pair of one class',
+            r'val.*: pairs: class "." has 1 image, so that there is no pair of this class',
         ),
         (
             {"train": EVEN, "val": EVEN, "test": [0, 0, 1]},
             [],
-            r'test: pairs: class "1" has 1 image, which makes no pair of one class',
+            r'test: pairs: class "1" has 1 image, so that there is no pair of this class',
         ),
         ({"train": EVEN, "val": EVEN}, ["data.unseen_classes=[0, 1]"], r"^data.unseen_classes: .* has no test split"),
         (
@@ -422,7 +422,8 @@ def test_what_cannot_be_verified_is_one_line_with_nothing_written(tmp_path, spli
 def test_an_encoder_for_images_of_another_shape_is_refused_before_anything_is_run(tmp_path, monkeypatch):
     monkeypatch.setenv("SMALLVISION_RUNS", str(tmp_path / "runs"))
     with pytest.raises(
-        BadInput, match=r"^model\.encoder: mnist-cnn is for images of 1x28x28, and these are of 1x8x8; take over one"
+        BadInput,
+        match=(r"^model\.encoder: mnist-cnn was trained on images of 1x28x28, but these are of 1x8x8; use an encoder"),
     ):
         sv.run("digits-siamese", "model.encoder.experiment=mnist-cnn", "model.weights=taken-over", device="cpu")
     assert not (tmp_path / "runs").exists()

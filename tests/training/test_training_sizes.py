@@ -206,13 +206,12 @@ def test_what_a_run_of_several_sizes_leaves(few, tmp_path):
     page = run.report().read_text()
     section = page[page.index('id="resolution"') :]
     section = section[: section.index("</section>")]
-    rows_shown = re.findall(r'<th scope="row">([^<]*)</th><td class="number">(\d+)</td>', section)
+    rows_shown = re.findall(r'<th scope="row">([^<]*)</th><td class="number">(\d+) of (\d+)</td>', section)
+    counted = [(str(round(row["accuracy"] * row["count"])), str(row["count"])) for row in rows]
     assert rows_shown[:3] == [
-        ("8 × 8", str(rows[0]["count"])),
-        ("10 × 14", str(rows[1]["count"])),
-        ("12 × 12", str(rows[2]["count"])),
+        (size, *found) for size, found in zip(("8 × 8", "10 × 14", "12 × 12"), counted, strict=True)
     ]
-    assert '<th scope="row">× 1</th><td class="number">40</td>' in section
+    assert ("× 1", str(int(right.sum())), "40") in rows_shown
     assert section.count("<svg") == 2
     files = sorted((few / "test").rglob("*.png"))
     answers = run.predict(files)
@@ -247,20 +246,21 @@ def test_resized_runs_pair_with_unresized_ones(few):
     [
         (
             {"model": {"head": "flat"}},
-            r'3 sizes \(8x8, 10x14, 12x12\), and this network takes one; set data\.size, .* model\.head = "glo',
+            r"3 sizes \(8x8, 10x14, 12x12\), but this network takes one size only; set data\.size, .* "
+            r'model\.head = "glo',
         ),
         (
             {"model": {"blocks": [{"channels": 4, "pool": 7}]}},
-            r"images of 8x8, too small for this network: model\.blocks\.0: pool 7",
+            r"images of 8x8 are too small for this network: model\.blocks\.0: pool 7",
         ),
         (
             {"recipe": {"drop_last": True, "batch_size": 64}},
-            r"recipe\.drop_last: would leave out every image of a size",
+            r"recipe\.drop_last: this would leave out all images of a size",
         ),
         ({"recipe": {"batch_size": 131}}, r"recipe\.batch_size: got 131"),
         (
             {"data": {"augment": [{"kind": "crop", "padding": 8, "fill": "reflect"}]}},
-            "images of 8x8 have no more than 7 to reflect",
+            "images of 8x8 can reflect at most 7",
         ),
         (
             {

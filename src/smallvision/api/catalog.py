@@ -1,4 +1,4 @@
-"""Lists the catalog's entries, the layers and cases of an entry, and the runs and studies in folders.
+"""An entry of the catalog with its layers and cases, and the runs and studies in folders.
 
 Imports that take long happen when a call needs them.
 """
@@ -8,71 +8,79 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
-import smallvision.experiment as experiments
 from smallvision.api import study as studies
-from smallvision.api.experiments import read
+from smallvision.api.experiments import read, read_study
 from smallvision.api.finished import Run
+from smallvision.api.names import StudyName
+from smallvision.api.paths import path_of
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, Study
 from smallvision.experiment.text import inline
-from smallvision.runs import paths as run_paths
-from smallvision.runs.read import list_runs, read_run
-from smallvision.study.read import StudyRecord, read_study
-from smallvision.tasks import task_of
+from smallvision.rendering.cards import LayerTable, Rows
+from smallvision.runs.read import read_run
+from smallvision.study.read import StudyRecord
+from smallvision.study.read import read_study as read_study_directory
 
 if TYPE_CHECKING:
     from smallvision.training.user_objects import Network
 
 
-def catalog() -> list[dict[str, Any]]:
-    """The catalog: name, kind (experiment or study), task, data, model, minutes on 2 cores, what it shows."""
-    rows = []
-    for name in sorted([*experiments.catalog(), *experiments.studies()]):
-        entry = experiments.load_any(name)
-        base = entry.base if isinstance(entry, Study) else entry
-        row = {
-            "name": entry.name,
-            "kind": "study" if isinstance(entry, Study) else "experiment",
-            "task": task_of(base).kind,
-        }
-        row |= {"data": base.data.source, "model": "" if isinstance(entry, Study) else base.model.kind}
-        rows.append({**row, "minutes": entry.minutes or None, "about": entry.about})
-    return rows
+Standing = Path | str | Run | StudyRecord  # a run or a study that is there already
 
 
+@overload
+def show(name: StudyName, *overrides: str) -> Study: ...  # type: ignore[overload-overlap]
+@overload
+def show(name: str, *overrides: str) -> Experiment: ...
 def show(name: str, *overrides: str) -> Experiment | Study:
     """The experiment or study of a catalog name or TOML file, changed by "key.sub=value" overrides. Raises BadInput."""
     return read(name, overrides)
 
 
-def layers(asked: Experiment, root: Path | str | None = None, trust_code: bool = False) -> dict[str, Any]:
+def load_study(name: str, *overrides: str) -> Study:
+    """The study of a catalog name or TOML file, changed by "key.sub=value" overrides.
+
+    Raises
+    ------
+    BadInput : an unknown name or key, a value of the wrong type, the name of an experiment.
+    """
+    return read_study(name, overrides)
+
+
+def layers(asked: str | Experiment, root: Path | str | None = None, trust_code: bool = False) -> LayerTable:
     """The layer table of an experiment's network, as `layers.json` has it.
 
-    The data is read only where its shape is not known beforehand. Raises BadInput where layers do not fit.
+    The data is read only where its shape is not known beforehand.
+
+    Parameters
+    ----------
+    asked : a catalog name, a TOML file or an Experiment.
+
+    Raises
+    ------
+    BadInput : an unknown name, a study, layers that do not fit.
     """
     from smallvision.training import prepare
     from smallvision.training.user_objects import with_digests
 
-    asked = with_digests(asked, None, None, None)  # fills in the encoder that the network takes over
-    return prepare.layers(asked, *prepare.shape(asked, Path(root) if root else None), trust_code)
+    entry = read(asked, ())
+    if isinstance(entry, Study):
+        raise BadInput(f"{entry.name}: a study has the networks of its cases; give one of its experiments")
+    asked = with_digests(entry, None, None, None)  # fills in the encoder that the network takes over
+    return LayerTable(prepare.layers(asked, *prepare.shape(asked, Path(root) if root else None), trust_code))
 
 
-def cases(study: Study) -> list[dict[str, Any]]:
+def cases(study: Study) -> Rows:
     """The cases of a study: name, what each sets, and the hash of the experiment that comes of it. Raises BadInput."""
     from smallvision.study.plan.cases import expand
 
     own = {case.name: ", ".join(f"{key} = {inline(value)}" for key, value in case.set.items()) for case in study.case}
-    return [
+    return Rows(
         {"case": name, "experiment": experiment.hash(), "sets": own.get(name, "")}
         for name, experiment in expand(study).cases.items()
-    ]
-
-
-def find_runs(folder: Path | str | None = None) -> list[dict[str, Any]]:
-    """A dict for each run in a folder, by default $SMALLVISION_RUNS or ./runs."""
-    return list_runs(Path(folder) if folder is not None else run_paths.folder())
+    )
 
 
 def open_run(path: Path | str, model: "Network | None" = None) -> Run:
@@ -94,18 +102,27 @@ def open_run(path: Path | str, model: "Network | None" = None) -> Run:
 
 def open_study(path: Path | str) -> StudyRecord:
     """A study that is there already: `<runs>/studies/<name>-<hash>`. Raises BadInput."""
-    return read_study(path)
+    return read_study_directory(path)
 
 
-def report_of(paths: Sequence[Path | str], out: Path | str | None = None) -> Path:
-    """Write the report of one run or one study (by default into its directory), or of several runs on one page (with
-    `out`).
+def report_of(paths: "Standing | Sequence[Standing]", out: Path | str | None = None) -> Path:
+    """Write the report of one run or one study (by default into its directory), or of several runs on one page.
+
+    Parameters
+    ----------
+    paths : a run or a study, as a path or as `run` returned it; or a list of runs.
+    out : the page; several runs need it.
+
+    Raises
+    ------
+    BadInput : no run there, or several runs without `out`.
     """
     from smallvision.report.run import page
 
-    if len(paths) == 1 and (Path(paths[0]) / "study.toml").is_file():
-        return studies.report(read_study(paths[0]), Path(out) if out else None)
-    records = [read_run(Path(path)) for path in paths]
+    places = [path_of(one) for one in ([paths] if isinstance(paths, str | Path | Run | StudyRecord) else paths)]
+    if len(places) == 1 and (places[0] / "study.toml").is_file():
+        return studies.report(read_study_directory(places[0]), Path(out) if out else None)
+    records = [read_run(path) for path in places]
     if out is None and len(records) > 1:
         raise BadInput("report: several runs on one page need --out FILE")
     return page.write(
@@ -125,7 +142,7 @@ def remove(path: Path | str) -> None:
 
     folder = Path(path)
     if folder.is_symlink() or not ((folder / "state.json").is_file() and (folder / "experiment.toml").is_file()):
-        raise BadInput(f"{path}: is no run directory, so it is not removed")
+        raise BadInput(f"{path}: this is not a run directory, so it is not removed")
     try:
         with unlocked(folder):
             if RENAMED:  # gone at once for every other process
@@ -134,4 +151,4 @@ def remove(path: Path | str) -> None:
                 folder = whole.rename(tempfile.mkdtemp(prefix=begin, suffix=".part", dir=whole.parent))
             shutil.rmtree(folder)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be removed: {error.strerror or error}") from None
+        raise BadInput(f"{path}: the run cannot be removed: {error.strerror or error}") from None

@@ -8,12 +8,14 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smallvision.api.paths import path_of
 from smallvision.api.quiet import quiet
 from smallvision.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from smallvision.api.finished import Run
     from smallvision.comparison.runs import RunComparison
     from smallvision.stats.comparison import Verdict
 
@@ -23,7 +25,7 @@ MOST_IMAGES = 10**9  # of a published test set; the intervals of larger ones are
 
 @quiet()
 def compare(
-    *paths: Path | str,
+    *paths: "Path | str | Run",
     question: Sequence[str] = (),
     equivalence: float | None = None,
     out: Path | str | None = None,
@@ -33,7 +35,8 @@ def compare(
 
     Parameters
     ----------
-    paths : run directories; several seeds of one experiment are one side, and from five a side on recipes are compared.
+    paths : run directories, or runs as `run` returned them; several seeds of one experiment are one side, and from five
+        a side on recipes are compared.
     question : keys, or tables of keys, that are meant to differ: ("model",). By default whatever differs, if it is of
         one table.
     equivalence : a margin in the unit of the metric as files have it (0.005 of an accuracy is 0.5 percentage points):
@@ -47,7 +50,7 @@ def compare(
     """
     from smallvision.comparison import runs
 
-    found = runs.compare(paths, question, equivalence)
+    found = runs.compare([path_of(one) for one in paths], question, equivalence)
     if out is not None:
         from smallvision.report.comparison import page
 
@@ -94,8 +97,8 @@ def _share(name: str, value: str | float) -> Decimal:
         number = Decimal(str(value).strip().removesuffix("%").strip())
     except InvalidOperation:
         raise BadInput(
-            f'published figure {name}: got "{value}"; expected an accuracy such as 98.93 (per cent) or 0.9893'
+            f'published figure {name}: got "{value}"; expected an accuracy such as 98.93 (percent) or 0.9893'
         ) from None
     if not 0 <= number <= 100:
-        raise BadInput(f"published figure {name}: got {value}; expected an accuracy from 0 to 100 per cent")
+        raise BadInput(f"published figure {name}: got {value}; expected an accuracy from 0 to 100 percent")
     return number / 100 if number > 1 or "%" in str(value) else number

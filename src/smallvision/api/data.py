@@ -61,18 +61,22 @@ def data_info(
         asked = experiments.load_any(name, overrides)
         spec = (asked.base if isinstance(asked, Study) else asked).data
     elif "/" in name:
-        raise BadInput(f"{name}: no such folder; give a folder of images, an .npz file, or a data set's name")
+        raise BadInput(f"{name}: there is no such folder; name a folder of images, an .npz file, or a data set")
     else:
-        raise BadInput(f'no data set named "{name}"; {nearest(name, published())}')
+        raise BadInput(f'there is no data set named "{name}"; {nearest(name, published())}')
     splits = load.load(spec, Path(root) if root else None)
     out = Path(picture) if picture else Path(f"{Path(name).stem}.png")
     if out.exists() and not describe.is_grid(out):
-        raise BadInput(f"{out}: something else is there already, and nothing is overwritten; give --picture FILE.png")
+        raise BadInput(
+            f"{out}: this exists and is not a picture made here, and nothing is overwritten; choose another file with "
+            "--picture FILE.png"
+        )
     try:
         style.save_png(style.styled(describe.grid)(splits.train), out, dpi=120)
     except OSError as error:
         raise BadInput(
-            f"{out}: the picture cannot be written: {error.strerror or error}; give --picture FILE.png"
+            f"{out}: the picture cannot be written: {error.strerror or error}; choose another file with --picture "
+            "FILE.png"
         ) from None
     return {**describe.describe(splits), "picture": out}
 
@@ -83,7 +87,8 @@ def _data(table: dict[str, Any], name: str, overrides: Sequence[str]) -> DataSpe
     for override in overrides:
         if not override.startswith("data."):
             raise BadInput(
-                f"override {short(override)}: {name} is no experiment; give keys of its data, data.KEY=VALUE"
+                f"override {short(override)}: {name} is not an experiment; only keys of its data can be changed, "
+                "data.KEY=VALUE"
             )
         experiments.io.apply(whole, override)
     return experiments.io.build_data(whole["data"], name)

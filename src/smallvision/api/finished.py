@@ -12,6 +12,7 @@ from smallvision.api.quiet import quiet
 from smallvision.errors import BadInput
 from smallvision.experiment import Experiment, ProbeSpec
 from smallvision.experiment.io import typed
+from smallvision.rendering.cards import Rows
 from smallvision.runs import probes as probe_files
 from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import RunRecord, read_run
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from smallvision.inference.pairs import Images
     from smallvision.training.user_objects import Arrays, Network
+
+    Pixels = Tensor | np.ndarray
+    Files = str | Path | Sequence[str | Path]
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -62,6 +66,27 @@ class Run:
         self.record: RunRecord = read_run(Path(path))
         self._module = module
 
+    def _repr_html_(self) -> str:
+        """A card for a notebook: scores with their intervals, warnings, the curves, and where the report stands."""
+        from smallvision.rendering import cards, embed
+
+        task = task_of(self.experiment)
+        lines = []
+        if self.result:
+            table = task.score_table(self.result)
+            for row in table.rows:
+                said = [f"{name} {value}" for name, value in zip(table.columns[1:], row[1:], strict=True) if value]
+                lines.append((row[0], ", ".join(said)))
+            epochs, seconds = self.result["epochs"], self.result["seconds"]
+            lines.append(("epochs", f"{epochs} in {seconds:.1f} s, seed {self.record.state['seed']}"))
+        else:
+            lines.append(("state", self.record.state["status"]))
+        report = self.path / "report.html"
+        lines.append(("report", str(report) if report.exists() else f"none yet; {self.path} has the run"))
+        notes = [f"warning: {text}" for text in self.warnings]
+        picture = embed.svg(self.curves(), "loss and score over the epochs", "curves-") if self.metrics else ""
+        return cards.card(self.experiment.name, lines, notes, picture)
+
     def __repr__(self) -> str:
         state = self.record.state["status"]
         metric = task_of(self.experiment).metric
@@ -97,14 +122,15 @@ class Run:
         return tuple(one.text for one in warnings.of_run(self.record, task_of(self.experiment)))
 
     @property
-    def metrics(self) -> list[dict[str, Any]]:
-        """A dict for each epoch."""
-        return self.record.metrics
+    def metrics(self) -> Rows:
+        """A dict for each epoch; `.frame()` makes a pandas DataFrame of them."""
+        return Rows(self.record.metrics)
 
     @property
-    def layers(self) -> list[dict[str, Any]]:
-        """A dict for each layer: type, output shape, parameters, multiply-adds, receptive field, bytes."""
-        return self.record.layers["rows"] if self.record.layers else []
+    def layers(self) -> Rows:
+        """A dict for each layer: type, output shape, parameters, multiply-adds, receptive field, bytes; `.frame()`
+        makes a pandas DataFrame of them."""
+        return Rows(self.record.layers["rows"] if self.record.layers else [])
 
     def curves(self) -> "Figure":
         """The loss and the metric of the task over epochs."""
@@ -132,11 +158,11 @@ class Run:
         return image_grids.gallery([tile.pixels for tile in tiles], [tile.caption for tile in tiles])
 
     @_of_some_tasks
-    def confused(self) -> list[dict[str, Any]]:
+    def confused(self) -> Rows:
         """A dict for each pair of classes that were confused, the most frequent first."""
         from smallvision.tasks.classification import section
 
-        return section.confused(self._evidence()["confusion"], self.result["classes"])
+        return Rows(section.confused(self._evidence()["confusion"], self.result["classes"]))
 
     @_of_some_tasks
     def reconstructions(self, n: int = 10, worst: bool = False) -> "Figure":
@@ -150,8 +176,8 @@ class Run:
         return image_grids.gallery([pixels for row in parts for pixels in row], captions, columns=len(found))
 
     @_of_some_tasks
-    def predict(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> Any:
-        """Probabilities (N, K) for pixels (N, C, H, W), a list of dicts for image files.
+    def predict(self, images: "Pixels | Files", trust_code: bool = False) -> Any:
+        """Probabilities (N, K) for pixels (N, C, H, W), a list of dicts for image files, a dict for one file.
 
         Pixels are uint8 or floats in [0, 1]. Where the run learned from arrays of other numbers, pixels of their type
         are read as theirs were (`result["pixel_range"]`), and so in `encode`, `reconstruct` and `same`.
@@ -164,20 +190,19 @@ class Run:
         loaded = predict.load(self.record, self._module, trust_code)
         if isinstance(images, torch.Tensor | np.ndarray):
             return predict.predict(loaded, predict.pixels(loaded, images, "predict"))
-        return predict.predict_files(loaded, [Path(image) for image in images])
+        found = predict.predict_files(loaded, _files(images))
+        return found[0] if isinstance(images, str | Path) else found
 
-    def encode(self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False) -> "np.ndarray":
+    def encode(self, images: "Pixels | Files", trust_code: bool = False) -> "np.ndarray":
         """Representations float32 (N, D) of pixels (N, C, H, W), uint8 or float in [0, 1], or of image files; of a
         classifier, what its last layer sees."""
         from smallvision.inference import predict
 
         loaded = predict.load(self.record, self._module, trust_code)
-        return predict.encode(loaded, predict.pixels(loaded, images, "encode"))
+        return predict.encode(loaded, predict.pixels(loaded, _several(images), "encode"))
 
     @_of_some_tasks
-    def reconstruct(
-        self, images: "Tensor | np.ndarray | Sequence[str | Path]", trust_code: bool = False
-    ) -> "np.ndarray":
+    def reconstruct(self, images: "Pixels | Files", trust_code: bool = False) -> "np.ndarray":
         """What an autoencoder makes of pixels (N, C, H, W), uint8 or float in [0, 1], or of image files: float32 (N, C,
         H, W) for pixels in [0, 1], not clamped. Nothing is added to them, whatever the task's noise."""
         from smallvision.inference import predict
@@ -185,7 +210,7 @@ class Run:
         loaded = predict.load(self.record, self._module, trust_code)
         learner = task_of(self.experiment).learner(self.experiment.task)
         what = self.reconstruct.__name__
-        return predict.answer(loaded, predict.pixels(loaded, images, what), learner, what)
+        return predict.answer(loaded, predict.pixels(loaded, _several(images), what), learner, what)
 
     @_of_some_tasks
     def same(self, image_a: "Images", image_b: "Images", trust_code: bool = False) -> Any:
@@ -204,7 +229,7 @@ class Run:
 
         Raises
         ------
-        BadInput : a run of another task or unfinished, pixels of another shape, files that are no images.
+        BadInput : a run of another task or unfinished, pixels of another shape, files that are not images.
         """
         from smallvision.inference import pairs, predict
 
@@ -260,7 +285,7 @@ class Run:
         ------
         BadInput, RunFailed : see probing.run.probe.
         """
-        from smallvision.console import probe, run
+        from smallvision.console import output, probe
         from smallvision.data import load
         from smallvision.probing import run as probing
         from smallvision.training.user_objects import arrays_by_name
@@ -272,7 +297,9 @@ class Run:
         words = () if passed_in else probe_command(self.path, spec, root, trust_code)
         where = Path(root) if root is not None else None
         events = probing.probe(self.record, spec, where, self._module, trust_code, words, splits)
-        path, new = probe.follow(events, console or run.Console())
+        shown = console or output.console()
+        with output.closing(shown):
+            path, new = probe.follow(events, shown)
         if new or not (self.path / "report.html").exists():
             self.report()
         return probe_files.read(path)
@@ -293,11 +320,11 @@ class Run:
         """The arrays of evidence.npz. Raises BadInput where there are none."""
         if self.record.evidence is None and self.result:
             why = (
-                "a look at its test split began and did not end"
+                "scoring on its test split began but did not end"
                 if self.record.look_began
                 else "its evidence.npz is missing"
             )
-            raise BadInput(f"{self.path}: {why}, so there is nothing to draw; run what made it again")
+            raise BadInput(f"{self.path}: {why}, so there is nothing to draw; repeat the command that made it")
         if self.record.evidence is None:
             raise not_finished(self.record, "there is no evidence yet")
         return self.record.evidence
@@ -308,9 +335,19 @@ class Run:
         if method not in own.methods:
             kinds = [f'"{other.kind}"' for other in TASKS.values() if method in other.methods]
             raise BadInput(
-                f"{self.path}: {method} is for runs of the task {' or '.join(kinds)}, "
-                f'and the task of this run is "{own.kind}"; it has {", ".join(own.methods)}'
+                f"{self.path}: {method} is for runs of the task {' or '.join(kinds)}, but the task of this run is "
+                f'"{own.kind}"; its methods are {", ".join(own.methods)}'
             )
+
+
+def _files(images: "Files") -> list[Path]:
+    """One image file, or several, as a list."""
+    return [Path(image) for image in ([images] if isinstance(images, str | Path) else images)]
+
+
+def _several(images: "Pixels | Files") -> "Pixels | Sequence[str | Path]":
+    """Images as they are, and one file as a list."""
+    return [images] if isinstance(images, str | Path) else images
 
 
 def probe_command(path: Path, spec: ProbeSpec, root: Path | str | None, trust_code: bool) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def told(
     except KeyboardInterrupt as error:
         _one_line_in_scripts()
         number = getattr(error, "signal_number", signal.SIGINT)
-        said = f"stopped; what had begun goes on with: {_call(what, overrides, options, passed)}"
+        said = f"stopped; go on with: {_call(what, overrides, options, passed)}"
         raise Stopped(number, said) from None
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from smallvision.api import interruptions, study
 from smallvision.api.experiments import read
 from smallvision.api.finished import Run as Run
+from smallvision.api.names import StudyName
 from smallvision.api.quiet import quiet
 from smallvision.errors import BadInput, DiskFull, Interrupted
 from smallvision.experiment import Experiment, Study
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Options:
-    """How and where an experiment is run: the options of `run` that are no part of the experiment."""
+    """How and where an experiment is run: the options of `run` that are not part of the experiment."""
 
     out: Path | str | None = None
     resume: bool = False
@@ -55,6 +56,40 @@ class _Objects:
         return any(part is not None for part in (self.data, self.model, self.loss))
 
 
+@overload
+def run(  # type: ignore[overload-overlap]
+    what: StudyName | Study,
+    *overrides: str,
+    seed: int | None = ...,
+    out: Path | str | None = ...,
+    resume: bool = ...,
+    device: str = ...,
+    threads: int | None = ...,
+    root: Path | str | None = ...,
+    trust_code: bool = ...,
+    data: Arrays | None = ...,
+    model: "Network | None" = ...,
+    loss: "Loss | None" = ...,
+    workers: int | None = ...,
+    console: "Console | None" = ...,
+) -> StudyRecord: ...
+@overload
+def run(
+    what: str | Experiment,
+    *overrides: str,
+    seed: int | None = ...,
+    out: Path | str | None = ...,
+    resume: bool = ...,
+    device: str = ...,
+    threads: int | None = ...,
+    root: Path | str | None = ...,
+    trust_code: bool = ...,
+    data: Arrays | None = ...,
+    model: "Network | None" = ...,
+    loss: "Loss | None" = ...,
+    workers: int | None = ...,
+    console: "Console | None" = ...,
+) -> Run: ...
 def run(
     what: str | Experiment | Study,
     *overrides: str,
@@ -100,7 +135,9 @@ def run(
 
     Returns
     -------
-    Run, or for a study StudyRecord : what stands in the directory that was written.
+    Run, or for a study StudyRecord : what stands in the directory that was written. Type checkers know the studies of
+        the catalog by their names and take every other text for an experiment; for the file of a study of your own,
+        give them `run(load_study("mine.toml"))`.
 
     Raises
     ------
@@ -124,8 +161,8 @@ def run(
             return study.run(asked, study.study_options(asked, words, **options, **passed, workers=workers), console)
         if workers is not None:
             raise BadInput(
-                f"--workers: {asked.name} is an experiment, one run; --workers is for a study (for one run give "
-                "--threads)"
+                f"--workers: {asked.name} is an experiment, and --workers is for studies; for a single run use "
+                "--threads"
             )
         folder = Path(root) if root is not None else None
         return _run_experiment(
@@ -156,8 +193,10 @@ def _run_experiment(
     if standing == "unfinished":
         refuse_held(path, RUNNING)  # by the process that trains it
     if standing == "unfinished" and not options.resume:
-        again = f"{paths.resuming(command, path)} (in Python: resume=True)" if command else "resume=True"
-        raise BadInput(f"{path}: this run is there, unfinished; go on with: {again}, or choose another --out")
+        again = f"(in Python: resume=True): {paths.resuming(command, path)}" if command else "resume=True"
+        raise BadInput(
+            f"{path}: this run exists already and is not finished; choose another --out, or go on with {again}"
+        )
     if standing != "finished":
         try:
             _train(asked, path, seed, options, objects, command, standing == "unfinished")
@@ -182,6 +221,7 @@ def _train(
     resume: bool,
 ) -> None:
     """Train and score an experiment in the directory `path`, and show its progress."""
+    from smallvision.console import output
     from smallvision.console import run as display
     from smallvision.data import load
     from smallvision.training import run as training
@@ -193,8 +233,9 @@ def _train(
         path, seed, options.device, options.threads, options.root, options.trust_code, command, encoder
     )
     events = training.run(asked, run_options, resume, training.UserObjects(splits, objects.model, objects.loss))
-    with closing(events):  # after Ctrl-C in the display, too, settings and lock are given back at once
-        display.follow(events, options.console or display.Console())
+    shown = options.console or output.console()
+    with closing(events), output.closing(shown):  # after Ctrl-C in the display, too, settings and lock are given back
+        display.follow(events, shown)
 
 
 def _encoder_run(asked: Experiment, seed: int, path: Path, splits: "Splits | None", options: _Options) -> Path | None:
@@ -211,15 +252,18 @@ def _encoder_run(asked: Experiment, seed: int, path: Path, splits: "Splits | Non
     there = jobs.finished(paths.folder(), needs).get(job.key)
     if there is not None:
         return there
-    from smallvision.console import run as display
+    from smallvision.console import output
     from smallvision.nn.pretrained import refuse_other_shape
     from smallvision.training import prepare
 
     ours = splits.train.largest if splits is not None else prepare.shape(asked, options.root)[0]
     theirs = prepare.shape(job.experiment, options.root)[0]
     refuse_other_shape(theirs, ours, job.experiment.name)  # before the other run takes its time
-    console = options.console or display.Console()
-    begins = f"{asked.name} begins with the encoder of {job.experiment.name}, seed {job.seed}, which is run first"
+    console = options.console or output.console()
+    begins = (
+        f"{asked.name} starts from the encoder of {job.experiment.name} with seed {job.seed}, so that experiment runs "
+        "first"
+    )
     console.print(begins, highlight=False, markup=False)
     own = _Options(None, True, options.device, options.threads, options.root, options.trust_code, console)
     return _run_experiment(job.experiment, job.seed, own).path

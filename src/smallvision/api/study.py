@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 NOT_FOR_STUDIES = {
-    "seed": "a study has seeds of its own (as an override: seeds=3, or seeds=[4, 7])",
+    "seed": "a study has its own seeds; set them with an override, such as seeds=3 or seeds=[4, 7]",
     "out": (
-        "the runs of a study stand with all others, so that none is repeated; set SMALLVISION_RUNS to another folder"
+        "the runs of a study are stored with all other runs, so that none is repeated; set SMALLVISION_RUNS to use "
+        "another folder"
     ),
-    "threads": "a study shares the machine out itself; give --workers",
-    "data": 'it does not reach the processes of a study; save the arrays as .npz and set data.source = "npz"',
-    "model": 'it does not reach the processes of a study; save it as a file and set model.kind = "file.py:Net"',
-    "loss": "it does not reach the processes of a study",
+    "threads": "a study divides the machine among its runs by itself; use --workers",
+    "data": 'it cannot be passed to the processes of a study; save the arrays as .npz and set data.source = "npz"',
+    "model": 'it cannot be passed to the processes of a study; save it as a file and set model.kind = "file.py:Net"',
+    "loss": "it cannot be passed to the processes of a study; leave it out",
 }
 
 
@@ -35,13 +36,15 @@ def run(study: Study, options: StudyOptions, console: "Console | None" = None) -
     ------
     BadInput, RunFailed, Interrupted : see study.runner.run.
     """
-    from smallvision.console import run
+    from smallvision.console import output
     from smallvision.console import study as display_study
     from smallvision.study import runner as running
 
     before = directory.place(study, options.folder) / "study.json"
     was = before.stat().st_mtime_ns if before.exists() else None
-    record = display_study.follow(running.run(study, options), study, console or run.Console())
+    shown = console or output.console()
+    with output.closing(shown):
+        record = display_study.follow(running.run(study, options), study, shown)
     if before.stat().st_mtime_ns != was or not (record.path / "report.html").exists():
         report(record)  # a report of before the study was finished is out of date
     return record

@@ -49,7 +49,7 @@ ALLOWED = (
     "digit_sum(x), last_digit(x), digits(x)"
 )
 MISTAKES = {
-    r"(?<![=<>!])=(?!=)": '"=" does not compare; write "=="',
+    r"(?<![=<>!])=(?!=)": '"=" is not a comparison; write "=="',
     r"\b0[0-9]": "write numbers without leading zeros",
 }
 
@@ -120,7 +120,7 @@ def parse(text: str, names: Collection[str], where: str) -> Expression:
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise BadInput(f"{where}: {_unreadable(text, error)}") from None
     if _depth(tree) > DEEPEST:
-        raise BadInput(f"{where}: nested or joined more than {DEEPEST} deep; expected a shorter condition")
+        raise BadInput(f"{where}: the condition is nested more than {DEEPEST} levels deep; write a shorter one")
     _Check(text, names, where).condition(tree)
     return Expression(text, where, tree)
 
@@ -137,7 +137,7 @@ def _unreadable(text: str, error: Exception) -> str:
         if match:
             return f"{hint} (character {match.start() + 1} of {short(text)})"
     place = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-    return f"{short(text)} cannot be read{place}; expected such as (dd + mm) % 2 == 0 and abc > 9"
+    return f"{short(text)} cannot be read{place}; expected a condition such as (dd + mm) % 2 == 0 and abc > 9"
 
 
 def _depth(tree: ast.expr) -> int:
@@ -167,7 +167,7 @@ class _Check:
             case ast.Compare(left=left, ops=ops, comparators=right):
                 for op in ops:
                     if type(op) not in COMPARISONS:
-                        self.refuse(node, '"in" and "is" compare no numbers; write == or !=')
+                        self.refuse(node, '"in" and "is" do not compare numbers; write == or !=')
                 for side in (left, *right):
                     self.number(side)
             case _:
@@ -193,12 +193,14 @@ class _Check:
                 self.number(argument)
             case ast.Call(func=ast.Name(id="digits"), args=[argument], keywords=[]):
                 if not isinstance(argument, ast.Name):
-                    self.refuse(node, "digits() counts the digits of an input as written; give it an input's name")
+                    self.refuse(
+                        node, ("digits() counts the digits of an input as written; write the name of an input in it")
+                    )
                 self.name(argument, argument.id)
             case ast.Call(func=ast.Name(id=name)) if name in (*FUNCTIONS, DIGITS):
                 self.refuse(node, f"{name}() takes one number")
             case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
-                self.refuse(node, "a comparison is no number; join comparisons by and, or, not")
+                self.refuse(node, "a comparison is not a number; combine comparisons with and, or, not")
             case _:
                 self.refuse(node, ALLOWED)
 
@@ -206,7 +208,7 @@ class _Check:
         if name in (*FUNCTIONS, DIGITS):
             self.refuse(node, f"write {name}(...) with a number")
         if name not in self.names:
-            self.refuse(node, f"no input of that name; {nearest(name, self.names)}")
+            self.refuse(node, f"there is no input of that name; {nearest(name, self.names)}")
 
     def refuse(self, node: ast.expr, why: str) -> NoReturn:
         part = ast.get_source_segment(self.text, node) or self.text
@@ -250,10 +252,10 @@ def _value(node: ast.expr, given: Mapping[str, str]) -> int:
         case ast.BinOp(left=left, op=op, right=right):
             a, b = _value(left, given), _value(right, given)
             if b == 0 and isinstance(op, ast.FloorDiv | ast.Mod):
-                raise _Impossible("divides by 0")
+                raise _Impossible("this divides by 0")
             number = ARITHMETIC[type(op)](a, b)  # of two bounded numbers, so never a long computation
             if abs(number) > LARGEST:
-                raise _Impossible("a number beyond 10**18")
+                raise _Impossible("this gives a number above 10**18")
             return number
         case ast.Call(func=ast.Name(id="digits"), args=[ast.Name(id=name)]):
             return len(given[name])

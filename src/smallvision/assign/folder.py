@@ -22,12 +22,14 @@ def refuse_taken(out: str | Path) -> Path:
     try:
         path = expanded(out).resolve()
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise BadInput(f"{out}: is there already and not empty, and nothing is overwritten; choose another --out")
+            raise BadInput(
+                f"{out}: this folder exists already and is not empty, and nothing is overwritten; choose another --out"
+            )
         above = next(parent for parent in path.parents if parent.exists())
         if not above.is_dir():
-            raise BadInput(f"{out}: {above} is a file, so no folder can be in it; choose another --out")
+            raise BadInput(f"{out}: {above} is a file and cannot contain a folder; choose another --out")
         if path == Path.cwd():
-            raise BadInput(f"{out}: is the current folder; name a new one")
+            raise BadInput(f"{out}: this is the current folder; name a new one")
     except BadInput:
         raise
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a name with a zero byte
@@ -60,7 +62,7 @@ def write(out: str | Path, rules: Rules, tasks: Sequence[Task]) -> Path:
             path.rmdir()
         part.rename(path)
     except OSError as error:
-        raise RunFailed(f"{out}: cannot be written: {error.strerror or error}; nothing was kept") from None
+        raise RunFailed(f"{out}: the folder cannot be written: {error.strerror or error}; nothing was kept") from None
     finally:
         shutil.rmtree(part, ignore_errors=True)  # it is renamed already when all went well
     return Path(out) / INDEX

@@ -34,7 +34,7 @@ def leaves(key: str, value: Any, where: str) -> Iterator[tuple[str, Any]]:
     BadInput : a key of too many parts; `where` begins the message.
     """
     if key.count(".") >= DEEPEST:
-        raise BadInput(f"{where}: {writable(key[:60])}...: a key of more than {DEEPEST} parts")
+        raise BadInput(f"{where}: {writable(key[:60])}...: the key has more than {DEEPEST} parts")
     tables = isinstance(value, list) and value and all(isinstance(inner, dict) for inner in value)
     items = enumerate(value) if tables else value.items() if isinstance(value, dict) else ()
     empty = True
@@ -109,7 +109,9 @@ def refuse_unknown(key: str, where: str) -> None:
             return  # model.options: any arguments of a person's own network
         if part not in fields:
             hint = (
-                nearest(part, fields) if fields else f"{'.'.join(parts[:place])} has nothing inside; set it as a whole"
+                nearest(part, fields)
+                if fields
+                else (f"{'.'.join(parts[:place])} has no keys inside it; set it as a whole")
             )
             raise BadInput(f"{where}: unknown key {writable('.'.join(parts[: place + 1]))}; {hint}")
         known = [spec.model_fields[part].annotation for spec in specs if part in spec.model_fields]
@@ -157,7 +159,10 @@ def _with_lists(value: Any, where: str, at: str) -> Any:
         return inner
     missing = next((n for n in range(len(inner)) if str(n) not in inner), None)
     if missing is not None:
-        raise BadInput(f"{where}: {at}.{max(inner, key=int)} is set, and {at}.{missing} is not; a list has no gaps")
+        raise BadInput(
+            f"{where}: {at}.{max(inner, key=int)} is set, but {at}.{missing} is not; set that as well, because a list "
+            "has no gaps"
+        )
     return [inner[str(n)] for n in range(len(inner))]
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from smallvision.assign.rules import COLUMNS, MOST_DIGITS, Input
-from smallvision.errors import BadInput, nearest, short
+from smallvision.errors import BadInput, counted, nearest, short
 from smallvision.experiment.text import expanded, writable
 from smallvision.storage.reading import read_limited
 
 LARGEST_FILE = 10_000_000  # bytes
-# The id names two files on any system. On Windows, DEVICES with any extension are no files (Microsoft, Naming Files).
+# The id names two files on any system. On Windows, DEVICES with any extension are not files (Microsoft, Naming Files).
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 
@@ -49,19 +49,24 @@ def read_roster(path: str, inputs: Mapping[str, Input]) -> list[Student]:
     for line, row in rows:
         at = f"{where}: line {line}"
         if len(row) != len(columns):
-            raise BadInput(f"{at}: {len(row)} values for {len(columns)} columns ({', '.join(columns)})")
+            raise BadInput(f"{at}: {counted(len(row), 'value')} for {len(columns)} columns ({', '.join(columns)})")
         student = _student(dict(zip(columns, row, strict=True)), line, inputs, at)
         other = taken.setdefault(student.id.casefold(), student)
         if other is not student:
             alike = (
                 ""
                 if other.id == student.id
-                else f" (as {other.id}: some systems do not distinguish small from capital letters)"
+                else f" (as {other.id}; some systems do not distinguish small and capital letters)"
             )
-            raise BadInput(f"{at}: id {student.id} is on line {other.line} already{alike}; each student needs an id")
+            raise BadInput(
+                f"{at}: id {student.id} is on line {other.line} already{alike}; every student needs an id of their own"
+            )
         students.append(student)
     if not students:
-        raise BadInput(f"{where}: no students; expected a row for each below the first row, which names the columns")
+        raise BadInput(
+            f"{where}: there are no students; expected one row for each student below the first row, which names the "
+            "columns"
+        )
     return students
 
 
@@ -76,11 +81,11 @@ def _text(path: str, where: str) -> str:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         cure = 'save it as "CSV UTF-8" (spreadsheets offer this in addition to CSV)'
-        raise BadInput(f"{where}: line {line}: not UTF-8 text; {cure}") from None
+        raise BadInput(f"{where}: line {line}: this line is not UTF-8 text; {cure}") from None
     except OSError as error:
         raise BadInput(f"{where}: {error.strerror or error}") from None
     except ValueError:
-        raise BadInput(f"{where}: is no name of a file") from None
+        raise BadInput(f"{where}: this is not the name of a file") from None
 
 
 def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
@@ -95,7 +100,7 @@ def _rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
             return
         except csv.Error as error:
             hint = " (is a quotation mark never closed?)" if "end of data" in str(error) else ""
-            raise BadInput(f"{where}: line {reader.line_num}: not valid CSV: {error}{hint}") from None
+            raise BadInput(f"{where}: line {reader.line_num}: this is not valid CSV: {error}{hint}") from None
         odd = next((value for value in row if re.search(r"[\x00-\x1f\x7f-\x9f]", value)), None)
         if odd is not None:
             raise BadInput(
@@ -109,7 +114,7 @@ def _columns(header: list[str], inputs: Mapping[str, Input], where: str) -> list
     columns = [name.lower() for name in header]
     known = [*COLUMNS, *inputs]
     if not columns:
-        raise BadInput(f"{where}: is empty; expected a first row with the columns id, {', '.join(inputs)}")
+        raise BadInput(f"{where}: the file is empty; expected a first row with the columns id, {', '.join(inputs)}")
     for name in columns:
         if name not in known:
             raise BadInput(
@@ -141,6 +146,8 @@ def _refuse_unfit(text: str, spec: Input, at: str) -> None:
         raise BadInput(f"{at}: got {short(text)}; expected a whole number of at most {MOST_DIGITS} digits")
     if spec.digits and len(text) != spec.digits:
         hint = f'; spreadsheets drop leading zeros: is it "{text.zfill(spec.digits)}"?'
-        raise BadInput(f'{at}: got "{text}"; expected {spec.digits} digits{hint if len(text) < spec.digits else ""}')
+        raise BadInput(
+            f'{at}: got "{text}"; expected {counted(spec.digits, "digit")}{hint if len(text) < spec.digits else ""}'
+        )
     if not spec.low <= int(text) <= spec.high:
         raise BadInput(f"{at}: got {text}; expected {spec.low} to {spec.high}")

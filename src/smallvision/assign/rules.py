@@ -81,7 +81,7 @@ def read_rules(name: str) -> Rules:
     known = assignments()
     if name not in known:
         raise BadInput(
-            f'no assignment named "{writable(name)}"; {nearest(name, known)} (a file needs a "/" or ".toml")'
+            f'there is no assignment named "{writable(name)}"; {nearest(name, known)} (a file needs a "/" or ".toml")'
         )
     return _rules(read_table(str(known[name])), name)
 
@@ -91,7 +91,7 @@ def _rules(table: dict[str, Any], where: str) -> Rules:
     if not re.fullmatch(NAME, table["name"]):
         raise BadInput(f"{where}: name: got {short(table['name'])}; expected {NAMES}")
     if not table["inputs"] or not table["rule"]:
-        raise BadInput(f"{where}: needs at least one input in [inputs] and one [[rule]]")
+        raise BadInput(f"{where}: the file needs at least one input in [inputs] and one [[rule]]")
     inputs = {name: _input(name, spec, f"{where}: inputs.{writable(name)}") for name, spec in table["inputs"].items()}
     common = _sets(table.get("set", {}), f"{where}: [set]")
     rules = tuple(_rule(rule, number, inputs, where) for number, rule in enumerate(table["rule"], 1))
@@ -99,7 +99,8 @@ def _rules(table: dict[str, Any], where: str) -> Rules:
     for name, count in names.items():
         if count > 1:
             raise BadInput(
-                f'{where}: {count} rules are named "{name}"; task sheets name rules, so give each a name of its own'
+                f'{where}: {count} rules are named "{name}"; task sheets refer to rules by name, so every rule needs '
+                "a name of its own"
             )
     optional = table.get("optional", [])
     set_by_rules = {keys.stem(key) for rule in rules for key in rule.sets}
@@ -113,12 +114,12 @@ def _rules(table: dict[str, Any], where: str) -> Rules:
 def _input(name: str, table: Any, where: str) -> Input:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) or name in (*COLUMNS, *expressions.RESERVED):
         raise BadInput(
-            f"{where}: an input's name has small letters, digits and underscores, and is none of the reserved words: "
-            f"{', '.join((*COLUMNS, *expressions.FUNCTIONS, expressions.DIGITS))}, and, or, not, ..."
+            f"{where}: the name of an input must have small letters, digits and underscores only, and must not be a "
+            f"reserved word: {', '.join((*COLUMNS, *expressions.FUNCTIONS, expressions.DIGITS))}, and, or, not, ..."
         )
     if not isinstance(table, dict):
         raise BadInput(
-            f'{where}: got {short(table)}; expected such as {{ about = "day of birth", low = 1, high = 31 }}'
+            f'{where}: got {short(table)}; expected a table such as {{ about = "day of birth", low = 1, high = 31 }}'
         )
     _typed(table, INPUT, where)
     spec = Input(name, **table)
@@ -141,7 +142,7 @@ def _rule(table: Any, number: int, inputs: Mapping[str, Input], file: str) -> Ru
         raise BadInput(f"{where}: name: expected {NAMES}")
     sets = _sets(table["set"], where)
     if not sets:
-        raise BadInput(f"{where}: sets nothing")
+        raise BadInput(f"{where}: this rule sets nothing; add keys to it")
     when = expressions.parse(table["when"], inputs.keys(), f"{where}, when")
     return Rule(table["name"], when, " ".join(table.get("say", "").split()), sets)
 

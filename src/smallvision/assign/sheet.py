@@ -7,6 +7,7 @@ from typing import Any
 from smallvision.assign.keys import shown
 from smallvision.assign.rules import Rule, Rules
 from smallvision.assign.tasks import Task
+from smallvision.errors import printable
 
 
 def sheet(rules: Rules, task: Task) -> str:
@@ -42,7 +43,7 @@ def sheet(rules: Rules, task: Task) -> str:
             "The same for everybody:",
             _lines(f"- `{key} = {shown(value)}`" for key, value in rules.common.items()),
         ]
-    return "\n\n".join(parts) + "\n"
+    return printable("\n\n".join(parts), keep="\n\t") + "\n"
 
 
 def _lines(lines: Iterable[str]) -> str:

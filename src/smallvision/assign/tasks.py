@@ -29,7 +29,7 @@ def assign(rules: Rules, students: Sequence[Student]) -> list[Task]:
     Raises
     ------
     BadInput : names the student. A key is set twice, or it is never set although rules set it for others and it is not
-        optional; a condition has no value; the settings are no valid experiment.
+        optional; a condition has no value; the settings are not a valid experiment.
     """
     return [_task(rules, student) for student in students]
 
@@ -85,6 +85,6 @@ def _refuse_unset(rules: Rules, values: Mapping[str, Any], where: str) -> None:
             optional = any(key == name or key.startswith(f"{name}.") for name in rules.optional)
             if not optional and key not in done and not any(keys.overlap(key, name) for name in done):
                 raise BadInput(
-                    f'{where}: {key} is never set; rule "{rule.name}" sets it for others. '
-                    f'Add a rule for the rest, or optional = ["{key}"] if it may stay unset'
+                    f'{where}: {key} is never set; rule "{rule.name}" sets it for other students; add a rule for the '
+                    f'rest, or optional = ["{key}"] if it may stay unset'
                 )

@@ -8,13 +8,14 @@ import os
 import sys
 from contextlib import suppress
 
-from smallvision.cli.stopping import Stopping
+from smallvision.cli.stopping import Stopping, command_apart
 from smallvision.errors import BadInput, Interrupted, SmallvisionError, first_line, printable
 
 TYPE_CHECKING = False  # typing's takes longer to import than all the rest here
 if TYPE_CHECKING:
     from typing import Any
 
+CATALOG = os.path.join(os.path.dirname(os.path.dirname(__file__)), "catalog")
 NARROWEST = 40  # columns of a table; a narrower terminal breaks its lines
 FAILED, BROKEN_PIPE = 3, 141  # exit statuses; a shell shows 141 where SIGPIPE ended a command
 OF_A_PATH = (  # wrong with a path that was given: exit status 2
@@ -41,6 +42,7 @@ def _status(stopping: Stopping) -> int:
     """The exit status of the command in sys.argv, run; its one line is told if it failed."""
     try:
         _refuse_a_removed_folder()
+        _say_at_once(sys.argv[1:])
         from smallvision.cli.commands import app
         from smallvision.cli.warned import one_line_warnings
 
@@ -68,12 +70,23 @@ def _status(stopping: Stopping) -> int:
         return _led_away(status) if isinstance(error, OSError) else status
 
 
+def _say_at_once(words: list[str]) -> None:
+    """A line for `run NAME` before any library is loaded, which takes seconds; none where there is no such NAME."""
+    if words[:1] != ["run"] or len(words) < 2 or {"--quiet", "--help", "-h"} & set(words):
+        return
+    name = words[1]
+    is_file = "/" in name or "\\" in name or name.endswith(".toml")
+    with suppress(ValueError):  # a name that no file has
+        if os.path.isfile(name if is_file else os.path.join(CATALOG, f"{name}.toml")):
+            print(f"{printable(name)}: getting ready", flush=True)
+
+
 def _refuse_a_removed_folder() -> None:
     """Raise BadInput where the current folder was removed: libraries do not load there, and end the process."""
     try:
         os.getcwd()
     except FileNotFoundError:
-        raise BadInput("the current folder is not there any more; change into another one, then try again") from None
+        raise BadInput("the current folder does not exist any more; change to another one, then try again") from None
     except OSError:
         pass  # it may not be looked at, but is there
 
@@ -88,20 +101,22 @@ def _ending(error: Exception) -> tuple[str, int]:
         return _usage(error), int(error.exit_code)
     if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
         return (
-            f"there is not enough memory ({first_line(error)}); smaller batches (recipe.batch_size), fewer images "
-            "(data.limit) or a smaller network take less",
+            f"there is not enough memory ({first_line(error)}); use smaller batches (recipe.batch_size), fewer "
+            "images (data.limit) or a smaller network",
             FAILED,
         )
     if isinstance(error, OSError) and error.strerror:
         if error.filename is not None:
             return f"{error.filename}: {error.strerror}", 2 if error.errno in OF_A_PATH else FAILED
-        what = "standard output cannot be written" if error.errno in STREAM else "a call of the system failed"
+        what = "standard output cannot be written" if error.errno in STREAM else "a system call failed"
         return f"{what}: {error.strerror}", FAILED
     if isinstance(error, ValueError) and "null byte" in str(error):
-        return "an argument has a zero byte in it, which no name of a file has; take it out", 2
+        return "an argument contains a zero byte, which no file name can contain; remove it", 2
     if isinstance(error, RecursionError):
-        return "something is nested too deeply to be read; take levels out of it", FAILED
-    return f"{type(error).__name__}: {first_line(error)} (a fault of smallvision; --debug shows where)", FAILED
+        return "something is nested too deeply to be read; use fewer levels", FAILED
+    return (
+        f"{type(error).__name__}: {first_line(error)} (this is an error in smallvision; --debug shows where it is)"
+    ), FAILED
 
 
 def _usage(error: "Any") -> str:
@@ -113,9 +128,10 @@ def _usage(error: "Any") -> str:
 
 
 def _tell(line: str) -> None:
-    """One line on standard error, wherever that leads."""
+    """One line on standard error, wherever that leads; a command that goes on has a second one to itself."""
     with suppress(OSError, ValueError):
-        print(f"smallvision: {printable(' '.join(line.splitlines()))}", file=sys.stderr, flush=True)
+        said = command_apart(printable(" ".join(line.splitlines())))
+        print(f"smallvision: {said}", file=sys.stderr, flush=True)
 
 
 def _number(code: object) -> int:

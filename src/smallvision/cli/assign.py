@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 
 if TYPE_CHECKING:
     from smallvision.assign import Task
@@ -42,7 +42,7 @@ def assign(
     tasks = assignments.assign(asked, students)
     different = {task.experiment.identity for task in tasks}
     console = run.Console()
-    with console.status(f"building {len(different)} networks"):
+    with console.status(f"building {counted(len(different), 'network')}"):
         _refuse_unfit(tasks, asked.where)
     index = assignments.write(out, asked, tasks)
     counts = [{"rule": rule.name, "students": sum(rule in task.rules for task in tasks)} for rule in asked.rules]

@@ -2,7 +2,7 @@
 
 import typer
 
-from smallvision.cli import assign, compare, probe, run, same
+from smallvision.cli import assign, compare, keys, lists, probe, run, same
 from smallvision.cli.conv import conv_app
 from smallvision.cli.data import data_app
 
@@ -18,10 +18,11 @@ app.add_typer(conv_app, name="conv")
 app.command("assign")(assign.assign)
 app.command("probe")(probe.probe)
 app.command("same")(same.same)
-app.command("list")(run.list_catalog)
+app.command("list")(lists.list_catalog)
+app.command("keys")(keys.keys)
 app.command("show")(run.show)
 app.command("run")(run.run)
-app.command("runs")(run.runs)
+app.command("runs")(lists.runs)
 app.command("report")(run.report)
 app.command("compare")(compare.compare)
 app.command("predict")(run.predict)

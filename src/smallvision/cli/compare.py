@@ -16,21 +16,19 @@ def compare(
     question: Annotated[
         list[str] | None, typer.Option(help="A key that is meant to differ (can be given several times).")
     ] = None,
-    published: Annotated[
-        tuple[str, str] | None, typer.Option(help="Two published accuracies in place of runs.")
-    ] = None,
-    of: Annotated[int | None, typer.Option(help="Test images behind each published accuracy.")] = None,
+    published: Annotated[tuple[str, str] | None, typer.Option(help="Two published accuracies instead of runs.")] = None,
+    of: Annotated[int | None, typer.Option(help="Number of test images of each published accuracy.")] = None,
     equivalence: Annotated[
         float | None,
         typer.Option(help="Also say whether a difference of more than this is ruled out; 0.005 is 0.5 points."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Also write a page, with the images on which the runs disagree.")
+        Path | None, typer.Option(help="Also write a page with the images on which the runs disagree.")
     ] = None,
     root: Root = None,
     debug: Debug = False,
 ) -> None:
-    """Is the difference real? Runs against those of the first one's experiment, or two published figures."""
+    """Is the difference real? Compare runs with those of the first experiment, or two published accuracies."""
     from smallvision.api import compare as api
     from smallvision.console import run as display
     from smallvision.stats.wording import least_difference
@@ -39,14 +37,14 @@ def compare(
     if published is not None:
         if paths or question or out or of is None:
             raise BadInput(
-                "compare: --published A B needs --of IMAGES, and takes no runs; for example --published 98.93 99.07 "
-                "--of 10000"
+                "compare: --published A B needs --of IMAGES and cannot be combined with runs; for example "
+                "--published 98.93 99.07 --of 10000"
             )
         verdicts = [api.compare_published(*published, of, equivalence=equivalence)]
         confounders: list[str] = []
     else:
         if not paths or of is not None:
-            raise BadInput("compare: give runs of at least two experiments, or --published A B --of IMAGES")
+            raise BadInput("compare: name runs of at least two experiments, or --published A B --of IMAGES")
         found = api.compare(*paths, question=question or (), equivalence=equivalence, out=out, root=root)
         console.print(display.comparison_table(found))
         for line in display.config_difference_lines(found):

@@ -48,10 +48,10 @@ def _bad_input() -> Iterator[None]:
 @conv_app.command("shape", epilog=WORDS)
 def conv_shape(
     stack: Stack,
-    brief: Annotated[bool, typer.Option("--brief", help="The table only, without the formulas.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="Show the table only, without the formulas.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Sizes through a stack of layers, each with its formula; parameters, multiply-adds, receptive fields."""
+    """Show sizes through a stack of layers, each with its formula; parameters, multiply-adds, receptive fields."""
     from smallvision.console import conv, run
     from smallvision.conv.stack import parse, trace
 
@@ -64,48 +64,57 @@ def conv_shape(
 @conv_app.command("solve")
 def conv_solve(
     source: Annotated[
-        str, typer.Argument(metavar="FROM", help="Height x width, as 100x60; one number for both.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="FROM",
+            help=("Size of the input, height x width, such as 100x60, or one number for both."),
+            show_default=False,
+        ),
     ],
-    target: Annotated[str, typer.Argument(metavar="TO", help="What it is to become, as 25x25.", show_default=False)],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Size of the output, such as 25x25.", show_default=False)],
     op: Annotated[str, typer.Option(help="conv, pool or transposed.")] = "conv",
     max_kernel: Annotated[int, typer.Option(help="The largest kernel.")] = 15,
     max_stride: Annotated[
         int | None, typer.Option(help="The largest stride; if not given, the largest kernel.")
     ] = None,
     max_padding: Annotated[
-        int | None, typer.Option(help="The largest padding; if not given, what leaves every window a pixel.")
+        int | None,
+        typer.Option(
+            help=("The largest padding; if not given, every padding that leaves at least one pixel in every window.")
+        ),
     ] = None,
     max_dilation: Annotated[
         int | None, typer.Option(help="The largest dilation; if not given, 3 for conv, else 1.")
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(help="Show so many of each list; if not given, all, and 10 pairs.")
-    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Show so many of each list.", show_default="the 5 simplest")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show all of each list.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Every kernel, stride, padding and dilation that turns one size into another, simplest first."""
+    """Find every kernel, stride, padding and dilation that turns one size into another, simplest first."""
     from smallvision.console import conv, run
     from smallvision.conv.notation import parse_size
     from smallvision.conv.solve import solve
 
     if limit is not None and limit < 1:
         raise BadInput(f"--limit: got {limit}; expected at least 1")
+    if limit is not None and everything:
+        raise BadInput("--limit and --all are both given; keep one")
     try:
         found = solve(
             parse_size(source, "FROM"), parse_size(target, "TO"), op, max_kernel, max_stride, max_padding, max_dilation
         )
     except ValueError as error:
         raise BadInput(conv.as_options(str(error))) from error
-    conv.show_solutions(run.Console(), found, limit)
+    conv.show_solutions(run.Console(), found, None if everything else limit or conv.FEW)
 
 
 @conv_app.command("mirror", epilog=WORDS)
 def conv_mirror(
     stack: Stack,
-    brief: Annotated[bool, typer.Option("--brief", help="The table only, without the formulas.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="Show the table only, without the formulas.")] = False,
     debug: Debug = False,
 ) -> None:
-    """The decoder that returns from an encoder's output to exactly its input's size."""
+    """Find a decoder that leads from the output of an encoder back to exactly the size of its input."""
     from smallvision.console import conv, run
     from smallvision.conv.mirror import mirror
     from smallvision.conv.stack import parse, stack_text, trace
@@ -121,8 +130,8 @@ def conv_mirror(
 @conv_app.command("check")
 def conv_check(
     rungs: Rungs = None,
-    configurations: Annotated[int, typer.Option(help="Random configurations for each.")] = 200,
-    seed: Annotated[int, typer.Option(help="Decides them.")] = 0,
+    configurations: Annotated[int, typer.Option(help="Number of random configurations for each implementation.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the random configurations.")] = 0,
     debug: Debug = False,
 ) -> None:
     """Check implementations in float64: against torch, by finite differences, by the adjoint test."""
@@ -143,7 +152,7 @@ def conv_check(
     if wrong:
         raise RunFailed(f"conv check: {', '.join(wrong)} FAILED")
     if not any(row.checked for row in rows):
-        raise RunFailed("conv check: nothing was checked; the reasons stand above")
+        raise RunFailed("conv check: nothing was checked; the reasons are above")
 
 
 @conv_app.command("bench")
@@ -152,17 +161,18 @@ def conv_bench(
     shape: Annotated[
         list[str] | None,
         typer.Option(
-            help='As "64x64x16x16 64x3x3 p=1": input, kernels, s, p, d, g; several times.', show_default="six of them"
+            help=('A shape such as "64x64x16x16 64x3x3 p=1": input, kernels, s, p, d, g (can be given several times).'),
+            show_default="six of them",
         ),
     ] = None,
-    rounds: Annotated[int, typer.Option(help="How often each is timed, in turn with torch.")] = 5,
+    rounds: Annotated[int, typer.Option(help="How often each implementation is timed, alternating with torch.")] = 5,
     threads: Annotated[int | None, typer.Option(help="CPU threads.", show_default="one per physical core")] = None,
     out: Annotated[
-        Path, typer.Option(help="Where conv-bench.json and conv-bench.png go; older ones are replaced.")
+        Path, typer.Option(help="Folder for conv-bench.json and conv-bench.png; older files are replaced.")
     ] = Path("conv-bench"),
     debug: Debug = False,
 ) -> None:
-    """Time and peak memory of implementations, forward and backward, as ratios to torch."""
+    """Measure time and peak memory of implementations, forward and backward, as ratios to torch."""
     from smallvision.console import bench as display_ladder
     from smallvision.console import run
     from smallvision.conv import bench
@@ -180,7 +190,7 @@ def conv_bench(
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInput(f"--out: {out} cannot be made: {error.strerror or error}") from None
+        raise BadInput(f"--out: the folder {out} cannot be made: {error.strerror or error}") from None
     abouts: list[dict[str, Any]] = [
         {"shape": text, "about": bench.SHAPES.get(text, ""), "multiply_adds": g.multiply_adds}
         for text, g in shapes.items()
@@ -215,9 +225,9 @@ def conv_bench(
     for path in _write_bench(found, out):
         console.print(str(path), highlight=False, soft_wrap=True, markup=False)
     if stopped:
-        raise Interrupted(f"interrupted; what was measured before is in {out}", stopped)
+        raise Interrupted(f"interrupted; what was measured until then is in {out}", stopped)
     if all(row["reason"] for row in found["rows"]):
-        raise RunFailed("conv bench: nothing was measured; the reasons stand above")
+        raise RunFailed("conv bench: nothing was measured; the reasons are above")
 
 
 def _write_bench(found: dict[str, Any], out: Path) -> list[Path]:

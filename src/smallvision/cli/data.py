@@ -3,25 +3,27 @@
 Imports happen when one is called.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from smallvision.cli.options import Debug, Overrides, Root
+from smallvision.cli.options import Debug, Json, Overrides, Root
 from smallvision.cli.synthetic import make_app
 from smallvision.errors import printable, shown
 
 MOST_CLASSES = 200  # in the table
+DIGITS = 4  # of means and deviations: the last one is a fortieth of a grey level of 256
 DUPLICATES = {"train": "inside train", "test": "inside test", "train_test": "test images that are also in train"}
 
-data_app = typer.Typer(help="Data sets: which there are, what is in them, getting them.", no_args_is_help=True)
+data_app = typer.Typer(help="Data sets: list them, describe them, download them.", no_args_is_help=True)
 data_app.add_typer(make_app, name="make")
 
 
 @data_app.command("list")
 def data_list(root: Root = None, debug: Debug = False) -> None:
-    """The data sets, and whether they are here."""
+    """List the data sets, and whether they are on this machine."""
     from smallvision.api import data
     from smallvision.console import run as display
 
@@ -39,14 +41,19 @@ def data_info(
     overrides: Overrides = None,
     root: Root = None,
     picture: Annotated[Path | None, typer.Option(help="Where the labelled grid is drawn. (default: NAME.png)")] = None,
+    json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Sizes, class counts, mean and standard deviation, duplicates, licence; and a labelled grid as a picture."""
+    """Show sizes, class counts, mean and standard deviation, duplicates, licence; draw a labelled grid of images."""
     from smallvision.api import data
+    from smallvision.console import listing
     from smallvision.console import run as display
 
     console = display.Console()
     found = data.data_info(name, root, picture, overrides or ())
+    if json:
+        listing.show_json(found)
+        return
     rows = [
         {"class": shown(label), **{split: one["class_counts"][label] for split, one in found["splits"].items()}}
         for label in found["classes"][:MOST_CLASSES]
@@ -57,12 +64,7 @@ def data_info(
         )
     rows.append({"class": "all", **{split: one["count"] for split, one in found["splits"].items()}})
     console.print(display.rows_table(rows, f"{found['name']}: images of each class"))
-    measured = ("mean", "std", "std_sample", "min", "max")
-    columns = zip(*(found[key] for key in measured), strict=True)
-    channels = [
-        {"channel": number, **dict(zip(measured, map(str, row), strict=True))} for number, row in enumerate(columns)
-    ]
-    console.print(display.rows_table(channels, "training pixels in [0, 1], each channel"), markup=False)
+    console.print(display.rows_table(channel_rows(found), "training pixels in [0, 1], each channel"))
     sizes = ["x".join(map(str, shape)) for shape in found["shapes"]]
     doubles = [f"{count:,} {DUPLICATES[where]}" for where, count in found["duplicates"].items() if count is not None]
     lines = {
@@ -76,6 +78,19 @@ def data_info(
         console.print(f"{key:<11}{value}", highlight=False, soft_wrap=True, markup=False)
     for note in found["notes"]:
         console.print(f"note       {note}", highlight=False, soft_wrap=True, markup=False)
+
+
+def channel_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A row for each channel with its mean, standard deviation, least and largest value, four digits each.
+
+    The standard deviation of a sample has a column where it differs in these digits; --json prints all digits.
+    """
+    measured = {key: [f"{value:.{DIGITS}f}" for value in found[key]] for key in ("mean", "std", "std_sample")}
+    measured |= {key: [f"{value:.{DIGITS}g}" for value in found[key]] for key in ("min", "max")}
+    if measured["std_sample"] == measured["std"]:
+        del measured["std_sample"]
+    count = len(measured["mean"])
+    return [{"channel": str(one), **{key: row[one] for key, row in measured.items()}} for one in range(count)]
 
 
 @data_app.command("get")

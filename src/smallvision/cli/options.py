@@ -14,4 +14,5 @@ Root = Annotated[
     Path | None, typer.Option(help="Where the data sets are. (default: $SMALLVISION_DATA or the user's cache)")
 ]
 Trust = Annotated[bool, typer.Option("--trust-code", help='Execute the file of `model.kind = "file.py:Net"`.')]
+Json = Annotated[bool, typer.Option("--json", help="Print everything, unrounded, as JSON.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

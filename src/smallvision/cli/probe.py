@@ -14,14 +14,16 @@ def probe(
         Path, typer.Argument(metavar="RUN", help="The run directory of a finished run.", show_default=False)
     ],
     train: Annotated[
-        str | None, typer.Option(help='Training images, equally many of every class, or "all". (default: 10000)')
+        str | None,
+        typer.Option(help=('Number of training images, equally many of every class, or "all". (default: 10000)')),
     ] = None,
     test: Annotated[
-        str | None, typer.Option(help='Images to judge on, equally many of every class, or "all". (default: 1000)')
+        str | None,
+        typer.Option(help=('Number of images to evaluate on, equally many of every class, or "all". (default: 1000)')),
     ] = None,
     kinds: Annotated[str, typer.Option(help="Classifiers on the features: knn, linear.")] = "knn,linear",
     maps: Annotated[str, typer.Option(help='Maps to draw: pca, tsne, umap, or "none".')] = "pca,tsne",
-    seed: Annotated[int, typer.Option(help="Which images are drawn, and what is random in a map.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the images that are drawn and of the maps.")] = 0,
     root: Annotated[
         Path | None, typer.Option(help="Where the data sets are. (default: $SMALLVISION_DATA or the user's cache)")
     ] = None,
@@ -51,7 +53,7 @@ def probe(
         )
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            f"{path}: the probe was stopped, with nothing half-written; the same command probes it again",
+            f"{path}: the probe was stopped and nothing was written; repeat the same command to start it again",
             getattr(stop, "signal_number", signal.SIGINT),
         ) from None
     console.print(probe.table(found))

@@ -1,4 +1,4 @@
-"""The commands about experiments, studies and runs: list, show, run, runs, report, predict.
+"""The commands about experiments, studies and runs: show, run, report, predict.
 
 Imports happen when one is called.
 """
@@ -11,18 +11,10 @@ import typer
 from smallvision.cli.options import Debug, Name, Overrides, Root, Trust
 
 
-def list_catalog() -> None:
-    """The catalog: every experiment and study that runs by its name."""
-    from smallvision.api import catalog
-    from smallvision.console import run as display
-
-    display.Console().print(display.rows_table(catalog.catalog()))
-
-
 def show(
     name: Name, overrides: Overrides = None, root: Root = None, trust_code: Trust = False, debug: Debug = False
 ) -> None:
-    """The whole experiment as TOML, defaults filled in, then its layers; of a study, its cases."""
+    """Show a whole experiment as TOML with all defaults, and its layers; for a study, its cases."""
     from smallvision.api import catalog
     from smallvision.console import run as display
     from smallvision.errors import printable
@@ -42,7 +34,8 @@ def run(
     name: Name,
     overrides: Overrides = None,
     seed: Annotated[
-        int | None, typer.Option(help="Decides initial weights, order, augmentation, dropout. (default: 0)")
+        int | None,
+        typer.Option(help=("Seed of initial weights, order of images, augmentation and dropout. (default: 0)")),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run directory. (default: runs/<name>-<hash>-s<seed>)")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
@@ -51,13 +44,14 @@ def run(
     root: Root = None,
     trust_code: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print the result only.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes of a study at a time. (default: measured)")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes of a study. (default: measured)")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="What a study would run, and how long; nothing is written.")
+        bool,
+        typer.Option("--dry-run", help=("Show what a study would run and how long it would take; nothing is written.")),
     ] = False,
     debug: Debug = False,
 ) -> None:
-    """Run an experiment or a study: train, score, save, report. What is finished is shown, not repeated."""
+    """Run an experiment or a study: train, score, save, report. A finished run is shown and not repeated."""
     import smallvision as sv
     from smallvision.console import run as display
 
@@ -98,29 +92,6 @@ def run(
     )
 
 
-def runs(
-    folder: Annotated[
-        Path | None, typer.Argument(help="(default: $SMALLVISION_RUNS or ./runs)", show_default=False)
-    ] = None,
-    remove: Annotated[
-        list[Path] | None, typer.Option(help="Remove this run directory (can be given several times).")
-    ] = None,
-    debug: Debug = False,
-) -> None:
-    """The runs in a folder."""
-    from smallvision.api import catalog
-    from smallvision.console import run as display
-
-    console = display.Console()
-    for path in remove or ():
-        catalog.remove(path)
-        console.print(f"removed {path}", highlight=False, soft_wrap=True, markup=False)
-    if remove:
-        return
-    rows = catalog.find_runs(folder)
-    console.print(display.rows_table(rows) if rows else "no runs here yet; begin with: smallvision run digits")
-
-
 def report(
     paths: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Run directories, or one of a study.", show_default=False)
@@ -144,7 +115,7 @@ def predict(
     trust_code: Trust = False,
     debug: Debug = False,
 ) -> None:
-    """Class and probability for image files."""
+    """Predict the class of image files, with its probability."""
     from smallvision.api import catalog
     from smallvision.console import run as display
 

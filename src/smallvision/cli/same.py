@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 
 DIGITS = 4  # of a probability, at most
 
@@ -26,14 +26,13 @@ def same(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Are two images of one class? The answer for each pair of files, with its probability and the distance."""
+    """Are two images of one class? Answer it for each pair of files, with its probability and the distance."""
     from smallvision.api import catalog as api
     from smallvision.console import run as display
 
     if len(images) % 2:
         raise BadInput(
-            f"same: got {len(images)} image{'s' if len(images) > 1 else ''}; give pairs: smallvision same RUN A B [A "
-            "B]..."
+            f"same: got {counted(len(images), 'image')}; name the images in pairs: smallvision same RUN A B [A B]..."
         )
     console, run = display.Console(), api.open_run(path)
     rows = run.same(images[::2], images[1::2], trust_code)

@@ -4,6 +4,7 @@ It is imported before all else, and imports next to nothing itself: until then a
 """
 
 import os
+import re
 import signal
 import sys
 
@@ -14,7 +15,15 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any
 
+# What a message ends with where a command goes on; the command may begin with a setting of the environment.
+_COMMAND = re.compile(r"(.*go(?:es)? on with.*?:) ((?:[A-Z_]+=\S+ )?smallvision .+)", re.DOTALL)
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
+
+def command_apart(line: str) -> str:
+    """A message with the command that goes on, at its end, on a line of its own, from which it can be copied."""
+    found = _COMMAND.fullmatch(line)
+    return f"{found[1]}\n    {found[2]}" if found else line
 
 
 class Stopping:
@@ -64,8 +73,8 @@ class Stopping:
         words = sys.argv[1:]
         if words[:1] == ["run"] and "--dry-run" not in words:
             again = [*words, *(["--resume"] if "--resume" not in words else [])]
-            return f"stopped by {name}; what had begun goes on with: {shlex.join(['smallvision', *again])}"
-        return f"stopped by {name}; the same command does it anew: {shlex.join(['smallvision', *words])}"
+            return f"stopped by {name}; go on with: {shlex.join(['smallvision', *again])}"
+        return f"stopped by {name}; to start again, repeat the command: {shlex.join(['smallvision', *words])}"
 
     def _came(self, number: int, frame: "FrameType | None") -> None:
         if self.caught is None:
@@ -73,7 +82,7 @@ class Stopping:
             raise Stopped(number)
         try:
             if not self.told:
-                os.write(2, f"smallvision: {self.line()}\n".encode(errors="replace"))
+                os.write(2, f"smallvision: {command_apart(self.line())}\n".encode(errors="replace"))
         finally:
             os._exit(128 + self.caught)
 

@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 from smallvision.errors import BadInput, Interrupted
 
-make_app = typer.Typer(help="Data sets that are made here, from others.", no_args_is_help=True)
+make_app = typer.Typer(help="Make data sets from others.", no_args_is_help=True)
 
 MANY = "--sizes"  # takes the numbers that follow it
 
@@ -42,7 +42,7 @@ def spread(words: list[str]) -> list[str]:
 
 @make_app.callback()
 def make() -> None:
-    """Data sets that are made here, from others."""
+    """Make data sets from others."""
 
 
 @make_app.command("mnist-varres", cls=Many)
@@ -59,13 +59,13 @@ def mnist_varres(
     test: Annotated[
         int | None, typer.Option(help="Test images, equally many of each digit.", show_default="all 10 000")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Decides which digits, their sizes and places.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of digits, their sizes and their positions.")] = 0,
     root: Annotated[
         Path | None, typer.Option(help="Where the data sets are.", show_default="$SMALLVISION_DATA or the user's cache")
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """MNIST at several resolutions, as a folder of images: scaled digits at random places in images of these sizes."""
+    """Make MNIST at several resolutions as a folder: scaled digits at random places in images of these sizes."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from smallvision.console import run
@@ -91,7 +91,7 @@ def mnist_varres(
                 if signals.caught:
                     events.close()  # type: ignore[attr-defined]
                     raise Interrupted(
-                        f"stopped after {event.done:,} of {event.total:,} images; nothing was left behind",
+                        f"stopped after {event.done:,} of {event.total:,} images; nothing was kept",
                         signals.caught,
                     )
             else:

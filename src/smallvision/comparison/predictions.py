@@ -80,7 +80,7 @@ def gather(sides: Mapping[str, Sequence[RunRecord]], split: str) -> AlignedPredi
             assert each is not None
             rows[side].append(each[order])
     if first is None:
-        raise BadInput("compare: got no runs")
+        raise BadInput("compare: got no runs; expected at least one")
     if are_values:
         return replace(first, values={side: np.stack(own).astype(np.float64) for side, own in rows.items()})
     return replace(first, predictions={side: np.stack(own).astype(np.int64) for side, own in rows.items()})
@@ -98,7 +98,7 @@ def scored(run: RunRecord, split: str) -> Evidence:
     BadInput : it was never scored on that split.
     """
     if split not in _splits(run):
-        raise BadInput(f"{run.path}: has no answers to {split} images")
+        raise BadInput(f"{run.path}: this run has no answers to {split} images")
     if run.evidence is not None and str(run.evidence["split"]) == split:
         return run.evidence
     return evidence.read(
@@ -125,24 +125,27 @@ def common(runs: Iterable[RunRecord]) -> str:
         if len(there) == count:
             return split
     raise BadInput(
-        f"{paths['validation'][0]}: was scored on validation images, {paths['test'][0]} on test images; compare runs "
-        "scored on the same"
+        f"{paths['validation'][0]}: this run was scored on validation images, but {paths['test'][0]} was scored on "
+        "test images; compare runs that were scored on the same images"
     )
 
 
 def _splits(run: RunRecord) -> list[str]:
     if run.evidence is None and run.look_began:
         raise BadInput(
-            f"{run.path}: a look at its test split began and did not end, and nothing else is known of single images; "
-            "run the study again that looked at it"
+            f"{run.path}: scoring on its test split began but did not end, and there are no other answers to single "
+            "images; run the study that scored it again"
         )
     if run.evidence is None:
-        raise BadInput(f"{run.path / 'evidence.npz'}: missing, so nothing is known of single images; run it again")
+        raise BadInput(
+            f"{run.path / 'evidence.npz'}: this file is missing, so there are no answers to single images; repeat the "
+            "run"
+        )
     main = str(run.evidence["split"])
     if main not in ("test", "validation"):
         raise BadInput(
-            f"{run.path}: was scored on the images it was trained on alone; give it validation images (data.validation "
-            "= 0.1)"
+            f"{run.path}: this run was scored on its training images only; train it with validation images "
+            "(data.validation = 0.1)"
         )
     kept = main == "test" and (run.path / evidence.VALIDATION_EVIDENCE).is_file()
     return [main, "validation"] if kept else [main]
@@ -156,8 +159,10 @@ def _refuse_others(
     if not np.array_equal(ids, first.ids):
         shared = len(set(map(tuple, ids.tolist())) & set(map(tuple, first.ids.tolist())))
         raise BadInput(
-            f"{path}: {len(ids):,} {of}, {where} has {len(first.ids):,}, and {shared:,} are the same; "
-            f"accuracies on different {of} cannot be compared"
+            f"{path}: this run has {len(ids):,} {of}, {where} has {len(first.ids):,}, and only {shared:,} are the "
+            f"same; accuracies on different {of} cannot be compared"
         )
     if not np.array_equal(labels, first.labels):
-        raise BadInput(f"{path}: the same {of} as {where} with other labels; compare runs on the same labels")
+        raise BadInput(
+            f"{path}: this run has the same {of} as {where}, but other labels; compare runs with the same labels"
+        )

@@ -15,6 +15,7 @@ from smallvision.comparison.disagreements import MOST, Disagreement, disagreemen
 from smallvision.comparison.predictions import AlignedPredictions, common, gather
 from smallvision.errors import BadInput
 from smallvision.experiment.text import flat
+from smallvision.rendering.cards import card
 from smallvision.runs.read import RunRecord, read_run
 from smallvision.runs.unfinished import not_finished
 from smallvision.stats.comparison import Comparison, Verdict
@@ -33,7 +34,7 @@ class Side:
     scores: tuple[float, ...]  # of each run: accuracy from 0 to 1, or the task's own score
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunComparison:
     """What `compare` found; `verdicts` and `confounders` go with `sides[1:]`, each against `sides[0]`."""
 
@@ -46,6 +47,17 @@ class RunComparison:
     config_differences: tuple[tuple[str, ...], ...]
     confounders: tuple[str, ...]  # a line for each of `sides[1:]`, empty where only the question differs
     verdicts: tuple[Verdict, ...]
+
+    def __repr__(self) -> str:
+        return f"RunComparison({' '.join(verdict.sentence for verdict in self.verdicts)})"
+
+    def _repr_html_(self) -> str:
+        """A card for a notebook: each verdict, what confounds it, and warnings."""
+        metric = self.answers.metric
+        lines = [(side.name, f"{self.split} {metric.text(fmean(side.scores))}") for side in self.sides]
+        lines += [("verdict", verdict.sentence) for verdict in self.verdicts]
+        lines += [("confounded", text) for text in self.confounders if text]
+        return card(f"{self.images:,} {self.split} {metric.of}", lines, [f"warning: {text}" for text in self.warnings])
 
     @property
     def warnings(self) -> list[str]:
@@ -92,7 +104,8 @@ def compare(
         groups.setdefault(record.experiment.identity, []).append(record)
     if len(groups) < 2:
         raise BadInput(
-            f"compare: got runs of one experiment alone ({records[0].experiment.name}); give runs of at least two"
+            f"compare: got runs of one experiment only ({records[0].experiment.name}); name runs of at least two "
+            "experiments"
         )
     named = dict(zip(_names([group[0] for group in groups.values()]), groups.values(), strict=True))
     answers = gather(named, common(records))
@@ -121,14 +134,14 @@ def _check(records: Sequence[RunRecord]) -> None:
         own, first = task_of(record.experiment), task_of(records[0].experiment)
         if own is not first:
             raise BadInput(
-                f"{record.path}: its task is {own.kind}, that of {records[0].path} {first.kind}; compare runs of one "
-                "task"
+                f"{record.path}: its task is {own.kind}, but the task of {records[0].path} is {first.kind}; compare "
+                "runs of one task"
             )
         key = record.experiment.identity, int(record.state["seed"])
         if key in seen:
             raise BadInput(
-                f"{record.path}: is the same experiment with the same seed as {seen[key]}, and would count twice; give "
-                "it once"
+                f"{record.path}: this is the same experiment with the same seed as {seen[key]}, so it would count "
+                "twice; name only one of them"
             )
         seen[key] = record.path
 

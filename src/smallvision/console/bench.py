@@ -3,10 +3,10 @@
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+
+from smallvision.console.table import TitledTable
 
 if TYPE_CHECKING:
     from smallvision.conv.check import Row
@@ -66,7 +66,7 @@ def _notes(row: "Row", bounded: bool) -> Iterator[str]:
         yield f"    {row.again}"
 
 
-def bench_table(found: Mapping[str, Any], about: Mapping[str, Any]) -> Table:
+def bench_table(found: Mapping[str, Any], about: Mapping[str, Any]) -> TitledTable:
     """What was measured at one shape, as conv-bench.json has it."""
     lines = []
     for row in found["rows"]:
@@ -126,8 +126,8 @@ def show_bench_end(console: Console, found: Mapping[str, Any], unsteady: int) ->
         )
 
 
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[str]) -> Table:
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[str]) -> TitledTable:
+    table = TitledTable(escape(title))
     for head in heads:
         table.add_column(head, justify="left" if head in left else "right", no_wrap=True)
     for row in rows:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from smallvision.conv.solve import Setting, Solutions
     from smallvision.conv.stack import Step
 
-PAIRS = 10  # of settings for both axes, shown if nobody says how many
+FEW = 5  # of each list, shown if nobody says how many: the simplest are those that people use
 ORDER = (
     "simplest first: no dilation, no gaps between windows, no {}, little padding, few pixels {}, a small kernel, a "
     "small stride"
@@ -68,8 +68,13 @@ def show_stack(console: Console, shape: Sequence[int], steps: "Sequence[Step]", 
     _say(console, "; ".join(about), "dim")
 
 
-def show_solutions(console: Console, found: "Solutions", limit: int | None) -> None:
-    """The settings along each axis, and those of both axes together; where there are none, why."""
+def show_solutions(console: Console, found: "Solutions", limit: int | None = FEW) -> None:
+    """The settings along each axis, and those of both axes together; where there are none, why.
+
+    Parameters
+    ----------
+    limit : how many of each list are shown, the simplest first; None for all.
+    """
     square = len(set(found.source)) == len(set(found.target)) == 1
     for i, axis in enumerate(["height and width"] if square else ["height", "width"]):
         before, after, settings, reason = found.source[i], found.target[i], found.axes[i], found.reasons[i]
@@ -99,7 +104,7 @@ def _together(console: Console, found: "Solutions", limit: int | None) -> None:
         _settings(console, found, both, f"both axes alike: {_some(found.op, len(both))}", limit, True)
     else:
         _say(console, f"no {_some(found.op, 1)[2:]} with the same numbers for both axes")
-    shown = list(islice(found.pairs(), PAIRS if limit is None else limit))
+    shown = list(islice(found.pairs(), limit))
     rows = [
         {"layer (height x width)": _layer(found, *two), _unused(found): _times(one.unused for one in two)}
         for two in shown
@@ -115,7 +120,7 @@ def _settings(
     _title(console, title)
     console.print(rows_table(rows))
     if len(settings) > len(rows):
-        _say(console, f"and {len(settings) - len(rows):,} more, less simple", "dim")
+        _say(console, f"and {len(settings) - len(rows):,} more, less simple; --all shows them", "dim")
 
 
 def _setting(found: "Solutions", one: "Setting", layer: bool) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich import console as rich_console
-from rich.table import Table
+
+from smallvision.console.table import TitledTable
+from smallvision.errors import counted
 
 if TYPE_CHECKING:
     from smallvision.metrics.linear_probe import Probe
@@ -54,19 +55,13 @@ def follow(events: "Iterable[Event]", console: rich_console.Console) -> tuple[Pa
     return path, new
 
 
-def table(record: "ProbeRecord") -> Table:
+def table(record: "ProbeRecord") -> TitledTable:
     """A row for each source of features: accuracy with its 95 % interval and macro F1 of each probe, precision among
     neighbours.
     """
     result = record.result
     split, counts = result["split"], result["counts"]
-    out = Table(
-        title=f"{result['name']}: accuracy and macro F1 in %, {counts['shown']:,} {split} images",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    out = TitledTable(f"{result['name']}: accuracy and macro F1 in %, {counts['shown']:,} {split} images")
     out.add_column("features", no_wrap=True)
     for kind in record.spec.probes:
         out.add_column(HEADERS[kind], justify="right")
@@ -76,11 +71,10 @@ def table(record: "ProbeRecord") -> Table:
         out.add_row(source["title"].replace(", ", "\n", 1), *cells, f"{100 * source['precision']['8']:.1f}")
     chosen = result["chosen_on"] if result["chosen_on"] != "validation" else "validation images"
     setting = "k and C" if len(record.spec.kinds) > 1 else {"knn": "k", "linear": "C"}[record.spec.kinds[0]]
-    out.caption = (
+    out.beneath = (
         "95 % intervals; nearest 8: training images of the image's own class among the 8 nearest by cosine, in %\n"
         f"learned from {counts['train']:,} training images; {setting} chosen on {counts['chosen_on']:,} {chosen}"
     )
-    out.caption_justify = "left"
     return out
 
 
@@ -97,7 +91,8 @@ def lines(record: "ProbeRecord") -> list[str]:
             f"These are exact McNemar tests on the same images, at the 5 % level by Holm's correction for {family}."
         )
     out.append(
-        f"Of {size:,} dimensions {used['dead']:,} are dead and {used['duplicates']:,} say what another does; "
+        f"Of {counted(size, 'dimension')} {counted(used['dead'], 'is', 'are')} dead and "
+        f"{counted(used['duplicates'], 'says', 'say')} what another does; "
         f"the effective rank is {used['effective_rank']:.1f}."
     )
     for kind in record.spec.maps:

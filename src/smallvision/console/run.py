@@ -1,17 +1,21 @@
 """Shows a run on a terminal or in a notebook: its progress, and its results. Uses rich only."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich import console as rich_console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
-from smallvision.errors import printable, shown
+from smallvision.console.epochs import EpochLines, figures
+from smallvision.console.table import TitledTable
+from smallvision.errors import counted, printable, shown
+
+WITHOUT_END = 100_000  # columns
+WIDE = 110  # columns that the whole line of progress takes
 
 if TYPE_CHECKING:
     from smallvision.comparison.runs import RunComparison
@@ -20,11 +24,22 @@ if TYPE_CHECKING:
 
 
 class Console(rich_console.Console):
-    """rich's console, which shows control and invisible characters of any text as escapes, such as \\x1b."""
+    """rich's console, which shows control and invisible characters of any text as escapes, such as \\x1b.
+
+    In a pipe or a file nothing is wrapped, whatever COLUMNS says: its lines are read by programs, or at another width.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if options.get("width") is None and not (self.is_terminal or self.is_jupyter):
+            self.soft_wrap, self.width = True, WITHOUT_END
 
     def render_str(self, text: str, **options: Any) -> Text:
         """As rich's own; all text passes through here, that of cells and titles included."""
         return super().render_str(printable(text, keep="\n\t"), **options)
+
+    def progress(self, text: str) -> None:
+        """Show how far the work is, where a line can change in place; see console/output.py. Here nothing happens."""
 
 
 def follow(events: "Iterable[Event]", console: rich_console.Console) -> Path:
@@ -38,10 +53,11 @@ def follow(events: "Iterable[Event]", console: rich_console.Console) -> Path:
 
     from smallvision.training import run
 
+    narrow = console.width < WIDE
     bar = Progress(
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:.0f}/{task.total:.0f} steps"),
+        BarColumn(bar_width=10 if narrow else 24),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}" + ("" if narrow else " steps")),
         TextColumn("{task.fields[now]}"),
         TimeRemainingColumn(compact=True),
         console=console,
@@ -49,13 +65,16 @@ def follow(events: "Iterable[Event]", console: rich_console.Console) -> Path:
     )
     path = Path()
     columns: Sequence[tuple[str, str]] = ()
+    epochs: EpochLines | None = None
     seen, since = 0, 0.0
-    with bar:
+    with bar, ExitStack() as at_the_end:
         line = bar.add_task("training", total=1, now="", start=True)
         for event in events:
             match event:
                 case run.Started():
                     columns = event.progress
+                    epochs = EpochLines(console, columns, event.epochs)
+                    at_the_end.callback(epochs.end)
                     path = event.path
                     console.print(_prepared(event), highlight=False, markup=False)
                     for note in event.notes:
@@ -68,17 +87,16 @@ def follow(events: "Iterable[Event]", console: rich_console.Console) -> Path:
                         else event.examples / max(event.seconds, 1e-9)
                     )
                     seen, since = event.examples, event.seconds
-                    now = f"{_figures(event.values, columns)}  {speed:,.0f} images/s"
+                    now = figures(event.values, columns[:2] if narrow else columns)
+                    now += "" if narrow else f"  {speed:,.0f} images/s"
+                    if isinstance(console, Console):
+                        console.progress(f"epoch {event.epoch}, {event.step} of {event.steps} steps, {now}")
                     bar.update(
                         line, total=event.steps, completed=event.step, now=now, description=f"epoch {event.epoch}"
                     )
                 case run.EpochRecord():
-                    parts = [f"[bold]epoch {event.epoch:>3}[/]", f"train {_figures(event.train, columns)}"]
-                    parts += [f"validation {_figures(event.validation, columns)}"] if event.validation else []
-                    parts += [f"test (watched) {_figures(event.test, columns)}"] if event.test else []
-                    console.print("   ".join([*parts, f"{event.seconds:.1f} s"]), highlight=False)
-                    if event.alarm:
-                        console.print(event.alarm, highlight=False, markup=False, style="bold yellow")
+                    if epochs is not None:
+                        epochs.add(event)
                 case run.Scoring():
                     bar.update(line, description=f"scoring {event.split}", now="")
                 case run.Finished():
@@ -90,47 +108,43 @@ def _prepared(event: Any) -> str:
     counts = ", ".join(f"{count:,} {name}" for name, count in event.counts.items())
     totals = event.layers["totals"]
     shape = "x".join(str(n) for n in event.layers["input"])
-    begun = f"; going on after {event.epoch} epochs" if event.epoch else ""
+    begun = f"; going on after {counted(event.epoch, 'epoch')}" if event.epoch else ""
     return (
-        f"{counts} images of {shape}; {totals['parameters']:,} parameters, {totals['multiply_adds']:,} multiply-adds "
+        f"{counts} images of {shape}; {counted(totals['parameters'], 'parameter')}, {totals['multiply_adds']:,} "
+        f"multiply-adds "
         "an image; "
-        f"{event.device}, {event.threads} threads{begun}"
+        f"{event.device}, {counted(event.threads, 'thread')}{begun}"
     )
 
 
-def _figures(values: dict[str, float], columns: Sequence[tuple[str, str]]) -> str:
-    return " ".join(f"{name.replace('_', ' ')} {form.format(values[name])}" for name, form in columns if name in values)
-
-
-def result_table(task: "Task", result: dict[str, Any], title: str) -> Table:
+def result_table(task: "Task", result: dict[str, Any], title: str) -> TitledTable:
     """The scores of a finished run, a row for each split, and what the run cost."""
     scores = task.score_table(result)
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = TitledTable(escape(title), escape("\n".join([*scores.caption, _cost(result)])))
     for place, column in enumerate(scores.columns):
         table.add_column(column, justify="right" if place else "left")
     for row in scores.rows:
         table.add_row(*map(escape, row))
-    table.caption = "\n".join([*scores.caption, _cost(result)])
-    table.caption_justify = "left"
     return table
 
 
 def say_warnings(texts: Iterable[str], console: Console) -> None:
     """Why scores may mislead, a line each."""
     for text in texts:
-        console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]warning:[/] {escape(text)}", highlight=False)
 
 
 def _cost(result: dict[str, Any]) -> str:
     """What a run took."""
     return (
-        f"{result['parameters']:,} parameters ({result['bytes'] / 1e6:.2f} MB), {result['epochs']} epochs of "
+        f"{counted(result['parameters'], 'parameter')} ({result['bytes'] / 1e6:.2f} MB), "
+        f"{counted(result['epochs'], 'epoch')} of "
         f"{result['seconds_per_epoch']:.2f} s, {result['images_per_second']:,.0f} images/s, {result['precision']}, "
         f"seed {result['seed']}"
     )
 
 
-def comparison_table(found: "RunComparison") -> Table:
+def comparison_table(found: "RunComparison") -> TitledTable:
     """The sides of a comparison: runs, seeds, accuracy on the images they were compared on, what stands beside it."""
     metric, rows = found.answers.metric, []
     for side in found.sides:
@@ -153,7 +167,7 @@ def config_difference_lines(found: "RunComparison", shown: int = 6) -> list[str]
     ]
 
 
-def layers_table(layers: dict[str, Any]) -> Table:
+def layers_table(layers: dict[str, Any]) -> TitledTable:
     """The layer table, narrow enough for 80 columns, with the totals below it."""
     rows = [
         {
@@ -169,31 +183,24 @@ def layers_table(layers: dict[str, Any]) -> Table:
     ]
     table = rows_table(rows, "Layers")
     totals = layers["totals"]
-    table.caption = (
-        f"{totals['parameters']:,} parameters ({totals['parameter_bytes'] / 1e6:.3f} MB), "
+    table.beneath = (
+        f"{counted(totals['parameters'], 'parameter')} ({totals['parameter_bytes'] / 1e6:.3f} MB), "
         f"{totals['multiply_adds']:,} multiply-adds an image; field: receptive field in pixels of the image"
     )
-    table.caption_justify = "left"
     return table
 
 
-def rows_table(rows: list[dict[str, Any]], title: str = "") -> Table:
+def rows_table(rows: list[dict[str, Any]], title: str = "") -> TitledTable:
     """A list of dicts as a table; its columns are the first row's keys."""
-    table = Table(
-        title=escape(title) or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
+    table = TitledTable(escape(title))
     for name in rows[0] if rows else ():
         number = all(
             isinstance(row.get(name), int | float | None) and not isinstance(row.get(name), bool) for row in rows
         )
         title = name.replace("_", " ")
-        if name == "about":  # prose takes what the figures leave, and is cut there
-            table.expand = True
-            table.add_column(title, ratio=1, no_wrap=True, overflow="ellipsis")
-        else:
-            table.add_column(title, justify="right" if number else "left", overflow="fold")
+        table.add_column(title, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(value) if name == "about" else _cell(_short(value)) for name, value in row.items()))
+        table.add_row(*(_cell(_short(value)) for value in row.values()))
     return table
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console, Group
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
+from smallvision.console.run import Console as OurConsole
+from smallvision.console.table import TitledTable
+from smallvision.errors import counted
 from smallvision.experiment import Study
 from smallvision.metrics.metric import Metric
 from smallvision.stats.wording import least_line
@@ -81,7 +82,7 @@ class _Board:
 
         Below it, how far the study is.
         """
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = TitledTable()
         for column in ("case", "seed", "epoch", "validation", "state"):
             table.add_column(column, justify="left" if column in ("case", "state") else "right")
         shown = list(self.lines.values())
@@ -100,7 +101,7 @@ class _Board:
     def summary(self) -> str:
         """How many runs are done, what is left of the time, and who works."""
         count = {state: sum(line.state == state for line in self.lines.values()) for state in ("done", "failed")}
-        parts = [f"{count['done']} of {len(self.lines)} runs done"]
+        parts = [f"{count['done']} of {counted(len(self.lines), 'run')} done"]
         parts += [f"{count['failed']} failed"] if count["failed"] else []
         through = (
             sum(1.0 if line.state in ("done", "failed") else line.share for line in self.lines.values()) - self.already
@@ -146,6 +147,8 @@ def follow(events: "Iterable[Event]", study: Study, console: Console) -> "StudyR
                     was = board.lines[event.job.key].state
                     board.move(event)
                     text = _ended(event, was, metric)
+                    if isinstance(console, OurConsole):
+                        console.progress(board.summary())
                     if text and (live is None or event.state == "failed"):
                         console.print(text, highlight=False, soft_wrap=True)
                 case Evaluated():
@@ -180,7 +183,7 @@ def _probed(record: "ProbeRecord") -> str:
 
 def _opening(event: "Planned", study: Study) -> list[str]:
     done = sum(row.done for row in event.rows)
-    parts = [f"{len(event.rows)} runs"] + ([f"{done} of them done already"] if done else [])
+    parts = [counted(len(event.rows), "run")] + ([f"{done} of them done already"] if done else [])
     lines = [f"[bold]{escape(study.name)}[/]: {escape(study.question or study.about)}"]
     lines += [f"note       {escape(note)}" for note in event.notes]
     lines.append(f"plan       {', '.join(parts)}" + (f"; {event.split} ({escape(event.why)})" if event.split else ""))
@@ -207,13 +210,7 @@ def result_table(record: "StudyRecord") -> Group:
     verdicts, confounders.
     """
     choice, baseline = record.result["choice"], record.result["baseline"]
-    table = Table(
-        title=f"{escape(record.study.name)}: best on validation images is {escape(choice['winner'])}",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+    table = TitledTable(f"{escape(record.study.name)}: best on validation images is {escape(choice['winner'])}")
     metric = record.metric
     unit = metric.unit or metric.key
     table.add_column("case", min_width=14, overflow="fold")
@@ -256,7 +253,7 @@ def result_table(record: "StudyRecord") -> Group:
     warned = [Text.assemble(("warning: ", "yellow"), line) for line in record.warnings]
     probed = [Text(f"{one['split']}: {one['sentence']}") for one in record.probe_verdicts if one.get("told")]
     left = len(record.probe_verdicts) - len(probed)
-    rest = [Text(f"and {left} more verdicts by probes, in the report", style="dim")] if left else []
+    rest = [Text(f"and {counted(left, 'more verdict')} by probes, in the report", style="dim")] if left else []
     return Group(
         table,
         *(Text(line, style="dim") for line in [*searched, *record.beside, said]),
@@ -286,7 +283,7 @@ def _least(verdict: Mapping[str, Any], metric: Metric) -> str:
 def estimate_table(estimated: "Estimated") -> Group:
     """A dry run: what would be run, where, and how long it takes."""
     planned = estimated.planned
-    table = Table(title=f"{planned.path}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = TitledTable(escape(str(planned.path)))
     for column in ("case", "seed", "run", "seconds"):
         table.add_column(column, justify="left" if column in ("case", "run") else "right", overflow="fold")
     for row in planned.rows:
@@ -301,9 +298,8 @@ def estimate_table(estimated: "Estimated") -> Group:
     todo = sum(not row.done for row in planned.rows)
     notes = [Text(f"note: {note}", style="dim") for note in planned.notes]
     if planned.split:
-        said = (
-            f"{todo} runs in about {duration(estimated.total)} by {planned.split} ({planned.why}); nothing was written"
-        )
+        where = f"by {planned.split} ({planned.why})"
+        said = f"{counted(todo, 'run')} in about {duration(estimated.total)} {where}; nothing was written"
     else:
         said = "nothing is left to be run; nothing was written"
     return Group(table, *notes, Text(said, style="dim"))

@@ -23,8 +23,8 @@ __all__ = ["LAST", "SHAPES", "default_threads", "measured", "names", "peak", "sh
 
 SHAPES = {
     "64x64x16x16 64x3x3 p=1": "64 channels to 64, 3x3",
-    "64x10x12x12 20x5x5": "R3's second layer, 5x5",
-    "128x3x32x32 32x3x3 p=1": "R5's first layer, 3 channels",
+    "64x10x12x12 20x5x5": "the second layer of mnist-cnn, 5x5",
+    "128x3x32x32 32x3x3 p=1": "the first layer of cifar10-cnn, 3 channels",
     "64x64x16x16 128x3x3 s=2 p=1": "halved by a stride of 2",
     "64x256x16x16 64x1x1": "1x1: a matrix product",
     "1x16x16x16 16x3x3 p=1": "one image",
@@ -70,7 +70,7 @@ def shape_geometry(text: str) -> Geometry:
     for word in options:
         key, _, value = word.partition("=")
         if key not in KEYS or KEYS[key] in values or not re.fullmatch(r"\d+(x\d+)?" if key != "g" else r"\d+", value):
-            raise ValueError(f'shape: "{word}" in "{text}" is not understood; {form}')
+            raise ValueError(f'shape: "{word}" in "{text}" cannot be read; {form}')
         numbers = [int(n) for n in value.split("x")]
         values[KEYS[key]] = numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
     groups = values.pop("groups", 1)
@@ -78,7 +78,7 @@ def shape_geometry(text: str) -> Geometry:
     channels = x[1] // groups if groups and x[1] % groups == 0 else x[1]  # Geometry.of() says what is wrong with it
     g = Geometry.of(x, (kernels[0], channels, *kernels[1:]), None, **values, groups=groups)
     if not g.batch:
-        raise ValueError(f'shape: "{text}" has no image; expected a batch of at least 1')
+        raise ValueError(f'shape: "{text}" has a batch of 0 images; expected at least 1')
     return g
 
 
@@ -168,7 +168,7 @@ def _child(job: Mapping[str, Any], threads: int) -> dict[str, Any]:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ChildProcessError(f"stopped after {LIMIT:.0f} seconds") from None
+        raise ChildProcessError(f"it was stopped after {LIMIT:.0f} seconds") from None
     if done.returncode:
         said = done.stderr.strip().splitlines()
         raise ChildProcessError(said[-1] if said else f"its process ended with status {done.returncode}")

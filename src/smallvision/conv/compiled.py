@@ -42,7 +42,8 @@ def compiled(function: loops.Loops) -> loops.Loops:
         import numba
     except ImportError as error:
         raise ImportError(
-            'compiled: needs numba; use pip install "smallvision[numba]", or another implementation, such as im2col'
+            'compiled: this implementation needs numba; install it with pip install "smallvision[numba]", or use '
+            "another implementation, such as im2col"
         ) from error
     make: Any = numba.njit
     try:

@@ -126,9 +126,8 @@ def _transposed_geometry(
         )
     if x.shape[1] != weight.shape[0]:
         raise ValueError(
-            f"weight: shape {tuple(weight.shape)} takes {weight.shape[0]} channels, x has {x.shape[1]}, shape "
-            f"{tuple(x.shape)}; "
-            f"use a weight of shape {(x.shape[1], *weight.shape[1:])}, or an x of shape "
+            f"weight: shape {tuple(weight.shape)} takes {weight.shape[0]} channels, but x has {x.shape[1]}, shape "
+            f"{tuple(x.shape)}; use a weight of shape {(x.shape[1], *weight.shape[1:])}, or an x of shape "
             f"{(x.shape[0], weight.shape[0], *x.shape[2:])}"
         )
     if isinstance(groups, bool) or not isinstance(groups, int) or groups < 1:
@@ -144,8 +143,8 @@ def _transposed_geometry(
     channels = weight.shape[1] * groups
     if bias is not None and tuple(bias.shape) != (channels,):
         raise ValueError(
-            f"bias: shape {tuple(bias.shape)}; expected {(channels,)}, one number for each channel made, "
-            f"{weight.shape[1]} in each of {groups} group(s) of weight, shape {tuple(weight.shape)}"
+            f"bias: shape {tuple(bias.shape)}; expected {(channels,)}, one number for each output channel: weight of "
+            f"shape {tuple(weight.shape)} makes {weight.shape[1]} in each of {groups} group(s)"
         )
     return Geometry.of((x.shape[0], channels, *size), weight.shape, None, strides, paddings, dilations, groups)
 
@@ -162,9 +161,9 @@ def _alike(x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
                 f"{name}.float()"
             )
         if tensor.device != x.device:
-            raise ValueError(f"{name}: on {tensor.device}, x on {x.device}; use {name}.to(x.device)")
+            raise ValueError(f"{name}: it is on {tensor.device}, but x is on {x.device}; use {name}.to(x.device)")
         if tensor.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
-            raise ValueError(f"{name}: {tensor.dtype}, x is {x.dtype}; use {name}.to(x.dtype)")
+            raise ValueError(f"{name}: it is {tensor.dtype}, but x is {x.dtype}; use {name}.to(x.dtype)")
 
 
 def _lowered(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -186,7 +185,7 @@ def _named_padding(
         raise ValueError(f'padding: {padding!r}; expected integers >= 0, "same" or "valid"')
     if pair(stride, "stride", 1) != (1, 1):
         raise ValueError(
-            f'padding: "same" needs stride 1, it is {stride}; give a number, such as dilation (kernel - 1) // 2'
+            f'padding: "same" needs stride 1, but stride is {stride}; use a number, such as dilation (kernel - 1) // 2'
         )
     if weight.ndim != 4 or min(weight.shape) < 1:
         raise ValueError(f"weight: shape {tuple(weight.shape)}; expected (O, C / groups, kh, kw), each at least 1")

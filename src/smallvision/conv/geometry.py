@@ -99,8 +99,8 @@ class Geometry:
         if weight[1] * groups != channels:
             split = f" in {groups} groups" if groups > 1 else ""
             raise ValueError(
-                f"weight: shape {weight} is for {weight[1] * groups} channels{split}, x has {channels}, shape {x}; "
-                f"use a weight of shape {(filters, channels // groups, *weight[2:])}, or an x of shape "
+                f"weight: shape {weight} is for {weight[1] * groups} channels{split}, but x has {channels}, shape "
+                f"{x}; use a weight of shape {(filters, channels // groups, *weight[2:])}, or an x of shape "
                 f"{(x[0], weight[1] * groups, *x[2:])}"
             )
         if bias_shape is not None and tuple(bias_shape) != (filters,):

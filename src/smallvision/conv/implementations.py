@@ -20,5 +20,5 @@ IMPLEMENTATIONS: dict[str, Implementation] = {
 def named(name: str) -> Implementation:
     """The implementation of that name. Raises ValueError, naming those there are."""
     if name not in IMPLEMENTATIONS:
-        raise ValueError(f"implementation: there is no {name!r}; there are {', '.join(IMPLEMENTATIONS)}")
+        raise ValueError(f"implementation: there is no implementation {name!r}; known: {', '.join(IMPLEMENTATIONS)}")
     return IMPLEMENTATIONS[name]

@@ -53,16 +53,17 @@ def shape_text(shape: Sequence[int]) -> str:
 
 
 def map_of(shape: Shape) -> tuple[int, int, int]:
-    """(C, H, W). Raises ValueError if `shape` is no map."""
+    """(C, H, W). Raises ValueError if `shape` is not a map."""
     if len(shape) != 3:
         raise ValueError(
-            f"input: {shape_text(shape)} is values in a row, and a map is needed; put unflatten(CxHxW) before it"
+            f"input: {shape_text(shape)} is a list of values, but this layer needs a feature map; put "
+            "unflatten(CxHxW) before it"
         )
     return shape[0], shape[1], shape[2]
 
 
 def check_count(name: str, value: object) -> None:
-    """Raises ValueError if `value` is no integer >= 1."""
+    """Raises ValueError if `value` is not an integer >= 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"{name}: {value!r}; expected an integer >= 1")
 
@@ -182,11 +183,11 @@ class Unflatten(Layer):
 
     def output(self, shape: Shape) -> Shape:
         if len(shape) != 1:
-            raise ValueError(f"input: {shape_text(shape)} is a map already; put flat before it")
+            raise ValueError(f"input: {shape_text(shape)} is a feature map already; put flat before it")
         if prod(self.shape) != shape[0]:
             raise ValueError(
-                f"shape: {shape_text(self.shape)} has {prod(self.shape)} values and the input {shape[0]}; "
-                f"put dense({prod(self.shape)}) before it"
+                f"shape: {shape_text(self.shape)} has {prod(self.shape)} values, but the input has {shape[0]}; put "
+                f"dense({prod(self.shape)}) before it"
             )
         return self.shape
 
@@ -214,13 +215,13 @@ class Dense(Layer):
     def output(self, shape: Shape) -> Shape:
         if len(shape) != 1:
             raise ValueError(
-                f"input: {shape_text(shape)} is a map, and values in a row are needed; put flat or global(mean) before "
-                "it"
+                f"input: {shape_text(shape)} is a feature map, but this layer needs a list of values; put flat or "
+                "global(mean) before it"
             )
         if self.inputs is not None and self.inputs != shape[0]:
             raise ValueError(
-                f"in: weights {(self.values, self.inputs)} are for {self.inputs} values and the input has {shape[0]}; "
-                f"use in={shape[0]}, or leave it out"
+                f"in: weights {(self.values, self.inputs)} are for {self.inputs} values, but the input has "
+                f"{shape[0]}; use in={shape[0]}, or leave it out"
             )
         return (self.values,)
 

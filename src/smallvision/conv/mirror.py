@@ -72,9 +72,8 @@ def _back(step: Step, number: int) -> list[Layer]:
             conv = Conv(before[0], layer.kernel, layer.stride, layer.padding, layer.dilation, layer.groups, layer.bias)
             if conv.output(after) != before:
                 raise ValueError(
-                    f"{layer} (layer {number}): output_padding: with one not less than the stride, no convolution "
-                    "comes back "
-                    f"from {after[1]}x{after[2]} to {before[1]}x{before[2]}; use less of it"
+                    f"{layer} (layer {number}): output_padding: it must be smaller than the stride, or no "
+                    f"convolution leads back from {after[1]}x{after[2]} to {before[1]}x{before[2]}; use a smaller one"
                 )
             return [conv]
         case Upsample():
@@ -87,7 +86,7 @@ def _back(step: Step, number: int) -> list[Layer]:
             return [Flat()]
         case Dense():
             return [Dense(before[0], layer.bias)]
-    raise ValueError(f"{layer} (layer {number}): a layer of this kind has no mirror")
+    raise ValueError(f"{layer} (layer {number}): a layer of this kind cannot be mirrored")
 
 
 def _to_size(most: Transposed, padding: tuple[int, int], after: Shape, before: Shape) -> Transposed:

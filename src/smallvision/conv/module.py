@@ -59,7 +59,7 @@ class Conv2d(torch.nn.Conv2d):
         if isinstance(padding, str) and padding not in ("same", "valid"):
             raise ValueError(f'padding: {padding!r}; expected integers >= 0, "same" or "valid"')
         if padding == "same" and pair(stride, "stride", 1) != (1, 1):
-            raise ValueError(f'padding: "same" needs stride 1, it is {stride}; give a number')
+            raise ValueError(f'padding: "same" needs stride 1, but stride is {stride}; use a number')
         super().__init__(
             in_channels,
             out_channels,
@@ -88,9 +88,8 @@ class Conv2d(torch.nn.Conv2d):
                 limit = {"reflect": size - 1, "circular": size}.get(self.padding_mode, most)
                 if most > limit:
                     raise ValueError(
-                        f'padding: {most} with padding_mode "{self.padding_mode}" does not go around a {axis} of '
-                        f"{size}; "
-                        f'use at most {limit}, or "replicate"'
+                        f'padding: {most} with padding_mode "{self.padding_mode}" is too large for a {axis} of '
+                        f'{size}; use at most {limit}, or "replicate"'
                     )
             input, how["padding"] = pad(input, [left, right, top, bottom], mode=self.padding_mode), 0
         return conv2d(input, weight, bias, **how)

@@ -124,10 +124,12 @@ def parse_shape(word: str) -> Shape:
     if len(numbers) == 2:
         raise ValueError(f"shape: {_quoted(word)} has two sizes; put the channels before them: 1x{word} or 3x{word}")
     if len(numbers) == 4:
-        raise ValueError(f"shape: {_quoted(word)} has four; leave the batch away: {'x'.join(map(str, numbers[1:]))}")
+        raise ValueError(
+            f"shape: {_quoted(word)} has four sizes; leave out the batch: {'x'.join(map(str, numbers[1:]))}"
+        )
     if len(numbers) not in (1, 3):
         raise ValueError(
-            f"shape: {_quoted(word)} has {len(numbers)}; expected channels x height x width, such as 3x32x32"
+            f"shape: {_quoted(word)} has {len(numbers)} sizes; expected channels x height x width, such as 3x32x32"
         )
     return numbers
 
@@ -139,7 +141,7 @@ def parse_size(word: str, name: str = "size") -> tuple[int, int]:
         raise ValueError(f"{name}: {_quoted(word)}; expected height x width, such as 100x60, or one number for both")
     if len(numbers) > 2:
         raise ValueError(
-            f"{name}: {_quoted(word)} has {len(numbers)}; leave batch and channels away: "
+            f"{name}: {_quoted(word)} has {len(numbers)} sizes; leave out batch and channels: "
             f"{'x'.join(map(str, numbers[-2:]))}"
         )
     if min(numbers) < 1:
@@ -152,7 +154,7 @@ def _layer(text: str, place: int) -> tuple[Layer, int]:
     head = _NAME.match(text, place)
     if not head:
         raise _error(
-            text, place, text[place], 'a bracket without a layer before it; expected one such as "conv(16, k=3)"'
+            text, place, text[place], 'there is no layer before this bracket; expected one such as "conv(16, k=3)"'
         )
     start, place, name = head.start(1), head.end(), head[1]
     arguments = ""
@@ -163,7 +165,7 @@ def _layer(text: str, place: int) -> tuple[Layer, int]:
                 text,
                 start,
                 name,
-                "its bracket is not closed" if not end else f"a second bracket at character {end.start() + 1}",
+                "its bracket is not closed" if not end else f"there is a second bracket at character {end.start() + 1}",
             )
         arguments = text[place + 1 : end.start()]
         place = end.end()
@@ -172,7 +174,7 @@ def _layer(text: str, place: int) -> tuple[Layer, int]:
     lower = name.lower()
     word = WORDS.get(TORCHS.get(lower, lower)) if len(name) < 30 else None
     if word is None:
-        raise _error(text, start, name, f"no such layer; {_nearest(lower, [*WORDS])}")
+        raise _error(text, start, name, f"there is no such layer; {_nearest(lower, [*WORDS])}")
     written = f"{name}({arguments.strip()})" if arguments.strip() else name
     try:
         return word.make(**_arguments(word, lower, arguments)), place
@@ -196,14 +198,18 @@ def _arguments(word: Word, name: str, text: str) -> dict[str, object]:
             raise ValueError(f"argument {i + 1}: {_quoted(value)}; {name} takes {takes}")
         long = names[i] if key is None else keys.get(key.lower())
         if long is None:
-            cure = _nearest(key.lower(), [*keys], _listed(keys)) if keys else "it takes no arguments"
+            cure = (
+                _nearest(key.lower(), [*keys], _listed(keys))
+                if keys
+                else ("leave it out, because this layer takes no arguments")
+            )
             raise ValueError(f"argument {i + 1}: {name} has no {_quoted(key)}; {cure}")
         if long in values:
             raise ValueError(f"argument {i + 1}: {SHORT.get(long, long)} is given twice")
         values[long] = _value(value)
     needed = [one.name for one in fields(word.make) if one.default is one.default_factory and one.name not in values]  # type: ignore[arg-type]
     if needed:
-        raise ValueError(f"{needed[0]} is missing; write it as in {word.example}")
+        raise ValueError(f"{needed[0]} is missing; write it, as in {word.example}")
     return values
 
 

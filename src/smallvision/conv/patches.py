@@ -197,10 +197,9 @@ def _checked_patches(
     expected = g.output[0] * g.output[1]
     if places != expected or values != channels * kh * kw:
         transposed = values == expected and places % (kh * kw) == 0
-        turned = "; torch's unfold gives the transpose: use patches.transpose(1, 2)" if transposed else ""
+        turned = "; torch's unfold returns the transpose of this, so use patches.transpose(1, 2)" if transposed else ""
         raise ValueError(
-            f"patches: shape {tuple(patches.shape)}; a {kh}x{kw} kernel has {g.output[0]} x {g.output[1]} places on "
-            f"{height}x{width}, "
-            f"so (B, {expected}, C x {kh * kw}) is expected{turned}"
+            f"patches: shape {tuple(patches.shape)}; a {kh}x{kw} kernel has {g.output[0]} x {g.output[1]} positions "
+            f"on {height}x{width}; expected (B, {expected}, C x {kh * kw}){turned}"
         )
     return g

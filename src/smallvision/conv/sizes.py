@@ -29,7 +29,7 @@ def span(kernel: int, dilation: int = 1) -> int:
 def same_padding(kernel: int, dilation: int = 1) -> tuple[int, int]:
     """The padding (before, after) with which stride 1 keeps the size; an odd one goes after, as in torch.
 
-    Raises ValueError if a number is no integer >= 1.
+    Raises ValueError if a number is not an integer >= 1.
     """
     _check("size", 1, kernel=kernel, dilation=dilation)
     both = span(kernel, dilation) - 1
@@ -135,16 +135,14 @@ def transposed_size(
     most = max(stride, dilation) - 1
     if output_padding > most:
         raise ValueError(
-            f"output_padding: {output_padding} for {axis} {size} is less than neither stride {stride} nor dilation "
-            f"{dilation}; "
-            f"use output_padding <= {most}, or stride >= {output_padding + 1}"
+            f"output_padding: {output_padding} for {axis} {size} must be less than stride {stride} or dilation "
+            f"{dilation}; use output_padding <= {most}, or stride >= {output_padding + 1}"
         )
     whole = (size - 1) * stride + span(kernel, dilation) + output_padding
     if whole - 2 * padding < 1:
         raise ValueError(
-            f"padding: {padding} on both sides leaves nothing of the {whole} that stride {stride} and kernel {kernel} "
-            "make of "
-            f"{axis} {size}; use padding <= {(whole - 1) // 2}"
+            f"padding: {padding} on both sides removes all {whole} pixels that stride {stride} and kernel {kernel} "
+            f"make from {axis} {size}; use padding <= {(whole - 1) // 2}"
         )
     return whole - 2 * padding
 

@@ -130,9 +130,8 @@ def _simplest_first(op: str, a: int, b: int, bounds: Bounds) -> list[Setting]:
     found = list(islice(settings(op, a, b, bounds), MOST_FOUND + 1))
     if len(found) > MOST_FOUND:
         raise ValueError(
-            f"max_kernel, max_stride: {bounds.kernel} and {bounds.stride} leave more than {MOST_FOUND} ways to turn "
-            f"{a} "
-            f"into {b}; expected smaller ones, or a max_padding"
+            f"max_kernel, max_stride: {bounds.kernel} and {bounds.stride} allow more than {MOST_FOUND} ways to turn "
+            f"{a} into {b}; use smaller ones, or set max_padding"
         )
     return sorted(found, key=lambda one: one.simplicity)
 

@@ -83,13 +83,13 @@ class Step:
     @property
     def stride(self) -> tuple[Fraction, Fraction] | None:
         """Pixels of the image from one place of the map to the next, 1/2 for example where it is finer; None if there
-        are no places."""
+        are not places."""
         return self.view.stride if self.view and len(self.after) == 3 else None
 
     @property
     def start(self) -> tuple[int, int] | None:
         """The first pixel that the first place of the map sees, (row, column), negative in the padding; None if there
-        are no places."""
+        are not places."""
         return self.view.start if self.view and len(self.after) == 3 else None
 
 
@@ -111,7 +111,7 @@ def trace(shape: Sequence[int], layers: Iterable[Layer]) -> list[Step]:
     """
     before = tuple(shape)
     if len(before) not in (1, 3):
-        raise ValueError(f"shape: {before}; expected (C, H, W) of an image, or (N,) of values in a row")
+        raise ValueError(f"shape: {before}; expected (C, H, W) of an image, or (N,) of a list of values")
     for n in before:
         check_count("shape", n)
     seen = view((before[1], before[2])) if len(before) == 3 else None
@@ -149,5 +149,6 @@ def _check_countable(step: Step) -> None:
     for what, count in counts.items():
         if count > MOST:
             raise ValueError(
-                f"output: {shape_text(step.after[:3])[:80]}: more than 2^63 - 1 {what}, more than torch can count"
+                f"output: {shape_text(step.after[:3])[:80]}: more than 2^63 - 1 {what}, which is more than torch can "
+                "count"
             )

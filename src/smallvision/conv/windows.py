@@ -35,17 +35,21 @@ def _window(size: int, kernel: int, stride: int, padding: tuple[int, int], dilat
     return f"({padded} − {dilation}·({kernel} − 1) − 1) / {stride}"
 
 
+def _channels(count: int) -> str:
+    return f"{count} channel{'s' if count != 1 else ''}"
+
+
 def _check_channels(layer: "Conv | Transposed", shape: Shape, weight: tuple[int, ...]) -> None:
     channels = shape[0]
     if layer.inputs is not None and layer.inputs != channels:
         raise ValueError(
-            f"in: weights {weight} are for {layer.inputs} channels and the input {shape_text(shape)} has {channels}; "
-            f"use in={channels}, or an input of {shape_text((layer.inputs, *shape[1:]))}"
+            f"in: weights {weight} are for {_channels(layer.inputs)}, but the input {shape_text(shape)} has "
+            f"{channels}; use in={channels}, or an input of {shape_text((layer.inputs, *shape[1:]))}"
         )
     if channels % layer.groups:
         common = gcd(channels, layer.channels)
         raise ValueError(
-            f"groups: {layer.groups} does not divide the {channels} channels of the input {shape_text(shape)}; "
+            f"groups: {layer.groups} does not divide the {_channels(channels)} of the input {shape_text(shape)}; "
             f"use one of {_divisors(common)}"
         )
 
@@ -58,12 +62,12 @@ def _check_weights(layer: "Conv | Transposed") -> None:
     check_flag("bias", layer.bias)
     if layer.channels % layer.groups:
         raise ValueError(
-            f"groups: {layer.groups} does not divide the {layer.channels} channels it makes; use one of "
+            f"groups: {layer.groups} does not divide the {layer.channels} output channels; use one of "
             f"{_divisors(layer.channels)}"
         )
     if layer.inputs is not None and layer.inputs % layer.groups:
         raise ValueError(
-            f"groups: {layer.groups} does not divide the {layer.inputs} channels of in; use one of "
+            f"groups: {layer.groups} does not divide the {_channels(layer.inputs)} of in; use one of "
             f"{_divisors(gcd(layer.channels, layer.inputs))}"
         )
 
@@ -100,7 +104,9 @@ class Conv(Layer):
             raise ValueError(f"padding: {self.padding!r}; expected an integer >= 0, two (height, width), or same")
         elif self.stride != (1, 1):
             half = "x".join(str(k // 2) for k in dict.fromkeys(_two(self.kernel)))
-            raise ValueError(f"padding: same is for stride 1 only; use s=1, or padding in numbers, such as p={half}")
+            raise ValueError(
+                f"padding: same works with stride 1 only; use s=1, or padding in numbers, such as p={half}"
+            )
 
     @property
     def paddings(self) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -217,7 +223,7 @@ class Pool(Layer):
             dilation=pair(self.dilation, "dilation", 1),
         )
         if self.kind == "mean" and self.dilation != (1, 1):
-            raise ValueError("dilation: pooling by the mean has none; leave it out, or take the maximum, pool(...)")
+            raise ValueError("dilation: mean pooling has no dilation; leave it out, or use max pooling, pool(...)")
 
     @property
     def name(self) -> str:

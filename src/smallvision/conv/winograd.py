@@ -38,7 +38,9 @@ def refuses(g: Geometry) -> str | None:
         ("dilation", g.dilation, (1, 1)),
     ):
         if found != wanted:
-            return f"F(2x2, 3x3) has {name} {wanted[0]}x{wanted[1]}, not {found[0]}x{found[1]}; im2col takes any"
+            return (
+                f"F(2x2, 3x3) needs {name} {wanted[0]}x{wanted[1]}, not {found[0]}x{found[1]}; im2col takes any {name}"
+            )
     return None
 
 

@@ -85,7 +85,7 @@ def image(images: ImageSet, row: int) -> Tensor:
         if row < len(group):
             return group[row]
         row -= len(group)
-    raise IndexError("no such row")
+    raise IndexError("there is no such row")
 
 
 def grid(images: ImageSet, n: int = 20, columns: int = 10) -> "Figure":

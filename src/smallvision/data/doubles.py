@@ -12,5 +12,5 @@ def has_doubles(device: torch.device) -> bool:
 
 
 def home(values: Tensor) -> Tensor:
-    """The tensor where float64 can be had: itself, or a copy of it on the CPU."""
+    """The tensor on a device that has float64: itself, or a copy of it on the CPU."""
     return values if has_doubles(values.device) else values.cpu()

@@ -44,8 +44,8 @@ class ImageSet:
             sizes = ", ".join(f"{group.shape[2]}x{group.shape[3]}" for group in self.groups[:4])
             more = ", ..." if len(self.groups) > 4 else ""
             raise BadInput(
-                f"{self.name}: its images have {len(self.groups)} sizes ({sizes}{more}); "
-                f"give data.size = [height, width] to resize them to one"
+                f"{self.name}: its images have {len(self.groups)} different sizes ({sizes}{more}); set data.size = "
+                "[height, width] to resize them to one"
             )
         return self.groups[0]
 

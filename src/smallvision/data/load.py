@@ -40,8 +40,8 @@ def load(spec: DataSpec, root: Path | None = None, device: str | torch.device = 
     dataset = DATASETS[spec.source]
     if dataset.shape is not None and spec.stated_range is not None:  # arrays may take the place of this source
         raise BadInput(
-            f"data.{'range' if spec.white is None else 'white'}: belongs to images of your own (folder, npz, arrays), "
-            f'not to "{spec.source}"; leave it out'
+            f"data.{'range' if spec.white is None else 'white'}: this key is for images of your own (folder, npz, "
+            f'arrays), not for "{spec.source}"; leave it out'
         )
     return prepare(dataset.read(dataset, spec, root), spec, device)
 
@@ -106,7 +106,7 @@ def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Spl
     validation: Rows | None = None
     if spec.validation:
         if raw.validation is not None:
-            raise BadInput(f"data.validation: {raw.name} brings its own validation split; set it to 0")
+            raise BadInput(f"data.validation: {raw.name} has a validation split of its own; set data.validation = 0")
         rows, validation = split.split_off(raw.train.labels, rows, spec.validation, raw.classes, spec.seed)
     rows, limited = split.keep(raw.train.labels, rows, spec.limit, spec.limit_per_class, raw.classes, spec.seed)
 
@@ -114,7 +114,7 @@ def prepare(raw: Raw, spec: DataSpec, device: str | torch.device = "cpu") -> Spl
     needed = size_bytes(raw.train, rows) * copies + (size_bytes(raw.train, validation) if validation is not None else 0)
     for part in (raw.validation, raw.test, unseen and unseen.test):
         needed += size_bytes(part, np.flatnonzero(part.labels >= 0)) if part else 0
-    memory.require(needed, raw.name, "give a smaller data.limit" + (" or data.size" if spec.source == "folder" else ""))
+    memory.require(needed, raw.name, "set a smaller data.limit" + (" or data.size" if spec.source == "folder" else ""))
 
     parts = [("train", rows)] + ([("validation", validation)] if validation is not None else [])
     sets = _read(raw, raw.train, parts)
@@ -161,16 +161,17 @@ def _unseen(raw: Raw, spec: DataSpec) -> Raw | None:
     seen = split.class_indices(raw.classes, spec.classes or (), raw.name)
     both = [raw.classes[index] for index in indices if index in seen]
     if both:
-        raise BadInput(f'data.unseen_classes: "{both[0]}" is among data.classes, too; a class is either seen or not')
+        raise BadInput(f'data.unseen_classes: "{both[0]}" is in data.classes as well; remove it from one of the two')
     if len(raw.classes) - len(indices) < 2:
         raise BadInput(
-            f"data.unseen_classes: leaves {len(raw.classes) - len(indices)} of {len(raw.classes)} classes to train on; "
-            "leave at least two"
+            f"data.unseen_classes: only {len(raw.classes) - len(indices)} of {len(raw.classes)} classes would be "
+            "left to train on; leave at least two"
         )
     unseen = _of_classes(raw, indices)
     if unseen.test is None:
         raise BadInput(
-            f"data.unseen_classes: {raw.name} has no test split, whose images of these classes would be scored"
+            f"data.unseen_classes: {raw.name} has no test split, and unseen classes are scored on test images; leave "
+            "this key out"
         )
     return unseen
 

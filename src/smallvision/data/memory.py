@@ -60,7 +60,9 @@ def require(needed: int, name: str, cure: str) -> None:
     """
     available = available_bytes()
     if needed > available:
-        raise BadInput(f"{name}: needs {human(needed)} of memory, and {human(available)} are available; {cure}")
+        raise BadInput(
+            f"{name}: this needs {human(needed)} of memory, but only {human(available)} are available; {cure}"
+        )
 
 
 def human(count: float) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from smallvision.data.seeds import mix, permutation
 from smallvision.data.source import Rows
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 
 _PAIRS = 4  # separates this draw from other draws with the same seed
 
@@ -150,21 +150,23 @@ def _refuse(sizes: Rows, count: int, most: int, classes: Sequence[str]) -> None:
         raise BadInput(f"pairs of an image: got {most}; expected at least 1")
     if len(sizes) < 2:
         raise BadInput(
-            f"pairs: half of them are of two classes, and there {'is one class' if len(sizes) else 'are no images'}"
+            f"pairs: half of them need images of two classes, but there {'is one class' if len(sizes) else 'are none'};"
+            " add images of at least two classes"
         )
     if sizes[-1] == 1:
         raise BadInput(
-            f'pairs: class "{classes[-1]}" has 1 image, which makes no pair of one class; '
-            "leave the class out (data.classes)"
+            f'pairs: class "{classes[-1]}" has 1 image, so that there is no pair of this class; leave the class out '
+            "(data.classes)"
         )
     if not _fits(sizes, count, most):
         needed, best = _needed(sizes, count), _most(sizes, most)
         cures = []
         if best > 0:
-            cures.append(f"ask for at most {best:,}")
+            cures.append(f"use at most {best:,} pairs")
         if needed is not None:
-            cures.append(f"allow {needed} pairs an image")
+            cures.append(f"allow {needed} pairs for each image")
         raise BadInput(
-            f"pairs: {count:,} are more than there can be with {most} an image and classes alike (the smallest, "
-            f'"{classes[-1]}", has {sizes[-1]:,} images); {", or ".join(cures)}'
+            f"pairs: {count:,} are more than possible with at most {most} pairs for each image and equally many "
+            f'pairs of every class (the smallest class, "{classes[-1]}", has {counted(sizes[-1], "image")}); '
+            f"{', or '.join(cures)}"
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from smallvision.data.seeds import mix, permutation
 from smallvision.data.source import Rows
-from smallvision.errors import BadInput, nearest, shown
+from smallvision.errors import BadInput, counted, nearest, shown
 
 _VALIDATION, _LIMIT = 1, 2  # separate the two draws from one seed
 
@@ -38,7 +38,7 @@ def class_indices(
         else:
             raise BadInput(f"{key}: {source} has no class {item}; expected 0 to {len(known) - 1}")
         if index in indices:
-            raise BadInput(f'{key}: "{shown(known[index])}" is given twice (by name and by index); keep one')
+            raise BadInput(f'{key}: "{shown(known[index])}" is given twice (by name and by number); keep one')
         indices[index] = None
     return list(indices)
 
@@ -103,12 +103,12 @@ def split_off(labels: Rows, rows: Rows, share: int | float, classes: Sequence[st
     number = count_of(share, len(rows))
     if not 0 < number < len(rows):
         raise BadInput(
-            f"data.validation: {share} takes {number:,} of {len(rows):,} training images; "
-            f"expected to take at least 1 and to leave at least 1"
+            f"data.validation: {share} takes {number:,} of {len(rows):,} training images; expected a value that "
+            "takes at least 1 and leaves at least 1"
         )
     counts = np.bincount(labels[rows], minlength=len(classes))
     wanted = quotas(counts, number)
-    cure = "; add images of it, leave it out (data.classes), or take fewer for validation"
+    cure = "; add images of this class, leave the class out (data.classes), or use fewer images for validation"
     refuse_empty(counts - wanted, classes, f"data.validation: {share} leaves", cure)
     validation = draw(labels, rows, wanted, mix(seed, _VALIDATION))
     return np.setdiff1d(rows, validation, assume_unique=True), validation
@@ -141,9 +141,11 @@ def keep(
         notes = (f"limit_per_class {per_class:,} is more than there are of {', '.join(short)}{more}",) if short else ()
     elif limit is not None:
         number = count_of(limit, len(rows))
-        notes = (f"limit {number:,} is more than the {len(rows):,} training images",) if number > len(rows) else ()
+        notes = (
+            (f"limit {number:,} is more than the {counted(len(rows), 'training image')}",) if number > len(rows) else ()
+        )
         wanted = quotas(counts, min(number, len(rows)))
-        refuse_empty(wanted, classes, f"data.limit: {limit} keeps", "; give a larger limit, or limit_per_class")
+        refuse_empty(wanted, classes, f"data.limit: {limit} keeps", "; set a larger limit, or use limit_per_class")
     else:
         return rows, ()
     return draw(labels, rows, wanted, mix(seed, _LIMIT)), notes
@@ -153,4 +155,4 @@ def refuse_empty(counts: Rows, classes: Sequence[str], what: str, cure: str = ""
     """Raise BadInput when some class has no image; `what` begins the message and `cure` ends it."""
     empty = np.flatnonzero(np.asarray(counts) == 0)
     if len(empty):
-        raise BadInput(f'{what} no training image of class "{shown(classes[int(empty[0])])}"{cure}')
+        raise BadInput(f'{what} no training images of class "{shown(classes[int(empty[0])])}"{cure}')

@@ -39,7 +39,7 @@ def histogram(groups: Iterable[Tensor]) -> Rows:
             for channel in range(group.shape[1]):
                 counts[channel] += torch.bincount(part[:, channel].reshape(-1), minlength=256).cpu()
     if counts is None:
-        raise ValueError("no images to count the pixels of")
+        raise ValueError("there are no images whose pixels could be counted")
     return counts.numpy()
 
 
@@ -82,8 +82,8 @@ def statistics(normalize: str | Numbers, groups: Sequence[Tensor]) -> Statistics
     if isinstance(normalize, Numbers):
         if len(normalize.mean) != channels:
             raise BadInput(
-                f"data.normalize: {len(normalize.mean)} numbers are given and the images have {channels} "
-                f"channel{'s' if channels > 1 else ''}; give one mean and one std per channel"
+                f"data.normalize: {len(normalize.mean)} numbers are given, but the images have {channels} "
+                f"channel{'s' if channels > 1 else ''}; write one mean and one std for each channel"
             )
         return normalize.mean, normalize.std, copied(normalize)
     if normalize == "none":
@@ -101,6 +101,6 @@ def copied(numbers: Numbers) -> tuple[str, ...]:
     mean_is_right = np.allclose(numbers.mean, COPIED_MEAN, rtol=0, atol=6e-4)
     mean = f" the mean {COPIED_MEAN} beside it is right;" if mean_is_right else ""
     return (
-        f"data.normalize: std {COPIED_STD} is the widely copied wrong one for CIFAR-10, the mean of each image's own "
-        f"std;{mean} over all training pixels it is {RIGHT_STD}. It is used as given",
+        f"data.normalize: std {COPIED_STD} is a widely copied wrong value for CIFAR-10, the mean of the std of "
+        f"single images;{mean} over all training pixels it is {RIGHT_STD}. It is used as it was given",
     )

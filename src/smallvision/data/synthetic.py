@@ -138,7 +138,9 @@ def make(
         _refuse_taken(folder)
         temporary.rename(folder)
     except OSError as error:
-        raise RunFailed(f"{folder}: cannot be written ({error.strerror or error}); nothing was left behind") from None
+        raise RunFailed(
+            f"{folder}: the folder cannot be written ({error.strerror or error}); nothing was kept"
+        ) from None
     finally:
         with suppress(OSError):
             shutil.rmtree(temporary)  # there is nothing to remove after it was renamed
@@ -166,8 +168,8 @@ def plan(labels: Rows, sizes: Sequence[int], count: int | None, seed: int, split
     if not within or (wanted > available).any():
         most = 10 * int(available.min())
         raise BadInput(
-            f"--{split} {short(count)}: equally many of each of 10 digits are taken; give 10 to {most:,}, or leave "
-            f"it out for all {len(labels):,}"
+            f"--{split} {short(count)}: equally many images of each of 10 digits are used; ask for 10 to {most:,}, "
+            f"or leave this option out for all {len(labels):,}"
         )
     shuffled = permutation(len(labels), mix(seed, 1))
     rows = np.concatenate([shuffled[labels[shuffled] == k][:number] for k, number in enumerate(wanted)])
@@ -210,13 +212,17 @@ def _refuse_taken(folder: Path, make_parent: bool = False) -> None:
     """Raise BadInput unless the folder can be made there. Its parent is made with `make_parent`."""
     try:
         if folder.exists() or folder.is_symlink():
-            raise BadInput(f"{folder}: is there already, and nothing is overwritten; remove it, or give another DEST")
+            raise BadInput(
+                f"{folder}: this folder exists already, and nothing is overwritten; remove it, or choose another DEST"
+            )
         if make_parent:
             folder.parent.mkdir(parents=True, exist_ok=True)
         if not folder.parent.is_dir():
-            raise BadInput(f"{folder}: there is no folder {folder.parent}; make it, or give another DEST")
+            raise BadInput(f"{folder}: there is no folder {folder.parent}; make it, or choose another DEST")
     except OSError as error:
-        raise BadInput(f"{folder}: no folder can be made here ({error.strerror or error}); give another DEST") from None
+        raise BadInput(
+            f"{folder}: a folder cannot be made here ({error.strerror or error}); choose another DEST"
+        ) from None
 
 
 def _save(image: Pixels, path: Path) -> None:

@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from smallvision.data.batching.batch import Batch
 from smallvision.data.doubles import has_doubles
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.experiment import data as specs
 from smallvision.experiment.data import Augment
 
@@ -147,8 +147,9 @@ def cropped(pixels: Tensor, corners: Tensor, padding: int, fill: str) -> Tensor:
     batch, channels, height, width = pixels.shape
     if fill == "reflect" and padding >= min(height, width):
         raise BadInput(
-            f"data.augment: crop reflects {padding} pixels and images of {height}x{width} have no more than "
-            f'{min(height, width) - 1} to reflect; give a smaller padding, or fill = "zero"'
+            f"data.augment: crop reflects {counted(padding, 'pixel')}, but images of {height}x{width} can reflect "
+            f"at most "
+            f'{min(height, width) - 1}; set a smaller padding, or fill = "zero"'
         )
     padded = functional.pad(pixels, (padding,) * 4, mode="reflect" if fill == "reflect" else "constant")
     _, _, tall, wide = padded.shape

@@ -1,6 +1,8 @@
 """The base class of all specs, and the types of their values."""
 
 import json
+import math
+from datetime import date, time
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, model_validator
@@ -30,21 +32,30 @@ class Spec(BaseModel):
 
 
 def refuse_unwritable(values: dict[Any, Any]) -> None:
-    """Refuse, at any depth, values that TOML cannot hold: text that is not Unicode, integers of more than 64 bits."""
+    """Refuse, at any depth, values that TOML or JSON cannot hold.
+
+    These are text that is not Unicode, integers of more than 64 bits, numbers that are not finite, and dates and times.
+    """
     pending: list[tuple[str, Any]] = [("", values)]
     while pending:
         at, value = pending.pop()
         if isinstance(value, str) and value != writable(value):
-            raise PydanticCustomError("unwritable", "{at}: has bytes that are not UTF-8 text", {"at": at})
+            raise PydanticCustomError("unwritable", "{at}: the text has bytes that are not UTF-8", {"at": at})
         if isinstance(value, int) and not -LARGEST - 1 <= value <= LARGEST:
-            raise PydanticCustomError("unwritable", "{at}: a whole number of more than 64 bits", {"at": at})
+            raise PydanticCustomError("unwritable", "{at}: this whole number has more than 64 bits", {"at": at})
+        if isinstance(value, float) and not math.isfinite(value):
+            raise PydanticCustomError(
+                "unwritable", "{at}: got {value}; expected a finite number", {"at": at, "value": value}
+            )
+        if isinstance(value, date | time):
+            raise PydanticCustomError(
+                "unwritable", "{at}: no key takes a date or a time; write text in quotes", {"at": at}
+            )
         if isinstance(value, dict):
             for key in value:
                 if isinstance(key, str) and key != writable(key):
                     name = f"{at}.{writable(key)}".lstrip(".")
-                    raise PydanticCustomError(
-                        "unwritable", "{at}: this key has bytes that are not UTF-8 text", {"at": name}
-                    )
+                    raise PydanticCustomError("unwritable", "{at}: this key has bytes that are not UTF-8", {"at": name})
             pending += [(f"{at}.{key}".lstrip("."), inner) for key, inner in value.items()]
         elif isinstance(value, list | tuple):
             pending += [(f"{at}.{index}", inner) for index, inner in enumerate(value)]

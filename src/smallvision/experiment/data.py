@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from smallvision.errors import BadInput, nearest
+from smallvision.errors import BadInput, counted, nearest
 from smallvision.experiment.base import (
     Bool,
     Class,
@@ -84,7 +84,7 @@ Augment = Annotated[Flip | Crop | ResizedCrop | Rotate | Noise | Cutout, Field(d
 
 
 class Expand(Spec):
-    """Enlarge the training set once, before training, by mirrored images and by noisy copies of all of them (R2.1)."""
+    """Enlarge the training set once, before training, by mirrored images and by noisy copies of all of them."""
 
     flip: Bool = True
     noise: Annotated[NonNegative, Field(le=1)] = 0.1
@@ -92,7 +92,7 @@ class Expand(Spec):
     @model_validator(mode="after")
     def _does_something(self) -> "Expand":
         if not self.flip and self.noise == 0:
-            raise ValueError("neither flip nor noise is asked for; leave data.expand out")
+            raise ValueError("data.expand sets neither flip nor noise; set one of them, or leave data.expand out")
         return self
 
 
@@ -105,7 +105,10 @@ class Numbers(Spec):
     @model_validator(mode="after")
     def _same_length(self) -> "Numbers":
         if len(self.mean) != len(self.std) or not self.mean:
-            raise ValueError(f"mean has {len(self.mean)} numbers and std {len(self.std)}; give one per channel in each")
+            raise ValueError(
+                f"mean has {counted(len(self.mean), 'number')} and std {len(self.std)}; each needs one number per "
+                f"channel"
+            )
         return self
 
 
@@ -154,7 +157,7 @@ class DataSpec(Spec):
     @classmethod
     def _keeps_something(cls, limit: int | float | None) -> int | float | None:
         if limit == 0:
-            raise ValueError("a limit of 0 keeps no image")
+            raise ValueError("a limit of 0 would keep no images; set 1 or more")
         return limit
 
     @field_validator("range")
@@ -162,7 +165,7 @@ class DataSpec(Spec):
     def _black_below_white(cls, ends: tuple[float, float] | None) -> tuple[float, float] | None:
         if ends is not None and not -LARGEST_LEVEL <= ends[0] < ends[1] <= LARGEST_LEVEL:
             raise ValueError(
-                f"range must be [black, white] with black < white, such as [0, 16], and no number beyond "
+                "range must be [black, white] with black < white, such as [0, 16], where neither number is above "
                 f"{LARGEST_LEVEL:.0e}"
             )
         return ends
@@ -182,9 +185,14 @@ class DataSpec(Spec):
         if self.source in ("folder", "npz") and not self.path:
             raise ValueError(f'source "{self.source}" needs data.path')
         if self.source not in ("folder", "npz") and self.path:
-            raise ValueError(f'path belongs to the sources "folder" and "npz", not to "{self.source}" (use --root)')
+            raise ValueError(
+                f'data.path is for the sources "folder" and "npz", not for "{self.source}"; use --root to say where '
+                "that data set is"
+            )
         if self.source != "folder" and (self.size or self.color != "auto" or self.skip_bad):
-            raise ValueError(f'size, color and skip_bad belong to the source "folder", not to "{self.source}"')
+            raise ValueError(
+                f'size, color and skip_bad are for the source "folder", not for "{self.source}"; leave them out'
+            )
         if self.white is not None and self.range is not None:
             raise ValueError("white and range are both given; keep one (white = 4095 is range = [0, 4095])")
         if self.limit is not None and self.limit_per_class is not None:
@@ -192,7 +200,10 @@ class DataSpec(Spec):
         if self.classes is not None and len(set(self.classes)) < max(len(self.classes), 2):
             raise ValueError("classes needs at least two different classes")
         if self.unseen_classes and len(set(self.unseen_classes)) < max(len(self.unseen_classes), 2):
-            raise ValueError("unseen_classes needs at least two different classes, which make pairs of both kinds")
+            raise ValueError(
+                "unseen_classes needs at least two different classes, so that there are pairs of one class and pairs "
+                "of two"
+            )
         return self
 
 
@@ -214,9 +225,9 @@ def refuse_unknown_source(source: str, known: Iterable[str]) -> None:
     said = writable(source)
     if "/" in source or "\\" in source or source.startswith("~") or source.endswith(".npz"):  # meant as a path
         kind, what = ("npz", "file") if source.endswith(".npz") else ("folder", "folder")
-        there = "" if os.path.exists(os.path.expanduser(source)) else f", and there is no such {what}"
+        there = "" if os.path.exists(os.path.expanduser(source)) else f" (there is no such {what} either)"
         raise BadInput(
-            f'data.source: "{said}" is no data set{there}; images of your own are read by data.source={kind} '
-            f"data.path={said}"
+            f'data.source: "{said}" is not the name of a data set{there}; to read images of your own, set '
+            f"data.source={kind} data.path={said}"
         )
     raise BadInput(f'data.source: unknown source "{said}"; {nearest(source, names)}')

@@ -39,7 +39,9 @@ class Experiment(Spec):
         if self.data.validation == 0 and not self.data.may_bring_validation:
             for key, value, off in (("select", self.recipe.select, "last"), ("patience", self.recipe.patience, 0)):
                 if value != off:
-                    raise ValueError(f"recipe.{key} = {value} needs validation images; set data.validation, say 0.1")
+                    raise ValueError(
+                        f"recipe.{key} = {value} needs validation images; set data.validation, for example 0.1"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -66,7 +68,7 @@ class Experiment(Spec):
 
     @property
     def identity(self) -> str:
-        """The whole canonical form as text: two experiments are one where it is equal. The hash is for names."""
+        """The whole canonical form as text: experiments with equal texts are the same. The hash is only for names."""
         return canonical_text(self.canonical())
 
     def hash(self) -> str:

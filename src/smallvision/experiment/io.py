@@ -14,7 +14,9 @@ from smallvision.errors import BadInput, nearest, short, shown
 from smallvision.experiment.base import Spec
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.experiment import Experiment
+from smallvision.experiment.keys import kind_of, nearest_key
 from smallvision.experiment.model.encoder import EncoderSpec
+from smallvision.experiment.plain import expected, missing_value, shown_value
 from smallvision.experiment.task import SPECS as TASK_SPECS
 from smallvision.experiment.text import expanded, writable
 from smallvision.storage.reading import read_limited
@@ -59,7 +61,7 @@ def load_encoder_experiment(encoder: EncoderSpec) -> Experiment:
 def _load(name: str, settings: Iterable[tuple[str, Any]]) -> Experiment:
     table = read_table(name)
     if "base" in table:
-        raise BadInput(f"{writable(name)}: is a study (it has a base), and an experiment is needed here")
+        raise BadInput(f"{writable(name)}: this is a study (it has a base), and an experiment is needed here")
     for key, value in settings:
         assign(table, key, value)
     return build(table, name)
@@ -90,16 +92,17 @@ def parsed(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
     except UnicodeDecodeError:
-        raise BadInput(f"{path}: not UTF-8 text, so not TOML") from None
+        raise BadInput(f"{path}: the file is not UTF-8 text, so it is not TOML") from None
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from None
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{path}: not valid TOML: {error}") from None
+        raise BadInput(f"{path}: the file is not valid TOML: {error}") from None
     except RecursionError:
-        raise BadInput(f"{path}: nested too deeply to be read; take levels out of it") from None
+        raise BadInput(f"{path}: the file is nested too deeply to be read; use fewer levels") from None
     except ValueError:  # Python refuses numbers of more than 4 300 digits, and file names with a zero byte
         raise BadInput(
-            f"{path}: has a number of thousands of digits, or is not a possible file name; expected an experiment"
+            f"{path}: the file has a number of thousands of digits, or this cannot be the name of a file; expected "
+            "the TOML file of an experiment"
         ) from None
 
 
@@ -139,9 +142,13 @@ def key_and_value(override: str) -> tuple[str, Any]:
     """The two sides of "key.sub=value". Raises BadInput."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip() or override != writable(override):
-        raise BadInput(f"override {short(override)}: expected KEY=VALUE in UTF-8, for example recipe.epochs=2")
+        meant = nearest_key(override) if override == writable(override) else ""
+        hint = meant if meant.startswith("the key") else "for example recipe.epochs=2"
+        raise BadInput(f"override {short(override)}: expected KEY=VALUE in UTF-8; {hint}")
     if key.count(".") > MOST_NESTED:
-        raise BadInput(f"override {short(override)}: has {key.count('.'):,} dots, more than any key")
+        raise BadInput(
+            f"override {short(override)}: the key has {key.count('.'):,} dots, more than any key of an experiment"
+        )
     return key.strip(), _value(text)
 
 
@@ -172,7 +179,7 @@ def _into(place: Any, part: str, where: str, missing: Any) -> Any:
 
 def _index(place: list[Any], part: str, where: str) -> int:
     if part not in map(str, range(len(place))):
-        raise BadInput(f"{shown(where)}: {short(part)} is no index of this list; expected 0 to {len(place) - 1}")
+        raise BadInput(f"{shown(where)}: {short(part)} is not an index of this list; expected 0 to {len(place) - 1}")
     return int(part)
 
 
@@ -198,30 +205,48 @@ def typed(kind: type[Kind], table: dict[str, Any], where: str) -> Kind:
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        raise BadInput(f"{writable(where)}: {' '.join(_first(error).split())}") from None
+        study = "base" in kind.model_fields
+        said = _first(error, kind_of(table, "model"), "set." if study else "")
+        raise BadInput(f"{writable(where)}: {' '.join(said.split())}") from None
 
 
-def _first(error: ValidationError) -> str:
-    """The first error as one line: the key, the value that was found, and what would work."""
+def _first(error: ValidationError, network: str = "", before: str = "") -> str:
+    """The first error as one line: the key, the value that was found, and what would work.
+
+    Parameters
+    ----------
+    network : the kind of the network, whose keys are proposed for a wrong one.
+    before : what stands before the key of an experiment, such as "set." in a study.
+    """
     first = error.errors(include_url=False)[0]
     kind, context = first["type"], first.get("ctx", {})
     key = ".".join(str(part) for part in _without_tags(first["loc"]))
     if kind == "unknown_key":
-        return f"unknown key {key + '.' if key else ''}{context['key']}; {context['hint']}"
+        wrong = f"{key + '.' if key else ''}{context['key']}"
+        return f"unknown key {wrong}; {_meant(wrong, str(context['hint']), network, before)}"
     if kind == "union_tag_invalid":
         tags = [tag.strip().strip("'") for tag in str(context["expected_tags"]).split(",")]
         return f'{key}.kind: unknown kind "{context["tag"]}"; {nearest(str(context["tag"]), tags)}'
     if kind == "union_tag_not_found":
-        return f"{key}.kind: missing; every {key.split('.')[-1] or 'table'} says its kind"
+        return f"{key}.kind: this key is missing; every {key.split('.')[-1] or 'table'} needs a kind"
     if kind == "unwritable":
         return f"{key + '.' if key else ''}{first['msg']}"
     if kind == "missing":
-        return f"{key}: missing"
-    text = str(first["msg"]).removeprefix("Value error, ")
+        return missing_value(key) or f"{key}: missing"
+    text = expected(first, key) or str(first["msg"]).removeprefix("Value error, ")
     value = first["input"]
     if kind == "value_error" and not isinstance(value, str | int | float):
         return f"{key}: {text}" if key else text
-    return f"{key}: got {short(value)}; {text[0].lower()}{text[1:]}"
+    return f"{key}: got {shown_value(value)}; {text[0].lower()}{text[1:]}"
+
+
+def _meant(wrong: str, hint: str, network: str, before: str) -> str:
+    """Which key somebody meant: one of the whole experiment where the word is known, else the near one of the table."""
+    found = nearest_key(wrong, network)
+    known = found.startswith("the key")
+    place = re.search(r"\.(\d+)\.", wrong)
+    found = found.replace(".N.", place[0]) if place else found
+    return found.replace("the key is ", f"the key is {before}") if known else hint
 
 
 def _without_tags(location: tuple[int | str, ...]) -> list[int | str]:

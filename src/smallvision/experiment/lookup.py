@@ -46,7 +46,7 @@ def load_study(name: str, overrides: Iterable[str] = ()) -> Study:
     """The study of a catalog name or a TOML file; see `load_any`. Raises BadInput, for an experiment too."""
     study = load_any(name, overrides)
     if not isinstance(study, Study):
-        raise BadInput(f"{writable(name)}: is an experiment (it has no base), and a study is needed here")
+        raise BadInput(f"{writable(name)}: this is an experiment (it has no base), and a study is needed here")
     return study
 
 
@@ -74,7 +74,7 @@ def _study(table: dict[str, Any], name: str, folder: Path, overrides: Iterable[s
         except BadInput as error:
             raise BadInput(f"{where_base}: {error}") from None
         if "base" in table["base"]:
-            raise BadInput(f"{where_base}: is a study itself; a study starts from an experiment")
+            raise BadInput(f"{where_base}: this is a study itself; the base of a study must be an experiment")
     elif isinstance(base, dict):
         where_base = f"{where}: base"
     else:
@@ -89,7 +89,7 @@ def _apply(table: dict[str, Any], override: str, where: str) -> None:
     key, value = key_and_value(override)
     first, _, rest = key.partition(".")
     if first in SECTIONS:
-        raise BadInput(f"override {short(override)}: {where} is a study; its experiments are changed by set.{key}=...")
+        raise BadInput(f"override {short(override)}: {where} is a study; to change its experiments, use set.{key}=...")
     if first in BY_FULL_KEY and rest and isinstance(table.get(first, {}), dict):
         try:
             table[first] = {**flat(table.get(first, {})), rest: value}

@@ -23,7 +23,7 @@ def _images(value: Any) -> Any:
     """A count, "all" for every image, or None for the default, which is lowered where there are fewer images."""
     if value is None or value == "all" or (type(value) is int and value >= 1):
         return value
-    raise PydanticCustomError("images", 'expected a number of images from 1 on, or "all"')
+    raise PydanticCustomError("images", 'expected a number of images, 1 or more, or "all"')
 
 
 def _each_once(known: tuple[str, ...], value: Any) -> Any:
@@ -86,7 +86,7 @@ class ProbeSpec(Spec):
 
     @property
     def identity(self) -> str:
-        """The whole canonical form as text: two probes are one where it is equal. The hash is for names."""
+        """The whole canonical form as text: probes with equal texts are the same. The hash is only for names."""
         return canonical_text(self.canonical())
 
     def hash(self) -> str:

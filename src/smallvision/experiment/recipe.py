@@ -114,24 +114,30 @@ class RecipeSpec(Spec):
         for key, count in counts.items():
             if count < 2:
                 raise ValueError(
-                    f'order "classes" needs {key} of 2 or more, so that a batch has pairs of both kinds; got {count}'
+                    f'order "classes" needs {key} of 2 or more, so that a batch has pairs of one class and pairs of '
+                    f"two; got {count}"
                 )
         product = self.classes_per_batch * self.images_per_class
         if self.batch_size != product:
             raise ValueError(
-                f"batch_size is {self.batch_size}, and {self.classes_per_batch} classes with {self.images_per_class} "
-                f"images each are {product}; leave batch_size out, or set it to {product}"
+                f"batch_size is {self.batch_size}, but {self.classes_per_batch} classes with {self.images_per_class} "
+                f"images each make {product} images; leave batch_size out, or set it to {product}"
             )
         if self.drop_last:
-            raise ValueError('drop_last has no effect with order "classes", whose batches are all whole; leave it out')
+            raise ValueError(
+                'drop_last has no effect with order "classes", because all its batches are full; leave it out'
+            )
         return self
 
     @model_validator(mode="after")
     def _every_key_has_an_effect(self) -> "RecipeSpec":
         if self.optimizer != "sgd" and (self.momentum or self.nesterov):
-            raise ValueError(f'momentum and nesterov have no effect with optimizer "{self.optimizer}" (betas do)')
+            raise ValueError(
+                f'momentum and nesterov have no effect with optimizer "{self.optimizer}", which uses betas; leave '
+                "them out"
+            )
         if self.optimizer == "sgd" and self.betas != (0.9, 0.999):
-            raise ValueError('betas have no effect with optimizer "sgd" (momentum does)')
+            raise ValueError('betas have no effect with optimizer "sgd", which uses momentum; leave them out')
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
         return self

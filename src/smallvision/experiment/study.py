@@ -27,7 +27,7 @@ def _seeds(value: Any) -> Any:
         return tuple(range(value))
     plain = isinstance(value, list | tuple) and all(type(seed) is int and 0 <= seed < 2**63 for seed in value)
     if not plain or not 1 <= len(value) <= MOST_SEEDS:
-        raise PydanticCustomError("seeds", "expected a count (an integer) or a list of whole numbers from 0 on")
+        raise PydanticCustomError("seeds", "expected a count (an integer) or a list of whole numbers, 0 or more")
     for seed in value:
         if list(value).count(seed) > 1:
             raise PydanticCustomError("seeds", "seed {seed} is given twice; keep one", {"seed": seed})
@@ -51,9 +51,13 @@ CaseName = Annotated[str, BeforeValidator(_name)]
 
 
 class Case(Spec):
-    """A case of a study: its name, and its settings in addition to `Study.set`, which all cases have."""
+    """A case of a study: its name, and its settings in addition to `Study.set`, which all cases have.
+
+    text : how sentences call the case, in the middle of a sentence: "training with flips"; its name unless given.
+    """
 
     name: CaseName
+    text: CaseName | None = None
     set: Settings = Field(default_factory=dict)
 
 
@@ -67,9 +71,9 @@ class Range(Spec):
     @model_validator(mode="after")
     def _ordered(self) -> "Range":
         if not self.low < self.high:
-            raise ValueError(f"low = {self.low} is not below high = {self.high}")
+            raise ValueError(f"low = {self.low} must be below high = {self.high}")
         if self.log and self.low <= 0:
-            raise ValueError(f"log needs low above 0, got {self.low}")
+            raise ValueError(f"log = true needs low above 0; got low = {self.low}")
         return self
 
 
@@ -99,7 +103,8 @@ class Search(Spec):
             keys = {key: value for key, value in values.items() if key != "tries"}
             if not keys:
                 raise ValueError(
-                    'says no key to search, as in "recipe.learning_rate" = { low = 1e-4, high = 0.1, log = true }'
+                    'this table has no key to search; write one, as in "recipe.learning_rate" = { low = 1e-4, high = '
+                    "0.1, log = true }"
                 )
             return {**{key: value for key, value in values.items() if key == "tries"}, "over": keys}
         return values
@@ -154,9 +159,9 @@ class Match(Spec):
     @model_validator(mode="after")
     def _one_size(self) -> "Match":
         if (self.parameters is None) == (self.multiply_adds is None):
-            raise ValueError("give parameters or multiply_adds, one of the two")
+            raise ValueError("set either parameters or multiply_adds, and not both")
         if not self.vary:
-            raise ValueError('vary is empty; give a key of the network, as in "model.blocks.2.channels"')
+            raise ValueError('vary is empty; name a key of the network, as in "model.blocks.2.channels"')
         return self
 
 
@@ -208,7 +213,7 @@ class Study(Spec):
                 cure = f"; {QUOTE}" if isinstance(values, dict) else ""
                 raise ValueError(f"{key}: got {short(values)}; expected a list of values{cure}")
             if not values:
-                raise ValueError(f"{key}: the list is empty, so the grid is; give it values")
+                raise ValueError(f"{key}: the list is empty, so there would be no cases; add values to it")
         return axes
 
     @field_validator("compare", mode="before")
@@ -237,7 +242,8 @@ class Study(Spec):
             raise ValueError("[[case]] and [axes] are both given; keep one")
         if not self.case and not self.axes:
             raise ValueError(
-                'nothing varies; give [axes] (as in "recipe.learning_rate" = [0.01, 0.1]) or [[case]] tables'
+                'the study has nothing to compare; add [axes] (as in "recipe.learning_rate" = [0.01, 0.1]) or '
+                "[[case]] tables"
             )
         names: set[str] = set()
         for name in [case.name for case in self.case]:
@@ -248,12 +254,18 @@ class Study(Spec):
 
     def canonical(self) -> dict[str, Any]:
         """All values that decide the study's results, with the base experiment in its own canonical form."""
-        words = {"name", "about", "question", "minutes", "base"}
+        words: dict[str, Any] = dict.fromkeys(("name", "about", "question", "minutes", "base"), True)
+        words["case"] = {"__all__": {"text"}}
         return {**self.model_dump(mode="json", exclude_defaults=True, exclude=words), "base": self.base.canonical()}
 
     @property
+    def texts(self) -> dict[str, str]:
+        """How sentences call the cases that have a text, by name."""
+        return {case.name: case.text for case in self.case if case.text}
+
+    @property
     def identity(self) -> str:
-        """The whole canonical form as text: two studies are one where it is equal. The hash is for names."""
+        """The whole canonical form as text: studies with equal texts are the same. The hash is only for names."""
         return canonical_text(self.canonical())
 
     def hash(self) -> str:

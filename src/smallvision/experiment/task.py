@@ -67,7 +67,8 @@ class TaskSpec(Spec):
         """
         if experiment.data.unseen_classes:
             raise ValueError(
-                'data.unseen_classes: only a verifier can be asked about classes it never saw; set task.kind = "verify"'
+                "data.unseen_classes: only a verifier can be scored on classes that it was not trained on; set "
+                'task.kind = "verify"'
             )
 
 
@@ -104,8 +105,8 @@ class ReconstructSpec(TaskSpec):
     def _possible(self) -> "ReconstructSpec":
         if self.loss == "bce" and self.target == "normalized":
             raise ValueError(
-                'loss "bce" needs targets in [0, 1], and normalized ones are not; '
-                'use target = "pixels", or loss = "mse"'
+                'loss "bce" needs targets in [0, 1], and normalized targets leave that range; use target = "pixels", '
+                'or loss = "mse"'
             )
         return self
 
@@ -118,11 +119,11 @@ class ReconstructSpec(TaskSpec):
         model, normalize = experiment.model, experiment.data.normalize
         assert isinstance(model, AutoencoderSpec)
         if self.beta is not None and not model.variational:
-            raise ValueError(f"task.beta: {self.beta:g} has no effect without model.variational = true")
+            raise ValueError(f"task.beta: {self.beta:g} has no effect unless model.variational = true; leave it out")
         if self.loss == "bce" and model.output != "sigmoid":
             raise ValueError(
-                f'model.output: "{model.output}" can leave the range from 0 to 1, which task.loss = "bce" needs; '
-                'use model.output = "sigmoid", or task.loss = "mse"'
+                f'model.output: "{model.output}" gives values outside 0 to 1, and task.loss = "bce" needs values '
+                'from 0 to 1; use model.output = "sigmoid", or task.loss = "mse"'
             )
         if self.target == "normalized":
             if normalize == "none":
@@ -143,13 +144,13 @@ def _refuse_unreachable_targets(output: str, normalize: str | Numbers) -> None:
         span = f"from {low:.3g} to {high:.3g}"
     else:  # mean and deviation are measured later; the deviation of values from 0 to 1 is at most 1/2
         low, high = -float("inf"), float("inf")
-        span = "below 0, and beyond 1 or -1"
+        span = "below 0, and above 1 or below -1"
     least, most = RANGES[output]
     if low < least or high > most:
         reaches = f"from {least:g} to {most:g}" if most < float("inf") else f"from {least:g} upwards"
         raise ValueError(
-            f'model.output: "{output}" reaches {reaches} and the targets, pixels as data.normalize makes them, '
-            f'go {span}: the loss cannot fall to 0; use model.output = "linear", or task.target = "pixels"'
+            f'model.output: "{output}" gives values {reaches}, but the targets (pixels after data.normalize) go '
+            f'{span}, so the loss cannot fall to 0; use model.output = "linear", or task.target = "pixels"'
         )
 
 
@@ -176,9 +177,11 @@ class VerifySpec(TaskSpec):
     @model_validator(mode="after")
     def _every_key_has_an_effect(self) -> "VerifySpec":
         if self.margin is not None and self.loss not in ("triplet", "contrastive"):
-            raise ValueError(f'margin has no effect with loss "{self.loss}" (it has with "triplet" and "contrastive")')
+            raise ValueError(
+                f'margin has no effect with loss "{self.loss}", only with "triplet" and "contrastive"; leave it out'
+            )
         if self.mining is not None and self.loss != "triplet" and not self.loss.startswith("metric."):
-            raise ValueError(f'mining has no effect with loss "{self.loss}" (it has with "triplet")')
+            raise ValueError(f'mining has no effect with loss "{self.loss}", only with "triplet"; leave it out')
         if (self.mining or "").startswith("metric.") and not self.loss.startswith("metric."):
             raise ValueError(
                 f'mining "{self.mining}" is for losses of pytorch-metric-learning; with "{self.loss}" use "all", '
@@ -187,15 +190,18 @@ class VerifySpec(TaskSpec):
         for key, word in (("loss", self.loss), ("mining", self.mining)):
             if getattr(self, f"{key}_options") and not (word or "").startswith("metric."):
                 raise ValueError(
-                    f'{key}_options has no effect with {key} "{word or "semi-hard"}" (it has with "metric.<Name>")'
+                    f'{key}_options has no effect with {key} "{word or "semi-hard"}", only with "metric.<Name>"; '
+                    "leave it out"
                 )
         if self.loss != "cross-entropy" and (self.representation_penalty or self.weight_penalty):
             raise ValueError(
-                f'representation_penalty and weight_penalty have no effect with loss "{self.loss}" '
-                '(they have with "cross-entropy")'
+                f'representation_penalty and weight_penalty have no effect with loss "{self.loss}", only with '
+                '"cross-entropy"; leave them out'
             )
         if self.loss == "cross-entropy" and self.head_weight is not None:
-            raise ValueError('head_weight has no effect with loss "cross-entropy", which is the head\'s own')
+            raise ValueError(
+                'head_weight has no effect with loss "cross-entropy", which trains the head already; leave it out'
+            )
         if self.loss.startswith("metric.") and self.mining in ("semi-hard", "hard"):
             raise ValueError(
                 f'mining "{self.mining}" is for loss "triplet"; with "{self.loss}" give a miner of the library, '
@@ -209,22 +215,23 @@ class VerifySpec(TaskSpec):
         assert isinstance(model, SiameseSpec)
         if self.loss == "cross-entropy" and model.head != "dense":
             raise ValueError(
-                'task.loss: "cross-entropy" is that of a dense head; set model.head = "dense", '
-                'or use "triplet" or "contrastive"'
+                'task.loss: "cross-entropy" needs a dense head; set model.head = "dense", or use "triplet" or '
+                '"contrastive"'
             )
         if self.head_weight is not None and model.head != "dense":
             raise ValueError(
-                'task.head_weight: has no effect with model.head = "distance", which learns nothing; leave it out'
+                'task.head_weight: this key has no effect with model.head = "distance", which has nothing to train; '
+                "leave it out"
             )
         if experiment.recipe.order != "classes":
             raise ValueError(
-                'recipe.order: a batch needs several images of each class; set recipe.order = "classes", with '
+                'recipe.order: every batch needs several images of each class; set recipe.order = "classes", with '
                 "recipe.classes_per_batch and recipe.images_per_class"
             )
         if data.validation == 0 and not data.may_bring_validation:
             raise ValueError(
-                "data.validation: a verifier's threshold and calibration are fitted on validation pairs; "
-                "set it, say to 0.1"
+                "data.validation: a verifier's threshold and calibration are fitted on validation pairs; set it, for "
+                "example to 0.1"
             )
 
 
@@ -251,13 +258,14 @@ def added_task(kind: str) -> Any | None:
     except Exception as error:  # code of another package: anything can go wrong in it
         what = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(
-            f'kind "{kind}" is of {owner}, and {entry.value} cannot be loaded ({what}); repair or remove that package'
+            f'kind "{kind}" comes from {owner}, and {entry.value} cannot be loaded ({what}); repair or remove that '
+            "package"
         ) from None
     spec = getattr(task, "spec", None)
     if getattr(task, "kind", None) != kind or not (isinstance(spec, type) and issubclass(spec, TaskSpec)):
         raise ValueError(
-            f'kind "{kind}" is of {owner}, and {entry.value} is no task: expected an object with kind = "{kind}" and '
-            "spec, a subclass of smallvision.experiment.task.TaskSpec"
+            f'kind "{kind}" comes from {owner}, and {entry.value} is not a task; expected an object with kind = '
+            f'"{kind}" and spec, a subclass of smallvision.experiment.task.TaskSpec'
         )
     return task
 

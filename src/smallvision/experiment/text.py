@@ -29,7 +29,10 @@ def expanded(path: str | Path) -> Path:
     BadInput : "~name" names no user of this machine, or the path is not UTF-8, so that no experiment can record it.
     """
     if str(path) != writable(str(path)):
-        raise BadInput(f"{writable(str(path))}: not UTF-8, so it cannot be recorded; rename it")
+        raise BadInput(
+            f"{writable(str(path))}: the name of this file is not UTF-8, so it cannot be written into the run; rename "
+            "the file"
+        )
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -40,10 +40,10 @@ def as_trained(
         array = as_array(images)
     except (ValueError, TypeError, RuntimeError) as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BadInput(f"{what}: cannot be read as an array ({line}); give uint8 pixels (N, C, H, W)") from None
+        raise BadInput(f"{what}: this cannot be read as an array ({line}); pass uint8 pixels (N, C, H, W)") from None
     kind = kind_of(array.dtype)
     if kind is None:
-        raise BadInput(f"{what}: got an array of {array.dtype}; give uint8 pixels (N, C, H, W), or floats from 0 to 1")
+        raise BadInput(f"{what}: got an array of {array.dtype}; pass uint8 pixels (N, C, H, W), or floats from 0 to 1")
     if taken is not None and array.size and _reads(taken, kind):
         _refuse_outside(taken, array, what)
         _refuse_doubtful(taken, kind, array, what)
@@ -74,8 +74,8 @@ def _refuse_outside(taken: PixelRange, array: NDArray[Any], what: str) -> None:
         beyond = array[~inside]
         raise BadInput(
             f"{what}: {beyond.size:,} of {array.size:,} values are not from {number(taken.black)} (black) to "
-            f"{number(taken.white)} (white), as {taken.type} are read by this run, the first of them "
-            f"{float(beyond.flat[0]):.6g}; clip them, or give uint8 pixels from 0 to 255"
+            f"{number(taken.white)} (white), which is how this run reads {taken.type}; the first of them is "
+            f"{float(beyond.flat[0]):.6g}; clip them, or pass uint8 pixels from 0 to 255"
         )
 
 
@@ -85,13 +85,13 @@ def _refuse_doubtful(taken: PixelRange, kind: str, array: NDArray[Any], what: st
     if kind == "floats" and _reads(taken, kind):
         if taken.black == 0 and taken.white > 2 and 0 < high <= 1:
             raise BadInput(
-                f"{what}: floats up to {high:.4g}, and in this run {number(taken.white)} is white; give floats up to "
+                f"{what}: floats up to {high:.4g}, but in this run {number(taken.white)} is white; pass floats up to "
                 f"{number(taken.white)}, or uint8 pixels"
             )
     elif kind == "uint8" and not _reads(taken, kind) and taken.black == 0 and 0 < high <= taken.white < 128:
         raise BadInput(
-            f"{what}: uint8 up to {high:.0f}, and this run read {taken.type} of {ends(taken.black, taken.white)}; "
-            f"give {taken.type} in that range, or uint8 pixels from 0 to 255"
+            f"{what}: uint8 up to {high:.0f}, but this run was trained on {taken.type} of "
+            f"{ends(taken.black, taken.white)}; pass {taken.type} in that range, or uint8 pixels from 0 to 255"
         )
 
 

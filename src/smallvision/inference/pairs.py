@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from smallvision.data.readers import image_file
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.inference import predict
 from smallvision.inference.predict import Loaded
 from smallvision.metrics.calibration import Calibration
@@ -40,11 +40,12 @@ def same(
 
     Raises
     ------
-    BadInput : other shapes, other integers, floats outside [0, 1]; a file that is no image; an image without another.
+    BadInput : other shapes, other integers, floats outside [0, 1]; a file that is not an image; an image without
+        another.
     """
     sides, alone = zip(*map(_several, (one, other)), strict=True)
     if alone[0] != alone[1]:
-        raise BadInput("same: got one image and several; give one of either, or as many of either")
+        raise BadInput("same: got one image on one side and several on the other; pass equally many on both sides")
     rows = _judged(loaded, [predict.pixels(loaded, side, "same") for side in sides], verifier)
     for place, row in enumerate(rows):
         files = [Path(side[place]) for side in sides if not isinstance(side, Tensor | np.ndarray)]
@@ -58,7 +59,7 @@ def brought(loaded: Loaded, paths: Sequence[Path]) -> tuple[str, ...]:
     wanted = loaded.shape[0] == 1, *loaded.shape[1:]
     found = {path: image_file.read_header(path) for path in dict.fromkeys(paths)}
     return tuple(
-        f"{path} is {_named(*own)}, and was brought to {_named(*wanted)}"
+        f"{path} is {_named(*own)} and was converted to {_named(*wanted)}"
         for path, own in found.items()
         if own != wanted
     )
@@ -69,7 +70,7 @@ def _judged(loaded: Loaded, sides: Sequence[Tensor], verifier: Mapping[str, floa
     assert isinstance(loaded.model, Siamese)
     count, others = map(len, sides)
     if count != others or not count:
-        raise BadInput(f"same: got {count} and {others} images; give pairs, at least one")
+        raise BadInput(f"same: got {count} and {counted(others, 'image')}; pass at least one pair")
     # Each side by itself: an image then has the same place in a batch, and so the same bits, on whichever side it is.
     made = torch.cat(
         [torch.from_numpy(predict.encode(loaded, predict.in_unit(loaded, pixels, "same"))) for pixels in sides]

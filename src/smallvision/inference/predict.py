@@ -17,7 +17,7 @@ from smallvision.data import readers
 from smallvision.data.datasets.array_survey import number
 from smallvision.data.readers.levels import Levels
 from smallvision.data.source import PixelRange
-from smallvision.errors import BadInput, first_line
+from smallvision.errors import BadInput, counted, first_line
 from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.inference.arrays import as_trained
 from smallvision.nn import made
@@ -69,15 +69,16 @@ def load(
         network that was passed in, with these weights, does not give the probabilities that the run recorded.
     """
     if record.result is None or record.layers is None:
-        raise not_finished(record, "it has no model")
+        raise not_finished(record, "it has no trained network")
     result, path = record.result, record.path / "model.safetensors"
     try:
         data = weights.read(path)
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise BadInput(f"{path}: the file cannot be read: {error.strerror or error}") from None
     if hashlib.sha256(data).hexdigest() != result["model_sha256"]:
         raise BadInput(
-            f"{path}: is not the file this run wrote (its sha256 differs from result.json's); restore it, or run again"
+            f"{path}: this is not the file that the run wrote (its sha256 differs from the one in result.json); "
+            "restore it, or repeat the run"
         )
     channels, height, width = (int(n) for n in record.layers["input"])
     shape, classes = (channels, height, width), tuple(result["classes"])
@@ -95,7 +96,7 @@ def load(
         model.load_state_dict(safetensors.torch.load(data))
     except (RuntimeError, safetensors.SafetensorError) as error:
         first = first_line(error)
-        raise BadInput(f"{path}: does not fit the network in experiment.toml: {first}") from None
+        raise BadInput(f"{path}: the weights do not fit the network in experiment.toml: {first}") from None
     loaded = Loaded(model.eval(), classes, shape, result.get("sizes", 1) > 1, outputs, _range(record))
     if module is not None and isinstance(spec, CustomSpec) and spec.kind == "custom":
         _refuse_other_network(record, loaded)
@@ -108,7 +109,7 @@ def _range(record: RunRecord) -> PixelRange | None:
     if found is None:
         return None
     if not found["black"] < found["white"]:
-        raise damaged(record.path / "result.json", "pixel_range.black is not below pixel_range.white")
+        raise damaged(record.path / "result.json", "pixel_range.black must be below pixel_range.white")
     return PixelRange(found["black"], found["white"], found["type"])
 
 
@@ -180,7 +181,7 @@ def encode(loaded: Loaded, pixels: Tensor) -> np.ndarray:
     """
     pixels = in_unit(loaded, pixels, "encode")
     if not len(pixels):
-        raise BadInput("encode: got no image; give at least one")
+        raise BadInput("encode: got no images; pass at least one")
     try:
         parts = [loaded.model.encode(part).float() for part in torch.split(pixels, BATCH)]  # type: ignore[operator]
     except (RuntimeError, ValueError) as error:
@@ -228,15 +229,15 @@ def in_unit(loaded: Loaded, pixels: Tensor, what: str) -> Tensor:
     if pixels.ndim != 4 or tuple(pixels.shape[1:])[: len(own)] != own:
         wanted = f"{own[0]}, height, width" if loaded.any_size else ", ".join(map(str, own))
         cure = ", as in x[:, None]" if pixels.ndim == 3 and own[0] == 1 else ""
-        raise BadInput(f"{what}: got pixels of shape {tuple(pixels.shape)}; the model takes (N, {wanted}){cure}")
+        raise BadInput(f"{what}: got pixels of shape {tuple(pixels.shape)}; expected (N, {wanted}){cure}")
     if pixels.dtype == torch.uint8:
         pixels = pixels.float() / 255
     elif not pixels.is_floating_point() or not bool(((pixels >= 0) & (pixels <= 1)).all()):
         found = str(pixels.dtype).removeprefix("torch.")
         levels = f" from {number(pixels.min().item())} to {number(pixels.max().item())}" if pixels.numel() else ""
         raise BadInput(
-            f"{what}: got {found} pixels{levels}; expected uint8 (0 to 255), or floats from 0 to 1, in which 0 is "
-            "black as in the training images"
+            f"{what}: got {found} pixels{levels}; expected uint8 (0 to 255), or floats from 0 to 1, where 0 is black "
+            "as in the training images"
         )
     return pixels.to("cpu", torch.float32)
 
@@ -286,7 +287,10 @@ def _image(loaded: Loaded, path: Path, size: tuple[int, int] | None) -> Tensor:
     """uint8 (1, C, H, W) of an image file, in the model's channels, resized unless `size` is None."""
     channels = loaded.shape[0]
     if channels not in (1, 3):
-        raise BadInput(f"the model takes images of {channels} channels; image files give 1 or 3")
+        raise BadInput(
+            f"the network takes images of {counted(channels, 'channel')}, but image files have 1 or 3; pass arrays "
+            f"instead"
+        )
     color: Literal["gray", "rgb"] = "gray" if channels == 1 else "rgb"
     return torch.from_numpy(readers.read_image(path, color, size, _levels(loaded)))[None]
 
@@ -296,5 +300,5 @@ def _levels(loaded: Loaded) -> Levels:
     taken = loaded.range
     if taken is None or taken.type in ("uint8", "bool"):
         return Levels()
-    word = f"{number(taken.black)} to {number(taken.white)}, which are black and white in the images of this run"
+    word = f"{number(taken.black)} to {number(taken.white)}, which are black and white in this run"
     return Levels(taken.black, taken.white, word, floats_only=taken.type in ("floats", "float files"))

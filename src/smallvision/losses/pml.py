@@ -80,8 +80,8 @@ def _made(kind: str, name: str, key: str, options: Mapping[str, Any]) -> Any:
         library = importlib.import_module(f"pytorch_metric_learning.{kind}")
     except ImportError:
         raise BadInput(
-            f'{key}: "{name}" needs pytorch-metric-learning, which is not installed; '
-            'pip install "smallvision[metric]", or use "triplet" or "contrastive"'
+            f'{key}: "{name}" needs pytorch-metric-learning, which is not installed; install it with pip install '
+            '"smallvision[metric]", or use "triplet" or "contrastive"'
         ) from None
     wanted = name.removeprefix(PREFIX)
     known = [word for word, value in vars(library).items() if inspect.isclass(value) and issubclass(value, nn.Module)]
@@ -93,11 +93,11 @@ def _made(kind: str, name: str, key: str, options: Mapping[str, Any]) -> Any:
         how = f"{key}_options = {dict(options)}" if options else "its defaults"
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise BadInput(
-            f'{key}: "{name}" cannot be made with {how} ({reason}); give {key}_options, or use another'
+            f'{key}: "{name}" cannot be made with {how} ({reason}); set {key}_options, or use another one'
         ) from None
     if list(instance.parameters()):
         raise BadInput(
-            f'{key}: "{name}" has weights of its own, which would not be trained; use one that compares images with '
-            "one another"
+            f'{key}: "{name}" has its own weights, which would not be trained; use one that only compares images '
+            "with one another"
         )
     return instance

@@ -29,5 +29,5 @@ def build(spec: VerifySpec) -> PairLoss:
     if spec.loss.startswith(pml.PREFIX):
         return pml.loss(spec.loss, spec.mining, spec.loss_options, spec.mining_options)
     if spec.loss not in LOSSES:
-        raise BadInput(f'task.loss: no loss "{spec.loss}"; {nearest(spec.loss, LOSSES)}')
+        raise BadInput(f'task.loss: there is no loss "{spec.loss}"; {nearest(spec.loss, LOSSES)}')
     return LOSSES[spec.loss](spec)

@@ -78,12 +78,13 @@ def intervals(
     least = min(of_one, len(same) - of_one)
     if least < LEAST:
         raise BadInput(
-            f"same: {least} pairs of a kind are too few for intervals; expected at least {LEAST} of one class and of "
-            "two"
+            f"same: {least} pairs of one kind are too few for intervals; expected at least {LEAST} of one class and "
+            "of two"
         )
     if resamples < 2 or not 0 < confidence < 1:
         raise BadInput(
-            f"resamples, confidence: got {resamples} and {confidence}; expected at least 2 and a share such as 0.95"
+            f"resamples, confidence: got {resamples} and {confidence}; expected at least 2 resamples and a share "
+            "such as 0.95"
         )
     if len(pairs) != len(same):
         raise BadInput(f"pairs: got {len(pairs):,}; expected the images of each of {len(same):,} pairs")

@@ -87,9 +87,7 @@ def collapsed(measured: Spread, classes: int, remedies: Sequence[str] = REMEDIES
         return None
     helping = f"{remedies[0]} helps" if len(remedies) == 1 else f"{', '.join(remedies[:-1])} or {remedies[-1]} help"
     return (
-        f"the representation has collapsed: nearly all images lie {where} ({measured.mean_distance:.2g} of the margin "
-        "apart on average, "
-        f"{measured.near_zero:.0%} of pairs nearer than {NEAR:g} of it, effective rank {measured.effective_rank:.1f} "
-        "of "
-        f"{measured.dimensions}); {helping}"
+        f"the representation has collapsed: nearly all images lie {where} (their mean distance is "
+        f"{measured.mean_distance:.2g} margins, {measured.near_zero:.0%} of the pairs are nearer than {NEAR:g} "
+        f"margins, and the effective rank is {measured.effective_rank:.1f} of {measured.dimensions}); {helping}"
     )

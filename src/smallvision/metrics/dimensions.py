@@ -29,7 +29,7 @@ class Dimensions:
 
 
 def measure(features: np.ndarray) -> Dimensions:
-    """All figures of features (N, D). Raises BadInput when they are no numbers, or not finite."""
+    """All figures of features (N, D). Raises BadInput when they are not numbers, or not finite."""
     values = checked("features", features)
     sigma = _singular_values(values)
     return Dimensions(dead(values), duplicates(values), _rank(sigma), _shares(sigma))

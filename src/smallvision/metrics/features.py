@@ -42,8 +42,8 @@ def features(model: nn.Module | None, images: ImageSet, what: str = "representat
     if not callable(getattr(model, "encode", None)):
         name = "no model" if model is None else type(model).__name__
         raise BadInput(
-            f"a representation needs a model with encode(pixels) -> (B, D); got {name}, which has none; pixels need no "
-            "model"
+            f"a representation needs a model with encode(pixels) -> (B, D), which {name} does not have; pass such a "
+            "model, or use pixels, which need no model"
         )
     assert model is not None
     with torch.inference_mode(), _evaluating(model):
@@ -51,8 +51,8 @@ def features(model: nn.Module | None, images: ImageSet, what: str = "representat
     widths = sorted({part.shape[1] for part in parts})
     if len(widths) > 1:
         raise BadInput(
-            f"{type(model).__name__}.encode: gives {widths[0]} to {widths[-1]} features for images of several sizes; "
-            "give data.size = [height, width] to resize them to one"
+            f"{type(model).__name__}.encode: it returns {widths[0]} to {widths[-1]} features for images of several "
+            "sizes; set data.size = [height, width] to resize them to one"
         )
     return torch.cat(parts).numpy()
 
@@ -62,13 +62,13 @@ def checked(name: str, values: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    BadInput : another shape, no feature, values that are no numbers, not finite or beyond 1e150.
+    BadInput : another shape, no feature, values that are not numbers, not finite or beyond 1e150.
     """
     given = np.asarray(values)
     if given.ndim != 2 or not given.size or given.dtype.kind not in "fiub":
         raise BadInput(
-            f"{name}: got {given.dtype} of shape {given.shape}; expected numbers (images, features), at least one of "
-            "each"
+            f"{name}: got {given.dtype} of shape {given.shape}; expected numbers of shape (images, features), at "
+            "least one of each"
         )
     kind = given.dtype if given.dtype in (np.float32, np.float64) else np.dtype(np.float64)
     rows: np.ndarray = np.require(given, kind, ["C", "W"])  # torch warns of arrays that it may not write to
@@ -86,7 +86,8 @@ def checked_labels(name: str, values: np.ndarray, count: int) -> np.ndarray:
     given = np.asarray(values)
     if given.shape != (count,) or not count or given.dtype.kind not in "iu" or int(given.min()) < 0:
         raise BadInput(
-            f"{name}: got {given.dtype} of shape {given.shape}; expected a class from 0 up for each of {count:,} images"
+            f"{name}: got {given.dtype} of shape {given.shape}; expected a class, 0 or more, for each of {count:,} "
+            "images"
         )
     return given.astype(np.int64)
 
@@ -99,14 +100,14 @@ def _encoded(model: nn.Module, pixels: Tensor) -> Tensor:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise BadInput(
-            f"{type(model).__name__}.encode: does not take images of {'x'.join(map(str, pixels.shape[1:]))} "
+            f"{type(model).__name__}.encode: it does not accept images of {'x'.join(map(str, pixels.shape[1:]))} "
             f"({(str(error).splitlines() or [''])[0]})"
         ) from error
     if not isinstance(encoded, Tensor) or encoded.ndim != 2 or len(encoded) != len(pixels) or encoded.is_complex():
         got = tuple(encoded.shape) if isinstance(encoded, Tensor) else type(encoded).__name__
         raise BadInput(
-            f"{type(model).__name__}.encode: gives {got} for {len(pixels)} images; expected a row of numbers each, "
-            f"({len(pixels)}, D)"
+            f"{type(model).__name__}.encode: it returns {got} for {len(pixels)} images; expected a row of numbers "
+            f"for each, ({len(pixels)}, D)"
         )
     return encoded.float().cpu()
 

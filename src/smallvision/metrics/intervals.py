@@ -22,7 +22,7 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
 
     Raises
     ------
-    BadInput : a count that is no whole number or out of range, a confidence outside (0, 1).
+    BadInput : a count that is not a whole number or out of range, a confidence outside (0, 1).
     """
     from scipy.stats import binomtest
 

@@ -74,7 +74,7 @@ def each(count: int, classes: Sequence[str], name: str = "subset") -> int:
     share, rest = divmod(count, len(classes))
     if share < 1 or rest:
         near = max(1, round(count / len(classes))) * len(classes)
-        raise BadInput(f"{name}: {count:,} images are not equally many of {len(classes)} classes; {near:,} would be")
+        raise BadInput(f"{name}: {count:,} images cannot be divided equally among {len(classes)} classes; use {near:,}")
     return share
 
 
@@ -103,20 +103,20 @@ def subset(labels: np.ndarray, per_class: int, classes: Sequence[str], seed: int
         raise BadInput(f"{name}: got {per_class} images of every class; expected at least 1")
     if len(counts) > len(classes):
         raise BadInput(
-            f"{name}: has label {len(counts) - 1}; expected 0 to {len(classes) - 1}, one for each of {len(classes)} "
+            f"{name}: got label {len(counts) - 1}; expected 0 to {len(classes) - 1}, one for each of {len(classes)} "
             "classes"
         )
     least, total = int(counts.argmin()), per_class * len(classes)
     if total > len(known):
         raise BadInput(
-            f"{name}: {total:,} images are more than the {len(known):,} there are; "
-            f"at most {int(counts[least]) * len(classes):,} can be equally many of every class"
+            f"{name}: {total:,} images were asked for, but there are only {len(known):,}; use at most "
+            f"{int(counts[least]) * len(classes):,}, with equally many of every class"
         )
     if counts[least] < per_class:
         raise BadInput(
-            f"{name}: {per_class:,} images of every class are more than the {counts[least]:,} there are of "
-            f'"{classes[least]}"; '
-            f"at most {int(counts[least]) * len(classes):,} images can be equally many of every class"
+            f'{name}: {per_class:,} images of every class were asked for, but "{classes[least]}" has only '
+            f"{counts[least]:,}; use at most {int(counts[least]) * len(classes):,} images, with equally many of "
+            "every class"
         )
     return split.draw(known, np.arange(len(known)), np.full(len(classes), per_class), mix(seed, _PROBE))
 
@@ -175,7 +175,7 @@ def linear(train: Part, validation: Part, test: Part, classes: Sequence[str], cs
     if not values or not 0 < values[0] <= values[-1] < float("inf"):
         raise BadInput(f"cs: got {list(cs)}; expected numbers above 0, such as 0.01, 0.1, 1")
     if len(np.unique(train.labels)) < 2:
-        raise BadInput("train: has images of one class only; a linear probe needs two at least")
+        raise BadInput("train: there are images of one class only; a linear probe needs at least two classes")
     scaler = StandardScaler().fit(train.features)
     scaled, held_out = scaler.transform(train.features), scaler.transform(validation.features)
     models, accuracies, unfinished = {}, {}, set()
@@ -188,7 +188,11 @@ def linear(train: Part, validation: Part, test: Part, classes: Sequence[str], cs
         accuracies[value] = float((models[value].predict(held_out) == validation.labels).mean())
     best = max(values, key=lambda value: (accuracies[value], -value))
     predictions = np.asarray(models[best].predict(scaler.transform(test.features)), np.int64)
-    notes = (f"C = {best:g} was stopped after {STEPS} steps, before it had converged",) if best in unfinished else ()
+    notes = (
+        ((f"the fit with C = {best:g} was stopped after {STEPS} steps, before it had converged"),)
+        if best in unfinished
+        else ()
+    )
     return _probe("linear", "C", best, accuracies, test.labels, predictions, classes, notes)
 
 
@@ -205,7 +209,7 @@ def _fitting(train: Part, validation: Part, test: Part, classes: Sequence[str]) 
             )
         if parts and features.shape[1] != parts[0].features.shape[1]:
             raise BadInput(
-                f"{name} features: got {features.shape[1]:,} an image; the training images have "
+                f"{name} features: got {features.shape[1]:,} for each image, but the training images have "
                 f"{parts[0].features.shape[1]:,}"
             )
         parts.append(Part(features, labels))

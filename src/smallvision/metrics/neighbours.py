@@ -50,7 +50,9 @@ def nearest(
         raise BadInput(f'metric: got "{metric}"; known: {", ".join(METRICS)}')
     queries, gallery = checked("queries", queries), checked("gallery", gallery)
     if queries.shape[1] != gallery.shape[1]:
-        raise BadInput(f"queries: got {queries.shape[1]:,} features an image; the gallery has {gallery.shape[1]:,}")
+        raise BadInput(
+            f"queries: got {queries.shape[1]:,} features for each image, but the gallery has {gallery.shape[1]:,}"
+        )
     if not 1 <= k <= len(gallery):
         raise BadInput(f"k: got {k}; expected 1 to {len(gallery):,}, the images of the gallery")
     with torch.inference_mode():

@@ -52,14 +52,14 @@ def checked_pairs(pairs: np.ndarray, count: int) -> np.ndarray:
         )
     if given.min() < 0 or given.max() >= count:
         raise BadInput(
-            f"pairs: image {given.max() if given.max() >= count else given.min():,} is not there; expected 0 to "
+            f"pairs: image {given.max() if given.max() >= count else given.min():,} does not exist; expected 0 to "
             f"{count - 1:,}"
         )
     alone = np.flatnonzero(given[:, 0] == given[:, 1])
     if len(alone):
         raise BadInput(
             f"pairs: {len(alone):,} of {len(given):,} are of one image with itself (the first is image "
-            f"{given[alone[0], 0]:,}), "
-            "which are at no distance whatever the network; give two images each"
+            f"{given[alone[0], 0]:,}), so their distance is 0 for every network; use two different images in every "
+            "pair"
         )
     return given.astype(np.int64)

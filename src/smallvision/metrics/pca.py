@@ -59,9 +59,9 @@ class Pca:
 
     def _check(self, images: Tensor, k: int) -> None:
         if images[:1].numel() != len(self.mean):
-            raise ValueError(f"images: of {images[:1].numel()} pixels, and the components are of {len(self.mean)}")
+            raise ValueError(f"images: they have {images[:1].numel()} pixels, but the components have {len(self.mean)}")
         if not 1 <= k <= len(self.components):
-            raise ValueError(f"k: {k}; expected 1 to {len(self.components)}, as many components as there are")
+            raise ValueError(f"k: {k}; expected 1 to {len(self.components)}, the number of components")
 
 
 def fit(images: Tensor) -> Pca:
@@ -82,7 +82,7 @@ def fit(images: Tensor) -> Pca:
     """
     count = len(images)
     if count < 2:
-        raise ValueError(f"images: {count}; a variance needs two or more")
+        raise ValueError(f"images: {count}; a variance needs at least two")
     rows = home(images.flatten(1))
     exact = images.dtype == torch.uint8
     # The nearer to the mean, the less precision the difference below loses.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.metrics.features import checked
 
 COMPONENTS = 50  # that t-SNE and UMAP see at most
@@ -36,13 +36,13 @@ def project(kind: str, features: np.ndarray, seed: int = 0) -> np.ndarray:
 
     Raises
     ------
-    BadInput : another kind; features that are no numbers, or of fewer than 4 images; UMAP without its library.
+    BadInput : another kind; features that are not numbers, or of fewer than 4 images; UMAP without its library.
     """
     if kind not in MAPS:
         raise BadInput(f'map: got "{kind}"; known: {", ".join(MAPS)}')
     values = checked("features", features)
     if len(values) < FEWEST:
-        raise BadInput(f"features: got {len(values)} images; a map needs {FEWEST} at least")
+        raise BadInput(f"features: got {counted(len(values), 'image')}; a map needs at least {FEWEST}")
     if (values == values[0]).all():
         return np.zeros((len(values), 2), np.float32)
     with warnings.catch_warnings():
@@ -75,7 +75,8 @@ def umap(features: np.ndarray, seed: int = 0) -> np.ndarray:
         library = importlib.import_module("umap")
     except ImportError:
         raise BadInput(
-            'map "umap": needs umap-learn, which is not installed; pip install "smallvision[maps]", or use tsne'
+            'map "umap": this needs umap-learn, which is not installed; install it with pip install '
+            '"smallvision[maps]", or use tsne'
         ) from None
     some = _components(features, COMPONENTS, seed)
     near = min(NEIGHBOURS, len(some) - 1)

@@ -67,7 +67,10 @@ def retrieve(representations: np.ndarray, labels: np.ndarray, metric: str = "euc
     others = np.bincount(truth)[truth] - 1  # (N,), R of each image
     asked = np.flatnonzero(others)
     if not len(asked):
-        raise BadInput(f"labels: each of {len(rows):,} images is alone in its class; retrieval takes two of one class")
+        raise BadInput(
+            f"labels: each of the {len(rows):,} images is the only one of its class; retrieval needs at least two "
+            "images of one class"
+        )
     if metric == "cosine":
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         rows /= np.where(lengths > 0, lengths, 1)  # −q·g then orders images as 1 − cos does

@@ -176,8 +176,8 @@ def checked_scores(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np
         raise BadInput(f"scores: {bad:,} of {len(values):,} pairs have scores that are not finite")
     if truth.all() or not truth.any():
         raise BadInput(
-            f"same: of {len(truth):,} pairs {int(truth.sum()):,} are of one class; expected pairs of one class and of "
-            "two"
+            f"same: {int(truth.sum()):,} of {len(truth):,} pairs are of one class; expected pairs of one class and "
+            "pairs of two"
         )
     return values.astype(np.float64), truth
 

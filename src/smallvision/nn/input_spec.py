@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.nn.shapes import Shape
 
 
@@ -32,6 +32,7 @@ class InputSpec:
     def __post_init__(self) -> None:
         if len(self.mean) != self.shape[0]:
             raise BadInput(
-                f"data.normalize: {len(self.mean)} numbers for images of {self.shape[0]} channel(s); give one per "
-                "channel"
+                f"data.normalize: {counted(len(self.mean), 'number')} for images of "
+                f"{counted(self.shape[0], 'channel')}; write one for "
+                "each channel"
             )

@@ -33,8 +33,8 @@ class Standardize(nn.Module):
         super().__init__()
         if len(mean) != len(std) or not all(math.isfinite(s) and s > 0 for s in std):
             raise BadInput(
-                f"data.normalize: every channel needs a standard deviation above 0; got mean {tuple(mean)}, "
-                f'std {tuple(std)}; use "none" or give numbers'
+                f"data.normalize: every channel needs a standard deviation above 0, but mean is {tuple(mean)} and "
+                f'std is {tuple(std)}; use "none", or write the numbers yourself'
             )
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).reshape(-1, 1, 1))  # (C, 1, 1)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).reshape(-1, 1, 1))  # (C, 1, 1)

@@ -39,8 +39,8 @@ class Lenet5(Classifier):
         channels, height, width = inputs.shape
         if max(height, width) > SIZE:
             raise BadInput(
-                f'model.kind: "lenet5" takes images up to {SIZE}x{SIZE}, these are {height}x{width}; '
-                'make them smaller, or use "cnn"'
+                f'model.kind: "lenet5" takes images up to {SIZE}x{SIZE}, but these are {height}x{width}; make them '
+                'smaller, or use "cnn"'
             )
         self.pad = PadTo(SIZE)
         self.standardize = Standardize(inputs.mean, inputs.std)

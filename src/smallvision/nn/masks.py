@@ -75,7 +75,7 @@ def pooled(head: nn.Module, maps: Tensor, part: Own) -> Tensor:
     if isinstance(head, GlobalMax):
         outside = torch.zeros_like(maps[:, :1]).masked_fill(~part.inside(maps), -torch.inf)  # (B, 1, H, W)
         return (maps + outside).amax((2, 3))
-    raise TypeError(f"{type(head).__name__}: takes maps of one size only")
+    raise TypeError(f"{type(head).__name__}: this head takes feature maps of one size only")
 
 
 def _pair(value: Any) -> tuple[int, int]:

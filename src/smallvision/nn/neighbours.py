@@ -34,12 +34,12 @@ def sources(path: Path) -> dict[str, bytes]:
     Returns
     -------
     dict : content by path relative to the folder, with "/"; the file itself first, the others in the order of their
-        names. A file that is no Python, or cannot be read, imports nothing.
+        names. A file that is not Python, or cannot be read, imports nothing.
 
     Raises
     ------
     OSError : the file itself cannot be read.
-    BadInput : it is no regular file, or it or a file beside it is larger than LARGEST.
+    BadInput : it is not a regular file, or it or a file beside it is larger than LARGEST.
     """
     folder = path.parent
     found = {path.name: read_limited(path, LARGEST, "a source file")}
@@ -206,7 +206,7 @@ class Space:
         return FileFinder(str(place), *SOURCE).find_spec(f"{self.name}.{name}") if last and place.is_dir() else None
 
     def _has(self, top: str) -> bool:
-        """Whether the first part of a name is beside the file; folders that are no packages come after all others."""
+        """Whether the first part of a name is beside the file; folders that are not packages come after all others."""
         if top in self.modules:
             return True
         if top not in self._there:

@@ -34,7 +34,7 @@ class _Finder(MetaPathFinder, Loader):
         old = module.__name__
         new = MOVED[old]
         warnings.warn(
-            f"{old} is now {new}; the old path works in this version only, so change the import",
+            f"{old} is now {new}; the old path works only in this version, so change the import",
             DeprecationWarning,
             stacklevel=2,
         )

@@ -78,7 +78,7 @@ def features(encoder: Model, shape: Shape) -> int:
         with torch.no_grad():
             encoded = encoder.encode(torch.zeros(2, *shape))
     except RuntimeError as error:
-        raise BadInput(f"model.encoder: cannot be taken out of its network ({first_line(error)})") from None
+        raise BadInput(f"model.encoder: the encoder cannot be taken from its network ({first_line(error)})") from None
     return encoded.shape[1]
 
 
@@ -113,6 +113,6 @@ def refuse_other_shape(theirs: Sequence[int], ours: Sequence[int], name: str) ->
     if tuple(theirs) != tuple(ours):
         one, other = ("x".join(map(str, shape)) for shape in (theirs, ours))
         raise BadInput(
-            f"model.encoder: {name} is for images of {one}, and these are of {other}; take over one for images of this "
-            "shape"
+            f"model.encoder: {name} was trained on images of {one}, but these are of {other}; use an encoder for "
+            "images of this shape"
         )

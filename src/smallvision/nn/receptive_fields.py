@@ -71,7 +71,7 @@ class Fields:
         return self._known.get(_key(tensor))
 
     def extent(self, tensor: Tensor) -> int | None:
-        """The side of the field in pixels; None where it is not known, not square, or `tensor` is no map."""
+        """The side of the field in pixels; None where it is not known, not square, or `tensor` is not a map."""
         field = self[tensor]
         return field[0].extent if field and tensor.ndim == 4 and field[0].extent == field[1].extent else None
 
@@ -208,7 +208,7 @@ def _reduction(fields: Fields, args: tuple[Any, ...], kwargs: dict[str, Any], ou
     dims = _argument(args, kwargs, 1, "dim", None)
     result = tensors_in(out)[0]
     if args[0].ndim != 4 or result.ndim != 4 or dims is None:
-        return None  # it is no map any more
+        return None  # it is not a map any more
     dims = tuple(d % 4 for d in ([dims] if isinstance(dims, int) else dims))
     return _whole(fields, args[0], dims) if 0 not in dims else None
 

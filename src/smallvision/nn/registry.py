@@ -108,7 +108,7 @@ def _drawn(spec: ModelSpec, inputs: InputSpec, trust_code: bool) -> Model:
     if isinstance(spec, CustomSpec):  # its kind is the name of a file, which is in no table
         return user_model.load(spec, inputs, trust_code)
     if spec.kind not in NETWORKS:
-        raise BadInput(f'model.kind: no model "{spec.kind}"; {nearest(spec.kind, NETWORKS)}')
+        raise BadInput(f'model.kind: there is no model "{spec.kind}"; {nearest(spec.kind, NETWORKS)}')
     others = [_drawn(_encoder_spec(spec), inputs, trust_code)] if isinstance(spec, OnEncoderSpec) else []
     return NETWORKS[spec.kind].build(spec, inputs, *others)
 
@@ -116,8 +116,8 @@ def _drawn(spec: ModelSpec, inputs: InputSpec, trust_code: bool) -> Model:
 def _encoder_spec(spec: OnEncoderSpec) -> ModelSpec:
     if spec.encoder.model is None:
         raise BadInput(
-            "model.encoder: the network that it belongs to has not been looked up; smallvision.run looks it up, and "
-            "so does training.user_objects.with_digests"
+            "model.encoder: its network is not known yet; use smallvision.run or training.user_objects.with_digests, "
+            "which look it up"
         )
     network: ModelSpec = spec.encoder.model
     return network
@@ -144,11 +144,12 @@ def require_any_size(spec: ModelSpec | None, channels: int, sizes: Sequence[tupl
         shown = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:5])
         more = ", ..." if len(sizes) > 5 else ""
         raise BadInput(
-            f"{name}: images of {len(sizes):,} sizes ({shown}{more}), and this network takes one; set data.size, "
-            'for example data.size=32, or use model.kind = "cnn" with a global head, as in model.head = "global-mean"'
+            f"{name}: images of {len(sizes):,} sizes ({shown}{more}), but this network takes one size only; set "
+            'data.size, for example data.size=32, or use model.kind = "cnn" with a global head, as in model.head = '
+            '"global-mean"'
         )
     for height, width in sizes:
         try:
             network.check_shape(spec, (channels, height, width))
         except BadInput as error:
-            raise BadInput(f"{name}: has images of {height}x{width}, too small for this network: {error}") from None
+            raise BadInput(f"{name}: its images of {height}x{width} are too small for this network: {error}") from None

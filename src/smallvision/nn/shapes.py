@@ -5,7 +5,7 @@ from math import prod
 from typing import Literal
 
 from smallvision.conv import conv_size
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.experiment.model.classifiers import Block
 
 Shape = tuple[int, int, int]  # (C, H, W)
@@ -33,7 +33,7 @@ def block_shapes(blocks: Sequence[Block], shape: Shape) -> list[Shape]:
     for i, block in enumerate(blocks):
         key, (channels, height, width) = f"model.blocks.{i}", shape
         got, least = f"a map of {height}x{width} ({_channels(channels)})", min(height, width)
-        less = ", or one pool less before it" if pools else ""
+        less = ", or remove one pool before it" if pools else ""
         size = (
             places(height, block.kernel, block.stride, block.padding),
             places(width, block.kernel, block.stride, block.padding),
@@ -45,17 +45,18 @@ def block_shapes(blocks: Sequence[Block], shape: Shape) -> list[Shape]:
                 f"{least + 2 * block.padding} or padding >= {-(-(block.kernel - least) // 2)}{less}"
             )
         if block.pool:
-            got = f"a map of {size[0]}x{size[1]} ({_channels(block.channels)}), what its convolution makes of {got}"
+            got = f"a map of {size[0]}x{size[1]} ({_channels(block.channels)}), which its convolution makes from {got}"
             size, least = _pooled(size, block), min(size)
             if min(size) < 1:
                 raise BadInput(
-                    f"{key}: pool {block.pool} does not fit into {got}; use pool <= {least}, or 0 for none{less}"
+                    f"{key}: pool {block.pool} does not fit into {got}; use pool <= {least}, or 0 for no pooling{less}"
                 )
             pools += 1
         if block.normalization == "group" and groups(block.channels) is None:
             raise BadInput(
-                f"{key}: {_channels(block.channels)} cannot be split evenly into 2 to 8 groups of 2 or more for group "
-                f'normalization; use channels = {max(4, block.channels + 1)} (any even number from 4 on), or "batch"'
+                f"{key}: {_channels(block.channels)} cannot be split evenly into 2 to 8 groups of 2 or more for "
+                f"group normalization; use channels = {max(4, block.channels + 1)} (any even number from 4 upwards), "
+                'or "batch"'
             )
         shape = (block.channels, *size)
         after.append(shape)
@@ -77,7 +78,7 @@ def _pooled(size: tuple[int, int], block: Block) -> tuple[int, int]:
 
 
 def _channels(count: int) -> str:
-    return f"{count} channel{'s' if count != 1 else ''}"
+    return counted(count, "channel")
 
 
 def groups(channels: int) -> int | None:

@@ -1,4 +1,4 @@
-"""What a network will take, known before a byte of it is allocated: it is built on torch's meta device.
+"""How much memory a network needs, computed before any of it is allocated: it is built on torch's meta device.
 
 Tensors there have shapes and no memory (https://docs.pytorch.org/docs/stable/meta.html), so that layers of millions of
 values are counted in milliseconds. It is not called there: that would make torch import its compiler, for seconds.
@@ -80,12 +80,12 @@ def refuse(size: Size | None, spec: NetworkSpec, available: int, copies: int = 1
     if whole is not None and whole <= available:
         return
     key, value = largest(spec)
-    need = "more memory than can be counted" if whole is None else f"{memory.human(whole)} of memory"
+    need = "more memory than can be expressed" if whole is None else f"{memory.human(whole)} of memory"
     of = "the network" if batch == 0 else f"training it in batches of {batch:,}"
     parts = "" if size.weights is None else f" (its weights {memory.human(size.weights)})"
     raise BadInput(
-        f"{key} = {value:,}: {of} would take {need}{parts}, and {memory.human(available)} are available; "
-        f"make {key}{' or recipe.batch_size' if batch else ''} smaller"
+        f"{key} = {value:,}: {of} would take {need}{parts}, but only {memory.human(available)} are available; make "
+        f"{key}{' or recipe.batch_size' if batch else ''} smaller"
     )
 
 

@@ -56,8 +56,8 @@ class Adopted(Classifier):
     def encoder_part(self) -> Self:
         if self.last is None:
             raise BadInput(
-                f"model.encoder: {type(self.net).__name__} has no dense layer, so nothing tells which of its layers "
-                "encode, and no encoder can be taken over; one with a dense output is needed"
+                f"model.encoder: {type(self.net).__name__} has no dense layer, so it is not known which of its "
+                "layers are the encoder; use a network with a dense output layer"
             )
         parent, _, name = self.last.rpartition(".")
         setattr(self.net.get_submodule(parent), name, nn.Identity())
@@ -81,7 +81,7 @@ def adopt(module: nn.Module, inputs: InputSpec, name: str | None = None) -> Adop
     classes = inputs.classes
     model = Adopted(module, inputs.mean, inputs.std)
     if next(module.parameters(), None) is None:
-        raise BadInput(f"model {name}: has no parameters, so there is nothing to train")
+        raise BadInput(f"model {name}: the network has no parameters, so there is nothing to train")
     place = next((t.device for t in (*module.parameters(), *module.buffers())), torch.device("cpu"))
     model.standardize.to(place)
     pixels = torch.rand(2, *inputs.shape, generator=torch.Generator().manual_seed(0)).to(place)
@@ -110,12 +110,12 @@ def adopt(module: nn.Module, inputs: InputSpec, name: str | None = None) -> Adop
             part.training = mode
     if not isinstance(output, Tensor):
         raise BadInput(
-            f"model {name}: its forward returns {type(output).__name__}; logits of shape (B, {classes}) are needed"
+            f"model {name}: its forward returns {type(output).__name__}; expected logits of shape (B, {classes})"
         )
     if tuple(output.shape) != (2, classes) or not output.is_floating_point():
         raise BadInput(
-            f"model {name}: makes {tuple(output.shape)} ({str(output.dtype).removeprefix('torch.')}) of "
-            f"2 images; logits (2, {classes}), one per class, are needed"
+            f"model {name}: its forward returns {tuple(output.shape)} ({str(output.dtype).removeprefix('torch.')}) "
+            f"for 2 images; expected logits (2, {classes}), one for each class"
         )
     model.last = called[-1] if called else None
     model.notes = tuple(f"model {name}: {note}" for note in _softmaxed(output.float()))
@@ -127,13 +127,13 @@ def _softmaxed(output: Tensor) -> list[str]:
     one = torch.ones(len(output), device=output.device)
     if (output >= 0).all() and torch.allclose(output.sum(1), one, atol=1e-4):
         return [
-            "its outputs sum to one: it seems to end in a softmax, and the loss applies another, which slows "
-            "learning and flattens probabilities; return logits instead"
+            "the outputs of the network sum to one: it seems to end in a softmax, and the loss applies another "
+            "softmax, which slows learning and flattens the probabilities; return logits instead"
         ]
     if (output <= 0).all() and torch.allclose(output.exp().sum(1), one, atol=1e-4):
         return [
-            "its outputs are logarithms of probabilities: it seems to end in a log-softmax; the loss applies it "
-            "again, which changes nothing but takes time; return logits instead"
+            "the outputs of the network are logarithms of probabilities: it seems to end in a log-softmax, and the "
+            "loss applies another, which changes nothing but takes time; return logits instead"
         ]
     return []
 
@@ -155,7 +155,7 @@ def _sources(path: str | Path) -> dict[str, bytes]:
         return neighbours.sources(Path(path))
     except OSError as error:
         raise BadInput(
-            f"model.kind: cannot read {path}: {error.strerror}; the path is taken from the current folder"
+            f"model.kind: cannot read {path}: {error.strerror}; a relative path starts from the current folder"
         ) from error
 
 
@@ -176,7 +176,7 @@ def load_class(spec: CustomSpec) -> type[nn.Module]:
         others = f", or one of the files that it imports ({', '.join(list(files)[1:])})," if len(files) > 1 else ""
         raise BadInput(
             f"model.digest: {file}{others} has changed since the experiment was written (sha256 {digest[:12]}…, "
-            f"expected {str(spec.digest)[:12]}…); bring the old file back, or leave model.digest out"
+            f"expected {str(spec.digest)[:12]}…); restore the old file, or leave model.digest out"
         )
     path = Path(file).resolve()
     place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
@@ -189,7 +189,7 @@ def load_class(spec: CustomSpec) -> type[nn.Module]:
     if name not in known:
         raise BadInput(
             f'model.kind: {file} has no nn.Module called "{name}"; '
-            f"{nearest(name, known) if known else 'it defines none'}"
+            f"{nearest(name, known) if known else 'it defines no nn.Module'}"
         )
     found: type[nn.Module] = vars(module)[name]
     return found
@@ -203,7 +203,9 @@ def load(spec: CustomSpec, inputs: InputSpec, trust_code: bool) -> Adopted:
     BadInput : without trust, or for any reason of `load_class` and `adopt`.
     """
     if spec.kind == "custom":
-        raise BadInput('model.kind: "custom" is for a module passed in from Python; name a file as "FILE.py:CLASS"')
+        raise BadInput(
+            'model.kind: "custom" is only for a module passed in from Python; to use a file, write "FILE.py:CLASS"'
+        )
     if not trust_code:
         raise BadInput(
             f"model.kind: {spec.kind} would execute that file on this machine; read it, then add "

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from smallvision.stats import wording
 from smallvision.stats.comparison import Verdict
 from smallvision.stats.verdict import compare_runs, judge
-from smallvision.stats.wording import about, count, points, probability
 
 CALLED = {
     "representation": "the representation",
@@ -54,35 +54,7 @@ def comparisons(right: Mapping[str, np.ndarray], kinds: Sequence[str], split: st
 
 
 def sentence(verdict: Verdict, kind: str, split: str) -> str:
-    """A verdict on two sources of features in one sentence; a difference is that of the better side over the other."""
-    turned = verdict.verdict == "B is better"
-    step = -1 if turned else 1
-    a, b = (CALLED[name] for name in verdict.names[::step])
-    (first, second), n = verdict.accuracies[::step], verdict.images[0]
-    low, high = sorted(step * end for end in verdict.interval)
-    be = "are" if a.endswith("pixels") else "is"
-    claim = f"{a} and {b} are not distinguishable" if verdict.needed is not None else f"{a} {be} better than {b}"
-    figures = [
-        f"{100 * verdict.confidence:.4g} % interval {points(low, n)} to {points(high, n)}",
-        probability(verdict.p, verdict.level),
-    ]
-    if verdict.comparisons > 1:
-        adjusted = probability(verdict.adjusted_p, verdict.level)
-        figures.append(f"{adjusted} after Holm's correction for {verdict.comparisons} comparisons")
-    assert verdict.only_right is not None
-    alone = [count(number) for number in verdict.only_right[::step]]
-    figures.append(f"{alone[0]} image{'' if alone[0] == '1' else 's'} right by {a} alone, {alone[1]} by {b} alone")
-    return (
-        f"{BY[kind]}, {claim}: {points(first, n)} % against {points(second, n)} % over {count(n)} {split} images, "
-        f"a difference of {points(step * verdict.difference, n)} points ({'; '.join(figures)}){_outlook(verdict)}."
-    )
-
-
-def _outlook(verdict: Verdict) -> str:
-    """The number of images that would detect a difference which these images do not."""
-    if verdict.needed is None:
-        return ""
-    if verdict.difference == 0 or verdict.needed.images is None:
-        return "; no number of images tells a difference of zero"
-    images = about(verdict.needed.images)
-    return f"; to tell a difference as large as this one ({100 * verdict.power:.4g} % power) takes {images} images"
+    """A verdict on two sources of features in sentences; a difference is that of the better side over the other."""
+    a, b = (CALLED[name] for name in verdict.names)
+    said = wording.sentence(verdict, (a, b), opening=f"{BY[kind]}, ")
+    return said.replace(" images, p", f" {split} images, p", 1)

@@ -24,7 +24,8 @@ def refuse_missing(kinds: Sequence[str]) -> None:
     """Raise BadInput for a map whose library is not installed, before anything is computed."""
     if "umap" in kinds and importlib.util.find_spec("umap") is None:
         raise BadInput(
-            'maps: "umap" needs umap-learn, which is not installed; pip install "smallvision[maps]", or use tsne'
+            'maps: "umap" needs umap-learn, which is not installed; install it with pip install "smallvision[maps]", '
+            "or use tsne"
         )
 
 

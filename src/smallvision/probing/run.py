@@ -117,7 +117,7 @@ def _splits(record: RunRecord, root: Path | None, passed: Splits | None) -> Spli
     """The run's images on the CPU, without the test split if the run must not use it."""
     experiment = record.experiment
     splits = (passed or load.load(experiment.data, root)).to("cpu")
-    prepare.refuse_other_data(record.path, splits, record.state.get("data"), "nothing can be said of it by them")
+    prepare.refuse_other_data(record.path, splits, record.state.get("data"), "nothing can be said about it")
     return prepare.without_test(splits) if experiment.protocol.test == "never" else splits
 
 
@@ -128,8 +128,8 @@ def _sample(record: RunRecord, splits: Splits, spec: ProbeSpec) -> Sample:
     kinds = len(expand.kinds(record.experiment.data.expand))
     drawn = sample(replace(splits, train=originals(splits.train, kinds)), spec)
     note = (
-        "train: drawn from the training images as they are, without the mirrored and noisy ones that the network has "
-        "seen in addition"
+        "train: drawn from the original training images, without the mirrored and noisy copies that the network was "
+        "also trained on"
     )
     return replace(drawn, notes=(*drawn.notes, note))
 
@@ -188,7 +188,7 @@ def _maps(result: ProbeResult) -> Iterator[Event]:
     rows = mapped.chosen(len(shown), spec.map_images, spec.seed)
     if len(rows) < projections.FEWEST:
         result.notes.append(
-            f"maps: left out, since {len(rows)} images are fewer than the {projections.FEWEST} that a map needs"
+            f"maps: left out, because a map needs at least {projections.FEWEST} images and there are {len(rows)}"
         )
         return
     for kind in spec.maps:

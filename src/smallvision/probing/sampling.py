@@ -60,8 +60,8 @@ def sample(splits: Splits, spec: ProbeSpec) -> Sample:
     of = splits.named().get(shown_split)
     if of is None:
         raise BadInput(
-            f"{splits.train.name}: there are neither test nor validation images to judge a probe on; "
-            "run the experiment with data.validation = 0.1"
+            f"{splits.train.name}: there are no test or validation images to evaluate a probe on; run the experiment "
+            "with data.validation = 0.1"
         )
     classes, notes = splits.train.classes, []
     shown, said = _drawn("test", of, spec.test, DEFAULT_TEST, spec.seed)
@@ -104,20 +104,20 @@ def _drawn(name: str, images: ImageSet, asked: int | str | None, default: int, s
     most = int(counts[least]) * len(classes)
     if not most:
         raise BadInput(
-            f'{name}: there is no image of class "{classes[least]}" in {images.name}, so none can be equally many of '
-            f'every class; {name} "all" takes every image'
+            f'{name}: {images.name} has no images of class "{classes[least]}", so it is not possible to draw equally '
+            f'many of every class; set {name} to "all" to use every image'
         )
     wanted = default if asked is None else int(asked)
     if asked is not None and wanted > most:
         raise BadInput(
-            f"{name}: {wanted:,} images are more than can be equally many of every class: {images.name} has "
-            f'{len(labels):,}, and {counts[least]:,} of "{classes[least]}"; at most {most:,}, or "all"'
+            f"{name}: {wanted:,} images are too many to draw equally many of every class: {images.name} has "
+            f'{len(labels):,}, and {counts[least]:,} of "{classes[least]}"; use at most {most:,}, or "all"'
         )
     share = each(wanted, classes, name) if asked is not None else max(1, min(wanted, most) // len(classes))
     taken = _take(images, subset(labels, share, classes, seed, name))
     fewer = asked is None and len(taken) < default
     note = (
-        f"{name}: {len(taken):,} images in place of {default:,}, as many as can be equally many of every class "
+        f"{name}: {len(taken):,} images instead of {default:,}, which is the most with equally many of every class "
         f"in {images.name}"
     )
     return taken, [note] if fewer else []
@@ -141,9 +141,9 @@ def _held(train: ImageSet, shown: int, seed: int) -> np.ndarray:
     share = min(max(1, shown), int(counts[least]) // SHARE_HELD)
     if not share:
         raise BadInput(
-            f'{train.name}: k and C are chosen on images that are not shown, and of class "{train.classes[least]}" '
-            f"there are {counts[least]:,} training images, too few to hold some out; "
-            "run the experiment with data.validation = 0.1"
+            f"{train.name}: k and C are chosen on training images that are held out, but class "
+            f'"{train.classes[least]}" has only {counts[least]:,} training images, too few for that; run the '
+            "experiment with data.validation = 0.1"
         )
     return subset(labels, share, train.classes, mix(seed, _HELD), HELD_OUT)
 

@@ -13,6 +13,7 @@ from torch import nn
 
 import smallvision.nn as networks
 from smallvision.data.imageset import ImageSet, Splits
+from smallvision.errors import counted
 from smallvision.experiment.model.classifiers import CustomSpec
 from smallvision.inference.predict import Loaded
 from smallvision.metrics.features import features
@@ -47,15 +48,15 @@ def left_out(name: str, given: Given) -> str:
     """The reason why a source is left out, as a note; "" if it is not."""
     several = any(len(split.groups) > 1 for split in given.splits.named().values())
     if name in ("pixels", "pca") and (several or len({split.shape for split in given.splits.named().values()}) > 1):
-        return f"{NAMES[name]}: left out, since the images have several sizes"
+        return f"{NAMES[name]}: left out, because the images have several sizes"
     if name == "pca" and given.splits.train.pixels[0].numel() > pca_baseline.LARGEST:
-        return f"{NAMES[name]}: left out, since the images have more than {pca_baseline.LARGEST:,} pixels"
+        return f"{NAMES[name]}: left out, because the images have more than {pca_baseline.LARGEST:,} pixels"
     if name == "pca" and len(given.splits.train) < 2:
-        return f"{NAMES[name]}: left out, since one image has no variance"
+        return f"{NAMES[name]}: left out, because one image has no variance"
     spec = given.record.experiment.model
     if name == "untrained" and isinstance(spec, CustomSpec) and spec.kind == "custom":
         why = "the network was passed in from Python and its initial weights are not known"
-        return f"{NAMES[name]}: left out, since {why}"
+        return f"{NAMES[name]}: left out, because {why}"
     return ""
 
 
@@ -77,7 +78,7 @@ def _of(model: nn.Module) -> Encode:
 def _representation(given: Given) -> tuple[Encode, tuple[str, ...]]:
     model = given.loaded.model
     if isinstance(model, Adopted) and model.last is None:
-        return _of(model), ("the network has no dense layer, so what is probed as its representation are its logits",)
+        return _of(model), ("the network has no dense layer, so its logits are probed as its representation",)
     return _of(model), ()
 
 
@@ -89,7 +90,10 @@ def _pca(given: Given) -> tuple[Encode, tuple[str, ...]]:
     train, fitted = given.splits.train, pca_baseline.of(given.splits.train)
     assert fitted is not None
     count = min(given.size, len(fitted.mean), len(train) - 1)  # N images less their mean span N - 1 directions
-    fewer = f"PCA: {count:,} components, all there are, where the representation has {given.size:,} values"
+    fewer = (
+        f"PCA: {counted(count, 'component')}, which is all there are, although the representation has "
+        f"{counted(given.size, 'value')}"
+    )
     return lambda images: fitted.project(images.pixels, count).float().numpy(), (fewer,) if count < given.size else ()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 SPACE = "\u202f"  # narrow and not broken: 60 000
 
@@ -59,6 +60,24 @@ def moment(value: float | str | None) -> str:
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (OverflowError, OSError, ValueError):
         return f"{value} s since 1970"
+
+
+def run_path(path: Path) -> str:
+    """The path of a run as seen from the folder that its runs folder lies in: "runs/digits-1f94f146-s0"."""
+    whole = path.absolute()
+    return f"{whole.parent.name}/{whole.name}" if whole.parent.name else whole.name
+
+
+def relative_command(command: str, path: Path) -> str:
+    """A command without the place of the runs folder on the machine that it was typed on; see `run_path`.
+
+    Parameters
+    ----------
+    command : as it was recorded.
+    path : of a run; what lies in the same folder is named in the same way.
+    """
+    folder = path.absolute().parent
+    return command.replace(f"{folder}/", f"{folder.name}/") if folder.name else command
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ def save(text: str, out: Path) -> Path:
 
 
 def refuse_to_overwrite(out: Path, own: bool) -> None:
-    """Raise BadInput when `out` is a file that is no former report; a run's or study's `own` report.html is one."""
+    """Raise BadInput when `out` is a file that is not a former report; a run's or study's `own` report.html is one."""
     try:
         if not out.parent.is_dir():
             raise BadInput(f"{out}: there is no folder {out.parent}; choose another --out")
@@ -46,7 +46,9 @@ def refuse_to_overwrite(out: Path, own: bool) -> None:
                     return
     except OSError as error:
         raise BadInput(f"{out}: cannot be written ({error.strerror or error}); choose another --out") from None
-    raise BadInput(f"{out}: is there, and no report of smallvision; nothing is overwritten, choose another --out")
+    raise BadInput(
+        f"{out}: this file exists and is not a report of smallvision; nothing is overwritten, so choose another --out"
+    )
 
 
 @cache

@@ -48,11 +48,13 @@ def filters(weights: np.ndarray) -> "Figure":
     scale = ScalarMappable(Normalize(-largest, largest), levels)
     gray = np.ma.masked_invalid(sheet[..., 0])
     shown = np.nan_to_num(0.5 + sheet / (2 * largest), nan=1.0) if color else scale.to_rgba(gray)
-    axes.imshow(shown, interpolation="none")
+    axes.imshow(shown, interpolation="none", gid=None if color else style.CELLS)
     axes.set_axis_off()
     label = "weight" if c == 1 else "weight (R, G, B)" if color else "mean weight"
     bar = figure.colorbar(scale, ax=axes, aspect=14, label=label)
     bar.outline.set_visible(False)
+    if not color:  # red, green and blue have to stay what they are
+        bar.ax.set_gid(style.CELLS)
     return figure
 
 

@@ -1,19 +1,21 @@
 """The style of every figure: colours that colour-blind readers tell apart (Okabe & Ito 2008), never colour alone."""
 
+import io
 import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 INK, FAINT = "#222222", "#D9DDE3"
+CELLS = "cells"  # the gid of coloured cells, of their scale, and of text on them, which a dark page inverts together
 
 # split: (colour, line, marker, name in a legend)
 SPLITS: dict[str, tuple[str, str, str, str]] = {
@@ -107,7 +109,15 @@ def literal(figure: "Figure", draw: "Callable[..., Figure]") -> "Figure":
         text.set_parse_math(False)
         text.set_usetex(False)
         text.set_text(printable(text.get_text()))
+    figure.__dict__["_repr_png_"] = partial(png, figure)  # by which a notebook shows the last value of a cell
     return figure
+
+
+def png(figure: "Figure") -> bytes:
+    """A figure as a PNG of 100 dots an inch, by which it shows itself in a notebook."""
+    out = io.BytesIO()
+    save_png(figure, out, dpi=100)
+    return out.getvalue()
 
 
 def printable(text: str) -> str:
@@ -122,7 +132,7 @@ def legend(figure: "Figure", handles: Sequence[Any], names: Sequence[str], **opt
         text.set_text(name)
 
 
-def save_png(figure: "Figure", out: Path, dpi: int) -> None:
+def save_png(figure: "Figure", out: Path | BinaryIO, dpi: int) -> None:
     """Write a figure as a PNG that says it is of smallvision. Raises OSError.
 
     Letters that the figure's font has not are taken from a font of this machine that has them, if there is one.

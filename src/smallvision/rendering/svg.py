@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def inline(figure: "Figure", alt: str, prefix: str) -> "Markup":
-    """A figure as inline SVG that a template takes as it is; `alt` and `prefix` as of `embed.svg`."""
+    """A figure as inline SVG that a template takes as it is, in a box that scrolls where the figure is wider than it.
+
+    `alt` and `prefix` are as of `embed.svg`.
+    """
     from markupsafe import Markup
 
-    return Markup(embed.svg(figure, alt, prefix))
+    return Markup('<div class="drawing">' + embed.svg(figure, alt, prefix) + "</div>")

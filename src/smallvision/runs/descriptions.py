@@ -8,7 +8,7 @@ task describes its own keys in its `Schema`.
 UNCHECKED = {
     "state.json": {
         "data": "The sha256 of ids and labels of all splits; a run is not resumed on other images.",
-        "encoder": "The run whose encoder was taken over: its folder, hash, seed and the sha256 of its weights.",
+        "encoder": "The run from which the encoder was taken: its folder, hash, seed and the sha256 of its weights.",
     },
     "environment.json": {
         "smallvision": "The version of smallvision.",
@@ -23,7 +23,7 @@ UNCHECKED = {
         "deterministic": "Whether only deterministic algorithms were allowed.",
     },
     "metrics.jsonl": {
-        "best": 'Whether the epoch is the best until then, where recipe.select is "best-validation".',
+        "best": 'Whether the epoch is the best so far, if recipe.select is "best-validation".',
     },
 }
 
@@ -74,7 +74,9 @@ FILES: dict[str, dict[str, str]] = {
         "rows[].name": "The layer's name in the network.",
         "rows[].type": "The layer's class.",
         "rows[].output": "The shape of its output, without the batch.",
-        "rows[].receptive_field": "The side of what one position sees of the image; null where the output is no map.",
+        "rows[].receptive_field": (
+            "The side of the receptive field of one position, in pixels; null if the output is not a feature map."
+        ),
         "rows[].parameters": "The number of parameters.",
         "rows[].multiply_adds": "Multiplications with an addition, for one image.",
         "rows[].parameter_bytes": "The bytes of the parameters.",
@@ -98,18 +100,20 @@ FILES: dict[str, dict[str, str]] = {
         "selected.by": 'By what they were chosen: "last" or "best-validation".',
         "classes": "The names of the classes.",
         "counts": "The number of images of each split.",
-        "counts.train": "That of the training images; validation, test and unseen likewise where there are such.",
+        "counts.train": "The number of training images; likewise for validation, test and unseen if there are any.",
         "mean": "The mean of the training pixels, by channel, as the first layer subtracts it.",
         "std": "The standard deviation of the training pixels, by channel, as the first layer divides by it.",
         "notes": "Sentences that a person should know about the run.",
         "model_sha256": "The sha256 of model.safetensors.",
         "looks": "How many times the test split was scored.",
         "sizes": "How many sizes the training images have, where there are several.",
-        "pixel_range": "Which numbers of the original images became black and white, where these were not 0 and 255.",
+        "pixel_range": "Which numbers of the original images became black and white, if these were not 0 and 255.",
         "pixel_range.black": "The number that became black.",
         "pixel_range.white": "The number that became white.",
-        "pixel_range.type": "Of which numbers that is said: uint8, integers, floats or bool of arrays; files of more "
-        "than 8 bits, or float files, of image files.",
+        "pixel_range.type": (
+            "The type of these numbers: uint8, integers, floats or bool for arrays; files of more than 8 bits or "
+            "float files for image files."
+        ),
         "train": "The scores of the training images by the weights that were kept, without augmentation.",
         "validation": "The scores of the validation images.",
         "test": "The scores of the test images.",
@@ -134,7 +138,10 @@ FILES: dict[str, dict[str, str]] = {
 ARRAYS = {
     "split": 'Which split the arrays are of: "test", or "validation" or "train" where there is no other.',
     "labels": "The class of each image.",
-    "ids": "What each image is known by in every run: the hash of its content, and which of equal images it is.",
+    "ids": (
+        "An identifier of each image that is the same in every run: the hash of its content, and its number among "
+        "equal images."
+    ),
     "first_index": "The first images of the split that the report shows: their rows.",
     "first_pixels": "Their pixels.",
     "train_labels": "The classes of training images that the report shows.",

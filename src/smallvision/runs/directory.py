@@ -25,7 +25,7 @@ from smallvision.storage.lock import RENAMED, take_lock
 from smallvision.storage.reading import read_limited
 from smallvision.tasks import task_of
 
-RUNNING = "another process is writing this run; wait for it, or choose another --out"
+RUNNING = "another process is writing this run; wait until it has ended, or choose another --out"
 ELSEWHERE = "choose another --out"
 KEPT = ("layers.json",)  # written at the start, and put back on resume; a damaged experiment.toml is refused before
 
@@ -87,11 +87,11 @@ class RunDirectory:
         lock = take_lock(path, path, RUNNING, ELSEWHERE)
         try:
             if (path / "result.json").exists() and json.loads(
-                read_limited(path / "state.json", LARGEST_TEXT, "such a file of a run")
+                read_limited(path / "state.json", LARGEST_TEXT, "this file of a run")
             )["status"] == "finished":
                 raise BadInput(
-                    f"{path}: another process has finished this run meanwhile; the same command without --resume "
-                    "shows it"
+                    f"{path}: another process has finished this run in the meantime; use the same command without "
+                    "--resume to show it"
                 )
             mended = [*_put_back(path, files), *_cut(path, logs, epochs)]
             read_run(path)
@@ -162,7 +162,7 @@ def _put_back(path: Path, files: Mapping[str, bytes]) -> Iterator[str]:
             file.is_file() and file.stat().st_size == len(content) and file.read_bytes() == content
         ):
             write_bytes(file, content)
-            yield f"{name} was damaged, and has been put back from the checkpoint"
+            yield f"{name} was damaged and has been restored from the checkpoint"
 
 
 def _cut(path: Path, logs: Mapping[str, LogMark], epochs: int) -> Iterator[str]:

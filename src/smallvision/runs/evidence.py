@@ -52,5 +52,5 @@ def read(file: Path, classes: int | None, task: Task) -> dict[str, np.ndarray]:
     lengths = check_arrays(file, arrays, task.schema.arrays | EVERY_TASK, {} if classes is None else {"K": classes})
     task.schema.check(file, arrays, lengths)
     if str(arrays["split"]) not in SPLITS:
-        raise damaged(file, f"split is {short(str(arrays['split']))}, expected one of {', '.join(SPLITS)}")
+        raise damaged(file, f"split is {short(str(arrays['split']))}; expected one of {', '.join(SPLITS)}")
     return arrays

@@ -78,7 +78,7 @@ class Log:
         if _intact(self.path, self.mark()):
             return
         if self._content is None:
-            raise RunFailed(f"{self.path}: something else changed it while the run went on; start the run anew")
+            raise RunFailed(f"{self.path}: another program changed this file during the run; start the run anew")
         write_bytes(self.path, bytes(self._content))
 
     def close(self) -> None:
@@ -115,14 +115,14 @@ def cut(path: Path, mark: LogMark, epochs: int, shape: Any) -> str:
             os.truncate(path, mark.length)
             return ""
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read or written: {error.strerror or error}") from None
+        raise BadInput(f"{path}: the file cannot be read or written: {error.strerror or error}") from None
     if mark.content is None:
         raise BadInput(
-            f"{path}: damaged in the part that its checkpoint goes on from; restore it from a copy, or remove the run "
-            f"and start it anew: smallvision runs --remove {path.parent}"
+            f"{path}: the file is damaged before the place where the checkpoint resumes; restore it from a copy, or "
+            f"remove the run and start it anew: smallvision runs --remove {path.parent}"
         )
     write_bytes(path, mark.content)
-    return f"{path.name} was damaged, and has been put back from the checkpoint"
+    return f"{path.name} was damaged and has been restored from the checkpoint"
 
 
 def _intact(path: Path, mark: LogMark, longer: bool = False) -> bool:

@@ -59,29 +59,34 @@ def standing(path: Path, experiment: Experiment, seed: int) -> Literal["nothing"
 
     Raises
     ------
-    BadInput : a file, a directory that is no run, or a run of another experiment or seed; it is left as it is. Or a
+    BadInput : a file, a directory that is not a run, or a run of another experiment or seed; it is left as it is. Or a
         place that may not be looked at, a link to nowhere, a name too long.
     """
     try:
         if path.is_symlink() and not path.exists():
-            raise BadInput(f"{path}: a link that leads nowhere; choose another --out")
+            raise BadInput(f"{path}: this link leads nowhere; choose another --out")
         if not path.exists() or (path.is_dir() and not any(path.iterdir())):
             return "nothing"
     except OSError as error:
-        raise BadInput(f"{path}: no run can be here: {error.strerror or error}; choose another --out") from None
+        raise BadInput(
+            f"{path}: a run cannot be written here: {error.strerror or error}; choose another --out"
+        ) from None
     try:
-        state = json.loads(read_limited(path / "state.json", LARGEST_TEXT, "such a file of a run"))
+        state = json.loads(read_limited(path / "state.json", LARGEST_TEXT, "this file of a run"))
         found, status = (state["experiment"], state["seed"]), state["status"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise BadInput(
-            f"{path}: there is something here that is no run directory; nothing is overwritten, choose another --out"
+            f"{path}: this exists and is not a run directory; nothing is overwritten, so choose another --out"
         ) from None
     there = _experiment(path)
     if found != (experiment.hash(), seed) or not same(there, experiment):
         other = "; ".join(
             differences(there, experiment)[:3] + ([f"seed: {found[1]} there, {seed} asked"] if found[1] != seed else [])
         )
-        raise BadInput(f"{path}: holds another run ({other or found[0]}); nothing is overwritten, choose another --out")
+        raise BadInput(
+            f"{path}: this folder holds another run ({other or found[0]}); nothing is overwritten, so choose another "
+            "--out"
+        )
     return "finished" if status == "finished" else "unfinished"
 
 
@@ -89,10 +94,11 @@ def _experiment(path: Path) -> Experiment:
     """The experiment of the run at `path`. Raises BadInput where there is none that can be read."""
     file = path / "experiment.toml"
     try:
-        table = tomllib.loads(read_limited(file, LARGEST_TEXT, "such a file of a run").decode())
+        table = tomllib.loads(read_limited(file, LARGEST_TEXT, "this file of a run").decode())
     except (OSError, ValueError, RecursionError):
         raise BadInput(
-            f"{path}: holds a run whose experiment.toml cannot be read; nothing is overwritten, choose another --out"
+            f"{path}: this folder holds a run whose experiment.toml cannot be read; nothing is overwritten, so "
+            "choose another --out"
         ) from None
     return build(table, str(file))
 
@@ -115,4 +121,4 @@ def differences(there: Experiment | Study | ProbeSpec, asked: Experiment | Study
         for key in sorted({*one, *other})
         if key.removeprefix("base.") not in WORDS and one.get(key) != other.get(key)
     ]
-    return [f"{key}: {one.get(key, 'nothing')} there, {other.get(key, 'nothing')} asked" for key in keys]
+    return [f"{key}: {one.get(key, 'nothing')} there, {other.get(key, 'nothing')} asked for" for key in keys]

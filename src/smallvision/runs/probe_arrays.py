@@ -49,9 +49,9 @@ def read(file: Path, result: dict[str, Any]) -> dict[str, np.ndarray]:
     for name, most in (("thumb_index", THUMBS), ("query_index", QUERIES)):
         index = arrays.get(name, np.zeros(0))
         if len(index) > most or len(np.unique(index)) != len(index):
-            raise damaged(file, f"{name} has more than {most} entries, or one twice")
+            raise damaged(file, f"{name} has more than {most} entries, or the same entry twice")
     if len(np.unique(arrays.get("map_index", ()))) != len(arrays.get("map_index", ())):
-        raise damaged(file, "map_index has an image twice")
+        raise damaged(file, "map_index has the same image twice")
     return {name: arrays[name] for name in schema.table}
 
 
@@ -81,10 +81,10 @@ def _check_values(file: Path, arrays: dict[str, np.ndarray], result: dict[str, A
             ):
                 raise damaged(file, f"confusion of {where} does not count labels and predictions")
             if abs(float((answers == labels).mean()) - probe["accuracy"]) > 1e-9:
-                raise damaged(file, f"predictions of {where} have another accuracy than probe.json says")
+                raise damaged(file, f"predictions of {where} have a different accuracy from the one in probe.json")
     spectrum = arrays["spectrum"]
     if (spectrum < 0).any() or spectrum.sum() > 1 + 1e-6 or (np.diff(spectrum) > 1e-9).any():
-        raise damaged(file, "spectrum is no list of shares of the variance, the largest first")
+        raise damaged(file, "spectrum is not a list of shares of the variance in descending order")
     for name in [name for name in arrays if name.startswith("neighbours_") and name.endswith("_distances")]:
         if (arrays[name] < 0).any() or (np.diff(arrays[name], axis=1) < 0).any():
-            raise damaged(file, f"{name} do not ascend from 0")
+            raise damaged(file, f"{name} are not in ascending order from 0")

@@ -14,6 +14,7 @@ import numpy as np
 from smallvision.errors import BadInput
 from smallvision.experiment.io import typed
 from smallvision.experiment.probe import ProbeSpec
+from smallvision.rendering.cards import card
 from smallvision.runs import paths, probe_arrays
 from smallvision.storage.files import new_directory, read_json, write_bytes, write_json
 from smallvision.storage.schema import AMOUNT, NUMBER, SHARE, TEXT, WHOLE, damaged
@@ -77,7 +78,7 @@ SHAPE: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ProbeRecord:
     """A finished probe: `result` is the content of probe.json, `evidence` the arrays of probe.npz."""
 
@@ -85,6 +86,20 @@ class ProbeRecord:
     result: dict[str, Any] = field(repr=False)
     evidence: dict[str, np.ndarray] = field(repr=False)
     spec: ProbeSpec
+
+    def __repr__(self) -> str:
+        return f"ProbeRecord({str(self.path)!r}: {_accuracies(self.result['sources'][0])})"
+
+    def _repr_html_(self) -> str:
+        """A card for a notebook: the accuracy of every probe on each source of features."""
+        result = self.result
+        lines = [(source["title"], _accuracies(source)) for source in result["sources"]]
+        return card(f"{result['name']}, probed on {result['counts']['shown']:,} {result['split']} images", lines)
+
+
+def _accuracies(source: Mapping[str, Any]) -> str:
+    """What the probes on a source of features get right, with the names of the probes."""
+    return ", ".join(f"{one['kind']} {100 * one['accuracy']:.2f} %" for one in source["probes"])
 
 
 def place(run_path: Path, spec: ProbeSpec) -> Path:
@@ -150,7 +165,7 @@ def standing(run_path: Path | str) -> list[ProbeRecord]:
     try:
         paths = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
-        raise BadInput(f"{folder}: {error.strerror or error}; give a run directory that may be read") from None
+        raise BadInput(f"{folder}: {error.strerror or error}; name a run directory that can be read") from None
     return [read(path) for path in paths]
 
 
@@ -168,7 +183,8 @@ def find(run_path: Path | str, spec: ProbeSpec) -> ProbeRecord | None:
     if found.spec != spec:
         other = "; ".join(paths.differences(found.spec, spec)[:3])
         raise BadInput(
-            f"{path}: holds another probe ({other}); nothing is overwritten, remove it to probe the run anew"
+            f"{path}: this folder holds another probe ({other}); nothing is overwritten, so remove it to probe the "
+            "run anew"
         )
     weights = read_json(Path(run_path) / "result.json", {"model_sha256": TEXT})["model_sha256"]
     return found if found.result["model_sha256"] == weights else None
@@ -178,7 +194,7 @@ def _read(path: Path) -> ProbeRecord:
     file = path / JSON
     for name in (JSON, ARRAYS):
         if not (path / name).is_file():
-            raise damaged(path, f"has no {name}, so it is no probe")
+            raise damaged(path, f"it has no {name}, so it is not a probe")
     result = read_json(file, SHAPE, "probe")
     spec = typed(ProbeSpec, result["spec"], f"{file}: spec")
     _consistent(file, result, spec)
@@ -190,28 +206,32 @@ def _consistent(file: Path, result: dict[str, Any], spec: ProbeSpec) -> None:
     sources = [source["name"] for source in result["sources"]]
     counts, classes = result["counts"], len(result["classes"])
     if result["hash"] != spec.hash():
-        raise damaged(file, f"hash is {result['hash']}, and that of its spec {spec.hash()}")
+        raise damaged(file, f"its hash is {result['hash']}, but its spec has the hash {spec.hash()}")
     if sources[:1] != ["representation"] or sources != [name for name in SOURCES if name in sources]:
         raise damaged(
-            file, f"sources are {sources}, expected representation first, of {', '.join(SOURCES)} in this order"
+            file,
+            (f"its sources are {sources}; expected representation first, and only {', '.join(SOURCES)}, in this order"),
         )
     if result["split"] not in ("test", "validation"):
-        raise damaged(file, f'split is "{result["split"]}", expected test or validation')
+        raise damaged(file, f'its split is "{result["split"]}"; expected test or validation')
     if classes < 1 or min(counts.values()) < 1:
-        raise damaged(file, "has no class, or a part without an image")
+        raise damaged(file, "it has no classes, or a part without images")
     for source in result["sources"]:
         kinds = [probe["kind"] for probe in source["probes"]]
         if kinds != list(spec.probes):
-            raise damaged(file, f"probes of {source['name']} are {kinds}, expected {list(spec.probes)}")
+            raise damaged(file, f"the probes of {source['name']} are {kinds}; expected {list(spec.probes)}")
         for probe in source["probes"]:
             if probe["count"] != counts["shown"] or len(probe["per_class"]) != classes:
-                raise damaged(file, f"{probe['kind']} of {source['name']} is not of the images or the classes shown")
+                raise damaged(
+                    file,
+                    (f"{probe['kind']} of {source['name']} does not belong to the images or classes of this probe"),
+                )
             low, high = probe["interval"]
             if not low - 1e-9 <= probe["accuracy"] <= high + 1e-9:
-                raise damaged(file, f"{probe['kind']} of {source['name']} has its accuracy outside its interval")
+                raise damaged(file, f"the accuracy of {probe['kind']} of {source['name']} lies outside its interval")
     for one in result["comparisons"]:
         if one["probe"] not in spec.probes or one["against"] not in sources[1:]:
-            raise damaged(file, f"compares {one['probe']} with {one['against']}, which is not there")
+            raise damaged(file, f"it compares {one['probe']} with {one['against']}, which is missing")
     pairs = [(one["kind"], one["source"]) for one in result["maps"]]
     if len(set(pairs)) != len(pairs) or any(kind not in spec.maps or source not in sources for kind, source in pairs):
-        raise damaged(file, "has maps that were not asked for, or twice")
+        raise damaged(file, "it has maps that were not asked for, or the same map twice")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.experiment import Experiment, build
 from smallvision.experiment.io import parse_toml
 from smallvision.runs import evidence
@@ -24,7 +24,7 @@ from smallvision.runs.schema import shapes
 from smallvision.storage.files import LARGEST_LINE, LARGEST_LOG, read_bytes, read_json
 from smallvision.storage.files import lives as process_lives
 from smallvision.storage.schema import check, damaged
-from smallvision.tasks import Task, task_of
+from smallvision.tasks import task_of
 
 STALE_SECONDS = 600.0  # where no process can be asked: with an older heartbeat a run has stopped
 
@@ -69,13 +69,13 @@ class RunRecord:
             return False
         if self.result["looks"]:
             return True
-        if self.result.get("validation") and not _there(self.path / evidence.VALIDATION_EVIDENCE):
+        if self.result.get("validation") and not there(self.path / evidence.VALIDATION_EVIDENCE):
             return False  # a look keeps what was known of validation images before all else
         return self.written_evidence is not None and str(self.written_evidence["split"]) == "test"
 
     def _arrays(self, name: str) -> dict[str, np.ndarray] | None:
         path = self.path / name
-        if not _there(path):
+        if not there(path):
             return None
         classes = None if self.result is None else len(self.result["classes"])
         return evidence.read(path, classes, task_of(self.experiment))
@@ -97,8 +97,8 @@ def read_run(path: str | Path) -> RunRecord:
     BadInput : no run directory, a newer format, a damaged file, a value of the wrong type.
     """
     path = Path(path)
-    text = _begin(path)
-    experiment = _experiment(path, text)
+    text = experiment_text(path)
+    experiment = experiment_from(path, text)
     own = shapes(task_of(experiment).schema)
     record = RunRecord(
         path=path,
@@ -112,7 +112,7 @@ def read_run(path: str | Path) -> RunRecord:
         result=_optional(path / "result.json", own["result.json"], None),
     )
     if record.state["status"] == "finished" and record.result is None:
-        raise damaged(path / "result.json", "missing, though state.json says finished")
+        raise damaged(path / "result.json", "the file is missing, but state.json says that the run is finished")
     if record.result is not None:
         _refuse_cut(record, record.result["epochs"])
     return record
@@ -122,16 +122,19 @@ def _refuse_cut(record: RunRecord, epochs: int) -> None:
     """Raise BadInput where whole lines are gone from a log of a finished run, or are there twice."""
     logged = [line["epoch"] for line in record.metrics]
     if logged != [*range(1, epochs + 1)]:
-        found = f"has {len(logged)} epochs" if len(logged) != epochs else "does not have the epochs in their order"
-        raise damaged(record.path / "metrics.jsonl", f"{found}, where result.json says {epochs}")
+        found = f"it has {counted(len(logged), 'epoch')}" if len(logged) != epochs else "the epochs are not in order"
+        raise damaged(record.path / "metrics.jsonl", f"{found}, but result.json says {epochs}")
     steps, whole = sum(len(line["loss"]) for line in record.steps), record.metrics[-1]["step"] if epochs else 0
     if steps != whole:
-        raise damaged(record.path / "steps.jsonl", f"has the losses of {steps} steps, where metrics.jsonl says {whole}")
+        raise damaged(
+            record.path / "steps.jsonl",
+            (f"it has the losses of {counted(steps, 'step')}, but metrics.jsonl says {whole}"),
+        )
 
 
 def read_experiment(path: Path) -> Experiment:
     """The experiment of a run directory. Raises BadInput."""
-    return _experiment(path, _begin(path))
+    return experiment_from(path, experiment_text(path))
 
 
 def read_begun(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -146,62 +149,6 @@ def read_begun(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     own = shapes(task_of(read_experiment(path)).schema)
     state = read_json(path / "state.json", own["state.json"])
     return state, read_json(path / "environment.json", own["environment.json"])
-
-
-def list_runs(folder: str | Path) -> list[dict[str, Any]]:
-    """The runs directly inside a folder, in the order of their folders' names; other folders are passed over.
-
-    Returns
-    -------
-    list of dict : `name`, `hash`, `seed`, `status`, `epochs` (finished), `test_accuracy` (0 to 1; of a classification),
-        `test_score` (as text, with what it is), `seconds`, `path`, `problem`. What is not known yet is None. A run that
-        cannot be read has the status "broken", and its `problem` says why; it is "" otherwise.
-
-    Raises
-    ------
-    BadInput : the folder cannot be listed.
-    """
-    try:
-        paths = sorted(entry for entry in Path(folder).iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise BadInput(f"{folder}: {error.strerror or error}; give the folder that holds the runs") from None
-    rows = []
-    for path in paths:
-        try:
-            if _there(path / "state.json") or _there(path / "experiment.toml"):
-                rows.append(_row(path))
-        except BadInput as error:
-            unknown = dict.fromkeys(("hash", "seed", "epochs", "test_accuracy", "test_score", "seconds"))
-            rows.append({"name": path.name, **unknown, "status": "broken", "path": path, "problem": str(error)})
-    return rows
-
-
-def _row(path: Path) -> dict[str, Any]:
-    experiment = _experiment(path, _begin(path))
-    own = shapes(task_of(experiment).schema)
-    state = read_json(path / "state.json", own["state.json"])
-    result = _optional(path / "result.json", own["result.json"], None)
-    metrics = [] if result else _lines(path / "metrics.jsonl", own["metrics.jsonl"])
-    last: dict[str, Any] = metrics[-1] if metrics else {"epoch": 0}
-    test = (result or last).get("test") or {}
-    return {
-        "name": experiment.name,
-        "hash": state["experiment"],
-        "seed": state["seed"],
-        "status": status(state),
-        "epochs": result["epochs"] if result else last["epoch"],
-        "test_accuracy": test.get("accuracy"),
-        "test_score": _score(task_of(experiment), test) if test else None,
-        "seconds": result["seconds"] if result else last.get("seconds"),
-        "path": path,
-        "problem": "",
-    }
-
-
-def _score(task: Task, scores: Mapping[str, Any]) -> str:
-    """The task's score as text, with what has to stand beside it."""
-    beside = [f", {name} {task.metric.text(value)}" for name, value in task.beside(scores).items()]
-    return "".join([f"{task.metric.key} {task.metric.text(scores[task.metric.key])}", *beside])
 
 
 def status(state: Mapping[str, Any]) -> str:
@@ -219,29 +166,36 @@ def status(state: Mapping[str, Any]) -> str:
     return "running" if lives else "stopped, resumable"
 
 
-def _begin(path: Path) -> str:
+def experiment_text(path: Path) -> str:
     """The text of experiment.toml, after making sure that this is a run directory at all."""
     for name in ("experiment.toml", "state.json"):
-        if not _there(path / name):
-            found = f"has no {name}" if path.is_dir() else "is no directory" if path.exists() else "no such directory"
-            raise BadInput(f"{path}: {found}, so it is no run directory; give one that `smallvision run` wrote")
+        if not there(path / name):
+            found = (
+                f"there is no {name} in it"
+                if path.is_dir()
+                else ("this is not a directory")
+                if path.exists()
+                else "there is no such directory"
+            )
+            raise BadInput(f"{path}: {found}, so it is not a run directory; name one that `smallvision run` wrote")
     file = path / "experiment.toml"
     try:
         return read_bytes(file).decode()
     except UnicodeDecodeError as error:
-        raise damaged(file, f"not UTF-8 text at byte {error.start}") from None
+        raise damaged(file, f"the file is not UTF-8 text at byte {error.start}") from None
 
 
-def _experiment(path: Path, text: str) -> Experiment:
+def experiment_from(path: Path, text: str) -> Experiment:
+    """The experiment of a run directory from the text of its experiment.toml. Raises BadInput."""
     file = path / "experiment.toml"
     try:
         table = parse_toml(text)
     except (RecursionError, ValueError) as error:
-        raise damaged(file, f"not valid TOML: {error}") from None
+        raise damaged(file, f"the file is not valid TOML: {error}") from None
     return build(table, str(file))
 
 
-def _there(file: Path) -> bool:
+def there(file: Path) -> bool:
     """Whether there is such a file, or a link of that name. Raises BadInput where that cannot be found out."""
     try:
         file.lstat()
@@ -251,21 +205,21 @@ def _there(file: Path) -> bool:
     except OSError as error:
         if error.errno == errno.ELOOP:  # a link that leads to itself, in place of a run
             return False
-        raise BadInput(f"{file.parent}: {error.strerror or error}; give a run directory that may be read") from None
+        raise BadInput(f"{file.parent}: {error.strerror or error}; name a run directory that can be read") from None
 
 
 def _optional(file: Path, shape: Any, default: Any) -> Any:
     """The value of a JSON file; `default` where there is no such file."""
-    return read_json(file, shape) if _there(file) else default
+    return read_json(file, shape) if there(file) else default
 
 
 def _lines(file: Path, shape: Any) -> list[dict[str, Any]]:
     """The records of a .jsonl; a last line that was cut off while it was written is left out."""
-    *whole, torn = read_bytes(file, limit=LARGEST_LOG).split(b"\n") if _there(file) else [b""]
+    *whole, torn = read_bytes(file, limit=LARGEST_LOG).split(b"\n") if there(file) else [b""]
     records = []
     for number, line in enumerate([*whole, torn] if torn else whole, start=1):
         if len(line) > LARGEST_LINE:
-            raise damaged(file, f"line {number} has {len(line):,} bytes, more than {LARGEST_LINE:,}")
+            raise damaged(file, f"line {number} has {len(line):,} bytes, and a line may have at most {LARGEST_LINE:,}")
         try:
             value = json.loads(line)
             check(value, shape, file, f"line {number}")

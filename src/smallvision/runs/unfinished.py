@@ -1,4 +1,4 @@
-"""Says of an unfinished run, where a finished one is needed, who is at it or what goes on with it. No torch."""
+"""The error for an unfinished run where a finished one is needed: who is running it, or how to go on. No torch."""
 
 import shlex
 
@@ -25,7 +25,10 @@ def not_finished(record: RunRecord, why: str) -> BadInput:
     """
     who = holder(record.path)
     if who is not None:
-        return Busy(f"{record.path}: the run is not finished, so {why}; another process is at it{who}, wait for it")
+        return Busy(
+            f"{record.path}: the run is not finished, so {why}; another process is running it{who}, so wait until it "
+            "has ended"
+        )
     return BadInput(f"{record.path}: the run is not finished, so {why}; go on with: {going_on(record)}")
 
 

@@ -42,11 +42,13 @@ def _size(path: Path, file: BinaryIO) -> int:
         raise too_large(path, size, LARGEST, "a file of weights")
     header = int.from_bytes(file.read(8), "little")
     if size < 8 or header > size - 8:
-        raise BadInput(f"{path}: has {size:,} bytes, fewer than its header says, so it is no whole safetensors file")
+        raise BadInput(
+            f"{path}: the file has {size:,} bytes, fewer than its header says, so it is not a complete safetensors file"
+        )
     if header > LARGEST_HEADER:
         raise BadInput(
-            f"{path}: has a header of {header:,} bytes, and that of a file of weights has at most {LARGEST_HEADER:,}; "
-            "it is not read"
+            f"{path}: its header has {header:,} bytes, and the header of a file of weights may have at most "
+            f"{LARGEST_HEADER:,}; it is not read"
         )
     file.seek(0)
     return size

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +31,7 @@ def correctness(name: str, value: Any, dimensions: int) -> "np.ndarray":
     try:
         array = np.asarray(value)
     except ValueError:  # rows of several lengths
-        raise BadInput(f"{name}: got rows of different lengths; expected every run on the same images") from None
+        raise BadInput(f"{name}: got rows of different lengths; every run must be scored on the same images") from None
     if dimensions == 2 and array.ndim == 1:
         array = array[None, :]
     shape = "(images,)" if dimensions == 1 else "(seeds, images)"
@@ -86,5 +86,5 @@ def numbers(name: str, values: Sequence[SupportsFloat], least: int) -> list[floa
     """`values` as floats. Raises BadInput unless there are at least `least` of them, each a number."""
     found = [real(f"{name}[{i}]", value) for i, value in enumerate(values)]
     if len(found) < least:
-        raise BadInput(f"{name}: got {len(found)} numbers; expected at least {least}")
+        raise BadInput(f"{name}: got {counted(len(found), 'number')}; expected at least {least}")
     return found

@@ -1,5 +1,6 @@
 """A comparison of two sides, before it is judged (`Comparison`) and after (`Verdict`)."""
 
+import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -60,3 +61,7 @@ class Verdict:
     # the smallest difference that could be told on so many images at this confidence; None where there is no limit
     least_difference: float | None = None
     equivalence: Equivalence | None = None  # where a margin was given
+
+    def _repr_html_(self) -> str:
+        """The sentence, for a notebook."""
+        return f"<p>{html.escape(self.sentence)}</p>"

@@ -66,7 +66,7 @@ def checked_margin(name: str, margin: float, share: bool) -> float:
         raise BadInput(f"{name}: got {margin!r}; expected a number above 0, as {0.005 if share else 0.0005}")
     if share and number > LARGEST_SHARE:
         raise BadInput(
-            f"{name}: got {number:g}, a difference of {100 * number:g} percentage points; give a share of at most "
+            f"{name}: got {number:g}, a difference of {100 * number:g} percentage points; use a share of at most "
             f"{LARGEST_SHARE}: 0.005 is 0.5 points"
         )
     return number

@@ -50,8 +50,8 @@ def images_right(accuracy: str | Decimal | SupportsFloat, images: int) -> tuple[
     if abs(exact - right) <= n * Decimal(5).scaleb(-digits - 1):  # half a unit of the last digit
         return right, None
     return right, (
-        f"{printed.scaleb(2):f} % of {n} images would be {exact.normalize():f} images, which is no whole number; "
-        f"{right} are taken"
+        f"{printed.scaleb(2):f} % of {n} images would be {exact.normalize():f} images, which is not a whole number; "
+        f"{right} are used"
     )
 
 

@@ -120,7 +120,7 @@ def recipes(a_right: "np.ndarray", b_right: "np.ndarray") -> RecipeDifference:
     same_images("b_right", b.shape[1], "a_right", a.shape[1])
     for name, runs in (("a_right", a), ("b_right", b)):
         if runs.shape[0] < 2:
-            raise BadInput(f"{name}: got 1 seed; expected at least 2, else nothing says how much a seed changes")
+            raise BadInput(f"{name}: got 1 seed; expected at least 2, so that the effect of the seed can be estimated")
     s_a, s_b, n = a.shape[0], b.shape[0], a.shape[1]
     if n < 2:
         raise BadInput("a_right, b_right: got 1 image; expected at least 2")

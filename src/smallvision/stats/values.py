@@ -64,7 +64,7 @@ def recipes(a: "np.ndarray", b: "np.ndarray") -> ValueDifference:
     same_images("b", b.shape[1], "a", a.shape[1])
     (s_a, n), s_b = a.shape, b.shape[0]
     if min(s_a, s_b) < 2:
-        raise BadInput("a, b: got 1 seed; expected at least 2, else nothing says how much a seed changes")
+        raise BadInput("a, b: got 1 seed; expected at least 2, so that the effect of the seed can be estimated")
     v_a, r_a = _table(a)
     v_b, r_b = _table(b)
     gaps = a.mean(0) - b.mean(0)  # (N,)
@@ -112,11 +112,11 @@ def _numbers(name: str, value: Any) -> "np.ndarray":
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         raise BadInput(
-            f"{name}: got no array of numbers; expected (runs, images), every run on the same images"
+            f"{name}: this is not an array of numbers; expected shape (runs, images), with every run on the same images"
         ) from None
     array = array[None] if array.ndim == 1 else array
     if array.ndim != 2 or array.shape[1] < 2 or not array.size:
         raise BadInput(f"{name}: got shape {array.shape}; expected (runs, images) with at least two images")
     if not np.isfinite(array).all():
-        raise BadInput(f"{name}: has values that are no finite numbers")
+        raise BadInput(f"{name}: there are values that are not finite numbers")
     return array

@@ -52,12 +52,14 @@ class ArraySchema:
 def unpacked(file: Path) -> dict[str, np.ndarray]:
     """All arrays of an .npz file, after a check that each header has the size of the archive. Raises BadInput."""
     try:
-        require_regular(file, LARGEST_ARRAYS, "such a file of arrays")
+        require_regular(file, LARGEST_ARRAYS, "a file of arrays")
         with open_zip(file) as archive:
             members = archive.infolist()
             total = sum(member.file_size for member in members)
             if total > LARGEST_ARRAYS:
-                raise BadInput(f"{file}: unpacks to {total:,} bytes, more than {LARGEST_ARRAYS:,}; not read")
+                raise BadInput(
+                    f"{file}: the arrays have {total:,} bytes when unpacked, and at most {LARGEST_ARRAYS:,} are read"
+                )
             for member in members:
                 with archive.open(member) as stream:
                     major = np.lib.format.read_magic(stream)[0]
@@ -65,14 +67,16 @@ def unpacked(file: Path) -> dict[str, np.ndarray]:
                     shape, _, dtype = header(stream)
                     size = math.prod(shape) * dtype.itemsize
                     if dtype.hasobject or min(shape, default=0) < 0 or stream.tell() + size != member.file_size:
-                        raise damaged(file, f"{shown(member.filename)} is no plain array of the size it says")
+                        raise damaged(
+                            file, (f"{shown(member.filename)} is not a plain array of the size that its header states")
+                        )
         with open_regular(file) as opened, np.load(opened, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except BadInput:
         raise
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for damaged bytes
         reason = first_line(error)
-        raise damaged(file, f"not a readable .npz: {reason}") from None
+        raise damaged(file, f"it is not a readable .npz file: {reason}") from None
 
 
 def check_arrays(
@@ -101,20 +105,20 @@ def check_arrays(
     missing += [b for pair in schema.together for a, b in (pair, pair[::-1]) if a in arrays and b not in arrays]
     missing += [b for a, b in schema.needs if a in arrays and b not in arrays]
     if missing:
-        raise damaged(file, f"has no array {missing[0]}")
+        raise damaged(file, f"the array {missing[0]} is missing")
     known = {name: entry for name, entry in table.items() if name in arrays}
     for name, (kinds, axes) in known.items():
         array = arrays[name]
         if array.dtype.kind not in kinds or array.ndim != len(axes) or (kinds == "u" and array.dtype != np.uint8):
-            raise damaged(file, f"{name} is {array.dtype} with {array.ndim} axes, expected {len(axes)}")
+            raise damaged(file, f"{name} is {array.dtype} with {array.ndim} axes; expected {len(axes)} axes")
         for axis, length in zip(axes, array.shape, strict=True):
             if axis not in sizes:
                 sizes[axis], sources[axis] = length, name
             if sizes[axis] != length:
                 origin = f" as in {sources[axis]}" if axis in sources else ""
-                raise damaged(file, f"{name} is {array.shape}, expected {axis} = {sizes[axis]}{origin}")
+                raise damaged(file, f"{name} has shape {array.shape}; expected {axis} = {sizes[axis]}{origin}")
         if kinds == "f" and not np.isfinite(array).all():
-            raise damaged(file, f"{name} has values that are no finite numbers")
+            raise damaged(file, f"{name} has values that are not finite numbers")
     for name in [name for name in known if name in schema.points]:
         array, limit = arrays[name], sizes.get(schema.points[name], np.iinfo(np.int64).max)
         if array.size and not (array.min() >= 0 and array.max() < limit):

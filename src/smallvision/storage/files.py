@@ -63,7 +63,7 @@ def _remove_left(path: Path) -> None:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process is there. On systems other than POSIX, where that cannot be asked, True."""
+    """Whether a process exists. True on systems other than POSIX, where this cannot be checked."""
     if os.name != "posix":
         return True
     try:
@@ -124,8 +124,8 @@ def new_directory(path: Path, what: str, replace: bool = False) -> Iterator[Path
             if replace or error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             raise Busy(
-                f"{path}: another process made this {what} at the same time{holder(path) or ''}; wait for it, then "
-                "give the same command again"
+                f"{path}: another process made this {what} at the same time{holder(path) or ''}; wait until it has "
+                "ended, then repeat the same command"
             ) from None
         if old is not None:
             shutil.rmtree(old, ignore_errors=True)
@@ -138,7 +138,7 @@ def new_directory(path: Path, what: str, replace: bool = False) -> Iterator[Path
             raise
         if replace:
             raise failed(path, error) from None
-        raise BadInput(f"{path}: no {what} can be made here: {error.strerror or error}") from None
+        raise BadInput(f"{path}: a {what} cannot be made here: {error.strerror or error}") from None
 
 
 def _is_left(part: Path, begin: str) -> bool:
@@ -164,12 +164,12 @@ def read_bytes(file: Path, owner: str = "run", limit: int | None = None) -> byte
 
     Raises
     ------
-    BadInput : the file cannot be read, is no regular file, or is larger than `limit`.
+    BadInput : the file cannot be read, is not a regular file, or is larger than `limit`.
     """
     try:
-        return read_limited(file, LARGEST_TEXT if limit is None else limit, f"such a file of a {owner}")
+        return read_limited(file, LARGEST_TEXT if limit is None else limit, f"this file of a {owner}")
     except OSError as error:
-        raise BadInput(f"{file}: cannot be read ({error.strerror or error}); restore it from a copy") from None
+        raise BadInput(f"{file}: the file cannot be read ({error.strerror or error}); restore it from a copy") from None
 
 
 def read_json(file: Path, shape: Any, owner: str = "run") -> Any:
@@ -182,17 +182,20 @@ def read_json(file: Path, shape: Any, owner: str = "run") -> Any:
 
     Raises
     ------
-    BadInput : the file cannot be read, is too large, is no valid JSON, has a newer format or another shape.
+    BadInput : the file cannot be read, is too large, is not valid JSON, has a newer format or another shape.
     """
     try:
         value = json.loads(read_bytes(file, owner))
     except BadInput:
         raise
     except (RecursionError, ValueError) as error:
-        raise damaged(file, f"not valid JSON: {error}") from None
+        raise damaged(file, f"the file is not valid JSON: {error}") from None
     version = value.get("format_version") if isinstance(value, dict) else None
     if type(version) is int and version > FORMAT_VERSION:
-        newer = f"format {version}, of a newer smallvision; this one reads up to {FORMAT_VERSION}"
+        newer = (
+            f"the file has format version {version}, of a newer smallvision; this one reads versions up to "
+            f"{FORMAT_VERSION}"
+        )
         raise BadInput(f"{file}: {newer}; update smallvision")
     check(value, shape, file)
     return value
@@ -201,7 +204,9 @@ def read_json(file: Path, shape: Any, owner: str = "run") -> Any:
 def failed(path: Path, error: OSError) -> RunFailed:
     """The error for a file that could not be written, with its cause and a cure."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(f"{path}: no space left on the disk")
+        return DiskFull(f"{path}: there is no space left on the disk")
     if error.errno == errno.EFBIG:
-        return DiskFull(f"{path}: the largest size that a file may have here is reached", cure="raise it (ulimit -f)")
-    return RunFailed(f"{path}: cannot be written: {error.strerror or error}")
+        return DiskFull(
+            (f"{path}: the file has reached the largest size that is allowed here"), cure="raise the limit (ulimit -f)"
+        )
+    return RunFailed(f"{path}: the file cannot be written: {error.strerror or error}")

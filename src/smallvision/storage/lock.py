@@ -53,15 +53,15 @@ def take_lock(folder: Path, shown: Path, taken: str, cure: str) -> int:
     """
     if FCNTL is None and MSVCRT is None:
         raise BadInput(
-            f"{shown}: cannot be written here, since this Python has no file locks (neither fcntl nor msvcrt); runs "
-            "and studies can be read, but are made on another system"
+            f"{shown}: nothing can be written here, because this Python has no file locks (neither fcntl nor "
+            "msvcrt); runs and studies can be read here, but they must be made on another system"
         )
     try:
         if os.path.lexists(folder / "lock"):
             require_regular(folder / "lock")
         descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o644)
     except OSError as error:
-        raise BadInput(f"{shown}: cannot be written: {error.strerror or error}") from None
+        raise BadInput(f"{shown}: the folder cannot be written: {error.strerror or error}") from None
     try:
         try:
             _lock(descriptor)
@@ -74,10 +74,12 @@ def take_lock(folder: Path, shown: Path, taken: str, cure: str) -> int:
         raise Busy(f"{shown}: {_by(taken, who)}") from None
     except OSError as error:
         os.close(descriptor)
-        raise BadInput(f"{shown}: its file system gives no lock ({error.strerror or error}); {cure}") from None
+        raise BadInput(
+            f"{shown}: its file system does not support file locks ({error.strerror or error}); {cure}"
+        ) from None
     if not _stands(descriptor, folder / "lock"):  # opened before another process removed it
         os.close(descriptor)
-        raise Busy(f"{shown}: another process has just removed or replaced it; give the same command again")
+        raise Busy(f"{shown}: another process has just removed or replaced this folder; repeat the same command")
     with suppress(OSError):  # on a full disk the lock holds all the same
         os.ftruncate(descriptor, 0)
         os.lseek(descriptor, 0, os.SEEK_SET)

@@ -1,7 +1,7 @@
 """Opens files that other people or programs may have put there: regular files only, and no more of them than expected.
 
-A pipe without a writer, a terminal or /dev/zero would be read for ever; a socket and a directory cannot be read. What a
-path leads to is therefore asked first, and once more of the opened file, in case it was exchanged meanwhile.
+A pipe without a writer, a terminal or /dev/zero would be read for ever; a socket and a directory cannot be read. The
+kind of a file is therefore checked before it is opened, and again on the open file, in case it was replaced in between.
 """
 
 import os
@@ -43,8 +43,8 @@ def open_regular(path: str | Path) -> BinaryIO:
         raise
 
 
-def require_regular(path: str | Path, limit: int | None = None, what: str = "such a file") -> None:
-    """Refuse what is no regular file, for a library that opens the path itself.
+def require_regular(path: str | Path, limit: int | None = None, what: str = "a file of this kind") -> None:
+    """Refuse what is not a regular file, for a library that opens the path itself.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def open_zip(path: str | Path) -> Iterator[zipfile.ZipFile]:
     ------
     BadInput : no regular file; a list of members of more than 4 MB, which would take far more memory; members that are
         compressed in another way than numpy's, whose sizes are then known to within a factor of 1 032 (deflate).
-    OSError, zipfile.BadZipFile and others : the file cannot be read, or is no archive.
+    OSError, zipfile.BadZipFile and others : the file cannot be read, or is not an archive.
     """
     with open_regular(path) as file:
         bounded = _Bounded(file, path)
@@ -105,7 +105,7 @@ def open_zip(path: str | Path) -> Iterator[zipfile.ZipFile]:
                 raise BadInput(f"{path}: {shown(member.filename)} is compressed in a way that numpy does not write")
             if member.file_size > 1100 * member.compress_size + 1000:
                 sizes = f"{member.compress_size:,} bytes that would unpack to {member.file_size:,}"
-                raise BadInput(f"{path}: {shown(member.filename)} has {sizes}, which no archive can hold")
+                raise BadInput(f"{path}: {shown(member.filename)} has {sizes}, which is not possible in a zip archive")
         yield archive
 
 
@@ -124,17 +124,20 @@ class _Bounded:
             return self._file.read(size)
         data = self._file.read(self.most + 1 if size < 0 else min(size, self.most + 1))
         if len(data) > self.most:
-            raise BadInput(f"{self._path}: its list of members has more than {self.most:,} bytes; it is not read")
+            raise BadInput(
+                f"{self._path}: the list of members of this archive has more than {self.most:,} bytes, so it is not "
+                "read"
+            )
         return data
 
 
 def too_large(path: str | Path, size: int, limit: int, what: str) -> BadInput:
     """The error for a file of more bytes than `limit`."""
-    return BadInput(f"{path}: has {size:,} bytes, more than {limit:,}, the most that {what} may have; it is not read")
+    return BadInput(f"{path}: the file has {size:,} bytes, and {what} may have at most {limit:,}; it is not read")
 
 
 def _refuse(path: str | Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
-        cure = "give the file itself" if stat.S_ISDIR(mode) else "write its content to a file, and give that"
-        raise BadInput(f"{path}: is {kind}, and only regular files are read; {cure}")
+        kind = _KINDS.get(stat.S_IFMT(mode), "not a regular file")
+        cure = "name a file in it" if stat.S_ISDIR(mode) else "write its content to a file and name that file"
+        raise BadInput(f"{path}: this is {kind}, and only regular files are read; {cure}")

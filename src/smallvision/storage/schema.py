@@ -7,7 +7,7 @@ list of any length, `[shape, shape]` for a list of two, or a tuple of alternativ
 from pathlib import Path
 from typing import Any
 
-from smallvision.errors import BadInput, short
+from smallvision.errors import BadInput, counted, short
 
 WHOLE, NUMBER, SHARE, TEXT = "a whole number >= 0", "a number", "a number from 0 to 1", "text"
 AMOUNT = "a number >= 0"
@@ -28,11 +28,11 @@ def check(value: Any, shape: Any, file: Path, at: str = "") -> None:
                 if name in value:
                     check(value[name], inner, file, f"{at}.{name}" if at else name)
                 elif name == key:
-                    raise damaged(file, f'{at or "its table"} has no "{name}"')
+                    raise damaged(file, f'{at or "the table"} has no "{name}"')
             return
         if isinstance(option, list) and isinstance(value, list):
             if len(option) > 1 and len(value) != len(option):
-                raise damaged(file, f"{at} has {len(value)} values, expected {len(option)}")
+                raise damaged(file, f"{at} has {counted(len(value), 'value')}; expected {len(option)}")
             for position, item in enumerate(value):
                 check(item, option[0], file, f"{at}[{position}]")
             return
@@ -40,7 +40,7 @@ def check(value: Any, shape: Any, file: Path, at: str = "") -> None:
             return
     names = {dict: "a table", list: "a list", type(None): "null"}
     words = [str(names.get(type(option), option)) for option in (shape if isinstance(shape, tuple) else (shape,))]
-    raise damaged(file, f"{at or 'the file'} is {short(value)}, expected {' or '.join(words)}")
+    raise damaged(file, f"{at or 'the file'} is {short(value)}; expected {' or '.join(words)}")
 
 
 def _fits(value: Any, leaf: Any) -> bool:

@@ -109,5 +109,8 @@ class StudyDirectory:
 def hold(path: Path) -> int:
     """Take the lock of a study directory. Raises BadInput if another process has it."""
     return take_lock(
-        path, path, "another process is running this study; wait for it", "set SMALLVISION_RUNS to a folder elsewhere"
+        path,
+        path,
+        ("another process is running this study; wait until it has ended"),
+        "set SMALLVISION_RUNS to a folder on another file system",
     )

@@ -49,16 +49,17 @@ def finalize(dispatcher: Dispatcher, baseline: str, pairs: tuple[tuple[str, str]
     spec = dispatcher.study.probe
     if spec is not None:
         yield from _probe(dispatcher, spec)
+    texts = dispatcher.study.texts
     table, cases = _table(dispatcher), {name: _runs(dispatcher, name) for name in dispatcher.scheduler.cases}
     try:
         gather(cases, "validation")
     except BadInput as error:  # the runs are finished, so their scores are written without a comparison
-        judged, answer = [], judging.nothing_compared(winner, str(error))
+        judged, answer = [], judging.nothing_compared(texts.get(winner, winner), str(error))
     else:
         judged = judging.verdicts(dispatcher.study, cases, pairs, "validation")
         if len(tested) > 1 and all("test" in row for row in table if row["case"] in tested):
             judged += judging.verdicts(dispatcher.study, cases, [(winner, baseline)], "test")
-        answer = judging.answer(table, winner, baseline, judged, metric)
+        answer = judging.answer(table, winner, baseline, judged, metric, texts)
         _pictures(dispatcher, cases, tested, answer, pairs)
     result = {
         "name": dispatcher.study.name,

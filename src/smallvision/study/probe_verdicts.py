@@ -151,5 +151,4 @@ def _same_images(records: Records) -> bool:
 
 
 def _sentence(probe: str, verdict: Verdict) -> str:
-    sentence = verdict.sentence.replace("raw pixels is better", "raw pixels are better", 1)
-    return f"{BY[probe]}: {sentence[:1].lower()}{sentence[1:]}"
+    return f"{BY[probe]}, {verdict.sentence[:1].lower()}{verdict.sentence[1:]}"

@@ -35,7 +35,9 @@ def refuse(spec: ProbeSpec, experiment: Experiment, splits: Splits, model: nn.Mo
         projections.refuse_missing(spec.maps)
         sampling.sample(replace(splits, train=train).to("cpu"), spec)
         if not callable(getattr(model, "encode", None)):
-            raise BadInput(f"needs a network with encode(pixels) -> (B, D); {type(model).__name__} has none")
+            raise BadInput(
+                f"a probe needs a network with encode(pixels) -> (B, D), which {type(model).__name__} does not have"
+            )
     except BadInput as error:
         raise BadInput(f"[probe] {error}") from None
 

@@ -17,6 +17,7 @@ from smallvision.data.ids import Id
 from smallvision.errors import BadInput
 from smallvision.experiment import Study, load_study
 from smallvision.metrics.metric import Metric
+from smallvision.rendering.cards import Rows, card
 from smallvision.runs import probes
 from smallvision.runs.probes import ProbeRecord
 from smallvision.runs.read import RunRecord, read_run
@@ -113,7 +114,7 @@ PAIRED = ("pair", "names", "accuracies", "interval", "images", "runs")  # keys o
 PICTURES = "pictures.npz"  # the images that the report shows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StudyRecord:
     """The content of a study directory; `result` is that of study.json, empty until all runs are finished."""
 
@@ -122,6 +123,24 @@ class StudyRecord:
     plan: dict[str, Any] = field(repr=False)
     state: dict[str, Any]
     result: dict[str, Any] = field(repr=False)
+
+    def __repr__(self) -> str:
+        answer = self.answer
+        return f"StudyRecord({str(self.path)!r}: {self.state['status']}{'; ' if answer else ''}{answer})"
+
+    def _repr_html_(self) -> str:
+        """A card for a notebook: the question, the answer, the best case, warnings, and where the report stands."""
+        lines = [("question", self.study.question)] if self.study.question else []
+        lines += [("answer", self.answer)] if self.answer else [("state", self.state["status"])]
+        lines += [(row["case"], _scores(row, self.metric)) for row in self.table]
+        report = self.path / "report.html"
+        lines.append(("report", str(report) if report.exists() else f"none yet; {self.path} has the study"))
+        return card(self.study.name, lines, [f"warning: {text}" for text in self.warnings])
+
+    @property
+    def answer(self) -> str:
+        """The study's answer in a sentence; "" until all runs are finished."""
+        return str((self.result.get("answer") or {}).get("sentence", ""))
 
     @property
     def folder(self) -> Path:
@@ -144,14 +163,14 @@ class StudyRecord:
         return [job for job in self.plan["jobs"] if not no_case(job)]
 
     @property
-    def table(self) -> list[dict[str, Any]]:
-        """A dict for each case: its scores over the seeds, its size, its runs."""
-        return list(self.result.get("table", []))
+    def table(self) -> Rows:
+        """A dict for each case: its scores over the seeds, its size, its runs; `.frame()` makes a pandas DataFrame."""
+        return Rows(self.result.get("table", []))
 
     @property
-    def verdicts(self) -> list[dict[str, Any]]:
+    def verdicts(self) -> Rows:
         """A dict for each comparison, as `verdicts.verdicts` gives them; empty until all runs are finished."""
-        return list(self.result.get("verdicts", []))
+        return Rows(self.result.get("verdicts", []))
 
     @property
     def warnings(self) -> list[str]:
@@ -231,7 +250,14 @@ class StudyRecord:
         for row in self.table:
             if row["case"] == case:
                 return [read_run(self.folder / run["path"]) for run in row["runs"]]
-        raise BadInput(f'{self.path}: there is no case "{case}" whose runs are finished')
+        raise BadInput(f'{self.path}: there is no case "{case}" with finished runs')
+
+
+def _scores(row: Mapping[str, Any], metric: Metric) -> str:
+    """The mean scores of a case on the splits it met, in words."""
+    count = len(row["runs"])
+    said = [f"{split} {metric.text(row[split][metric.key])}" for split in ("validation", "test") if row.get(split)]
+    return f"{', '.join(said)} ({count} {'seed' if count == 1 else 'seeds'})"
 
 
 def read_study(path: str | Path) -> StudyRecord:
@@ -249,7 +275,9 @@ def read_study(path: str | Path) -> StudyRecord:
     for name in ("study.toml", "plan.json", "state.json"):
         if not (path / name).is_file():
             found = f"has no {name}" if path.is_dir() else "no such directory"
-            raise BadInput(f"{path}: {found}, so it is no study directory; give one that `smallvision run STUDY` wrote")
+            raise BadInput(
+                f"{path}: {found}, so it is not a study directory; name one that `smallvision run STUDY` wrote"
+            )
     study = load_study(str(path / "study.toml"))
     plan = read_json(path / "plan.json", _plan_shape(cases.task(study)), "study")
     state = read_json(path / "state.json", SHAPES["state.json"], "study")

@@ -12,7 +12,7 @@ from typing import Any
 
 from smallvision.data import datasets
 from smallvision.data.datasets.files import locate
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.experiment import Experiment, ProbeSpec, Study
 from smallvision.experiment.probe import DEFAULT_TEST, DEFAULT_TRAIN
 from smallvision.runs import paths
@@ -66,7 +66,8 @@ class Setup:
         if self.before is not None and self.before.study.identity != study.identity:
             other = "; ".join(paths.differences(self.before.study, study)[:3])
             raise BadInput(
-                f"{self.path}: holds another study ({other}); nothing is overwritten, give this one another name"
+                f"{self.path}: this folder holds another study ({other}); nothing is overwritten, so give this study "
+                "another name"
             )
         if self.before is not None:
             _refuse_other_plan(self.before)
@@ -103,8 +104,8 @@ class Setup:
             split = Split(begun["workers"], begun["threads"])
             if asked not in (None, split.workers):
                 raise BadInput(
-                    f"--workers: got {asked}, but this study began with {split} and keeps them, since bits depend on "
-                    f"threads; leave --workers out, or remove {self.path} to begin anew"
+                    f"--workers: got {asked}, but this study began with {split} and must keep them, because results "
+                    f"depend on the number of threads; leave --workers out, or remove {self.path} to start anew"
                 )
             timings = [
                 Timing(Split(t["workers"], t["threads"]), t["images_per_second"], t["rounds"]) for t in begun["timings"]
@@ -133,7 +134,8 @@ class Setup:
                 words = ["smallvision", "run", f"{path}/experiment.toml", "--seed", str(job.seed)]
                 command = paths.resuming([*words, "--threads", str(threads)], path)
                 raise BadInput(
-                    f"{path}: is there, unfinished, begun with {threads} thread(s), and this study gives its runs "
+                    f"{path}: this unfinished run began with {counted(threads, 'thread')}, but this study gives its "
+                    f"runs "
                     f"{split.threads}; finish it ({command}), or remove it "
                     f"({shlex.join(['smallvision', 'runs', '--remove', str(path)])})"
                 )
@@ -256,8 +258,8 @@ def _refuse_other_plan(before: StudyRecord) -> None:
     """Raise BadInput where plan.json is not as the study wrote it: splits, widths and tries are taken from it."""
     if before.plan.get("sha256", directory.plan_digest(before.plan)) != directory.plan_digest(before.plan):
         raise BadInput(
-            f"{before.path / 'plan.json'}: is not as the study wrote it (its sha256 differs); restore it from a copy, "
-            f"or remove {before.path}: the runs stay where they are, and no finished one is repeated"
+            f"{before.path / 'plan.json'}: this file is not as the study wrote it (its sha256 differs); restore it "
+            f"from a copy, or remove {before.path}; the runs stay where they are, and no finished run is repeated"
         )
 
 

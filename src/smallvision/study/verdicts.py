@@ -6,7 +6,7 @@ one comparison by itself. No torch.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from smallvision.comparison.confounders import config_differences, confounder
@@ -15,6 +15,7 @@ from smallvision.comparison.runs import compare_sides
 from smallvision.experiment import Study
 from smallvision.metrics.metric import Metric
 from smallvision.runs.read import RunRecord
+from smallvision.stats import wording
 from smallvision.stats.comparison import Verdict
 from smallvision.stats.verdict import judge
 from smallvision.study import selection
@@ -54,6 +55,7 @@ def answer(
     baseline: str,
     found: Sequence[Mapping[str, Any]],
     metric: Metric,
+    texts: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The study's answer in a sentence or two, with the pair and the split that it rests on.
 
@@ -63,6 +65,7 @@ def answer(
     winner, baseline : names of cases.
     found : all verdicts.
     metric : of the study's task.
+    texts : how sentences call the cases, by name; those without one by their name.
 
     Returns
     -------
@@ -70,14 +73,15 @@ def answer(
     """
     tested = [verdict for verdict in found if verdict["split"] == "test"]
     if tested:
-        return _answer(tested[-1], "On the test images: ")
+        return _answer(tested[-1], "On the test images, ", texts)
     rank = {case: place for place, case in enumerate(selection.ranked(table, metric))}
-    best = f"The best on validation images is {winner}{', the baseline' if winner == baseline else ''}"
+    called = (texts or {}).get(winner, winner)
+    best = f"The best on validation images is {called}{', the baseline' if winner == baseline else ''}"
     with_best = [verdict for verdict in found if winner in verdict["pair"]]
     if not with_best:
-        return nothing_compared(winner)
+        return nothing_compared(called)
     nearest = min(with_best, key=lambda verdict: sum(rank[name] for name in verdict["pair"]))
-    return _answer(nearest, f"{best}. Beside the next best that it was compared with, on the validation images: ")
+    return _answer(nearest, f"{best}. On the same images, ", texts)
 
 
 def nothing_compared(winner: str, why: str = "") -> dict[str, Any]:
@@ -108,16 +112,17 @@ def shown(
     return [one for one in (*first, *rest) if one[0] in answers]
 
 
-def _answer(verdict: Mapping[str, Any], before: str) -> dict[str, Any]:
+def _answer(verdict: Mapping[str, Any], before: str, texts: Mapping[str, str] | None) -> dict[str, Any]:
     sentence = str(verdict["sentence"])
-    name = str(verdict["names"][0])
-    lower = sentence if sentence.startswith(name) else sentence[:1].lower() + sentence[1:]
+    labels = tuple(str(name) for name in verdict["names"] if name not in (texts or {}))
+    lower = sentence if sentence.startswith(labels) else sentence[:1].lower() + sentence[1:]
     equivalence = verdict.get("equivalence")
     lower += f" {equivalence['sentence']}" if equivalence else ""
     return {"sentence": before + lower, "pair": list(verdict["pair"]), "split": verdict["split"]}
 
 
 def _entry(study: Study, cases: Mapping[str, Runs], pair: Pair, split: str, verdict: Verdict) -> dict[str, Any]:
+    verdict = with_texts(verdict, study.texts)
     runs = cases[pair[0]][0], cases[pair[1]][0]
     return {
         "pair": list(pair),
@@ -126,6 +131,19 @@ def _entry(study: Study, cases: Mapping[str, Runs], pair: Pair, split: str, verd
         "differing": list(config_differences(*runs)),
         "confound": confounded(study, cases, pair),
     }
+
+
+def with_texts(verdict: Verdict, texts: Mapping[str, str]) -> Verdict:
+    """The verdict with its sentences made anew, which call each case by its text where it has one."""
+    if not any(name in texts for name in verdict.names):
+        return verdict
+    a, b = verdict.names
+    both = texts.get(a, a), texts.get(b, b)
+    verdict = replace(verdict, sentence=wording.sentence(verdict, both))
+    found = verdict.equivalence
+    if found is None:
+        return verdict
+    return replace(verdict, equivalence=replace(found, sentence=wording.equivalence(verdict, found, both)))
 
 
 def confounded(study: Study, cases: Mapping[str, Runs], pair: Pair) -> str:

@@ -41,7 +41,11 @@ def task_named(kind: str) -> Task:
         return TASKS[kind]
     task = _added(kind)
     if not isinstance(task, Task):
-        what = "no installed package has this task" if task is None else "its object is no smallvision.tasks.base.Task"
+        what = (
+            "no installed package provides this task"
+            if task is None
+            else ("its object is not a smallvision.tasks.base.Task")
+        )
         raise BadInput(f'task.kind: "{kind}": {what}; {nearest(kind, TASKS)}')
     return task
 
@@ -77,5 +81,8 @@ def metric_of_file(stored: Mapping[str, Any]) -> Metric:
         "of": str,
     }
     if set(stored) != set(types) or not all(isinstance(stored[name], kind) for name, kind in types.items()):
-        raise BadInput(f"study.json: a verdict's measure has other fields than {', '.join(types)}; restore the file")
+        raise BadInput(
+            f"study.json: the measure of a verdict must have the fields {', '.join(types)}; restore the file from a "
+            "copy"
+        )
     return Metric(**stored)

@@ -259,11 +259,14 @@ class Section:
     template : the HTML file with its macros, beside the code that fills it in.
     values : what the macros need, by name.
     contents : for each of its sections the anchor, the title, and whether there is one.
+    details : the same for the sections of the macro `details`, which stand folded below the scores of every split; the
+        template needs that macro only if there are some.
     """
 
     template: Path
     values: Mapping[str, Any]
     contents: Sequence[tuple[str, str, Any]] = ()
+    details: Sequence[tuple[str, str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -292,7 +295,7 @@ class StudySection:
 
     def __post_init__(self) -> None:
         if self.place not in PLACES:
-            raise ValueError(f"section {self.anchor}: place is {self.place}; expected one of {', '.join(PLACES)}")
+            raise ValueError(f"section {self.anchor}: its place is {self.place}; expected one of {', '.join(PLACES)}")
 
 
 @dataclass(frozen=True)
@@ -525,4 +528,4 @@ class Task(ABC):
         """Raise BadInput when a loss is passed in from Python and the task takes none."""
         if loss is not None and not self.takes_loss:
             own = " and choose one by task.loss" if "loss" in self.spec.model_fields else ""
-            raise BadInput(f'loss: the task "{self.kind}" has losses of its own; leave loss= out{own}')
+            raise BadInput(f'loss: the task "{self.kind}" has its own losses; leave loss= out{own}')

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.errors import shown
+from smallvision.errors import counted, shown
 from smallvision.tasks.base import FinishedRun, RunWarning, Task
 
 GREW = 0.01  # a training loss that ends higher than it began by this share has grown
@@ -102,15 +102,16 @@ def classes_without_images(run: FinishedRun) -> Iterator[RunWarning]:
         at_most = "at most " if len(missing) > 1 else ""
         most, share = max(train[k] for k in missing), run.experiment.data.validation
         if split == "test" or not share:
-            text = f"no {split} image is of {names}, so the score says nothing of {it}; add {split} images of {it}"
+            text = f"no {split} image is of {names}, so the score says nothing about {it}; add {split} images of {it}"
         elif most == 1:
             text = (
-                f"no validation image is of {names}, which {has} one image, kept for training; add images of {it}, or "
-                f"leave {it} out (data.classes)"
+                f"no validation image is of {names}, which {has} a single image, used for training; add images of "
+                f"{it}, or leave {it} out (data.classes)"
             )
         else:
             text = (
-                f"no validation image is of {names}, which {has} {at_most}{most:,} training images; add images "
+                f"no validation image is of {names}, which {has} {at_most}{counted(most, 'training image')}; add "
+                f"images "
                 f"of {it}, or raise data.validation ({share})"
             )
         yield RunWarning("class without images", text, split, text)
@@ -127,16 +128,16 @@ def _copies(run: FinishedRun, task: Task) -> Iterator[RunWarning]:
         count, other, total = found["images"], found["other_label"], row["count"]
         what = "is a copy of a training image" if count == 1 else "are copies of training images"
         of = "unseen classes’" if split == "unseen" else split
-        labels = f" ({'all' if other == count > 1 else f'{other:,}'} with another label)" if other else ""
+        labels = f" ({'all' if other == count > 1 else f'{other:,}'} with a different label)" if other else ""
         data = f"{count:,} of {total:,} {of} images {what}{labels}"
         rest = found.get("rest") or {}
         if metric.key in rest:
             text = f"{data}; {metric.name} on the {rest['count']:,} {metric.of} without them: "
             text += metric.text(rest[metric.key])
         elif count == total:
-            text = data = f"{data}, so the score says nothing of new images; take others"
+            text = data = f"{data}, so the score says nothing about new images; use other images"
         else:
-            text = data = f"{data}; leave them out of one of the two"
+            text = data = f"{data}; remove them from one of the two"
         yield RunWarning("copies", text, split, data)
 
 
@@ -146,19 +147,19 @@ def _untested(run: FinishedRun) -> Iterator[RunWarning]:
     if _row(run, "test") or run.experiment.protocol.test == "never":
         return
     of = "validation" if _row(run, "validation") else "training"
-    chosen = ", by which the weights were also chosen" if result["selected"]["by"] == "best-validation" else ""
-    text = f"there are no test images, so the score is of {of} images{chosen}; {test_images(run)}"
+    chosen = ", on which the weights were also chosen" if result["selected"]["by"] == "best-validation" else ""
+    text = f"there are no test images, so the score is that of the {of} images{chosen}; {test_images(run)}"
     yield RunWarning("no test images", text)
 
 
 def test_images(run: FinishedRun) -> str:
     """How test images are given to an experiment."""
     ways = {
-        "folder": 'give some in a folder "test" beside "train", with class folders in both',
-        "npz": "give some as x_test and y_test in the file",
-        "arrays": "give some as x_test and y_test",
+        "folder": 'add some in a folder "test" beside "train", with class folders in both',
+        "npz": "add some as x_test and y_test to the file",
+        "arrays": "pass some as x_test and y_test",
     }
-    return ways.get(run.experiment.data.source, "give some")
+    return ways.get(run.experiment.data.source, "add some")
 
 
 def _training_loss(run: FinishedRun) -> Iterator[RunWarning]:
@@ -172,7 +173,7 @@ def _training_loss(run: FinishedRun) -> Iterator[RunWarning]:
             return
         part = len(losses) // 4
         first, last = float(np.mean(losses[:part])), float(np.mean(losses[-part:]))
-        where = ("in the first quarter of the steps", "in the last")
+        where = ("in the first quarter of the steps", "in the last quarter")
     if last - first > GREW * abs(first):
         rate = run.experiment.recipe.learning_rate
         yield RunWarning(
@@ -192,7 +193,10 @@ def _validation_loss(run: FinishedRun) -> Iterator[RunWarning]:
     if losses[best] > 0 and losses[kept["epoch"]] > (1 + OVERFITTED) * losses[best]:
         cure = 'set recipe.select = "best-validation", or train for fewer epochs'
         if kept["by"] == "best-validation":
-            cure = "the network is surer of its mistakes; more images, data.augment or recipe.weight_decay help"
+            cure = (
+                "the network is becoming more confident in its mistakes; use more images, data.augment or "
+                "recipe.weight_decay"
+            )
         yield RunWarning(
             "validation loss",
             f"the validation loss grew after epoch {best}, from {losses[best]:.4g} to {losses[kept['epoch']]:.4g} in "

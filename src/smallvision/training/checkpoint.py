@@ -55,8 +55,8 @@ def save(state: TrainState, path: Path, beside: Beside) -> None:
     for name, value in tensors.items():
         if name.startswith(("model.", "average.")) and not bool(torch.isfinite(value).all()):
             raise RunFailed(
-                f"{name} is no longer finite after step {state.step}; the last good checkpoint was kept: "
-                "lower recipe.learning_rate or set recipe.clip, say 1.0"
+                f"{name} is not finite after step {state.step}; the last good checkpoint was kept; lower "
+                "recipe.learning_rate, or set recipe.clip, for example to 1.0"
             )
     belongs = {
         "experiment": beside.experiment,
@@ -90,7 +90,8 @@ def load(state: TrainState, path: Path) -> Beside:
         if not name.startswith(("optimizer.", "sums.", "best.")) and (found is None or found.shape != value.shape):
             what = "nothing" if found is None else f"shape {tuple(found.shape)}"
             raise BadInput(
-                f"{path}: has {what} for {name}, the network needs {tuple(value.shape)}; it is another run's checkpoint"
+                f"{path}: it has {what} for {name}, but the network needs {tuple(value.shape)}; this is the "
+                "checkpoint of another run"
             )
     state.model.load_state_dict(_under(tensors, "model."))  # copies into place: device and memory format stay
     if state.average is not None:
@@ -98,7 +99,9 @@ def load(state: TrainState, path: Path) -> Beside:
     try:
         _restore_optimizer(state, _under(tensors, "optimizer."))
     except (IndexError, ValueError, RuntimeError):
-        raise BadInput(f"{path}: its optimiser belongs to another network; it is another run's checkpoint") from None
+        raise BadInput(
+            f"{path}: its optimiser belongs to another network; this is the checkpoint of another run"
+        ) from None
     device = next(state.model.parameters()).device
     state.sums = {name: value.to(device) for name, value in _under(tensors, "sums.").items()}
     for name in COUNTERS:
@@ -120,23 +123,25 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         weights.check(path)
         with safetensors.safe_open(path, "pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is not a dict)
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
     except BadInput:
         raise
     except (OSError, safetensors.SafetensorError, ValueError) as error:
         raise BadInput(
-            f"{path}: damaged, or no safetensors file ({error}); start the run anew in another --out"
+            f"{path}: the file is damaged, or it is not a safetensors file ({error}); start the run anew in another "
+            "--out"
         ) from None
     text = header.get("meta", "")
     if header.get("sha256") != digest(tensors, text):
         raise BadInput(
-            f"{path}: content and sha256 differ, so it was damaged or changed; start the run anew in another --out"
+            f"{path}: its content does not have the recorded sha256, so it was damaged or changed; start the run "
+            "anew in another --out"
         )
     meta = json.loads(text)
     if meta["format_version"] > FORMAT_VERSION:
-        newer = f"format version {meta['format_version']}, this smallvision reads up to {FORMAT_VERSION}"
+        newer = f"format version {meta['format_version']}, but this smallvision reads versions up to {FORMAT_VERSION}"
         raise BadInput(f"{path}: {newer}; update smallvision")
     return tensors, meta
 

@@ -72,13 +72,13 @@ def notes(device: torch.device, precision: str) -> tuple[str, ...]:
     """Notes on a precision that is slow on a device.
 
     oneDNN computes convolutions in bf16 if the processor has at least AVX-512 (or Arm's bf16). Otherwise it falls back
-    to reference code, many times slower than fp32 (docs/results.md, "What was seen before").
+    to reference code, many times slower than fp32 (docs/results/seen-before.md).
     """
     if device.type != "cpu" or precision != "bf16" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return ()
     return (
-        "this processor has no arithmetic for bf16, and to emulate it takes many times longer than fp32; "
-        "recipe.precision=fp32 is quick here (and another run)",
+        "this processor cannot compute in bf16, and emulating it takes many times longer than fp32; "
+        "recipe.precision=fp32 is fast here (but it is another run)",
     )
 
 

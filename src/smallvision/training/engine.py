@@ -17,7 +17,7 @@ from smallvision.data.batching import batch as batches
 from smallvision.data.batching import buckets, pk_sampler, samplers
 from smallvision.data.imageset import ImageSet, Splits
 from smallvision.data.seeds import mix
-from smallvision.errors import BadInput, RunFailed
+from smallvision.errors import BadInput, RunFailed, counted
 from smallvision.experiment import Experiment
 from smallvision.experiment.recipe import RecipeSpec
 from smallvision.tasks.base import Learner
@@ -141,7 +141,9 @@ def steps(recipe: RecipeSpec, count: int, parts: Tensor | None = None) -> int:
         return pk_sampler.steps(count, recipe.classes_per_batch, recipe.images_per_class)
     if recipe.batch_size > count:
         raise BadInput(
-            f"recipe.batch_size: got {recipe.batch_size}, but there are {count} training images; set it to that or less"
+            f"recipe.batch_size: got {recipe.batch_size}, but the training split has {counted(count, 'image')}; set "
+            f"that number or "
+            "less"
         )
     return samplers.steps(count, recipe.batch_size, recipe.drop_last, parts)
 
@@ -158,8 +160,8 @@ def rows(recipe: RecipeSpec, images: ImageSet, seed: int, epoch: int, parts: Ten
         return samplers.ORDERS[recipe.order](images.labels, recipe.batch_size, recipe.drop_last, seed, epoch, parts)
     if parts is not None:
         raise BadInput(
-            f'recipe.order: "classes" needs images of one size, and {images.name} has {len(images.groups)} sizes; '
-            "give data.size"
+            f'recipe.order: "classes" needs images of one size, but {images.name} has {len(images.groups)} sizes; '
+            "set data.size"
         )
     try:
         return pk_sampler.by_class(
@@ -214,8 +216,8 @@ def finite(split: str, values: dict[str, float] | None, state: TrainState, learn
     for name, value in (values or {}).items():
         if not math.isfinite(value):
             raise RunFailed(
-                f"the {split} {name} is {value} after step {state.step}; lower recipe.learning_rate "
-                f"(it was {learning_rate:.3g}) or set recipe.clip, say 1.0"
+                f"the {split} {name} is {value} after step {state.step}; lower recipe.learning_rate (it was "
+                f"{learning_rate:.3g}), or set recipe.clip, for example to 1.0"
             )
 
 
@@ -224,8 +226,8 @@ def _finite(losses: list[float], state: TrainState, learning_rate: float) -> lis
     if wrong:
         bad = state.step - len(losses) + 1 + wrong[0]
         raise RunFailed(
-            f"the loss is {losses[wrong[0]]} at step {bad} (epoch {state.epoch + 1}); lower recipe.learning_rate "
-            f"(it was {learning_rate:.3g}) or set recipe.clip, say 1.0"
+            f"the loss is {losses[wrong[0]]} at step {bad} (epoch {state.epoch + 1}); lower recipe.learning_rate (it "
+            f"was {learning_rate:.3g}), or set recipe.clip, for example to 1.0"
         )
     return losses
 

@@ -62,9 +62,9 @@ def evaluate_on_test(
             where, record.environment.get("threads"), experiment.recipe.precision, experiment.recipe.deterministic
         )
         splits = (splits or load.load(experiment.data, root, where)).to(where)
-        prepare.refuse_other_data(path, splits, record.state.get("data"), "its test score would be of something else")
+        prepare.refuse_other_data(path, splits, record.state.get("data"), "its test score would belong to other data")
         if splits.test is None:
-            raise BadInput(f"{path}: its data have no test split ({experiment.data.source}); nothing was scored")
+            raise BadInput(f"{path}: its data ({experiment.data.source}) have no test split, so nothing was scored")
         loaded = predict.load(record, trust_code=trust_code)
         model = prepare.placed(loaded.model, where)
         learner = task_of(experiment).learner(experiment.task)
@@ -101,7 +101,7 @@ def _finished(path: Path) -> tuple[RunRecord, dict[str, Any]]:
     """A run and its result. Raises BadInput where it has none."""
     record = read_run(path)
     if record.result is None:
-        raise not_finished(record, "it has nothing to score")
+        raise not_finished(record, "it cannot be scored")
     return record, record.result
 
 

@@ -254,7 +254,7 @@ class _Walk:
         for part in parts:
             key = _Walk().digest(part) if _is_plain(part) else f"{type(part).__qualname__} {_name(part)}"
             if key in plain:
-                raise self._cannot(part, "is one of several in a set that only their place in memory tells apart")
+                raise self._cannot(part, "is one of several objects in a set that differ only in their place in memory")
             plain[key] = part
         return [plain[key] for key in sorted(plain)]
 
@@ -311,7 +311,7 @@ class _Walk:
 
     def _operator(self, name: str, torch: Any) -> Iterator[str | bytes]:
         if name.partition(".")[0] not in ("aten", "prim", "prims"):
-            raise _CannotTell(f"the operator {name} is compiled, and not torch's own")
+            raise _CannotTell(f"the operator {name} is compiled and does not belong to torch")
         yield from ("operator", name, torch.__version__)
 
     def _numpy(self, thing: Any) -> Iterator[str | bytes]:
@@ -450,7 +450,7 @@ class _Walk:
                 if isinstance(found, str)
                 else [list(part) if isinstance(part, Iterator) else part for part in found]
             )
-        except Exception:  # a file, a lock, a generator: it is no data
+        except Exception:  # a file, a lock, a generator: it is not data
             raise self._cannot(thing) from None
         self._alive.append(parts)
         yield from self._many("made of", parts)
@@ -550,7 +550,7 @@ def _read(code: types.CodeType, known: Mapping[str, Any]) -> list[tuple[str, Any
             value is os.environ
             or (getattr(value, "__module__", None), getattr(value, "__qualname__", None)) in _READERS
         ):
-            raise _CannotTell(f"{code.co_qualname} reads what is outside the program by {path}")
+            raise _CannotTell(f"{code.co_qualname} reads something outside the program through {path}")
         found[path] = value
     for name in _imported_by(code):
         try:

@@ -105,7 +105,7 @@ def prepare(
         raise
     except Exception as error:  # anything can happen in code that is not ours
         reason = f"{type(error).__name__}: {first_line(error)}"
-        raise BadInput(f"model: cannot answer images in evaluation mode, as scoring does: {reason}") from None
+        raise BadInput(f"model: the network fails on images in evaluation mode, which scoring uses: {reason}") from None
     model = exact(placed(model, where))
     said = rehearse(model, learner, splits, experiment, where)
     return Prepared(splits, model, learner, table, (*notes, *said, *_notes_on_passed(experiment, passed)))
@@ -120,8 +120,8 @@ def _notes_on_passed(experiment: Experiment, passed: UserObjects) -> Iterator[st
     """Notes on what the user passed in: weights that the seed does not decide, objects without a fingerprint."""
     if isinstance(passed.model, nn.Module):
         yield (
-            "the network was passed in with its weights, so the seed does not decide them; "
-            "pass its class, or a function that makes it, to have them drawn under the run's seed"
+            "the network was passed in with its weights, so they do not depend on the seed; pass its class, or a "
+            "function that makes it, to draw them with the seed of the run"
         )
     for name, thing, digest in zip(("network", "loss"), (passed.model, passed.loss), digests(experiment), strict=True):
         if thing is not None and str(digest).startswith(UNKNOWN):
@@ -153,7 +153,7 @@ def encoder_run(experiment: Experiment, seed: int, encoder: Path | None) -> RunR
     if where is None:
         number = seed if asked.seed is None else asked.seed
         raise BadInput(
-            f"model.encoder: there is no finished run of {asked.words} with seed {number}; make it first: "
+            f"model.encoder: there is no finished run of {asked.words} with seed {number}; make it first with: "
             f"smallvision run {asked.words} --seed {number}"
         )
     try:
@@ -178,29 +178,31 @@ def encoder_weights(asked: EncoderSpec, record: RunRecord, shape: Shape) -> dict
     """
     where = f"model.encoder: {record.path}"
     if record.result is None or record.layers is None:
-        raise BadInput(f"model.encoder: {not_finished(record, 'it has no encoder to take over')}")
+        raise BadInput(f"model.encoder: {not_finished(record, 'it has no encoder yet')}")
     refuse_other_shape(record.layers["input"], shape, str(record.path))
     path = record.path / "model.safetensors"
     try:
         data = weights.read(path)
     except OSError as error:
-        raise BadInput(f"model.encoder: {path}: cannot be read: {error.strerror or error}") from None
+        raise BadInput(f"model.encoder: {path}: the file cannot be read: {error.strerror or error}") from None
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != record.result["model_sha256"]:
         raise BadInput(
-            f"model.encoder: {path}: is not the file this run wrote "
-            "(its sha256 differs from result.json's); run it again"
+            f"model.encoder: {path}: this is not the file that the run wrote (its sha256 differs from the one in "
+            "result.json); repeat the run"
         )
     if asked.digest not in (None, record.experiment.training_hash(), sha256) or record.experiment.model != asked.model:
         raise BadInput(
-            f"{where}: is not the run this experiment was written for "
-            f"(model.encoder.digest is {str(asked.digest)[:12]}); "
-            "leave model.encoder.digest and .model out to take over what is there now"
+            f"{where}: this is not the run that the experiment was written for (model.encoder.digest is "
+            f"{str(asked.digest)[:12]}); leave out model.encoder.digest and .model to use the encoder that is there "
+            "now"
         )
     try:
         return safetensors.torch.load(data)
     except (ValueError, safetensors.SafetensorError) as error:
-        raise BadInput(f"model.encoder: {path}: damaged, or no safetensors file ({error}); run it again") from None
+        raise BadInput(
+            f"model.encoder: {path}: the file is damaged, or it is not a safetensors file ({error}); repeat the run"
+        ) from None
 
 
 def provenance(run: RunRecord, folder: Path) -> dict[str, Any]:
@@ -221,7 +223,12 @@ def provenance_note(origin: dict[str, Any] | None) -> tuple[str, ...]:
     if origin is None:
         return ()
     of = f"experiment {origin['experiment']}, seed {origin['seed']}, sha256 of its weights {origin['model_sha256']}"
-    return (f"the encoder was taken over from the run {origin['run']} ({of}), with the standardisation of its images",)
+    return (
+        (
+            f"the encoder was taken over from the run {origin['run']} ({of}), together with the mean and standard "
+            "deviation of its training images"
+        ),
+    )
 
 
 def placed(model: nn.Module, where: torch.device) -> nn.Module:
@@ -262,7 +269,7 @@ def refuse_other_data(path: Path, splits: Splits, recorded: str | None, conseque
     BadInput : the digest is neither that of all splits nor that of the splits without the test split.
     """
     if recorded not in (None, digest(splits), digest(without_test(splits))):
-        raise BadInput(f"{path}: the images or labels are not those this run was trained on, so {consequence}")
+        raise BadInput(f"{path}: the images or labels are not those that this run was trained on, so {consequence}")
 
 
 def shape(experiment: Experiment, root: Path | None = None) -> tuple[Shape, int]:
@@ -303,8 +310,8 @@ def _splits(experiment: Experiment, root: Path | None, passed: UserObjects, wher
     splits = replace(splits, notes=(*splits.notes, *buckets.note(splits.train, experiment.recipe.batch_size)))
     if splits.validation is None and (experiment.recipe.select != "last" or experiment.recipe.patience):
         raise BadInput(
-            "recipe.select and recipe.patience need validation images, and this data has none; "
-            "set data.validation, say 0.1"
+            "recipe.select and recipe.patience need validation images, but this data has none; set data.validation, "
+            "for example 0.1"
         )
     return splits
 
@@ -323,7 +330,7 @@ def _model(
         _refuse_too_large(experiment, inputs, len(train), where)
         return networks.build(experiment.model, inputs, seed, trust_code)
     except (RuntimeError, MemoryError) as error:
-        raise BadInput(f"model: cannot be built ({first_line(error)}); make its layers smaller") from None
+        raise BadInput(f"model: the network cannot be built ({first_line(error)}); make its layers smaller") from None
 
 
 def _refuse_too_many(experiment: Experiment, classes: int, images: int) -> None:
@@ -336,9 +343,9 @@ def _refuse_too_many(experiment: Experiment, classes: int, images: int) -> None:
     if needed(classes) > free:
         fit = bisect.bisect_right(range(classes), free, key=needed) - 1
         raise BadInput(
-            f'data: has {classes:,} classes, and their scores by task.kind = "{experiment.task.kind}" would take '
-            f"{memory.human(needed(classes))} of memory (every class against every class, and every class for every "
-            f"image), and {memory.human(free)} are available; take at most {fit:,} classes (data.classes)"
+            f'data: there are {classes:,} classes, and their scores with task.kind = "{experiment.task.kind}" would '
+            f"take {memory.human(needed(classes))} of memory (for every pair of classes, and for every class of "
+            f"every image), but only {memory.human(free)} are available; use at most {fit:,} classes (data.classes)"
         )
 
 

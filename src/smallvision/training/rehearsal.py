@@ -54,9 +54,11 @@ def _step(model: nn.Module, learner: Learner, splits: Splits, experiment: Experi
         except SmallvisionError:
             raise
         except Exception as error:  # anything can happen in code that is not ours
-            cure = "; recipe.drop_last = true leaves a last batch of one image out" if count == 1 else ""
+            cure = "; set recipe.drop_last = true to leave out a last batch of one image" if count == 1 else ""
             reason = first_line(error) if isinstance(error, RuntimeError | ValueError) else _reason(error)
-            raise BadInput(f"model: cannot be trained on a batch of {count} image(s): {reason}{cure}") from None
+            raise BadInput(
+                f"model: the network cannot be trained on a batch of {count} image(s): {reason}{cure}"
+            ) from None
 
 
 def _batches(splits: Splits, recipe: RecipeSpec) -> Iterable[tuple[Tensor, int]]:
@@ -80,16 +82,16 @@ def _answers(actor: nn.Module, learner: Learner, splits: Splits) -> tuple[str, .
             except Exception as error:  # anything can happen in code that is not ours
                 size = "x".join(map(str, pixels.shape[2:]))
                 raise BadInput(
-                    f"model: cannot answer {len(pixels)} {name} image(s) of {size} in evaluation mode, as scoring "
-                    f"does: {_reason(error)}"
+                    f"model: the network fails on {len(pixels)} {name} image(s) of {size} in evaluation mode, which "
+                    f"scoring uses: {_reason(error)}"
                 ) from None
             if not torch.equal(together, again):
                 continue  # it draws random numbers
             alone = _alone(actor, learner, pixels, splits)
             if alone is None or not _alike(together, alone):
                 notes[
-                    "the network's answer to an image depends on the other images of its batch, even in evaluation "
-                    "mode (as batch normalisation without running statistics does), so its scores depend on how many "
+                    "the network's output for an image depends on the other images of its batch, even in evaluation "
+                    "mode (as with batch normalisation without running statistics), so its scores depend on how many "
                     "images are scored at a time"
                 ] = None
     return tuple(notes)
@@ -106,8 +108,8 @@ def _alone(actor: nn.Module, learner: Learner, pixels: Tensor, splits: Splits) -
         for name, images in splits.named().items():
             if any(len(rows) == 1 for rows in batches.in_order(images)):
                 raise BadInput(
-                    f"model: cannot answer a single image in evaluation mode, and one of the {name} images is scored "
-                    f"alone: {_reason(error)}"
+                    f"model: the network fails on a single image in evaluation mode, and one of the {name} images is "
+                    f"scored alone: {_reason(error)}"
                 ) from None
         return None
 
@@ -150,7 +152,7 @@ def _score(actor: nn.Module, learner: Learner, splits: Splits) -> None:
         except SmallvisionError:
             raise
         except Exception as error:
-            raise BadInput(f"model: its images cannot be scored: {_reason(error)}") from None
+            raise BadInput(f"model: the images of the network cannot be scored: {_reason(error)}") from None
 
 
 def _scored(actor: nn.Module, learner: Learner, splits: Splits) -> None:

@@ -90,6 +90,7 @@ class Started:
     device, threads : where training runs.
     epoch : epochs that are done already.
     progress : keys of the figures that are printed while training, each with its format.
+    epochs : of the recipe.
     """
 
     path: Path
@@ -100,6 +101,7 @@ class Started:
     threads: int
     epoch: int
     progress: tuple[tuple[str, str], ...]
+    epochs: int
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ def run(
                 )
                 progress = task_of(experiment).progress
                 said = (*notes, *directory.mended)  # what was put back is no matter of the result
-                yield Started(options.path, counts, layers, said, where.type, threads, state.epoch, progress)
+                planned = experiment.recipe.epochs
+                yield Started(options.path, counts, layers, said, where.type, threads, state.epoch, progress, planned)
                 context = RunContext(experiment, options, splits, prepared.learner, directory, signals)
                 yield from _train(context, state)
                 yield from _score(context, state, layers, notes)
@@ -193,8 +196,8 @@ def _unfinished(path: Path, now: dict[str, Any]) -> dict[str, Any]:
     different = environments.differences(environment, now)
     if different:
         raise BadInput(
-            f"{path}: cannot be resumed here, the bits would differ ({'; '.join(different)}); "
-            "resume as it began, or start anew in another --out"
+            f"{path}: this run cannot be resumed here, because its results would differ ({'; '.join(different)}); "
+            "resume it with the settings it began with, or start anew in another --out"
         )
     return state
 
@@ -229,7 +232,7 @@ def _reopen(
     """
     if before.get("data", data) != data:
         raise BadInput(
-            f"{options.path}: the images or labels are not those this run began with; start anew in another --out"
+            f"{options.path}: the images or labels are not those that this run began with; start anew in another --out"
         )
     saved = options.path / CHECKPOINT
     beside = checkpoint.Beside(experiment.hash(), options.seed, marks({}, {}, {}))
@@ -238,7 +241,7 @@ def _reopen(
         if (beside.experiment, beside.seed) != (experiment.hash(), options.seed):
             found = f"experiment {beside.experiment} with seed {beside.seed}"
             raise BadInput(
-                f"{saved}: is the checkpoint of {found}; put the right one back, or start anew in another --out"
+                f"{saved}: this is the checkpoint of {found}; restore the right one, or start anew in another --out"
             )
     return RunDirectory.reopen(options.path, before, beside.logs, beside.files, state.epoch)
 
@@ -278,7 +281,7 @@ def _save(context: RunContext, state: TrainState) -> None:
 def _stop(context: RunContext, signal_number: int) -> NoReturn:
     path = context.options.path
     if any(str(digest).startswith(UNKNOWN) for digest in prepare.digests(context.experiment)):
-        why = "no fingerprint can tell what was passed in, so it is not resumed; start anew"
+        why = "what was passed in has no fingerprint, so this run cannot be resumed; start anew"
         raise Interrupted(f"stopped in {path}; {why}", signal_number)
     raise Interrupted(f"stopped and saved in {path}", signal_number, _again(context.options))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smallvision.errors import BadInput, short
+from smallvision.errors import BadInput, counted, short
 from smallvision.experiment import Experiment
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.io import load_encoder_experiment, located
@@ -36,7 +36,8 @@ def arrays_by_name(data: Arrays) -> dict[str, Any]:
         return dict(data)
     if len(data) not in (2, 4):
         raise BadInput(
-            f"data: got {len(data)} arrays; expected (x_train, y_train) or (x_train, y_train, x_test, y_test), "
+            f"data: got {counted(len(data), 'array')}; expected (x_train, y_train) or (x_train, y_train, x_test, "
+            f"y_test), "
             "or a dict"
         )
     return dict(zip(("x_train", "y_train", "x_test", "y_test"), data, strict=False))
@@ -54,8 +55,8 @@ def with_digests(asked: Experiment, data: Arrays | None, model: "Network | None"
 
     Raises
     ------
-    BadInput : what was passed in is no network or no loss; a file cannot be read; the run or experiment of the encoder
-        does not exist, has no encoder, or needs itself.
+    BadInput : what was passed in is not a network or not a loss; a file cannot be read; the run or experiment of the
+        encoder does not exist, has no encoder, or needs itself.
     """
     return _with_digests(asked, data, model, loss, {})
 
@@ -92,7 +93,7 @@ def _with_digests(
 
 
 def _refuse_loss(asked: Experiment, loss: object) -> None:
-    """Raise BadInput for a loss that is no function, or if the task has losses of its own."""
+    """Raise BadInput for a loss that is not a function, or if the task has losses of its own."""
     task_of(asked).refuse_loss(loss)
     if not callable(loss):
         raise BadInput(
@@ -101,7 +102,9 @@ def _refuse_loss(asked: Experiment, loss: object) -> None:
     try:
         inspect.signature(loss).bind(None, None)
     except TypeError as error:
-        raise BadInput(f"loss: is called with logits (B, K) and labels (B,), and does not take them: {error}") from None
+        raise BadInput(
+            f"loss: it is called with logits (B, K) and labels (B,), but it does not accept them: {error}"
+        ) from None
     except ValueError:  # Python does not know what a compiled function takes
         pass
 
@@ -135,7 +138,10 @@ def _of_experiment(encoder: EncoderSpec, needing: dict[Path, str]) -> dict[str, 
         raise FileNotFoundError(f"model.encoder.experiment: {error}") from None
     if file in needing:
         names = list(needing.values())[list(needing).index(file) :]
-        raise BadInput(f"model.encoder: needs go in a circle: {' needs '.join([*names, name])}; break it")
+        raise BadInput(
+            f"model.encoder: the encoders depend on one another in a circle ({' needs '.join([*names, name])}); "
+            "change one of them"
+        )
     if not file.exists():
         raise FileNotFoundError(f"{where}: no such file")
     try:
@@ -152,19 +158,20 @@ def _of_run(folder: str) -> dict[str, Any]:
     path = expanded(folder)
     if not path.exists():
         raise FileNotFoundError(
-            f"model.encoder.run: {path}: no such run; make one with smallvision run, or name an experiment instead"
+            f"model.encoder.run: {path}: there is no such run; make one with smallvision run, or name an experiment "
+            "instead"
         )
     try:
         record = read_run(path)
     except BadInput as error:
         raise BadInput(f"model.encoder.run: {error}") from None
     if record.result is None:
-        raise BadInput(f"model.encoder.run: {not_finished(record, 'it has no encoder to take over')}")
+        raise BadInput(f"model.encoder.run: {not_finished(record, 'it has no encoder yet')}")
     other = record.experiment.model
     if isinstance(other, CustomSpec) and other.kind == "custom":
         raise BadInput(
-            f"model.encoder.run: {path}: its network was passed in from Python, so its encoder cannot be built again; "
-            'make it a file (model.kind = "file.py:Net")'
+            f"model.encoder.run: {path}: its network was passed in from Python, so its encoder cannot be built "
+            'again; write the network to a file (model.kind = "file.py:Net")'
         )
     return {"digest": record.result["model_sha256"], "model": other}
 
@@ -199,7 +206,7 @@ def _digest_of_model(model: Any) -> str:
     from smallvision.training.fingerprint import fingerprint
 
     if isinstance(model, type) and not issubclass(model, torch.nn.Module):
-        raise BadInput(f"model: got the class {model.__name__}, which is no nn.Module; {ACCEPTED}")
+        raise BadInput(f"model: got the class {model.__name__}, which is not an nn.Module; {ACCEPTED}")
     if not isinstance(model, torch.nn.Module) and not callable(model):
         raise BadInput(f"model: got {short(model)} ({type(model).__name__}); {ACCEPTED}")
     return fingerprint(model).digest
@@ -210,7 +217,7 @@ def _digest_of_loss(loss: Any) -> str:
     from smallvision.training.fingerprint import fingerprint
 
     if isinstance(loss, type):
-        raise BadInput(f"loss: got the class {loss.__name__}; pass what it makes, as in loss={loss.__name__}()")
+        raise BadInput(f"loss: got the class {loss.__name__}; pass an instance of it, as in loss={loss.__name__}()")
     if not callable(loss):
         raise BadInput(
             f"loss: got {short(loss)} ({type(loss).__name__}); expected a function of (logits, labels), or an nn.Module"

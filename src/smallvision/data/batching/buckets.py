@@ -144,11 +144,11 @@ def note(images: ImageSet, batch_size: int) -> tuple[str, ...]:
     small, large = (f"{h}x{w}" for h, w in (images.sizes[areas.index(pick(areas))] for pick in (min, max)))
     number = int(parts.max()) + 1
     if number == len(images.groups):
-        return (f"{images.name}: images of {number} sizes, {small} to {large}; every batch has one size",)
+        return (f"{images.name}: images of {number} sizes, {small} to {large}; all images of a batch have one size",)
     share = padding(images, parts)
     return (
-        f"{images.name}: images of {len(images.groups):,} sizes, {small} to {large}, in {number} buckets; at most "
-        f"{100 * share:.1f} % of a batch's pixels are padding on average, and masked",
+        f"{images.name}: images of {len(images.groups):,} sizes, {small} to {large}, in {number} groups of similar "
+        f"size; on average at most {100 * share:.1f} % of the pixels of a batch are padding, which is masked",
     )
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Generator, Tensor
 
 from smallvision.data.seeds import mix
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 
 
 def by_class(
@@ -124,21 +124,24 @@ def _refuse(counts: Tensor, per_batch: int, size: int, classes: Sequence[str]) -
             raise BadInput(f"{key}: got {value}; expected at least 2, so that a batch has pairs of {why} classes")
     present = counts.nonzero()[:, 0].tolist()
     if len(present) < 2:
-        raise BadInput(f"classes_per_batch: takes images of at least 2 classes; found {len(present)}")
+        raise BadInput(
+            f"classes_per_batch: batches of this order need images of at least 2 classes; found {len(present)}"
+        )
     if per_batch > len(present):
         raise BadInput(
-            f"classes_per_batch: {per_batch} are more than the {len(present)} classes with images; "
-            f"give at most {len(present)}"
+            f"classes_per_batch: {per_batch} is more than the {len(present)} classes that have images; set at most "
+            f"{len(present)}"
         )
     least = min(present, key=lambda k: int(counts[k]))
     few = int(counts[least])
     if few == 1:
         raise BadInput(
-            f'images_per_class: class "{classes[least]}" has 1 image, which makes no pair; '
-            "leave the class out (data.classes)"
+            f'images_per_class: class "{classes[least]}" has 1 image, so that there is no pair of this class; leave '
+            "the class out (data.classes)"
         )
     if few < size:
         raise BadInput(
-            f'images_per_class: class "{classes[least]}" has {few} images, fewer than {size}; give at most {few}, '
-            "or leave the class out (data.classes)"
+            f'images_per_class: class "{classes[least]}" has {counted(few, "image")}, fewer than {size}; set at '
+            f"most {few}, or "
+            "leave the class out (data.classes)"
         )

@@ -82,8 +82,8 @@ def _counts(parts: Tensor, batch_size: int, drop_last: bool) -> list[int]:
     least = min(counts)
     if drop_last and least < batch_size:
         raise BadInput(
-            f"recipe.drop_last: would leave out every image of a size of which there are {least:,}, fewer than a batch "
-            f"of {batch_size:,}; give batch_size <= {least:,}, or drop_last = false"
+            f"recipe.drop_last: this would leave out all images of a size that has only {least:,} images, fewer than "
+            f"a batch of {batch_size:,}; set batch_size <= {least:,}, or drop_last = false"
         )
     return counts
 
@@ -91,7 +91,8 @@ def _counts(parts: Tensor, batch_size: int, drop_last: bool) -> list[int]:
 def _refuse_large(batch_size: int, count: int) -> None:
     if batch_size > count:
         raise BadInput(
-            f"recipe.batch_size {batch_size:,} is larger than the data, {count:,} images; give at most {count:,}"
+            f"recipe.batch_size {batch_size:,} is larger than the number of training images, {count:,}; set at most "
+            f"{count:,}"
         )
 
 

@@ -1,7 +1,7 @@
 """Which numbers of arrays are black and white: recognised from all images together, or stated by the experiment.
 
-Labels aside, arrays say nothing about their numbers, and a wrong guess makes images black or noise without an error. So
-only what has one likely meaning is taken, and of the rest the message names the setting that keeps the image.
+Arrays do not say which of their numbers are black and white, and a wrong guess makes images black or noise without an
+error. So numbers are used only if they have one likely meaning; for others the message names the setting to make.
 """
 
 from collections.abc import Callable, Mapping
@@ -66,7 +66,10 @@ def pixel_ranges(
 
     bools = [member for member in images.values() if member.dtype.kind == "b"]
     if bools:
-        raise BadInput(f"{bools[0].name}: bool; set data.range = [0, 1] if True is white, or give uint8 (0 to 255)")
+        raise BadInput(
+            f"{bools[0].name}: the array has type bool; set data.range = [0, 1] if True is white, or pass uint8 (0 to "
+            "255)"
+        )
     integers = survey(images, "iu")
     floats = survey(images, "f")
     notes: list[str] = []
@@ -98,21 +101,23 @@ def _integers(found: Survey) -> list[str]:
     low, high = int(found.low), int(found.high)
     if low < 0:
         bytes_ = (
-            "; give x.view(numpy.uint8) if bytes from 0 to 255 were read with a sign" if found.dtype == "int8" else ""
+            "; pass x.view(numpy.uint8) if these are bytes from 0 to 255 that were read as signed numbers"
+            if found.dtype == "int8"
+            else ""
         )
         raise BadInput(
-            f"{found.name}: {found.dtype} from {low:,} to {high:,}, and negative numbers have no brightness: set "
-            f"data.range = {ends(low, high)} if {low:,} is black and {high:,} is white{bytes_}"
+            f"{found.name}: {found.dtype} from {low:,} to {high:,}, and it is not known which brightness negative "
+            f"numbers mean; set data.range = {ends(low, high)} if {low:,} is black and {high:,} is white{bytes_}"
         )
     if high > 255:
         raise BadInput(
-            f"{found.name}: {found.dtype}, values from {low:,} to {high:,}, and white is not known: "
-            f"set {white_of(high)}"
+            f"{found.name}: {found.dtype}, values from {low:,} to {high:,}, and it is not known which value is "
+            f"white; set {white_of(high)}"
         )
     if high == 1:
         raise BadInput(
-            f"{found.name}: {found.dtype} of 0 and 1 only; is 1 white? set data.range = [0, 1] if it is, or "
-            "data.range = [0, 255] to take the numbers as they are, nearly black"
+            f"{found.name}: {found.dtype} with the values 0 and 1 only; set data.range = [0, 1] if 1 is white, or "
+            "data.range = [0, 255] if the images are meant to be nearly black"
         )
     if 0 < high < BRIGHT:
         return [
@@ -128,13 +133,13 @@ def _floats(found: Survey) -> tuple[PixelRange, list[str]]:
     begin = f"{found.name}: floats ({number(low)} to {number(high)})"
     if max(-low, high) > LARGEST_LEVEL:
         raise BadInput(
-            f"{begin}; divide them by their largest, x / abs(x).max(), and set data.range for what comes out"
+            f"{begin}; divide them by the largest of them, x / abs(x).max(), and set data.range for the result"
         )
     if low >= 0 and high <= 1:
         if not found.over_255:
             raise BadInput(
-                f"{begin} that are not whole numbers over 255; set data.range = [0, 1], which rounds them to 8 bits "
-                "as (255 * x).round().astype(numpy.uint8) does"
+                f"{begin} that are not multiples of 1/255; set data.range = [0, 1], which rounds them to 8 bits as "
+                "(255 * x).round().astype(numpy.uint8) does"
             )
         return _taken(PixelRange(0.0, 1.0, "floats"), found)
     if low >= 0 and high <= 255:
@@ -142,34 +147,34 @@ def _floats(found: Survey) -> tuple[PixelRange, list[str]]:
             return _taken(PixelRange(0.0, 255.0, "floats"), found)
         if found.whole:
             raise BadInput(
-                f"{begin}, whole numbers{', as of scikit-learn digits' if high == 16 else ''}; set data.range = "
-                f"{ends(0, high)} if {number(high)} is white, or data.range = [0, 255] to take them as they are"
+                f"{begin}, whole numbers{', as in the digits of scikit-learn' if high == 16 else ''}; set data.range "
+                f"= {ends(0, high)} if {number(high)} is white, or data.range = [0, 255] to use them as they are"
             )
         likely = 255.0 if high > FEW_LEVELS else 16.0 if high > FEW_LEVELS / 2 else outward(low, high)[1]
-        clipped = ", or give x.clip(0, 1) if 1 is white" if high < 1.5 else ""
+        clipped = ", or pass x.clip(0, 1) if 1 is white" if high < 1.5 else ""
         raise BadInput(
-            f"{begin} that are no whole numbers; set data.range = {ends(0, likely)} if {number(likely)} is white, "
+            f"{begin} that are not whole numbers; set data.range = {ends(0, likely)} if {number(likely)} is white, "
             f"which rounds them to 8 bits{clipped}"
         )
     if low >= 0 and high <= 65535:
-        raise BadInput(f"{begin}, and white is not known; set {white_of(high)}")
+        raise BadInput(f"{begin}, and it is not known which value is white; set {white_of(high)}")
     if low >= -1 and high <= 1 and ((found.over_127 and low == -1) or (low < -0.5 and high - low > 1.02)):
         return _taken(PixelRange(-1.0, 1.0, "floats"), found)
     widest = ends(*outward(low, high))
     if low < 0 and abs(found.mean) <= 0.1 and 0.9 <= found.deviation <= 1.1:
         raise BadInput(
-            f"{begin}, standardised (mean {found.mean:.2f}, standard deviation {found.deviation:.2f}); undo it "
-            f"(x * deviation + mean), or set data.range = {widest}, which keeps the images but for their contrast "
+            f"{begin}, standardised (mean {found.mean:.2f}, standard deviation {found.deviation:.2f}); undo this (x "
+            f"* deviation + mean), or set data.range = {widest}, which changes only the contrast of the images "
             "(data.normalize standardises them)"
         )
     hints = ""
     if low >= -0.25 and high <= 1.25:
-        hints = ", or give x.clip(0, 1) if 0 is black and 1 is white"
+        hints = ", or pass x.clip(0, 1) if 0 is black and 1 is white"
     elif low >= -1 and high <= 1:
         hints = ", or data.range = [-1, 1] if -1 is black and 1 is white"
     raise BadInput(
-        f"{begin}, and which of them are black and white is not known; set data.range = {widest}, which keeps the "
-        f"images but for their contrast{hints}"
+        f"{begin}, and it is not known which values are black and white; set data.range = {widest}, which changes "
+        f"only the contrast of the images{hints}"
     )
 
 

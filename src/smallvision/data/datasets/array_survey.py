@@ -65,7 +65,7 @@ class Survey:
 
 
 def kind_of(dtype: np.dtype[Any]) -> str | None:
-    """The kind of numbers: "uint8", "integers", "floats" or "bool"; None where they are no numbers of pixels."""
+    """The kind of numbers: "uint8", "integers", "floats" or "bool"; None where they are not numbers of pixels."""
     return "uint8" if dtype == np.uint8 else _KINDS.get(dtype.kind)
 
 
@@ -106,7 +106,7 @@ def refuse_outside(member: Member, low: float, high: float, word: str) -> None:
         total = math.prod(member.shape)
         raise BadInput(
             f"{member.name}: {outside:,} of {total:,} values lie outside of {word}, from {number(least)} to "
-            f"{number(most)}; widen it, or clip them: x.clip({number(low)}, {number(high)})"
+            f"{number(most)}; widen the range, or clip the values: x.clip({number(low)}, {number(high)})"
         )
 
 
@@ -124,8 +124,8 @@ def _refuse_missing(member: Member) -> None:
     total = math.prod(member.shape)
     parts = [f"{count:,} {word}" for count, word in ((missing, "NaN"), (infinite, "infinite")) if count]
     raise BadInput(
-        f"{member.name}: floats, {' and '.join(parts)} of {total:,} values, the first at index {first}; give every "
-        "pixel a number, for example numpy.nan_to_num(x), or leave these images out"
+        f"{member.name}: floats, {' and '.join(parts)} of {total:,} values, the first at index {first}; replace them "
+        "by numbers, for example with numpy.nan_to_num(x), or leave these images out"
     )
 
 

@@ -16,7 +16,7 @@ from smallvision.data.datasets.array_survey import kind_of
 from smallvision.data.datasets.base import Dataset
 from smallvision.data.datasets.members import Member, in_memory
 from smallvision.data.source import Block, Pixels, Raw, RawSplit, Rows, Shape, same_shape
-from smallvision.errors import BadInput, nearest
+from smallvision.errors import BadInput, counted, nearest
 from smallvision.experiment.data import DataSpec
 
 NAMES = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "classes")
@@ -47,9 +47,9 @@ def from_mapping(arrays: Mapping[str, Any], spec: DataSpec, where: str = "arrays
     for split in ("train", "val", "test"):
         for given, needed in (("x", "y"), ("y", "x")):
             if f"{given}_{split}" in members and f"{needed}_{split}" not in members:
-                raise BadInput(f"{where}: has {given}_{split} and no {needed}_{split}")
+                raise BadInput(f"{where}: there is {given}_{split} but no {needed}_{split}; add it")
     if "x_train" not in members:
-        raise BadInput(f"{where}: has no x_train and y_train")
+        raise BadInput(f"{where}: there are no arrays x_train and y_train; add them")
 
     labels = {s: _labels(members[f"y_{s}"], members[f"x_{s}"]) for s in ("train", "val", "test") if f"x_{s}" in members}
     classes = _classes(members, labels, where)
@@ -66,7 +66,7 @@ def from_mapping(arrays: Mapping[str, Any], spec: DataSpec, where: str = "arrays
             size, train_size = (" x ".join(map(str, images.shapes[0])) for images in (part, splits["train"]))
             name = members[f"x_{split}"].name
             raise BadInput(
-                f"{name}: images of {size} (C x H x W), and those of x_train are {train_size}; give one size"
+                f"{name}: images of {size} (C x H x W), but those of x_train are {train_size}; make all images one size"
             )
     return Raw(where, classes, splits["train"], splits.get("val"), splits.get("test"), told=lambda: told)
 
@@ -86,9 +86,9 @@ def _labels(member: Member, images: Member) -> Rows:
             f"the number of each image's class (for one-hot rows: y.argmax(1))"
         )
     if flat != images.shape[:1]:
-        raise BadInput(f"{member.name}: {flat[0]:,} labels for {images.shape[0]:,} images")
+        raise BadInput(f"{member.name}: {counted(flat[0], 'label')} for {counted(images.shape[0], 'image')}")
     if not flat[0]:
-        raise BadInput(f"{images.name}: has no images")
+        raise BadInput(f"{images.name}: the array has no images")
     return member.whole().reshape(-1).astype(np.int64)
 
 
@@ -99,7 +99,7 @@ def _classes(members: Mapping[str, Member], labels: Mapping[str, Rows], where: s
             raise BadInput(f"{member.name}: got {member.dtype} of shape {member.shape}; expected a list of names")
         names = tuple(str(name) for name in member.whole())
         if len(set(names)) != len(names):
-            raise BadInput(f"{member.name}: a name is there twice")
+            raise BadInput(f"{member.name}: a name is given twice; every class needs its own name")
         if len(names) < 2:
             raise BadInput(f"{member.name}: {len(names)} names; a classifier needs at least two classes")
         return names
@@ -107,9 +107,7 @@ def _classes(members: Mapping[str, Member], labels: Mapping[str, Rows], where: s
     if largest >= len(labels["train"]):  # some class would be empty, and the list of names could be endless
         raise BadInput(f"{where}: label {largest} is out of range for {len(labels['train']):,} training images")
     if largest < 1:
-        raise BadInput(
-            f"{members['y_train'].name}: no label is above 0; a classifier needs at least two classes, 0 and 1"
-        )
+        raise BadInput(f"{members['y_train'].name}: all labels are 0; a classifier needs at least two classes, 0 and 1")
     return tuple(str(number) for number in range(largest + 1))
 
 
@@ -139,9 +137,9 @@ def _layout(member: Member) -> tuple[Shape, Callable[[Pixels], Pixels]]:
     """(C, H, W), and a function that brings a block into that order; the axis of length 1 or 3 holds the channels."""
     sizes = member.shape[1:]
     if kind_of(member.dtype) is None or 0 in sizes:
-        cure = "images have at least one pixel" if 0 in sizes else "give numbers: uint8, or floats from 0 to 1"
+        cure = "every image needs at least one pixel" if 0 in sizes else "use numbers: uint8, or floats from 0 to 1"
         if member.dtype.kind == "V" and member.dtype.names is None:  # bfloat16 is saved as bytes without a meaning
-            cure = "save x.astype(numpy.float32) in its place"
+            cure = "save x.astype(numpy.float32) instead"
         raise BadInput(f"{member.name}: got {member.dtype} of shape {member.shape}; {cure}")
     if len(sizes) == 2:
         return (1, sizes[0], sizes[1]), lambda block: block[:, None]
@@ -150,8 +148,8 @@ def _layout(member: Member) -> tuple[Shape, Callable[[Pixels], Pixels]]:
             return (sizes[0], sizes[1], sizes[2]), lambda block: block
         return (sizes[2], sizes[0], sizes[1]), lambda block: block.transpose(0, 3, 1, 2)
     raise BadInput(
-        f"{member.name}: shape {member.shape} is none of (N, H, W), (N, H, W, C), (N, C, H, W) with C = 1 or 3; "
-        f"reshape it"
+        f"{member.name}: shape {member.shape} is not (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3; "
+        "reshape the array"
     )
 
 

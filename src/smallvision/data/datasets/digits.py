@@ -29,7 +29,10 @@ def read(dataset: Dataset, spec: DataSpec, root: Path | None) -> Raw:
         images = pixels[rows]
         return RawSplit(labels[rows], same_shape(len(rows), (1, 8, 8)), lambda some: iter([Block(some, images[some])]))
 
-    note = f"digits has no test split of its own; the same {TEST_IMAGES} of {len(labels):,} images are always it"
+    note = (
+        f"digits has no test split of its own, so the same {TEST_IMAGES} of its {len(labels):,} images are always "
+        "used as the test split"
+    )
     return Raw(dataset.name, dataset.classes, split(train), test=split(test), notes=(note,))
 
 

@@ -39,7 +39,7 @@ def fetch(dataset: Dataset, root: Path, missing: Sequence[str], mirrors: Sequenc
 def how_to_provide(dataset: Dataset, file: str) -> str:
     """A clause that says what a person can do when `file` is missing."""
     place = dataset.download_folder.partition("/")[0] or file
-    return f"give --root or set SMALLVISION_DATA to the folder that has {place}, or put the file there yourself"
+    return f"give --root or set SMALLVISION_DATA to the folder that has {place}, or copy the file there yourself"
 
 
 def _download(dataset: Dataset, name: str, md5: str, folder: Path, mirrors: Sequence[str], wanted: str) -> Path:
@@ -65,9 +65,11 @@ def _download(dataset: Dataset, name: str, md5: str, folder: Path, mirrors: Sequ
                 raise BadInput(f"{error.filename}: {error.strerror}; {cure}") from None
             failures.append(f"{mirror}{name}: {_reason(error)}")
     tried = (
-        f"no mirror delivered it (tried {'; '.join(failures)})" if failures else "there is no mirror to fetch it from"
+        f"no mirror could deliver it (tried {'; '.join(failures)})"
+        if failures
+        else ("there is no mirror to download it from")
     )
-    raise BadInput(f"{folder / wanted}: missing, and {tried}; {how_to_provide(dataset, wanted)}")
+    raise BadInput(f"{folder / wanted}: the file is missing, and {tried}; {how_to_provide(dataset, wanted)}")
 
 
 def _reason(error: OSError) -> str:
@@ -103,8 +105,8 @@ def _unpack(archive: Path, wanted: Sequence[str], folder: Path) -> None:
                 os.replace(part, folder / name)
                 left.discard(name)
     except (tarfile.TarError, EOFError) as error:
-        raise BadInput(f"{archive}: damaged archive ({error}); delete it and fetch it again") from None
+        raise BadInput(f"{archive}: the archive is damaged ({error}); delete it and download it again") from None
     except OSError as error:
-        raise BadInput(f"{archive}: cannot be unpacked ({error.strerror or error})") from None
+        raise BadInput(f"{archive}: the archive cannot be unpacked ({error.strerror or error})") from None
     if left:
-        raise BadInput(f"{archive}: has no {sorted(left)[0]}; delete it and fetch it again")
+        raise BadInput(f"{archive}: the archive does not contain {sorted(left)[0]}; delete it and download it again")

@@ -55,14 +55,18 @@ def locate(
     if names := missing(dataset, paths):
         if named and not make and not root.exists():
             raise BadInput(
-                f"{named}: {root}: no such folder, so {dataset.name} is not there; give the folder that has it, or "
-                f"have it downloaded there: smallvision data get {dataset.name} --root {shlex.quote(str(root))}"
+                f"{named}: {root}: there is no such folder, so {dataset.name} cannot be read from it; name the "
+                f"folder that has it, or download it there: smallvision data get {dataset.name} --root "
+                f"{shlex.quote(str(root))}"
             )
         fetch(dataset, root, names, dataset.mirrors if mirrors is None else mirrors)
         paths = present(dataset, root)
         if names := missing(dataset, paths):
             where = root / dataset.download_folder / names[0]
-            raise BadInput(f"{where}: missing, and it is not among the downloads; {how_to_provide(dataset, names[0])}")
+            raise BadInput(
+                f"{where}: the file is missing, and it is not one of the files that are downloaded; "
+                f"{how_to_provide(dataset, names[0])}"
+            )
     return paths
 
 
@@ -106,7 +110,10 @@ def _raw_or_zipped(folder: Path, file: str) -> Path | None:
             if os.path.lexists(candidate) and not candidate.is_dir():
                 require_regular(candidate)
         except OSError as error:
-            raise BadInput(f"{candidate}: {error.strerror or error}; give --root or set SMALLVISION_DATA") from None
+            raise BadInput(
+                f"{candidate}: {error.strerror or error}; use --root or SMALLVISION_DATA to name a folder that can be "
+                "read"
+            ) from None
     return None
 
 

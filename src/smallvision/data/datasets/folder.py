@@ -20,7 +20,7 @@ from smallvision.experiment.text import expanded, writable
 
 _VALIDATION = ("validation", "valid", "val")
 _SPLITS = ("train", *_VALIDATION, "test")
-# Names of folders of splits, which are no classes where there are no others: "train", "Testing", "test1", "val_set".
+# Names of folders of splits, which are not classes where there are no others: "train", "Testing", "test1", "val_set".
 _SPLIT_LIKE = re.compile(
     r"(train|training|val|valid|validation|dev|test|testing|eval|evaluation)([ _-]?(set|data|split|images?|\d))*",
     re.IGNORECASE,
@@ -29,7 +29,7 @@ MOST_NAMES = 2_000_000  # in one folder
 MOST_CLASSES = 50_000  # twice as many as ImageNet-21k has; more are known in a moment to be no set of small images
 _TOGETHER = 256  # images in a block, at most
 _BLOCK_BYTES = 1_000_000  # pixels of a block, so that few images are in memory twice
-_MADE_HERE = {"mnist-varres": "make it: smallvision data make mnist-varres"}
+_MADE_HERE = {"mnist-varres": "make it with: smallvision data make mnist-varres"}
 
 File = tuple[Path, int]  # an image file and its label
 Header = tuple[bool, int, int]  # whether it is gray, its height and width
@@ -46,7 +46,7 @@ def read(dataset: Dataset, spec: DataSpec, root: Path | None) -> Raw:
 
     Raises
     ------
-    BadInput : no such folder, a layout that is not understood, a class without images, files that are no images (how
+    BadInput : no such folder, a layout that is not understood, a class without images, files that are not images (how
         many there are, and the first).
     """
     assert spec.path is not None
@@ -85,15 +85,19 @@ def _read(base: Path, spec: DataSpec) -> Raw:
     classes = _classes(parts["train"])
     unnamed = [name for name in classes if name != writable(name)]
     if unnamed:
-        raise BadInput(f"{parts['train']}: the name of class {writable(unnamed[0])} is not UTF-8; rename the folder")
+        raise BadInput(
+            f"{parts['train']}: the name of class {writable(unnamed[0])} is not valid UTF-8; rename the folder"
+        )
     if len(classes) < 2:
-        raise BadInput(f"{parts['train']}: has {len(classes)} sub-folders; expected one per class, at least two")
+        raise BadInput(
+            f"{parts['train']}: the folder has {len(classes)} sub-folders; expected one for each class, at least two"
+        )
     files = {name: _files(folder, classes) for name, folder in parts.items()}
     files, headers, notes = _with_headers(files, spec)
     missing = set(range(len(classes))) - {label for _, label in files["train"]}
     if missing:
         name = classes[min(missing)]
-        raise BadInput(f'{parts["train"] / name}: no file of class "{shown(name)}" is a readable image')
+        raise BadInput(f'{parts["train"] / name}: no file of class "{shown(name)}" can be read as an image')
     gray = spec.color == "gray"
     if spec.color == "auto":
         gray = all(is_gray for of_split in headers.values() for is_gray, _, _ in of_split)
@@ -102,8 +106,12 @@ def _read(base: Path, spec: DataSpec) -> Raw:
     for name in ("validation", "test"):
         if name in splits:
             empty = sorted(set(range(len(classes))) - set(splits[name].labels.tolist()))
-            notes += [f'{parts[name]}: no image of class "{shown(classes[label])}"' for label in empty[:20]]
-            notes += [f"{parts[name]}: no image of {len(empty) - 20:,} more classes"] if len(empty) > 20 else []
+            notes += [f'{parts[name]}: there are no images of class "{shown(classes[label])}"' for label in empty[:20]]
+            notes += (
+                [(f"{parts[name]}: there are no images of {len(empty) - 20:,} other classes")]
+                if len(empty) > 20
+                else []
+            )
 
     def told() -> Told:
         return Told(levels.range(), levels.notes())
@@ -117,8 +125,9 @@ def _classes(folder: Path) -> list[str]:
     classes = [inner.name for inner in _folders(folder)]
     if len(classes) > MOST_CLASSES:
         raise BadInput(
-            f"{folder}: has {len(classes):,} class folders, and a data set has at most {MOST_CLASSES:,} classes; "
-            f"move some of the folders elsewhere, or put images of one class together"
+            f"{folder}: the folder has {len(classes):,} class folders, and a data set may have at most "
+            f"{MOST_CLASSES:,} classes; move some of the folders elsewhere, or put the images of one class into one "
+            "folder"
         )
     return classes
 
@@ -143,7 +152,7 @@ def _parts(base: Path) -> dict[str, Path]:
         raise BadInput(f'{base}: next to "train", expected only {", ".join(_SPLITS[1:])}; found "{others[0]}"')
     named = [name for name in _VALIDATION if name in folders]
     if len(named) > 1:
-        raise BadInput(f'{base}: has both "{named[0]}" and "{named[1]}"; keep one')
+        raise BadInput(f'{base}: the folder has both "{named[0]}" and "{named[1]}"; keep one of them')
     parts = {"train": train}
     if named:
         parts["validation"] = folders[named[0]]
@@ -165,18 +174,21 @@ def _refuse_splits_as_classes(base: Path, folders: list[Path]) -> None:
     training = [folder for folder in folders if folder.name.lower().startswith("train")]
     if training and training[0] in nested:
         raise BadInput(
-            f'{training[0]}: has folders of classes; call it "train", as in {base.name}/train/CLASS/image.png'
+            f'{training[0]}: this folder holds class folders; rename it to "train", as in '
+            f"{base.name}/train/CLASS/image.png"
         )
     if not training and nested:
-        raise BadInput(f'{base}: has no "train" beside "{nested[0].name}"; expected {base.name}/train/CLASS/image.png')
+        raise BadInput(
+            f'{base}: there is no folder "train" beside "{nested[0].name}"; expected {base.name}/train/CLASS/image.png'
+        )
     first = (training or folders)[0]
     file = next(iter(_inside(first)[1]), "image.png")
     word = re.match(r"[^\W\d_]+", file)  # "cat" of cat.0.jpg and of cat_0.jpg
     label = word[0] if word and word[0] != Path(file).stem else "CLASS"
     names = ", ".join(f'"{folder.name}"' for folder in folders[:3])
     raise BadInput(
-        f"{first}: holds files and no folders of classes, and {names} cannot be meant as classes; expected one folder "
-        f"per class, as in {base.name}/train/{label}/{writable(file)}"
+        f"{first}: the folder holds files but no class folders, and {names} cannot be names of classes; expected one "
+        f"folder for each class, as in {base.name}/train/{label}/{writable(file)}"
     )
 
 
@@ -186,28 +198,32 @@ def _files(folder: Path, classes: list[str]) -> list[File]:
     there, known = set(folders), set(classes)
     unknown = [name for name in folders if name not in known]
     if unknown:
-        raise BadInput(f"{folder / unknown[0]}: no class of the training images; {nearest(unknown[0], classes)}")
+        raise BadInput(
+            f"{folder / unknown[0]}: this is not a class of the training images; {nearest(unknown[0], classes)}"
+        )
     if others:
-        raise BadInput(f"{folder / others[0]}: a file next to the class folders; move it into one of them, or away")
+        raise BadInput(
+            f"{folder / others[0]}: this file lies next to the class folders; move it into one of them, or elsewhere"
+        )
     out: list[File] = []
     for label, name in enumerate(classes):
         if name not in there:
             continue  # the caller notes it; the training folder has all classes
         inner, images = _inside(folder / name)
         if inner:
-            raise BadInput(f"{folder / name / inner[0]}: a folder inside a class; expected images only")
+            raise BadInput(f"{folder / name / inner[0]}: this folder lies inside a class folder; expected images only")
         if not images:
             raise BadInput(f'{folder / name}: class "{shown(name)}" has no image; add some, or remove the folder')
         out += [(folder / name / image, label) for image in images]
     if not out:
-        raise BadInput(f"{folder}: has no images")
+        raise BadInput(f"{folder}: the folder has no images")
     return out
 
 
 def _with_headers(
     files: dict[str, list[File]], spec: DataSpec
 ) -> tuple[dict[str, list[File]], dict[str, list[Header]], list[str]]:
-    """Files with their headers, and notes. Files that are no images are left out with `spec.skip_bad`, or raise
+    """Files with their headers, and notes. Files that are not images are left out with `spec.skip_bad`, or raise
     BadInput.
     """
     skip = spec.skip_bad
@@ -227,14 +243,15 @@ def _with_headers(
             headers[name].append(header)
         if not kept[name] and skip:
             raise BadInput(
-                f"{of_split[0][0].parent.parent}: none of its {len(of_split):,} files is a readable image; {bad[-1][1]}"
+                f"{of_split[0][0].parent.parent}: none of its {len(of_split):,} files can be read as an image; "
+                f"{bad[-1][1]}"
             )
     count = sum(map(len, files.values()))
     if bad and not skip:
         raise _refused([error for _, error in bad], count)
     names = ", ".join(writable("/".join(path.parts[-2:])) for path, _ in bad[:5]) + (", ..." if len(bad) > 5 else "")
     notes = (
-        [f"{len(bad):,} of {count:,} files are no readable images and are left out (data.skip_bad): {names}"]
+        [f"{len(bad):,} of {count:,} files cannot be read as images and are left out (data.skip_bad): {names}"]
         if bad
         else []
     )
@@ -243,8 +260,10 @@ def _with_headers(
 
 def _refused(errors: list[BadInput], count: int) -> BadInput:
     """The first error, and how many of `count` files are bad."""
-    number = "1 file is" if len(errors) == 1 else f"{len(errors):,} files are"
-    return BadInput(f"{errors[0]}; {number} bad of {count:,}: data.skip_bad = true goes on without")
+    return BadInput(
+        f"{errors[0]}; {len(errors):,} of {count:,} files cannot be read; set data.skip_bad = true to leave out such "
+        "files"
+    )
 
 
 def _pixels(path: Path, gray: bool, size: tuple[int, int], levels: Levels) -> Pixels:
@@ -252,7 +271,7 @@ def _pixels(path: Path, gray: bool, size: tuple[int, int], levels: Levels) -> Pi
     pixels = read_image(path, "gray" if gray else "rgb", levels=levels)
     if pixels.shape[1:] != size:
         decoded, declared = (" x ".join(map(str, shape)) for shape in (pixels.shape[1:], size))
-        raise BadInput(f"{path}: decodes to {decoded}, and its header says {declared}; save it again")
+        raise BadInput(f"{path}: the image is {decoded}, but its header says {declared}; save the file again")
     return pixels
 
 
@@ -313,7 +332,9 @@ def _inside(folder: Path) -> tuple[list[str], list[str]]:
             if not entry.name.startswith("."):
                 (folders if entry.is_dir() else others).append(entry.name)
             if len(folders) + len(others) > MOST_NAMES:
-                raise BadInput(f"{folder}: has more than {MOST_NAMES:,} files and folders; use fewer, or an .npz file")
+                raise BadInput(
+                    f"{folder}: there are more than {MOST_NAMES:,} files and folders in it; use fewer, or an .npz file"
+                )
     return sorted(folders, key=_natural), sorted(others, key=_natural)
 
 

@@ -30,26 +30,27 @@ class Member:
 
     def whole(self) -> NDArray[Any]:
         """The whole array."""
-        return np.concatenate(list(self.parts(max(1, self.shape[0]))))
+        parts = list(self.parts(max(1, self.shape[0])))
+        return np.concatenate(parts) if parts else np.zeros(self.shape, self.dtype)
 
 
 def in_memory(name: str, value: Any) -> Member:
     """An array, a tensor or nested lists as a member.
 
-    Floating-point tensors of types that numpy has not (bfloat16 and those of 8 bits) become float32, which holds all
-    their numbers.
+    Floating-point tensors of types that numpy does not have (bfloat16 and those of 8 bits) become float32, which holds
+    all their numbers.
 
     Raises
     ------
-    BadInput : no array, or an array of something else than numbers.
+    BadInput : it is not an array, or not an array of numbers.
     """
     try:
         array = as_array(value)
     except ValueError:
-        raise BadInput(f"{name}: rows of different lengths; {_SEVERAL}") from None
+        raise BadInput(f"{name}: the rows have different lengths; {_SEVERAL}") from None
     except (TypeError, RuntimeError) as error:  # a tensor that no array can hold: sparse, quantised, without storage
         raise BadInput(
-            f"{name}: cannot be read as an array ({first_line(error)}); give a numpy array of uint8"
+            f"{name}: this cannot be read as an array ({first_line(error)}); pass a numpy array of uint8"
         ) from None
     if array.dtype.hasobject:
         raise BadInput(f"{name}: got {type(value).__name__} of {array.dtype}; {_cure_of_objects(array)}")
@@ -80,4 +81,4 @@ def _cure_of_objects(array: NDArray[Any]) -> str:
     shapes = {np.shape(one) for one in array.ravel()[:10_000]}
     if len(shapes) > 1:
         return _SEVERAL
-    return "give numbers, for example numpy.stack(x)" if shapes - {()} else "expected an array of numbers"
+    return "pass numbers, for example numpy.stack(x)" if shapes - {()} else "expected an array of numbers"

@@ -8,7 +8,7 @@ from smallvision.data.datasets.base import Dataset
 from smallvision.data.datasets.files import locate
 from smallvision.data.readers import idx
 from smallvision.data.source import Raw, RawSplit, same_shape
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.experiment.data import DataSpec
 
 IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -30,7 +30,11 @@ def _split(images: Path, labels: Path) -> RawSplit:
     header = idx.read_header(images, dimensions=3)
     (count,) = idx.read_header(labels, dimensions=1).shape
     if count != header.shape[0]:
-        raise BadInput(f"{labels}: {count:,} labels for {header.shape[0]:,} images in {images.name}; fetch both again")
+        raise BadInput(
+            f"{labels}: {counted(count, 'label')} for {counted(header.shape[0], 'image')} in {images.name}; delete "
+            f"both files and "
+            "download them again"
+        )
     numbers = idx.read_idx(labels, dimensions=1).astype(np.int64)
     if numbers.max() > 9:
         raise BadInput(f"{labels}: label {numbers.max()} is out of range (0 to 9)")

@@ -20,7 +20,7 @@ from smallvision.experiment.data import DataSpec
 from smallvision.experiment.text import expanded
 from smallvision.storage.reading import open_zip
 
-_CURE = "write it again with numpy.savez"
+_CURE = "save it again with numpy.savez"
 
 
 def read(dataset: Dataset, spec: DataSpec, root: Path | None) -> Raw:
@@ -49,7 +49,9 @@ def _member(path: Path, name: str) -> Member:
         shape, dtype, offset = _header(file, label)
         declared = archive.getinfo(name).file_size
     if declared != offset + math.prod(shape) * dtype.itemsize:
-        raise BadInput(f"{label}: its header says {shape} of {dtype}, and it has {declared - offset:,} bytes; {_CURE}")
+        raise BadInput(
+            f"{label}: its header says {shape} of {dtype}, but there are {declared - offset:,} bytes; {_CURE}"
+        )
 
     def parts(at_once: int) -> Iterator[NDArray[Any]]:
         with _opened(path, label) as archive, archive.open(name) as file:
@@ -75,7 +77,7 @@ def _opened(path: Path, label: str) -> Iterator[zipfile.ZipFile]:
         raise BadInput(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # zipfile, zlib and numpy raise many kinds of errors on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise BadInput(f"{label}: no readable .npz array ({reason[:100]}); {_CURE}") from None
+        raise BadInput(f"{label}: this is not a readable .npz array ({reason[:100]}); {_CURE}") from None
 
 
 def _header(file: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
@@ -84,11 +86,13 @@ def _header(file: IO[bytes], label: str) -> tuple[tuple[int, ...], np.dtype[Any]
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read_header(file)
     if dtype.hasobject:
-        raise BadInput(f"{label}: holds Python objects, which would have to be unpickled; give numbers")
+        raise BadInput(
+            f"{label}: the array holds Python objects, which would have to be unpickled; save numbers instead"
+        )
     if fortran and len(shape) > 1:
-        raise BadInput(f"{label}: stored column by column; {_CURE} from numpy.ascontiguousarray(x)")
+        raise BadInput(f"{label}: the array is stored column by column; {_CURE} from numpy.ascontiguousarray(x)")
     if not shape:
-        raise BadInput(f"{label}: a single value; expected an array")
+        raise BadInput(f"{label}: this is a single value; expected an array")
     return shape, dtype, file.tell()
 
 

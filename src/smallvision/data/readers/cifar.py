@@ -26,7 +26,7 @@ _PIXELS = 3 * 32 * 32
 _RECORD = 1 + _PIXELS  # binary layout: the label, then red, green, blue planes
 _LARGEST_PICKLE = 64_000_000  # bytes; the real ones have 31 to 45 million
 _RECORDS_AT_ONCE = 1000
-_CURE = "delete it and fetch it again"
+_CURE = "delete it and download it again"
 
 
 _NDARRAY = object()  # stands for the class numpy.ndarray, which the files name but never call
@@ -40,7 +40,7 @@ class _Dtype:
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, tuple) or state not in (_UINT8, (3, b"|", *_UINT8[2:])):
-            raise pickle.UnpicklingError("numbers of another type than in CIFAR-10")
+            raise pickle.UnpicklingError("it has numbers of another type than CIFAR-10")
 
 
 class _Array:
@@ -57,7 +57,7 @@ class _Array:
         if version != 1 or not sizes or not isinstance(kind, _Dtype) or not isinstance(data, bytes):
             raise pickle.UnpicklingError("an array that is made in another way than in CIFAR-10")
         if len(data) != math.prod(shape):
-            raise pickle.UnpicklingError(f"an array of {math.prod(shape):,} numbers with {len(data):,} bytes")
+            raise pickle.UnpicklingError(f"it has an array of {math.prod(shape):,} numbers with {len(data):,} bytes")
         self.values = np.frombuffer(data, np.uint8).reshape(shape, order="F" if by_columns else "C")
 
 
@@ -69,13 +69,13 @@ def _reconstruct(kind: Any, shape: Any, code: Any) -> Any:
 
 def _dtype(code: Any, *flags: Any) -> Any:
     if code not in ("u1", b"u1", "|u1", b"|u1"):
-        raise pickle.UnpicklingError(f"numbers of type {_brief(code)}")
+        raise pickle.UnpicklingError(f"it has numbers of type {_brief(code)}")
     return _Dtype()
 
 
 def _encode(text: Any, encoding: Any = "latin1", *rest: Any) -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", b"latin1") or rest:
-        raise pickle.UnpicklingError(f"text encoded as {_brief(encoding)}")
+        raise pickle.UnpicklingError(f"it has text encoded as {_brief(encoding)}")
     return text.encode("latin1")
 
 
@@ -126,7 +126,7 @@ def read_cifar_pickle(path: Path) -> tuple[Pixels, Rows]:
 
     Raises
     ------
-    BadInput : missing, truncated, damaged, or a pickle that is no batch of CIFAR-10.
+    BadInput : missing, truncated, damaged, or a pickle that is not a batch of CIFAR-10.
     """
     try:
         data = read_limited(path, _LARGEST_PICKLE, "a batch of CIFAR-10")
@@ -137,11 +137,13 @@ def read_cifar_pickle(path: Path) -> tuple[Pixels, Rows]:
     except BadInput:
         raise
     except (EOFError, MemoryError):
-        raise BadInput(f"{path}: a truncated pickle; {_CURE}") from None
+        raise BadInput(f"{path}: the pickle is truncated; {_CURE}") from None
     except Exception as error:  # a damaged pickle can raise almost anything
-        raise BadInput(f"{path}: not a batch of CIFAR-10, refused ({_short(error)}); {_CURE}") from None
+        raise BadInput(
+            f"{path}: this is not a batch of CIFAR-10, so it was not read ({_short(error)}); {_CURE}"
+        ) from None
     if not isinstance(content, dict):
-        raise BadInput(f"{path}: not a batch of CIFAR-10 (a pickled {type(content).__name__}); {_CURE}")
+        raise BadInput(f"{path}: this is not a batch of CIFAR-10 (it is a pickled {type(content).__name__}); {_CURE}")
     table = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in content.items()}
     array, labels = table.get("data"), table.get("labels")
     pixels = array.values if isinstance(array, _Array) else None
@@ -167,7 +169,7 @@ def binary_labels(path: Path) -> Rows:
         require_regular(path)
         size = path.stat().st_size
         if size % _RECORD or not size:
-            raise BadInput(f"{path}: {size:,} bytes are not a whole number of records of {_RECORD:,}; {_CURE}")
+            raise BadInput(f"{path}: {size:,} bytes are not a whole number of records of {_RECORD:,} bytes; {_CURE}")
         labels = np.memmap(path, dtype=np.uint8, mode="r", shape=(size // _RECORD, _RECORD))[:, 0]
         return _checked(np.array(labels, dtype=object), path)
     except OSError as error:

@@ -19,13 +19,13 @@ import numpy as np
 
 from smallvision.data import memory
 from smallvision.data.source import Block, Pixels, Rows
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.storage.reading import open_regular
 
 _UINT8 = 8
 _BLOCK_BYTES = 4_000_000  # read at a time; limits the memory that a wrong header in a gzipped file can take
 _LARGEST_RATIO = 1100  # deflate shrinks to 1/1032 at most
-_CURE = "delete it and fetch it again"
+_CURE = "delete it and download it again"
 
 
 @dataclass(frozen=True)
@@ -62,27 +62,28 @@ def read_header(path: Path, dimensions: int) -> Header:
     with _opened(path) as file:
         magic = file.read(4)
         if len(magic) < 4 or magic[:2] != b"\0\0":
-            raise BadInput(f"{path}: not an IDX file (starts with {magic.hex(' ') or 'nothing'}); {_CURE}")
+            raise BadInput(f"{path}: this is not an IDX file (it starts with {magic.hex(' ') or 'nothing'}); {_CURE}")
         if magic[2] != _UINT8 or magic[3] != dimensions:
             raise BadInput(
-                f"{path}: IDX type {magic[2]} with {magic[3]} dimensions; "
-                f"expected type {_UINT8} (uint8) with {dimensions}"
+                f"{path}: the file has IDX type {magic[2]} with {counted(magic[3], 'dimension')}; expected type "
+                f"{_UINT8} "
+                f"(uint8) with {dimensions}"
             )
         sizes = file.read(4 * dimensions)
     if len(sizes) < 4 * dimensions:
-        raise BadInput(f"{path}: ends within its header; {_CURE}")
+        raise BadInput(f"{path}: the file ends within its header; {_CURE}")
     shape = tuple(int(size) for size in np.frombuffer(sizes, dtype=">u4"))
     header = Header(shape, 4 + 4 * dimensions)
     if 0 in shape:
-        raise BadInput(f"{path}: holds no images or labels (its header says {_times(shape)}); {_CURE}")
+        raise BadInput(f"{path}: the file holds no images or labels (its header says {_times(shape)}); {_CURE}")
     on_disk = path.stat().st_size
     if _zipped(path):
         if header.bytes > on_disk * _LARGEST_RATIO:
             raise BadInput(f"{path}: its header says {_times(shape)}, too many for {on_disk:,} gzipped bytes; {_CURE}")
     elif on_disk != header.offset + header.bytes:
         raise BadInput(
-            f"{path}: its header says {_times(shape)}, so {header.offset + header.bytes:,} bytes, "
-            f"and it has {on_disk:,}; {_CURE}"
+            f"{path}: its header says {_times(shape)}, so {header.offset + header.bytes:,} bytes, but it has "
+            f"{on_disk:,} bytes; {_CURE}"
         )
     return header
 
@@ -122,7 +123,7 @@ def read_idx(path: Path, dimensions: int = 3) -> Pixels:
     BadInput : missing, not IDX, truncated, damaged or too long.
     """
     header = read_header(path, dimensions)
-    memory.require(header.bytes, str(path), "use a file of fewer images")
+    memory.require(header.bytes, str(path), "use a file with fewer images")
     out = bytearray()
     with _opened(path) as file:
         file.read(header.offset)
@@ -140,9 +141,9 @@ def _opened(path: Path) -> Iterator[BufferedIOBase]:
         with open_regular(path) as raw, gzip.open(raw) if _zipped(path) else raw as file:
             yield cast(BufferedIOBase, file)
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise BadInput(f"{path}: damaged gzip data ({error}); {_CURE}") from None
+        raise BadInput(f"{path}: its gzip data are damaged ({error}); {_CURE}") from None
     except EOFError:
-        raise BadInput(f"{path}: truncated gzip data; {_CURE}") from None
+        raise BadInput(f"{path}: its gzip data are truncated; {_CURE}") from None
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror or error}") from None
 
@@ -155,7 +156,7 @@ def _zipped(path: Path) -> bool:
 def _exactly(file: BufferedIOBase, count: int, path: Path) -> bytes:
     data = file.read(count)
     if len(data) < count:
-        raise BadInput(f"{path}: truncated ({count - len(data):,} bytes or more are missing); {_CURE}")
+        raise BadInput(f"{path}: the file is truncated (at least {count - len(data):,} bytes are missing); {_CURE}")
     return data
 
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from smallvision.data.readers import orientation
+from smallvision.data.readers import orientation, png_chunks
 from smallvision.data.readers.levels import FileLevels, Levels
 from smallvision.data.readers.open_image import PHOTOMETRIC, Opened, decode_as, open_image, pillow_image, tiff_tag
 from smallvision.data.source import Pixels
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, shown
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -87,6 +87,10 @@ def read_image(
     levels = levels or Levels()
     with open_image(path) as opened:
         image = opened.image
+        if image.format == "PNG" and (name := png_chunks.damaged(opened.file)):
+            raise BadInput(
+                f"{path}: its chunk {shown(name)} does not match its checksum; remove the file, or save it again"
+            )
         gray = opened.is_gray if color == "auto" else color == "gray"
         numbers = _numbers(opened, levels)
         file = levels.of(opened, numbers.white)
@@ -132,8 +136,8 @@ def _numbers(opened: Opened, levels: Levels) -> _Numbers:
         found = [level - 256 * (level > 127) for level, count in enumerate(image.histogram()) if count]
         if min(found) < 0:
             raise BadInput(
-                f"{path}: its pixels are signed numbers of 8 bits, from {min(found)} to {max(found)}, and negative "
-                "ones have no brightness; save it with unsigned numbers of 8 or 16 bits"
+                f"{path}: its pixels are signed numbers of 8 bits, from {min(found)} to {max(found)}, and it is not "
+                "known which brightness negative numbers mean; save it with unsigned numbers of 8 or 16 bits"
             )
     if image.mode.startswith("I;16"):
         white = 4095 if tiff_tag(image, _BITS) == 12 else 65535

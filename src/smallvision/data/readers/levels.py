@@ -82,8 +82,8 @@ class Levels:
         if len(self.assumed) > 1:
             (small, (one, low)), *_, (large, (other, high)) = sorted(self.assumed.items())
             raise BadInput(
-                f"{other}: floating-point numbers up to {high:.6g}, and {one} has them up to {low:.6g}, so white is "
-                f"not told; set data.white = {large}, or {small} if that is white"
+                f"{other}: floating-point numbers up to {high:.6g}, and {one} has them up to {low:.6g}, so it is not "
+                f"known which value is white; set data.white = {large}, or {small} if that value is white"
             )
         return PixelRange(0.0, float(next(iter(self.assumed))), "float files") if self.assumed else None
 
@@ -97,7 +97,8 @@ class Levels:
             if kind == EIGHT:
                 if 0 < largest < DARK:
                     out.append(
-                        f"{begin}; white is 255 in files of 8 bits; scale their values if {largest:.0f} should be white"
+                        f"{begin}; in files of 8 bits 255 is white, so scale the values if {largest:.0f} should be "
+                        "white"
                     )
             elif self.white is not None and not (self.floats_only and kind != FLOATS):
                 out.append(
@@ -189,7 +190,7 @@ def out_of_range(path: Path, low: float, high: float, word: str = "") -> BadInpu
     """The error for numbers that are not between black and white, which `word` states."""
     pixels = f"its pixels go from {low:.6g} to {high:.6g}"
     if word:
-        return BadInput(f"{path}: {pixels}, outside of {word}; widen it, or leave the file out")
+        return BadInput(f"{path}: {pixels}, outside of {word}; widen the range, or leave the file out")
     return BadInput(
         f"{path}: {pixels}; save it with unsigned numbers of 8 or 16 bits, or set data.range = [black, white]"
     )
@@ -200,12 +201,17 @@ def _refuse_missing(opened: Opened) -> None:
     values = np.asarray(opened.image)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         finite = values[np.isfinite(values)]
-        ends = f"from {finite.min():.6g} to {finite.max():.6g}" if finite.size else "nowhere"
+        if finite.size:
+            missing = (
+                f"its pixels go from {finite.min():.6g} to {finite.max():.6g}, and {values.size - finite.size:,} of "
+                f"{values.size:,} are NaN or infinite"
+            )
+        else:
+            missing = f"all of its {values.size:,} pixels are NaN or infinite"
         row, column = np.argwhere(~np.isfinite(values))[0]
         raise BadInput(
-            f"{opened.path}: its pixels go {ends}, and {values.size - finite.size:,} of {values.size:,} are NaN or "
-            f"infinite, the first in row {row}, column {column} as stored; give every pixel a number, or save it with "
-            "unsigned numbers of 8 or 16 bits"
+            f"{opened.path}: {missing}, the first in row {row}, column {column} as stored; replace them by numbers, or "
+            "save it with unsigned numbers of 8 or 16 bits"
         )
 
 

@@ -132,7 +132,9 @@ def open_image(path: Path) -> Iterator[Opened]:
         raise BadInput(f"{path}: {error.strerror}") from None
     except Exception as error:  # decoders raise almost any exception on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise BadInput(f"{path}: an unreadable image ({reason[:100]}); remove it, or save it again") from None
+        raise BadInput(
+            f"{path}: the image cannot be read ({reason[:100]}); remove the file, or save it again"
+        ) from None
 
 
 def _turned_off(file: BinaryIO, begins: bytes) -> tuple[BinaryIO, int]:
@@ -150,7 +152,7 @@ def _correct_tiff(image: "Image", path: Path) -> None:
     libtiff gives numbers in the order of this machine, and Pillow exchanges the bytes of big-endian ones again.
     """
     if tiff_tag(image, orientation.ORIENTATION) not in (None, 1):
-        raise BadInput(f"{path}: a TIFF whose tags cannot be told apart; save it again")
+        raise BadInput(f"{path}: the tags of this TIFF cannot be read clearly; save it again")
     tiles = cast(Any, image).tile
     if tiles and tiles[0][0] == "libtiff" and tiles[0][3][0] in _SWAPPED:
         raw, *rest = tiles[0][3]
@@ -160,7 +162,9 @@ def _correct_tiff(image: "Image", path: Path) -> None:
         content = sum(tags.get(_STRIP_BYTES) or tags.get(_TILE_BYTES) or ())
         whole = tuple(tags.get(_SUBSAMPLING, (1, 1))) == (1, 1) and content >= 3 * image.size[0] * image.size[1]
         if image.mode != "YCbCr" or not whole:  # Pillow before 13 takes it for RGB with a fourth number
-            raise BadInput(f"{path}: a TIFF of uncompressed YCbCr, which is not read; save it as RGB, or as PNG")
+            raise BadInput(
+                f"{path}: this is a TIFF of uncompressed YCbCr, which is not supported; save it as RGB, or as PNG"
+            )
 
 
 def _check(opened: Opened) -> None:
@@ -171,8 +175,8 @@ def _check(opened: Opened) -> None:
         raise BadInput(_too_large(path, f"{width:,} x {height:,}"))
     if image.mode == "F" and tiff_tag(image, PHOTOMETRIC) == 0:
         raise BadInput(
-            f"{path}: a TIFF of floating-point numbers in which 0 is white, and it does not say which "
-            "number is black; save it with 0 as black, or with unsigned numbers of 8 or 16 bits"
+            f"{path}: this is a TIFF of floating-point numbers in which 0 is white, but it does not say which number "
+            "is black; save it with 0 as black, or with unsigned numbers of 8 or 16 bits"
         )
 
 
@@ -181,8 +185,8 @@ def _unidentified(begins: bytes) -> str:
     name = next((name for beginning, name in _BEGINNINGS.items() if begins.startswith(beginning)), None)
     if name is not None:
         return f"a {name} that is damaged or of a rare kind; save it again, as PNG"
-    return f"not an image of a format that is read: {FORMATS_NAMED}"
+    return f"this is not an image in a supported format ({FORMATS_NAMED})"
 
 
 def _too_large(path: Path, size: str) -> str:
-    return f"{path}: {size} pixels; at most {LARGEST // 1_000_000} million are decoded; make the image smaller"
+    return f"{path}: {size} pixels, and at most {LARGEST // 1_000_000} million are decoded; make the image smaller"

@@ -52,24 +52,24 @@ def scan(content: bytes, most: int = MOST_INSTRUCTIONS) -> None:
     while place < len(content):
         code = _BY_CODE.get(content[place])
         if code is None:
-            raise pickle.UnpicklingError(f"byte {content[place]} at {place:,} is no instruction")
+            raise pickle.UnpicklingError(f"byte {content[place]} at {place:,} is not an instruction")
         name = code.name
         if name not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it has the instruction {name}, which no such batch needs")
+            raise pickle.UnpicklingError(f"it has the instruction {name}, which no batch of CIFAR-10 needs")
         count += 1
         group = _GROUP.get(name)
         if group is not None:
             seen[group] += 1
         if count > most or (group is not None and seen[group] > MOST_OF[group]):
             what = "instructions" if count > most else f"instructions {name}"
-            raise pickle.UnpicklingError(f"it has more {what} than any such batch")
+            raise pickle.UnpicklingError(f"it has more {what} than any batch of CIFAR-10")
         first, place = _argument(content, place + 1, code)
         if name in _MEMO and _number(content[first:place], code) > most:
-            raise pickle.UnpicklingError(f"it asks for place {_number(content[first:place], code):,} of its memo")
+            raise pickle.UnpicklingError(f"it refers to place {_number(content[first:place], code):,} of its memo")
         if name in ("INT", "LONG", "LONG1") and place - first > _LONGEST_NUMBER + 2:
             raise pickle.UnpicklingError(f"it has a whole number of {place - first:,} bytes")
         if name == "FRAME" and int.from_bytes(content[first:place], "little") > len(content) - place:
-            raise pickle.UnpicklingError("it claims a frame of more bytes than there are")
+            raise pickle.UnpicklingError("it states a frame that is longer than the file")
         if name == "STOP":
             return
     raise EOFError
@@ -92,7 +92,9 @@ def _argument(content: bytes, place: int, code: pickletools.OpcodeInfo) -> tuple
         begins = place + _LENGTH[code.arg.n]
         length = int.from_bytes(content[place:begins], "little")
         if length > len(content) - begins:
-            raise pickle.UnpicklingError(f"it claims an argument of {length:,} bytes, and {len(content):,} are there")
+            raise pickle.UnpicklingError(
+                f"it states an argument of {length:,} bytes, but the file has {len(content):,} bytes"
+            )
         end = begins + length
     if end > len(content):
         raise EOFError

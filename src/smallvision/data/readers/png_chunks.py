@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST = 16_000_000  # bytes of a chunk that are read
+_AT_ONCE = 1_048_576  # bytes of a chunk in memory
 _MOST_TEXT = 1_048_576  # bytes of a compressed text; Pillow refuses files with more
 
 
@@ -25,6 +26,31 @@ def chunks(file: BinaryIO, names: Collection[bytes]) -> Iterator[tuple[bytes, by
             yield head[4:], content
             length -= len(content)
         file.seek(length + 4, 1)
+
+
+def damaged(file: BinaryIO) -> str:
+    """The name of the first chunk that is needed for the pixels and does not match its checksum; "" if there is none.
+
+    Decoders stop at the last pixel, and so may not meet the checksum of the compressed pixels, nor look at those of
+    chunks. A chunk that is cut short is left to the decoder, which says where the file ends.
+
+    Parameters
+    ----------
+    file : a PNG, opened for reading; it is read from its beginning to the chunk IEND.
+    """
+    file.seek(len(SIGNATURE))
+    while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+        left, needed = int.from_bytes(head[:4], "big"), head[4:5].isupper() or head[4:] == b"tRNS"
+        if not needed:
+            file.seek(left + 4, 1)
+            continue
+        checksum = zlib.crc32(head[4:])
+        while left and (part := file.read(min(left, _AT_ONCE))):
+            checksum, left = zlib.crc32(part, checksum), left - len(part)
+        stated = file.read(4)
+        if not left and len(stated) == 4 and int.from_bytes(stated, "big") != checksum:
+            return head[4:].decode("latin-1")
+    return ""
 
 
 def depth_and_color(file: BinaryIO) -> tuple[int, int]:

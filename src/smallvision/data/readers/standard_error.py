@@ -17,7 +17,7 @@ _kept: list[int] = []  # a copy of standard error's descriptor for each thread i
 def silent() -> Iterator[None]:
     """Lead what is written to descriptor 2 nowhere, for the whole process, until every thread has left this context."""
     with _lock:
-        with suppress(OSError, ValueError, AttributeError):  # no standard error, or one that is no file
+        with suppress(OSError, ValueError, AttributeError):  # no standard error, or one that is not a file
             sys.stderr.flush()
         try:
             _kept.append(os.dup(2))

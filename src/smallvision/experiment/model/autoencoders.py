@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Strict, field_validator, model_validator
 
+from smallvision.errors import counted
 from smallvision.experiment.base import Bool, Text, Width, Widths
 from smallvision.experiment.model.base import Activation, Initialization, NetworkSpec, Purpose
 
@@ -36,8 +37,8 @@ class _Autoencoder(NetworkSpec):
     def _free_mean(self) -> "_Autoencoder":
         if self.variational and self.representation_activation != "none":
             raise ValueError(
-                "representation_activation would restrict the mean of the normal distribution that the representation "
-                'is drawn from; with variational = true use "none"'
+                "with variational = true, representation_activation would restrict the mean of the normal "
+                'distribution from which the representation is drawn; set representation_activation = "none"'
             )
         return self
 
@@ -60,8 +61,9 @@ class MlpAutoencoderSpec(_Autoencoder):
     def _widths_fit_depth(self) -> "MlpAutoencoderSpec":
         if self.widths and len(self.widths) != self.depth - 1:
             raise ValueError(
-                f"widths has {len(self.widths)} numbers, which with the representation makes depth "
-                f"{len(self.widths) + 1}, and depth is {self.depth}; leave one of the two out"
+                f"widths has {counted(len(self.widths), 'number')}, so that with the layer of the representation "
+                f"the depth is "
+                f"{len(self.widths) + 1}, but depth = {self.depth}; leave one of the two out"
             )
         return self
 
@@ -69,19 +71,19 @@ class MlpAutoencoderSpec(_Autoencoder):
 def _odd(kernel: int) -> int:
     if kernel % 2 == 0:
         raise ValueError(
-            "expected an odd number, 3 or more, so that the kernel has a middle and halves even and odd sizes alike"
+            "expected an odd number, 3 or more, so that the kernel has a middle pixel and halves even and odd sizes "
+            "in the same way"
         )
     return kernel
 
 
 def _halvings_fit(channels: tuple[int, ...], convolutions: int, depth: int) -> None:
     if len(channels) > convolutions:
-        available = (
-            f"{convolutions} convolution{'s' if convolutions != 1 else ''}" if convolutions else "no convolution"
-        )
+        available = counted(convolutions, "convolution") if convolutions else "no convolution"
         raise ValueError(
-            f"channels has {len(channels)} numbers, one for each halving, and depth {depth} has {available} "
-            f"that can halve the image; use fewer, or depth >= {depth + len(channels) - convolutions}"
+            f"channels has {counted(len(channels), 'number')}, one for each halving of the image, but with depth "
+            f"{depth} there "
+            f"are only {available} to do it; use fewer numbers, or depth >= {depth + len(channels) - convolutions}"
         )
 
 
@@ -123,8 +125,9 @@ class ComboAutoencoderSpec(_Autoencoder):
     def _layers_to_halve(self) -> "ComboAutoencoderSpec":
         if self.dense and self.convolutions < 1:
             raise ValueError(
-                f"dense has {len(self.dense)} numbers, and with the layer of the representation depth {self.depth} "
-                f'leaves no convolution; use depth >= {len(self.dense) + 2}, or kind = "mlp-autoencoder"'
+                f"dense has {counted(len(self.dense), 'number')}; with the layer of the representation, depth "
+                f"{self.depth} "
+                f'leaves no layer for a convolution; use depth >= {len(self.dense) + 2}, or kind = "mlp-autoencoder"'
             )
         _halvings_fit(self.channels, self.convolutions, self.depth)
         return self

@@ -43,7 +43,7 @@ class Block(Spec):
     @model_validator(mode="after")
     def _possible(self) -> "Block":
         if self.padding == "same" and self.stride != 1:
-            raise ValueError('padding "same" needs stride 1 (torch refuses it otherwise); give a number')
+            raise ValueError('padding "same" needs stride 1; write the padding as a number')
         if self.pool == 0 and (self.pool_stride or self.pool_kind != "max"):
             raise ValueError("pool_stride and pool_kind have no effect without pool")
         return self

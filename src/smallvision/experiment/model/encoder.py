@@ -32,9 +32,11 @@ class EncoderSpec(Spec):
             given = "both" if self.run is not None else "neither"
             raise ValueError(f'expected {{ experiment = "NAME" }} or {{ run = "FOLDER" }}, got {given}')
         if self.run is not None and self.seed is not None:
-            raise ValueError("seed has no effect with run, which has a seed of its own; leave it out")
+            raise ValueError("seed has no effect together with run, because that run already has a seed; leave it out")
         if self.run is not None and self.set:
-            raise ValueError("set has no effect with run, which is finished; leave it out, or name an experiment")
+            raise ValueError(
+                "set has no effect together with run, because that run is finished; leave it out, or name an experiment"
+            )
         return self
 
     @property

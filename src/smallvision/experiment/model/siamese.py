@@ -31,7 +31,7 @@ class SiameseSpec(OnEncoderSpec):
             raise ValueError('dense has no effect with head = "distance"; use head = "dense"')
         if self.encoder_rate == 0 and self.head == "distance" and self.representation is None:
             raise ValueError(
-                'rate 0 freezes the encoder, and nothing else in this network can learn; set head = "dense", or '
+                'rate = 0 freezes the encoder, and this network has no other layers to train; set head = "dense", or '
                 "representation = 32 for a dense layer after the encoder, or a rate above 0"
             )
         return self

@@ -8,7 +8,7 @@ from typing import Self
 from torch import Tensor, nn
 
 from smallvision.conv.stack import Dense, Flat, Layer, shape_text
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.experiment.model.autoencoders import AutoencoderSpec
 from smallvision.nn.autoencoders import decoder
 from smallvision.nn.base import Model
@@ -34,7 +34,7 @@ class Autoencoder(Model):
     ----------
     spec : representation, depth, activations, normalisation, initialisation.
     inputs : shape of the images, mean and standard deviation of the pixels; the number of classes is not used.
-    plan : the encoder's layers, the last one of `spec.representation` values; flattening is no layer of its own.
+    plan : the encoder's layers, the last one of `spec.representation` values; flattening is not a layer of its own.
     style : how every layer is made.
     tied : whether the decoder's dense layers have the encoder's weights, transposed.
 
@@ -125,13 +125,13 @@ def _refusal(spec: AutoencoderSpec, down: decoder.Steps, number: int, plan: Sequ
     group, last = down[number], number == len(down) - 1
     before, after = group[0].before, next(step.after for step in group if step.layer == plan[number].layer)
     takes, makes = prod(before), prod(after) * (2 if last and spec.variational else 1)
-    both = ", a mean and a variance of each" if last and spec.variational else ""
+    both = ", a mean and a variance for each" if last and spec.variational else ""
     named = plan[number].key
     most = takes // (makes // after[0])
     if named == "model.representation" and spec.variational:
         most = takes // 2  # of a hidden layer between, too, since its width follows
     return (
-        f"{named}: layer {number + 1} of {len(down)} of the encoder makes {makes:,} values ({shape_text(after)}{both}) "
-        f"of {takes:,} ({shape_text(before)}), and none may enlarge; use at most {most:,}, "
-        "or set model.overcomplete = true"
+        f"{named}: layer {number + 1} of {len(down)} of the encoder makes {counted(makes, 'value')} "
+        f"({shape_text(after)}{both}) from {takes:,} ({shape_text(before)}), but no layer of an encoder may make "
+        f"more values than it takes; use at most {most:,}, or set model.overcomplete = true"
     )

@@ -54,8 +54,8 @@ def convolutions(spec: ConvAutoencoderSpec | ComboAutoencoderSpec, shape: Shape)
     times, most = len(spec.channels), halvings(shape, 1)
     if times > most:
         raise BadInput(
-            f"model.channels: {times} numbers, one for each halving, and an image of {shape[1]}x{shape[2]} can be "
-            f"halved {most} time{'s' if most != 1 else ''}; use fewer"
+            f"model.channels: {times} numbers, one for each halving of the image, but an image of "
+            f"{shape[1]}x{shape[2]} can be halved only {most} time{'s' if most != 1 else ''}; use fewer numbers"
         )
     times = times or min(spec.convolutions, halvings(shape, SMALLEST))
     left = spec.convolutions - times

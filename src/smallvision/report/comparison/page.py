@@ -4,9 +4,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smallvision.rendering import html
+from smallvision.rendering import format, html
 from smallvision.report.comparison import verdicts
-from smallvision.report.study import cases, figures
+from smallvision.report.study import cases, figures, score_points
 from smallvision.report.study.cases import Case, Run
 from smallvision.tasks import task_of
 
@@ -27,12 +27,14 @@ def page(compared: "RunComparison", answers: "AlignedPredictions", images: "Pict
     """
     first, *others = compared.sides
     task = task_of(first.runs[0].experiment)
-    sides = [Case(side.name, tuple(_runs(side, compared))) for side in compared.sides]
+    sides = cases.lettered([Case(side.name, tuple(_runs(side, compared))) for side in compared.sides])
+    letters = {case.name: case.letter for case in sides}
     runs = [run for side in sides for run in side.runs]
     parts = task.comparison_sections(sides, compared.split)
-    found = verdicts.listed(_entries(compared))
+    entries = _entries(compared)
+    found = verdicts.listed(entries, letters, str(entries[0]["sentence"]) if len(entries) == 1 else "")
     galleries = [
-        verdicts.gallery(answers, (side.name, first.name), images, only_disputes=number > 0)
+        verdicts.gallery(answers, (side.name, first.name), images, number > 0, letters)
         for number, side in enumerate(others)
     ]
     values = {
@@ -42,6 +44,8 @@ def page(compared: "RunComparison", answers: "AlignedPredictions", images: "Pict
         "images": compared.images,
         "warnings": compared.warnings,
         "cases": sides,
+        "scores": score_points.drawn(sides, task.metric, (compared.split,)),
+        "confounders": verdicts.confounders(found),
         "runs": runs,
         "verdicts": found,
         "together": verdicts.together(found),
@@ -57,7 +61,7 @@ def page(compared: "RunComparison", answers: "AlignedPredictions", images: "Pict
         ("top", "Comparison", True),
         ("cases", "What was compared", True),
         *((part.anchor, part.title, True) for part in parts if part.place == "after-cases"),
-        ("verdicts", "Verdicts", True),
+        ("verdicts", "Verdicts" if len(found) > 1 else "How it was judged", True),
         ("images", "Where they disagree", values["galleries"]),
         ("runs", "Runs", True),
         ("environment", "Environment", values["environment"]),
@@ -95,7 +99,7 @@ def _runs(side: "Side", compared: "RunComparison") -> list[Run]:
         Run(
             side.name,
             int(run.state["seed"]),
-            str(run.path),
+            format.run_path(run.path),
             run,
             {**(run.result or {}), split: {key: score, "compared": compared.images}},
         )

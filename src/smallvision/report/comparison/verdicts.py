@@ -8,7 +8,8 @@ import numpy as np
 
 from smallvision.comparison.disagreements import disagreements
 from smallvision.metrics.metric import Metric
-from smallvision.rendering import embed, style
+from smallvision.rendering import style
+from smallvision.rendering.svg import inline
 from smallvision.report.study import figures
 from smallvision.report.study.figures import FOREST, Difference
 from smallvision.stats.wording import difference, least_line
@@ -92,7 +93,11 @@ class Gallery:
 
 
 def gallery(
-    answers: "AlignedPredictions", pair: tuple[str, str], images: Pictures, only_disputes: bool = False
+    answers: "AlignedPredictions",
+    pair: tuple[str, str],
+    images: Pictures,
+    only_disputes: bool = False,
+    letters: Mapping[str, str] | None = None,
 ) -> Gallery | None:
     """The images on which two sides disagree.
 
@@ -102,20 +107,23 @@ def gallery(
     pair : two sides.
     images : by id; the page says of the missing ones that they have no picture.
     only_disputes : only the images that one side alone gets right, and fewer of them.
+    letters : what the sides are called elsewhere on the page, by name; else they are A and B where their names are too
+        long.
     """
     every = answers.predictions if answers.values is None else answers.values
     if not set(pair) <= set(every):
         return None
     found = disagreements(answers, *pair, OTHERS if only_disputes else MOST)
     short = all(len(name) <= SHORT for name in pair)
-    letters = pair if short else ("A", "B")
+    known = letters or dict(zip(pair, "AB", strict=True))
+    called = pair if short else (known[pair[0]], known[pair[1]])
     kinds = tuple(
-        Kind(one.title, one.total, tuple(_disputed(answers, pair, letters, int(row), images) for row in one.rows))
+        Kind(one.title, one.total, tuple(_disputed(answers, pair, called, int(row), images) for row in one.rows))
         for one in (found[:2] if only_disputes else found)
     )
     several = max(len(every[name]) for name in pair) > 1
     metric = None if answers.values is None else answers.metric
-    return Gallery(pair, answers.split, letters, several, len(answers.labels), kinds, answers.metric.of, metric)
+    return Gallery(pair, answers.split, called, several, len(answers.labels), kinds, answers.metric.of, metric)
 
 
 def _disputed(
@@ -167,20 +175,26 @@ def _name(classes: Sequence[str], index: int) -> str:
     return classes[index] if 0 <= index < len(classes) else str(index)
 
 
-def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def listed(
+    found: Sequence[Mapping[str, Any]], letters: Mapping[str, str] | None = None, answer: str = ""
+) -> list[dict[str, Any]]:
     """The verdicts as the page lists them.
 
     Parameters
     ----------
     found : dicts as in study.json: the fields of `stats.comparison.Verdict`, and `split`, `sentence`, `differing`,
         `confound`.
+    letters : of the sides, by name.
+    answer : what the page says at its top.
 
     Returns
     -------
     list of dict : the same with `number` (from 1), `told` (whether one is better), `badge`, `metric` (a Metric),
-        `least` (the smallest difference that could be told, in a line; "" where one is told or it is not known); and,
-        the better side first as in the sentence, `minus` ("cnn minus mlp"), `points` ("+2.55", or in the metric's own
-        unit "−0.00041"), `unit` ("points", or the metric's own) and `between` ("2.21 to 2.89").
+        `least` (the smallest difference that could be told, in a line; "" where one is told or it is not known),
+        `above` (whether the answer has the sentence already); and, the better side first as in the sentence, `sides`
+        (a letter and a name each), `minus` ("cnn minus mlp"), `value`, `low` and `high` (the difference and its
+        interval, unscaled), `points` ("+2.55", or in the metric's own unit "−0.00041"), `unit` ("points", or the
+        metric's own) and `between` ("2.21 to 2.89").
     """
     out = []
     for number, one in enumerate(found, start=1):
@@ -190,14 +204,20 @@ def listed(found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         low, high = (-end for end in reversed(one["interval"])) if turned else one["interval"]
         badge = f"{first} is better" if told else "not distinguishable"
         metric = _metric(one)
-        written = _written(-one["difference"] if turned else one["difference"], low, high, min(one["images"]), metric)
+        value = -one["difference"] if turned else one["difference"]
+        written = _written(value, low, high, min(one["images"]), metric)
         out.append(
             {
                 **one,
                 "number": number,
                 "told": told,
                 "badge": badge,
+                "above": len(one.get("sentence", "")) > 1 and one["sentence"][1:] in answer,  # but for a capital letter
+                "sides": [((letters or {}).get(name, ""), name) for name in (first, second)],
                 "minus": f"{first} minus {second}",
+                "value": value,
+                "low": low,
+                "high": high,
                 "metric": metric,
                 "least": "" if told else _least(one, metric),
                 **written,
@@ -227,30 +247,33 @@ def _written(value: float, low: float, high: float, images: int, metric: Metric)
 
 
 def forest(verdicts: Sequence[Mapping[str, Any]]) -> "Markup | None":
-    """Inline SVG of the first FOREST verdicts, of those that `listed` gave; None where there is none."""
-    from markupsafe import Markup
-
-    if not verdicts:
+    """Inline SVG of the first FOREST verdicts, of those that `listed` gave, the better side of each first; None where
+    there are not several.
+    """
+    if len(verdicts) < 2:
         return None
     metric: Metric = verdicts[0]["metric"]
     lines = []
     for one in verdicts[:FOREST]:
-        low, high = (metric.scale * end for end in one["interval"])
-        lines.append(
-            Difference(_label(one), metric.scale * one["difference"], low, high, one["told"], one["split"] == "test")
-        )
+        value, low, high = (metric.scale * one[key] for key in ("value", "low", "high"))
+        lines.append(Difference(_label(one), value, low, high, one["told"], one["split"] == "test"))
     told = "; ".join(
         f"{one['minus']} on {one['split']} {metric.of} {one['points']} ({one['between']})" for one in verdicts
     )
     unit = f" in {metric.difference_unit}" if metric.difference_unit else ""
     alt = f"Differences in {metric.name}{unit}, with their intervals: {told}"
-    return Markup(embed.svg(figures.forest(lines, metric), alt, "forest"))
+    return inline(figures.forest(lines, metric), alt, "forest")
 
 
 def _label(one: Mapping[str, Any]) -> str:
-    first, second = (style.short(name, LABEL) for name in one["names"])
+    first, second = (f"{letter} {style.short(name, LABEL)}".strip() for letter, name in one["sides"])
     apart = " −\n" if len(first) + len(second) > LABEL else " − "
     return f"{one['number']} · {first}{apart}{second}"
+
+
+def confounders(verdicts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What else the sides of some comparison differ in, each once, in the order of the verdicts."""
+    return list(dict.fromkeys(one["confound"] for one in verdicts if one["confound"]))
 
 
 def together(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

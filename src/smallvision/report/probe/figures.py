@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+CHANCE = "always the most frequent class"
 # source: colour, line, marker, name in a legend
 LOOKS: dict[str, tuple[str, str, str, str]] = {
     "representation": (style.VERMILION, "-", "D", "representation"),
@@ -35,7 +36,8 @@ def dots(found: Sequence[Result], chance: float) -> "Figure":
     Parameters
     ----------
     found : at least one.
-    chance : share that always saying the same class has right, a dotted line.
+    chance : share that always saying the same class has right, a dashed line; left out where it is so far below that
+        the accuracies would lie on one another.
     """
     groups = [(kind, [one for one in found if one.kind == kind]) for kind in kinds(found)]
     rows: list[Result | str] = []
@@ -48,19 +50,32 @@ def dots(found: Sequence[Result], chance: float) -> "Figure":
             _dot(axes, place, one)
         elif place:
             axes.axhline(place - 0.5, color="#999999", linewidth=0.8, linestyle=":")
-    axes.axvline(100 * chance, color=style.INK, linestyle="--", linewidth=1.1, label="always the most frequent class")
+    near = _near(found, chance)
+    if near:
+        axes.axvline(100 * chance, color=style.INK, linestyle="--", linewidth=1.1, label=CHANCE)
     axes.set_yticks(range(len(rows)), [one if isinstance(one, str) else style.short(one.title, 36) for one in rows])
     for label, one in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if isinstance(one, str) or one.source == OWN else "normal")
-    axes.set(ylim=(len(rows) - 0.45, -0.55), xlabel=f"accuracy (%), {found[0].count} images", xlim=_room(found, chance))
+    axes.set(
+        ylim=(len(rows) - 0.45, -0.55),
+        xlabel=f"accuracy (%), {found[0].count} images",
+        xlim=_room(found, [chance] if near else []),
+    )
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     right = axes.secondary_yaxis("right")
     right.set_yticks(range(len(rows)), ["" if isinstance(one, str) else _numbers(one) for one in rows])
     right.tick_params(length=0, labelsize=8.5)
     right.spines["right"].set_visible(False)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center")
+    if near:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center")
     return figure
+
+
+def _near(found: Sequence[Result], chance: float) -> bool:
+    """Whether the share is above all, or below them by no more than they differ among themselves."""
+    low, high = min(one.interval[0] for one in found), max(one.interval[1] for one in found)
+    return chance >= low - (high - low)
 
 
 def _dot(axes: "Axes", place: int, one: Result) -> None:
@@ -77,10 +92,10 @@ def _numbers(one: Result) -> str:
     return f"{100 * one.accuracy:.2f}  [{100 * low:.2f}, {100 * high:.2f}]"
 
 
-def _room(found: Sequence[Result], chance: float) -> tuple[float, float]:
+def _room(found: Sequence[Result], others: Sequence[float]) -> tuple[float, float]:
     """Limits of an axis of accuracies in percent, with room around all that is on it."""
-    low = 100 * min(chance, *(one.interval[0] for one in found))
-    high = 100 * max(chance, *(one.interval[1] for one in found))
+    low = 100 * min([*others, *(one.interval[0] for one in found)])
+    high = 100 * max([*others, *(one.interval[1] for one in found)])
     margin = max(0.05 * (high - low), 0.5)
     return max(low - margin, -1.0), min(high + margin, 101.0)
 

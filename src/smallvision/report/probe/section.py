@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TITLE = "What its representation is good for"
 NAMES = {"pca": "PCA", "untrained": "untrained encoder"}  # of sources in a figure, where the word itself is none
+OPEN = 3  # images whose neighbours stand before a fold
 TITLES = {OWN: "representation", "pixels": "pixels"}  # of the sources that have maps
 
 
@@ -81,13 +82,14 @@ def _part(record: "ProbeRecord", at: str, several: bool, weights: str | None) ->
         "spectrum": _spectrum(record, at),
         "queries": queries(record),
         "classes": len(result["classes"]),
+        "open": OPEN,
         "maps": maps(record, at),
         "notes": list(
             dict.fromkeys(
                 [*result["notes"], *(f"{one.title}, {one.header}: {note}" for one in found for note in one.notes)]
             )
         ),
-        "command": result["command"],
+        "command": format.relative_command(result["command"], record.path.parents[1]),
     }
 
 
@@ -105,12 +107,10 @@ def of_classes(one: Result, classes: Sequence[str], at: str) -> dict[str, Any]:
     }
 
 
-def tests(record: "ProbeRecord", own: Result) -> dict[str, list[dict[str, Any]]]:
-    """The comparisons with their sentences: `first` those of the probe that speaks for the representation, `rest` all
-    others.
-    """
+def tests(record: "ProbeRecord", own: Result) -> list[dict[str, Any]]:
+    """The comparisons with their sentences, in their order."""
     sizes = {one["name"]: one["size"] for one in record.result["sources"]}
-    rows = [
+    return [
         {
             **one,
             "header": PROBES[one["probe"]][0],
@@ -120,10 +120,6 @@ def tests(record: "ProbeRecord", own: Result) -> dict[str, list[dict[str, Any]]]
         }
         for one in record.result["comparisons"]
     ]
-    return {
-        "first": [row for row in rows if row["probe"] == own.kind],
-        "rest": [row for row in rows if row["probe"] != own.kind],
-    }
 
 
 def _badge(one: dict[str, Any]) -> str:

@@ -1,12 +1,15 @@
 """States the results of a probe in sentences, with intervals, and claims no more than was tested."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smallvision.metrics.metric import ACCURACY
 from smallvision.rendering import format
 from smallvision.rendering.format import listed
 from smallvision.report.probe.results import OWN, PROBES, best, called, results, same_class, told
+from smallvision.stats.wording import amount
 
 if TYPE_CHECKING:
     from smallvision.runs.probes import ProbeRecord
@@ -65,13 +68,41 @@ def beside(record: "ProbeRecord") -> str:
 
 
 def judged(record: "ProbeRecord") -> str:
-    """What the paired tests of that probe say, in one sentence; "" without a test."""
+    """The strongest finding against each of the other sources, in one sentence; "" without a test.
+
+    The tests of all probes are one family, corrected together, so that a difference that one probe finds is one, also
+    where the other probes find none.
+    """
     sizes = {one["name"]: one["size"] for one in record.result["sources"]}
-    sides: dict[str, list[str]] = {"better than": [], "worse than": [], "not distinguishable from": []}
-    for source, side in _sides(record).items():
-        sides[side].append(called(source, sizes.get(source, 0)))
+    sides: dict[str, list[str]] = {"worse than": [], "better than": [], "not distinguishable from": []}
+    several = len({one["probe"] for one in record.result["comparisons"]}) > 1
+    for source, one in strongest(record).items():
+        name = called(source, sizes.get(source, 0))
+        sides[_side(one)].append(f"{name} ({_figures(one, several)})" if told(one) else name)
+    if sides["not distinguishable from"] and several:
+        sides["not distinguishable from"][-1] += " by any probe"
     claim = listed([f"{side} {listed(names)}" for side, names in sides.items() if names])
     return f"Image by image, the representation is {claim}." if claim else ""
+
+
+def strongest(record: "ProbeRecord") -> dict[str, Mapping[str, Any]]:
+    """By source: the comparison of it with the representation, by whatever probe, that says most: a difference before
+    none, then the one of the smallest corrected p-value, then the largest."""
+    every = record.result["comparisons"]
+    return {
+        source: min(
+            (one for one in every if one["against"] == source),
+            key=lambda one: (not told(one), one["adjusted_p"], -abs(one["difference"])),
+        )
+        for source in dict.fromkeys(one["against"] for one in every)
+    }
+
+
+def _figures(one: Mapping[str, Any], several: bool) -> str:
+    """The size of a difference with its interval, and the probe: "by 2.86 points, 0.35 to 6.41; a linear probe"."""
+    low, high = sorted(abs(end) for end in one["interval"])
+    gap, *ends = (amount(value, ACCURACY, (low, high)) for value in (abs(one["difference"]), low, high))
+    return f"by {gap} points, {' to '.join(ends)}" + (f"; {PROBES[one['probe']][1]}" if several else "")
 
 
 def follows(record: "ProbeRecord") -> str:
@@ -81,17 +112,14 @@ def follows(record: "ProbeRecord") -> str:
 
 
 def _sides(record: "ProbeRecord") -> dict[str, str]:
-    """For each source: whether the representation is better, worse or not distinguishable, by the headline's probe."""
-    kind = best(results(record)).kind
-    return {
-        one["against"]: "not distinguishable from"
-        if not told(one)
-        else "better than"
-        if one["difference"] > 0
-        else "worse than"
-        for one in record.result["comparisons"]
-        if one["probe"] == kind
-    }
+    """For each source: whether the representation is better, worse or not distinguishable, by its strongest finding."""
+    return {source: _side(one) for source, one in strongest(record).items()}
+
+
+def _side(one: Mapping[str, Any]) -> str:
+    if not told(one):
+        return "not distinguishable from"
+    return "better than" if one["difference"] > 0 else "worse than"
 
 
 def highest(record: "ProbeRecord") -> str:
@@ -127,7 +155,9 @@ def speaking(record: "ProbeRecord") -> str:
     """Why it is this probe that the headline is of; "" where there is no other."""
     several = len(record.result["sources"][0]["probes"]) > 1
     return (
-        "Of several probes the first sentence is of the one that was best where k and C were chosen." if several else ""
+        "Of several probes the accuracy at the top is of the one that was best where k and C were chosen."
+        if several
+        else ""
     )
 
 

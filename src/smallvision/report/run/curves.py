@@ -105,7 +105,7 @@ def curves(
     from matplotlib.ticker import MaxNLocator
 
     if not metrics:
-        raise BadInput("no epoch of this run is finished, so there are no curves yet; let it train on")
+        raise BadInput("no epoch of this run is finished, so there are no curves yet; let the training go on")
     shown = panels(metrics, score, beside)
     figure = style.blank(7.2, 3.4)
     for axes, one in zip(figure.subplots(1, len(shown), squeeze=False).flat, shown, strict=True):

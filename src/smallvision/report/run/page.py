@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
+from smallvision.experiment import changes
 from smallvision.metrics.metric import Metric
+from smallvision.rendering import format
 from smallvision.rendering.html import GENERATOR, refuse_to_overwrite, render, save
 from smallvision.rendering.svg import inline
 from smallvision.report.probe import section as probe
@@ -45,7 +47,7 @@ def page_of_many(records: Sequence[RunRecord]) -> str:
     BadInput : no run given, or evidence.npz or a probe of one is damaged.
     """
     if not records:
-        raise BadInput("report: got no run; give at least one run directory")
+        raise BadInput("report: got no runs; name at least one run directory")
     runs = [_run(record, f"r{number}-") for number, record in enumerate(records, start=1)]
     judged = {run["score"] for run in runs}  # of several tasks: each by its own
     return render(
@@ -94,13 +96,12 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
     run: dict[str, Any] = {
         "prefix": prefix,
         "name": record.experiment.name,
-        "about": record.experiment.about,
         "seed": record.state["seed"],
         "status": now,
         "message": record.state.get("message") or "",
-        "toml": record.experiment_toml.strip(),
+        **_asked(record),
         "hash": record.state["experiment"],
-        "command": record.state["command"],
+        "command": format.relative_command(record.state["command"], record.path),
         "epochs": record.metrics[-1]["epoch"] if record.metrics else 0,
         "planned": record.experiment.recipe.epochs,
         "result": result,
@@ -132,13 +133,30 @@ def _run(record: RunRecord, prefix: str) -> dict[str, Any]:
     run["ends"], run["alarms"] = _ends(run["last"], judge), _alarms(record.metrics)
     section = task.section(record, prefix, shown)
     run.update(_figures(record, prefix), **section.values)
-    run["template"], run["middle"] = section.template.as_posix(), section.contents
+    run["template"], run["middle"], run["details"] = section.template.as_posix(), section.contents, section.details
     classes = result["classes"] if result else []
     run["training"] = galleries.training(evidence, classes) if evidence else []
     run["panel"] = galleries.panel(evidence) if evidence else []
     run["probes"] = probe.parts(probes.standing(record.path), prefix, result.get("model_sha256")) if result else []
     run["sections"] = _sections(run)
     return run
+
+
+def _asked(record: RunRecord) -> dict[str, Any]:
+    """What was asked: `about`, `toml` with every key, `stated` with those that differ from their defaults, and
+    `differences` from the catalog's experiment of that name, None where there is none.
+
+    The catalog's description is left out where keys differ, since what it claims is of the catalog's experiment.
+    """
+    asked = record.experiment
+    differences = changes.from_catalog(asked)
+    claims = bool(differences) and asked.about == changes.catalog_about(asked)
+    return {
+        "about": "" if claims else asked.about,
+        "toml": record.experiment_toml.strip(),
+        "stated": changes.stated(asked).strip(),
+        "differences": differences,
+    }
 
 
 def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
@@ -149,7 +167,7 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
     loss, judge = task.loss_name(record.experiment), task.metric
     losses = per_step(record.steps)[1]
     if len(losses):
-        alt = f"Training loss over {len(losses)} steps, from {losses[0]:.3g} to {losses[-1]:.3g}"
+        alt = f"Training loss over {counted(len(losses), 'step')}, from {losses[0]:.3g} to {losses[-1]:.3g}"
         out["loss"] = inline(
             curves.loss_curve(record.steps, minimised(record.metrics, judge), loss), alt, prefix + "loss"
         )
@@ -159,7 +177,7 @@ def _figures(record: RunRecord, prefix: str) -> dict[str, Any]:
         names = ["loss" if one is LOSS else one.name for one in panels(record.metrics, judge, beside)]
         drawn = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
         drawn = drawn[0].upper() + drawn[1:]
-        alt = f"{drawn} over {last['epoch']} epochs; {judge.name} at the end: {', '.join(ends)}"
+        alt = f"{drawn} over {counted(last['epoch'], 'epoch')}; {judge.name} at the end: {', '.join(ends)}"
         reference = task.reference(result[split]) if split else None
         mark = (reference[0], f"{reference[1]} ({split})") if reference else None
         out["curves_drawn"] = drawn
@@ -194,16 +212,17 @@ def _alarms(metrics: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 def _sections(run: dict[str, Any]) -> list[tuple[str, str]]:
     """Anchors and titles of what the page holds, in its order."""
     every = [
-        ("asked", "What was asked", True),
         ("training", "Training", True),
-        ("scores", "Scores", run["scores"]),
         *run["middle"],
         *probe.sections(run["probes"]),
+        ("scores", "Every split", run["scores"]),
+        *run["details"],
         ("data", "Training images", run["training"] or run["panel"]),
         ("layers", "Layers", run["layers"]),
         ("filters", "First-layer filters", run["filters"]),
+        ("asked", "What was asked", True),
         ("notes", "Notes", True),
-        ("environment", "Environment", True),
         ("repeat", "How to repeat it", True),
+        ("environment", "Environment", True),
     ]
     return [(run["prefix"] + anchor, title) for anchor, title, there in every if there]

@@ -5,14 +5,14 @@ size, cost, runs.
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from smallvision.comparison.predictions import scored
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.metrics.metric import Metric
-from smallvision.rendering.format import SPACE
+from smallvision.rendering.format import SPACE, relative_command
 from smallvision.runs.read import RunRecord, status
 from smallvision.stats.mean_score import MeanScore, mean_score
 from smallvision.tasks import DEFAULT_TASK, Task, task_of
@@ -59,7 +59,7 @@ class Run:
     @property
     def command(self) -> str:
         """What repeats it; "" where nothing is known."""
-        return str(self.record.state["command"]) if self.record else ""
+        return relative_command(str(self.record.state["command"]), self.record.path) if self.record else ""
 
     @property
     def epochs(self) -> int | None:
@@ -115,6 +115,12 @@ class Case:
     runs: tuple[Run, ...]
     row: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of study.json's table; empty before there is one
     marks: tuple[str, ...] = ()  # "baseline", "best on validation"
+    letter: str = ""  # what it is called where its name has no room; "" of a single case
+
+    @property
+    def label(self) -> str:
+        """Its letter and its name: "B mlp"."""
+        return f"{self.letter} {self.name}".strip()
 
     @property
     def metric(self) -> Metric:
@@ -176,6 +182,19 @@ class Case:
         return [run.record.metrics for run in self.runs if run.record and run.record.metrics]
 
 
+def lettered(cases: Sequence[Case]) -> list[Case]:
+    """The cases with a letter each, A to Z, then AA; a single case needs none."""
+    if len(cases) < 2:
+        return list(cases)
+    return [replace(case, letter=letter(number)) for number, case in enumerate(cases)]
+
+
+def letter(number: int) -> str:
+    """The letter of a place from 0 on: A to Z, AA, AB, as the columns of a spreadsheet."""
+    more, last = divmod(number, 26)
+    return (letter(more - 1) if more else "") + chr(ord("A") + last)
+
+
 def written(settings: Mapping[str, Any]) -> str:
     """Settings on one line, as people read them."""
     return ", ".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items())
@@ -190,7 +209,7 @@ def environments(runs: Sequence[Run]) -> list[tuple[str, str]]:
     out = []
     for key in keys:
         said = [_said(found[key]) for found in known if key in found]
-        each = [f"{text} ({said.count(text)} of {len(known)} runs)" for text in dict.fromkeys(said)]
+        each = [f"{text} ({said.count(text)} of {counted(len(known), 'run')})" for text in dict.fromkeys(said)]
         out.append(
             (key.replace("_", " "), said[0] if len(set(said)) == 1 and len(said) == len(known) else "; ".join(each))
         )

@@ -5,7 +5,8 @@ costs.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from smallvision.rendering import embed, format
+from smallvision.rendering import format
+from smallvision.rendering.svg import inline
 from smallvision.report.study import cases
 from smallvision.report.study import costs as study_costs
 from smallvision.report.study import figures as study_figures
@@ -38,11 +39,9 @@ def drawn(record: "StudyRecord", every: Sequence[Case], task: Task) -> dict[str,
     -------
     dict : `curves`, `scatter`; `losses`, whether the curves show a loss beside the metric.
     """
-    from markupsafe import Markup
-
     metric = task.metric
     losses, name = _losses(record, every), study_figures.short(metric)
-    trained = [(case.name, case.curves) for case in every]
+    trained = [(case.label, case.curves) for case in every]
     curves = scatter = None
     if any(runs for _, runs in trained):
         unit = f" {metric.unit}" if metric.unit else ""
@@ -51,10 +50,8 @@ def drawn(record: "StudyRecord", every: Sequence[Case], task: Task) -> dict[str,
         )
         shown = f"Training loss, validation loss and validation {name}" if losses else f"Training and validation {name}"
         alt = f"{shown} per epoch of {len(every)} cases; scored on validation images: {ends}"
-        curves = Markup(
-            embed.svg(
-                study_figures.curves(trained, _loss(record, every), metric, losses, task.same_loss), alt, "curves"
-            )
+        curves = inline(
+            study_figures.curves(trained, _loss(record, every), metric, losses, task.same_loss), alt, "curves"
         )
     points = [_point(case) for case in every if "validation" in case.scores]
     if points:
@@ -63,7 +60,7 @@ def drawn(record: "StudyRecord", every: Sequence[Case], task: Task) -> dict[str,
             for case, point in zip((case for case in every if "validation" in case.scores), points, strict=True)
         )
         alt = f"Validation {name} against what it costs: {said}"
-        scatter = Markup(embed.svg(study_costs.scatter(points, metric, task.costs), alt, "scatter"))
+        scatter = inline(study_costs.scatter(points, metric, task.costs), alt, "scatter")
     return {"curves": curves, "scatter": scatter, "losses": losses}
 
 
@@ -90,7 +87,7 @@ def _point(case: Case) -> study_costs.Point:
         "seconds_per_epoch": case.seconds_per_epoch,
     }
     known = {key: float(cost) for key, cost in costs.items() if cost is not None}
-    return study_costs.Point(case.name, value, low, high, known)
+    return study_costs.Point(case.label, value, low, high, known)
 
 
 def _costs(costs: Mapping[str, float], keys: Sequence[str]) -> str:

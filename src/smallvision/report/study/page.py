@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smallvision.errors import BadInput
-from smallvision.experiment import study_to_toml
+from smallvision.experiment import changes, study_to_toml
 from smallvision.metrics.metric import Metric
 from smallvision.rendering import format, html
 from smallvision.report.comparison import verdicts
 from smallvision.report.probe import study
-from smallvision.report.study import cases, curves, figures, probes
+from smallvision.report.study import cases, curves, figures, probes, score_points
 from smallvision.report.study.cases import Case, Run
 from smallvision.runs.read import read_run, status
 from smallvision.tasks import warnings
@@ -41,8 +41,9 @@ def page(record: "StudyRecord", answers: Mapping[str, "AlignedPredictions"], ima
     task = record.task
     parts = task.study_sections(every)
     runs = [run for case in every for run in case.runs]
-    found = verdicts.listed(result.get("verdicts", []))
     told = result.get("answer") or {}
+    letters = {case.name: case.letter for case in every}
+    found = verdicts.listed(result.get("verdicts", []), letters, str(told.get("sentence", "")))
     split = str(told.get("split", "validation"))
     pair = tuple(told["pair"]) if told.get("pair") else None
     planned = _planned(record)
@@ -63,6 +64,8 @@ def page(record: "StudyRecord", answers: Mapping[str, "AlignedPredictions"], ima
         "choice": result.get("choice"),
         "looks": _looks(result, runs),
         "cases": every,
+        "scores": score_points.drawn(every, task.metric),
+        "confounders": _confounders(found, pair, split),
         "baseline": result.get("baseline"),
         "tested": any("test" in case.scores for case in every),
         "searched": record.study.search is not None,
@@ -71,7 +74,7 @@ def page(record: "StudyRecord", answers: Mapping[str, "AlignedPredictions"], ima
         "together": verdicts.together(found),
         "forest": verdicts.forest(found),
         "forest_most": figures.FOREST,
-        "galleries": _galleries(result, answers, images),
+        "galleries": _galleries(result, answers, images, letters),
         "tries": _tries(plan, every, task.metric),
         "search": record.study.search,
         "edges": record.edges,
@@ -80,12 +83,14 @@ def page(record: "StudyRecord", answers: Mapping[str, "AlignedPredictions"], ima
         "match": record.study.match,
         "plan": plan,
         "toml": study_to_toml(record.study).strip(),
+        "stated": changes.stated_study(record.study).strip(),
+        "differences": changes.study_from_catalog(record.study),
         "metric": task.metric,
         "task": task,
         "short": figures.short(task.metric),
         "runs": runs,
         "environment": cases.environments(runs),
-        "command": record.state["command"],
+        "command": format.relative_command(record.state["command"], record.path.parent),
         "hash": record.state["study"],
         "started": record.state.get("started"),
         "finished": record.state.get("finished"),
@@ -133,19 +138,26 @@ def _cases(record: "StudyRecord") -> list[Case]:
             "baseline": record.result.get("baseline"),
             BEST: (record.result.get("choice") or {}).get("winner"),
         }
-        return [
-            Case(
-                row["case"],
-                tuple(_run(record, row["case"], run["seed"], run["path"], run) for run in row["runs"]),
-                row,
-                tuple(mark for mark, case in marks.items() if case == row["case"]),
-            )
-            for row in record.table
-            if row["runs"]
-        ]
+        return cases.lettered(
+            [
+                Case(
+                    row["case"],
+                    tuple(_run(record, row["case"], run["seed"], run["path"], run) for run in row["runs"]),
+                    row,
+                    tuple(mark for mark, case in marks.items() if case == row["case"]),
+                )
+                for row in record.table
+                if row["runs"]
+            ]
+        )
     finished = [run for run in _planned(record) if run.result]
     names = dict.fromkeys(run.case for run in finished)
-    return [Case(name, tuple(run for run in finished if run.case == name)) for name in names]
+    return cases.lettered([Case(name, tuple(run for run in finished if run.case == name)) for name in names])
+
+
+def _confounders(found: Sequence[Mapping[str, Any]], pair: tuple[str, ...] | None, split: str) -> list[str]:
+    """What else the sides of some comparison differ in, each once, those of the answer's pair first."""
+    return verdicts.confounders(sorted(found, key=lambda row: (tuple(row["pair"]), row["split"]) != (pair, split)))
 
 
 def _planned(record: "StudyRecord") -> list[Run]:
@@ -186,17 +198,22 @@ def _looks(result: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _galleries(
-    result: Mapping[str, Any], answers: Mapping[str, "AlignedPredictions"], images: "Pictures"
+    result: Mapping[str, Any],
+    answers: Mapping[str, "AlignedPredictions"],
+    images: "Pictures",
+    letters: Mapping[str, str],
 ) -> list[verdicts.Gallery]:
     """All kinds of disagreement of the answer's pair; of every other declared pair the images that one side alone gets
     right.
     """
     told = result.get("answer") or {}
     first = (str(told["split"]), (told["pair"][0], told["pair"][1])) if told.get("pair") else None
-    out = [verdicts.gallery(answers[first[0]], first[1], images)] if first and first[0] in answers else []
+    out = (
+        [verdicts.gallery(answers[first[0]], first[1], images, False, letters)] if first and first[0] in answers else []
+    )
     for a, b in result.get("pairs", []):
         if "validation" in answers and ("validation", (a, b)) != first:
-            out.append(verdicts.gallery(answers["validation"], (a, b), images, only_disputes=True))
+            out.append(verdicts.gallery(answers["validation"], (a, b), images, True, letters))
     return [one for one in out if one is not None]
 
 
@@ -237,7 +254,7 @@ def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     every = [
         ("top", "Answer", True),
         ("cases", "Cases", values["cases"]),
-        ("verdicts", "Verdicts", values["verdicts"]),
+        ("verdicts", "Verdicts" if len(values["verdicts"]) > 1 else "How it was judged", values["verdicts"]),
         ("curves", "Curves", values["curves"]),
         ("cost", f"{values['short'][0].upper()}{values['short'][1:]} and cost", values["scatter"]),
         ("probes", study.TITLE, values["probed"]),
@@ -245,11 +262,11 @@ def _sections(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("images", "Where they disagree", values["galleries"]),
         ("search", "Search", values["searched"]),
         ("match", "Matched sizes", values["matched"]),
+        ("asked", "What was asked", True),
+        ("repeat", "How to repeat it", True),
         ("machine", "Machine", True),
         ("runs", "Runs", values["runs"] or values["waiting"]),
-        ("asked", "What was asked", True),
         ("environment", "Environment", values["environment"]),
-        ("repeat", "How to repeat it", True),
     ]
     out: list[tuple[str, str]] = []
     for anchor, title, there in every:

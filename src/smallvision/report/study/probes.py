@@ -44,8 +44,8 @@ def probed(record: "StudyRecord", every: "Sequence[Case]") -> dict[str, Any]:
     Returns
     -------
     dict : `probed`, the section of what the probes found, empty where there are none; `probe_verdicts`, all verdicts in
-        groups; `probe_told`, the few that are told first; `probe_problems`, why a probe could not be read;
-        `probe_looks`, how many met the test split.
+        groups; `probe_told`, the few that are told first; `probe_confounders`, what else sides differ in, each once;
+        `probe_problems`, why a probe could not be read; `probe_looks`, how many met the test split.
     """
     standing: dict[str, list[ProbeRecord]] = {case.name: [] for case in every}
     problems, met = [], 0
@@ -63,6 +63,7 @@ def probed(record: "StudyRecord", every: "Sequence[Case]") -> dict[str, Any]:
         "probe_verdicts": _groups(judged),
         "probe_problems": problems,
         "probe_told": [row for row in judged if row.get("told")],
+        "probe_confounders": list(dict.fromkeys(row["confound"] for row in judged if row.get("confound"))),
         "probe_looks": met,
     }
 

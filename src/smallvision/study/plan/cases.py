@@ -66,7 +66,7 @@ def refuse_alike(name: str, cases: Mapping[str, Experiment]) -> None:
     for case, experiment in cases.items():
         other = first.setdefault(experiment.identity, case)
         if other != case:
-            raise BadInput(f'{name}: the cases "{other}" and "{case}" are alike, key for key; leave one out')
+            raise BadInput(f'{name}: the cases "{other}" and "{case}" are the same in every key; leave one out')
 
 
 def _refuse_other_tasks(name: str, cases: Mapping[str, Experiment]) -> None:
@@ -118,12 +118,13 @@ def _experiment(study: Study, case: str, own: dict[str, Any]) -> Experiment:
         raise BadInput(f"{where}: {error}") from None
     if data.source == "arrays" or (isinstance(experiment.model, CustomSpec) and experiment.model.kind == "custom"):
         raise BadInput(
-            f"{where}: was passed in from Python, and the processes of a study cannot receive it; "
-            'save arrays as .npz (data.source = "npz"), a network as a file (model.kind = "file.py:Net")'
+            f"{where}: this was passed in from Python, and the processes of a study cannot receive it; save arrays "
+            'as .npz (data.source = "npz"), a network as a file (model.kind = "file.py:Net")'
         )
     if not data.validation and data.source not in BRING_VALIDATION:
         raise BadInput(
-            f'{where}: has no validation images, and a study chooses by them; add set."data.validation" = 0.1'
+            f"{where}: there are no validation images, and a study chooses on validation images; add "
+            'set."data.validation" = 0.1'
         )
     return _looked_up(experiment, where)
 
@@ -136,7 +137,7 @@ def _settings(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
     count = math.prod(len(values) for values in study.axes.values())
     if count > MOST_CASES:
         raise BadInput(
-            f"{study.name}: axes: a grid of {count:,} cases; at most {MOST_CASES:,} can be run, so shorten a list"
+            f"{study.name}: axes: the grid has {count:,} cases, and at most {MOST_CASES:,} can be run; shorten a list"
         )
     words = _axis_words(list(study.axes))
     named = [list(zip(_names(values), values, strict=True)) for values in study.axes.values()]
@@ -192,9 +193,9 @@ def _refuse_test(study: Study) -> None:
         for key in table:
             if key == "protocol" or key.startswith("protocol."):
                 raise BadInput(
-                    f"{study.name}: {where}: sets {key}, but a study chooses by validation images and its runs train "
-                    'with protocol.test = "never"; only the winner and the baseline are scored on the test split, '
-                    "at the end; leave it out"
+                    f'{study.name}: {where}: sets {key}, but the runs of a study train with protocol.test = "never", '
+                    "because a study chooses on validation images; only the winner and the baseline are scored on "
+                    "the test split, at the end; leave this key out"
                 )
 
 
@@ -202,23 +203,27 @@ def _refuse_overwritten(study: Study, settings: Mapping[str, dict[str, Any]]) ->
     """Raise BadInput for a key that is set in two places, one of which would have no effect."""
     for key in study.axes:
         if _within(key, study.set):
-            raise BadInput(f"{study.name}: {key} is set for all cases and is an axis too; keep one")
+            raise BadInput(f"{study.name}: {key} is set for all cases, but it is also an axis; keep one of the two")
     for name, own in settings.items():
         for key in study.search.over if study.search else ():
             if _within(key, own):
-                raise BadInput(f'{study.name}: {key} is searched, and case "{name}" sets it; keep one')
+                raise BadInput(f'{study.name}: {key} is searched, but case "{name}" sets it; keep one of the two')
             if _within(key, study.set):
-                raise BadInput(f"{study.name}: {key} is searched, and set for all cases; keep one")
+                raise BadInput(
+                    f"{study.name}: {key} is searched, but it is also set for all cases; keep one of the two"
+                )
     if study.match:
         for name, own in settings.items():
             for key in study.match.vary:
                 if key in own or key in study.set:
                     raise BadInput(
-                        f'{study.name}: match.vary: {key} is solved for, and case "{name}" sets it; keep one'
+                        f'{study.name}: match.vary: {key} is solved for, but case "{name}" sets it; keep one of the two'
                     )
         for key in study.search.over if study.search else ():
             if key == "model" or key.startswith("model."):
-                raise BadInput(f"{study.name}: search: {key} may change the size that [match] holds equal; keep one")
+                raise BadInput(
+                    f"{study.name}: search: {key} may change the size that [match] keeps equal; keep one of the two"
+                )
 
 
 def _within(key: str, settings: Mapping[str, Any]) -> bool:
@@ -248,7 +253,8 @@ def _pairs(study: Study, baseline: str, names: list[str]) -> tuple[tuple[str, st
                 raise BadInput(f'{study.name}: compare: there is no case "{name}"; {nearest(name, names)}')
         if pair[0] == pair[1] or frozenset(pair) in seen:
             raise BadInput(
-                f'{study.name}: compare: "{pair[0]}" and "{pair[1]}" are one case, or given twice; leave them out'
+                f'{study.name}: compare: "{pair[0]}" and "{pair[1]}" are the same case, or this pair is given twice; '
+                "leave it out"
             )
         seen.add(frozenset(pair))
     return tuple(study.compare)

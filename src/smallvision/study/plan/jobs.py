@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal
 
-from smallvision.errors import BadInput
+from smallvision.errors import BadInput, counted
 from smallvision.experiment import Experiment
 from smallvision.experiment.data import DataSpec
 from smallvision.experiment.io import load_encoder_experiment
@@ -83,10 +83,8 @@ class Split:
     threads: int | None
 
     def __str__(self) -> str:
-        workers = f"{self.workers} worker{'s' if self.workers != 1 else ''}"
-        return (
-            workers if self.threads is None else f"{workers} of {self.threads} thread{'s' if self.threads != 1 else ''}"
-        )
+        workers = counted(self.workers, "worker")
+        return workers if self.threads is None else f"{workers} of {counted(self.threads, 'thread')}"
 
 
 @dataclass(frozen=True)
@@ -120,8 +118,8 @@ def needs(experiment: Experiment) -> list[Experiment]:
     if model.encoder.digest not in (None, other.training_hash()):
         found = f"hash {other.training_hash()}, expected {model.encoder.digest}"
         raise BadInput(
-            f"model.encoder.experiment: {name} has changed since {experiment.name} was written ({found}); "
-            "bring the old one back, or leave model.encoder.digest and .model out"
+            f"model.encoder.experiment: {name} has changed since {experiment.name} was written ({found}); restore "
+            "the old one, or leave out model.encoder.digest and .model"
         )
     return (
         [other.model_copy(update={"protocol": experiment.protocol})] if experiment.protocol.test == "never" else [other]
@@ -146,7 +144,7 @@ def ordered(graph: Mapping[Key, Iterable[Key]], names: Mapping[Key, str]) -> lis
         sorter.prepare()
     except CycleError as error:
         circle = " needs ".join(names.get(key, key[0]) for key in reversed(error.args[1]))
-        raise BadInput(f"needs go in a circle: {circle}; break it") from None
+        raise BadInput(f"the experiments depend on one another in a circle ({circle}); change one of them") from None
     out: list[Key] = []
     free: list[Key] = list(sorter.get_ready())
     while free:
@@ -208,7 +206,7 @@ def entry(job: Job, folder: Path, done: Mapping[Key, Path]) -> dict[str, Any]:
 def threads_of(path: Path) -> int | None:
     """The threads with which an unfinished run on a CPU was begun; None if there is no such run."""
     try:
-        found = json.loads(read_limited(path / "environment.json", LARGEST_TEXT, "such a file of a run"))
+        found = json.loads(read_limited(path / "environment.json", LARGEST_TEXT, "this file of a run"))
         return int(found["threads"]) if found["device"] == "cpu" else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -259,14 +257,14 @@ def refuse_one_place(wanted: Iterable[Job], folder: Path) -> None:
         if other.key != job.key:
             differ = "; ".join(paths.differences(other.experiment, job.experiment)[:3])
             raise BadInput(
-                f"{path}: {other.title} and {job.title} would both be written here and are different runs ({differ}); "
-                "give one of them another name"
+                f"{path}: {other.title} and {job.title} are different runs ({differ}), but both would be written "
+                "here; give one of them another name"
             )
 
 
 def _finished_hash(file: Path) -> tuple[str, int] | None:
     try:
-        state = json.loads(read_limited(file, LARGEST_TEXT, "such a file of a run"))
+        state = json.loads(read_limited(file, LARGEST_TEXT, "this file of a run"))
         return (str(state["experiment"]), int(state["seed"])) if state["status"] == "finished" else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None  # not a run that can be used

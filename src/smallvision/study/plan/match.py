@@ -75,14 +75,14 @@ def solve(
         {width for width in (low, high) if width is not None}, key=lambda width: (abs(found[width] - target), width)
     )
     if not near:
-        raise BadInput(f"match: no integer at {key} gives a network that can be built ({refused[1]})")
+        raise BadInput(f"match: no integer for {key} gives a network that can be built ({refused[1]})")
     best = near[0]
     if abs(found[best] - target) > within * target:
         words = of.replace("_", "-")
         nearest = " and ".join(f"{width} ({found[width]:,})" for width in sorted(near))
         raise BadInput(
-            f"match: no integer at {key} gives {target:,} {words} to within {within:.2%}; the nearest: {nearest}; "
-            f"give match.{of} = {found[best]}, or a larger match.within"
+            f"match: no integer at {key} gives {target:,} {words} to within {within:.2%}; the nearest are {nearest}; "
+            f"set match.{of} = {found[best]}, or a larger match.within"
         )
     return Solved(key, best, found[best])
 
@@ -102,8 +102,8 @@ def _key(experiment: Experiment, vary: Sequence[str]) -> str:
         if type(place) is int:
             return key
     raise BadInput(
-        f"match.vary: there is no integer at {' or '.join(vary)}; "
-        "name a width of this network, as in model.blocks.0.channels"
+        f"match.vary: there is no integer at {' or '.join(vary)}; name a width of this network, as in "
+        "model.blocks.0.channels"
     )
 
 

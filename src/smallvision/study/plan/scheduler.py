@@ -132,7 +132,7 @@ class Scheduler:
             return
         best = search.best(history, self.metric)
         if best is None:
-            self.failed[name] = f"every try of its search failed ({len(history)})"
+            self.failed[name] = f"all {len(history)} tries of its search failed"
             return
         self.cases[name] = changed(self._plain[name], best.settings, f'{self._study.name}: case "{name}"')
         known = {job.key for job in self.jobs}

@@ -72,7 +72,8 @@ def sampler(recorded: str | None) -> str:
     here = find_spec("optuna") is not None
     if recorded == "optuna" and not here:
         raise BadInput(
-            'search: this study began its search with Optuna, which is not installed; pip install "smallvision[search]"'
+            "search: this study began its search with Optuna, which is not installed; install it with pip install "
+            '"smallvision[search]"'
         )
     return recorded or ("optuna" if here else "random")
 

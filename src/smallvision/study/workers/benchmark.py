@@ -47,7 +47,7 @@ def fastest_ways(pool: Pool, job: Job, count: int, images: int) -> list[Timing]:
             timed = _in_turn(pool, team, ways, count, images)
             if timed is not None:
                 return timed
-    raise RunFailed("worker processes end while steps are timed; give --workers to go without")
+    raise RunFailed("worker processes end while steps are timed; use --workers to skip the timing")
 
 
 def _in_turn(pool: Pool, team: Sequence[Worker], ways: Sequence[Split], count: int, images: int) -> list[Timing] | None:

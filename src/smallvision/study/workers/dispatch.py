@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from smallvision.errors import BadInput, Interrupted, RunFailed
+from smallvision.errors import BadInput, Interrupted, RunFailed, counted
 from smallvision.runs import paths
 from smallvision.runs.directory import unlocked
 from smallvision.runs.paths import resuming
@@ -79,8 +79,9 @@ class Dispatcher:
         if texts:
             more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
             raise RunFailed(
-                f"{len(texts)} of {len(self.scheduler.jobs)} runs failed, the others are finished: {texts[0]}{more}; "
-                "mend it and run the study again, or leave the case out: what is finished is not repeated"
+                f"{len(texts)} of {counted(len(self.scheduler.jobs), 'run')} failed, and the others are finished: "
+                f"{texts[0]}{more}; correct this and run the study again, or leave the case out; finished runs are "
+                "not repeated"
             )
 
     def _give(self) -> Iterator[Event]:
@@ -138,7 +139,7 @@ class Dispatcher:
                 self._deaths[job.key] += 1
                 if self._deaths[job.key] >= DEATHS:
                     yield from self._failed(
-                        job, f"its worker process ended {DEATHS} times without an epoch ({answer['message']})"
+                        job, f"its worker process ended {DEATHS} times without finishing an epoch ({answer['message']})"
                     )
                 else:
                     self._queue.insert(0, job)

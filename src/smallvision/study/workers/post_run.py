@@ -46,7 +46,9 @@ def each(
                 continue
             deaths += answer["said"] == "died"
             if deaths >= DEATHS:
-                raise RunFailed(f"{path}: cannot be {what}, worker processes end over it ({answer['message']})")
+                raise RunFailed(
+                    f"{path}: this run cannot be {what}, because worker processes end during it ({answer['message']})"
+                )
             if answer["said"] == "failed" and not busy(Path(path)):
                 raise (BadInput if answer["kind"] == "BadInput" else RunFailed)(answer["message"])
             todo.append(path)

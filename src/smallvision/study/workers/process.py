@@ -85,7 +85,8 @@ class WorkerState:
         found = self.prepare(experiment)
         if found.splits.validation is None and not task["needed"]:
             raise BadInput(
-                'data: has no validation images, and a study chooses by them; add set."data.validation" = 0.1'
+                "data: there are no validation images, and a study chooses on validation images; add "
+                'set."data.validation" = 0.1'
             )
         for other in jobs.needs(experiment):
             refuse_other_shape(prepare.shape(other, self.root)[0], found.splits.train.largest, other.name)

@@ -1,4 +1,4 @@
-"""What stands beside an accuracy over classes of uneven sizes: the balanced accuracy, and the largest class's share.
+"""Scores beside the accuracy where classes have uneven sizes: balanced accuracy, and the share of the largest class.
 
 Of 1 000 images of one class and 10 of another, 99 % are classified correctly by always answering the first. No torch.
 """

@@ -43,7 +43,7 @@ class ClassificationLearner:
                     f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
                 )
                 raise BadInput(
-                    f"the loss that was passed in gave {shape}; expected a scalar tensor, the mean over the batch"
+                    f"the loss that was passed in returned {shape}; expected a scalar tensor, the mean over the batch"
                 )
         count = len(batch.labels)
         classes = targets if targets.ndim == 1 else targets.argmax(1)

@@ -46,21 +46,21 @@ def check(file: Path, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]
     for name in ("first", "mistake", "confident", "train"):
         shown, pixels = arrays.get(f"{name}_sizes"), arrays.get(f"{name}_pixels")
         if shown is not None and (pixels is None or (shown < 1).any() or (shown > pixels.shape[2:]).any()):
-            raise damaged(file, f"{name}_sizes are not those of {name}_pixels")
+            raise damaged(file, f"{name}_sizes does not match {name}_pixels")
     labels, predictions, count = arrays["labels"], arrays["predictions"], sizes["K"]
     if not np.array_equal(np.bincount(labels * count + predictions, minlength=count**2), arrays["confusion"].ravel()):
-        raise damaged(file, "confusion does not count labels and predictions")
+        raise damaged(file, "confusion does not match labels and predictions")
     for name in ("mistake_index", "confident_index"):
         index = arrays.get(name, np.zeros(0, np.int64))
         if (labels[index] == predictions[index]).any():
-            raise damaged(file, f"{name} points at images that are no mistakes")
+            raise damaged(file, f"{name} refers to images that are not mistakes")
 
 
 DESCRIPTIONS = {
     "loss": "The mean loss of an image, in nats, without label smoothing.",
     "accuracy": "The share of images that are classified correctly.",
     "balanced_accuracy": "The mean recall of the classes, where these differ by more than a third in number.",
-    "majority": "The share of the largest class there: the accuracy of always answering it.",
+    "majority": "The share of the largest class, which is the accuracy of always answering this class.",
     "accuracy_interval": "Wilson's 95 % interval of the accuracy.",
     "per_class": "The figures of each class.",
     "per_class[].class": "The name of the class.",
@@ -68,7 +68,7 @@ DESCRIPTIONS = {
     "per_class[].recall": "The share of the images of this class that are found.",
     "per_class[].f1": "The harmonic mean of precision and recall.",
     "per_class[].support": "The number of images of this class.",
-    "per_class[].predicted": "The number of images that were taken for this class.",
+    "per_class[].predicted": "The number of images that were predicted as this class.",
     "by_size": "The accuracy by image size, where there are several sizes.",
     "by_size[].smallest": "Height and width of the smallest image of the row.",
     "by_size[].largest": "Height and width of the largest image of the row.",
@@ -77,7 +77,7 @@ DESCRIPTIONS = {
     "by_size[].accuracy_interval": "Wilson's 95 % interval of it.",
     "probabilities": "The probability of each class, for each image.",
     "predictions": "The class of the highest probability.",
-    "confusion": "How many images of each class (row) were taken for each class (column).",
+    "confusion": "How many images of each class (row) were predicted as each class (column).",
     "mistake_index": "The first 20 mistakes in the split's order: their rows.",
     "mistake_pixels": "Their pixels.",
     "confident_index": "The 20 mistakes of the highest probability, the most confident first: their rows.",
@@ -87,8 +87,8 @@ DESCRIPTIONS = {
     "mistake_sizes": "The same for mistake_pixels.",
     "confident_sizes": "The same for confident_pixels.",
     "train_sizes": "The same for train_pixels.",
-    "scales": "The scales at which a network that takes any size was asked again.",
-    "scaled_index": "The images that it was asked about: their rows.",
+    "scales": "The scales at which a network that takes any size was evaluated again.",
+    "scaled_index": "The images on which it was evaluated: their rows.",
     "scaled_predictions": "Its answers at each scale.",
 }
 

@@ -15,6 +15,7 @@ from smallvision.tasks.score_rows import judged_split
 
 TEMPLATE = Path(__file__).with_name("section.html")
 PAIRS = 20  # confused pairs that are listed
+OPEN = 5  # of them, those that are listed before a fold
 
 
 def section(record: FinishedRun, prefix: str, split: str) -> Section:
@@ -40,6 +41,7 @@ def section(record: FinishedRun, prefix: str, split: str) -> Section:
     run["per_class"] = (result[judged].get("per_class") or []) if result and judged else []
     run["pairs"] = confused(evidence["confusion"], classes) if evidence else []
     run["listed"] = PAIRS
+    run["open"] = OPEN
     run["beside_of"] = {split: balance.beside(row) for split in SPLITS if (row := (result or {}).get(split))}
     run["beside_names"] = list(dict.fromkeys(name for found in run["beside_of"].values() for name in found))
     run["scores_are_probabilities"] = galleries.are_probabilities(evidence["probabilities"]) if evidence else True
@@ -48,12 +50,14 @@ def section(record: FinishedRun, prefix: str, split: str) -> Section:
     run["mistakes"] = int((evidence["labels"] != evidence["predictions"]).sum()) if evidence else None
     contents = [
         ("confusion", "Confusion", run["confusion"]),
-        ("classes", "Classes", run["per_class"]),
-        ("resolution", "Accuracy by resolution", run["by_size"] or run["by_scale"]),
         ("mistakes", "Mistakes", run["mistakes"] is not None),
+        ("resolution", "Accuracy by resolution", run["by_size"] or run["by_scale"]),
+    ]
+    details = [
+        ("classes", "Classes", run["per_class"]),
         ("images", f"First {shown} images", run["first"]),
     ]
-    return Section(TEMPLATE, run, contents)
+    return Section(TEMPLATE, run, contents, details)
 
 
 def _figures(record: FinishedRun, prefix: str) -> dict[str, Any]:
@@ -66,7 +70,7 @@ def _figures(record: FinishedRun, prefix: str) -> dict[str, Any]:
         alt = f"Confusion matrix of {len(matrix)} classes; {right} on the diagonal"
         out["confusion"] = inline(figures.confusion(matrix, result["classes"]), alt, prefix + "confusion")
     if result and split and result[split].get("per_class"):
-        alt = "Precision, recall and F1 of each class as bars; the numbers are in the table beside it"
+        alt = "Precision, recall and F1 of each class as points; the numbers are in the table below"
         out["classes"] = inline(figures.per_class(result[split]["per_class"]), alt, prefix + "classes")
     return out
 

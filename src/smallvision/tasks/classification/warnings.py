@@ -32,7 +32,7 @@ def _never_predicted(row: Mapping[str, Any], split: str) -> Iterator[RunWarning]
         yield RunWarning(
             "class never predicted",
             f"{names} {which} never predicted ({count:,} of {row['count']:,} {_of(split)} images); train longer, or "
-            "with as many images of every class (data.limit_per_class)",
+            "train with equally many images of every class (data.limit_per_class)",
             split,
         )
 
@@ -48,8 +48,8 @@ def _guessed(row: Mapping[str, Any], split: str) -> Iterator[RunWarning]:
         yield RunWarning(
             "no better than guessing",
             f"the {_of(split)} accuracy of {ACCURACY.text(row['accuracy'])} ({ACCURACY.number(ends[0])} to "
-            f'{ACCURACY.text(ends[1])}) cannot be told from always answering "{shown(largest["class"])}", the largest '
-            f"class: {ACCURACY.text(share)}; train longer, change recipe.learning_rate, or score more images",
+            f'{ACCURACY.text(ends[1])}) is not clearly better than always answering "{shown(largest["class"])}", the '
+            f"largest class ({ACCURACY.text(share)}); train longer, change recipe.learning_rate, or score more images",
             split,
         )
 

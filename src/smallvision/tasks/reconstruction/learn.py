@@ -205,7 +205,7 @@ def _answer(network: Autoencoder, pixels: Tensor, drawn: Generator | Tensor | No
 def _autoencoder(model: nn.Module) -> Autoencoder:
     if not isinstance(model, Autoencoder):
         raise BadInput(
-            f'task.kind: "reconstruct" needs an autoencoder, and {type(model).__name__} is none; set model.kind to '
-            '"mlp-autoencoder", "conv-autoencoder" or "combo-autoencoder"'
+            f'task.kind: "reconstruct" needs an autoencoder, and {type(model).__name__} is not one; set model.kind '
+            'to "mlp-autoencoder", "conv-autoencoder" or "combo-autoencoder"'
         )
     return model

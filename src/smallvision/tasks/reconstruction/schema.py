@@ -62,10 +62,10 @@ def check(file: Path, arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]
         if (arrays.get(name, error) < 0).any():
             raise damaged(file, f"{name} has values below 0")
     if len(np.unique(worst)) != len(worst) or not np.array_equal(error[worst], np.sort(error)[::-1][: len(worst)]):
-        raise damaged(file, "worst_index does not point at the images of highest mse")
+        raise damaged(file, "worst_index does not refer to the images with the highest mse")
     counts, left = (arrays.get(name, np.zeros(0)) for name in ("pca_components", "pca_mse"))
     if (np.diff(counts, prepend=0) < 1).any() or (np.diff(left) > 0).any():
-        raise damaged(file, "pca_components do not grow from 1 on, or pca_mse grows with them")
+        raise damaged(file, "pca_components must increase from 1, and pca_mse must not increase with them")
     if len(arrays.get("spectrum", ())) > sizes["D"]:
         raise damaged(file, f"spectrum has {len(arrays['spectrum'])} values, more than D = {sizes['D']}")
 

@@ -26,6 +26,8 @@ COLUMNS = (
     ("elbo", "ELBO (nats)", 1),
 )
 
+OPEN = 10  # images of a gallery that stand before a fold
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -67,6 +69,7 @@ def section(record: FinishedRun, prefix: str, split: str) -> Section:
         "per_class": scored.get("per_class") or [],
         "dimensions": scored.get("dimensions"),
         "several_training": False,
+        "open": OPEN,
         "first": stacks(evidence, classes, "first") if evidence else [],
         **{name: [] for name in ("worst", "traversals", "samples", "pca_samples", "interpolations")},
         **dict.fromkeys(("curve", "classes", "spectrum", "scale", "same_as_pca", "ladder", "size")),
@@ -80,15 +83,17 @@ def section(record: FinishedRun, prefix: str, split: str) -> Section:
             _worst(evidence, classes, prefix), **_beside(evidence, scored, prefix), **_latent(evidence, classes, prefix)
         )
     contents = [
-        ("pca", "Beside PCA", run["curve"]),
         ("images", f"First {shown} images", run["first"]),
         ("worst", "Worst reconstructions", run["worst"]),
+        ("pca", "Compared with PCA", run["curve"]),
+    ]
+    details = [
         ("classes", "Classes", run["per_class"]),
         ("latent", "Representation", run["spectrum"] or run["traversals"]),
         ("samples", "Samples", run["samples"]),
         ("between", "Between two images", run["interpolations"]),
     ]
-    return Section(TEMPLATE, run, contents)
+    return Section(TEMPLATE, run, contents, details)
 
 
 def stacks(evidence: Mapping[str, np.ndarray], classes: Sequence[str], which: Literal["first", "worst"]) -> list[Stack]:

@@ -146,7 +146,7 @@ def returns(line: Line) -> str:
     if len(values) < 3:
         return ""
     if place is None:
-        return _of(line, f"no knee is seen from {values[0]} to {values[-1]}.")
+        return _of(line, f"there is no knee between {values[0]} and {values[-1]}.")
     ends = (said[0], said[place], said[-1])
     first, then = (
         f"{_fall(a, b)} from {c} to {d}"
@@ -175,8 +175,11 @@ def overfitting(line: Line) -> str:
     worse = [place for place in range(best + 1, len(measured)) if _risen(line, best, place)]
     trained, depth = line.train, line.values
     if not worse:
-        beyond = "beyond it no network is clearly worse" if best + 1 < len(depth) else "the deepest"
-        said = f"the validation error is lowest at depth {depth[best]}, {beyond}: no overfitting with depth is seen."
+        beyond = "and no deeper network is clearly worse" if best + 1 < len(depth) else "the largest depth"
+        said = (
+            f"the validation error is lowest at depth {depth[best]}, {beyond}, so there is no sign of overfitting "
+            "with depth."
+        )
     else:
         far = max(worse, key=lambda place: measured[place])
         a, b, between = trained[best], trained[far], f"from depth {depth[best]}, the best, to depth {depth[far]}"
@@ -188,19 +191,23 @@ def overfitting(line: Line) -> str:
             said = f"{SEEN}: {between} {rise} while the training error falls from {text(a.value)} to {text(b.value)}."
         else:
             said = (
-                f"{between} {rise}, and the training error from {text(a.value)} to {text(b.value)}: no overfitting, "
-                "the deeper network fits even the training images less well."
+                f"{between} {rise}, and the training error from {text(a.value)} to {text(b.value)}. This is not "
+                "overfitting, because the deeper network fits the training images less well, too."
             )
     gaps = [
         f"{100 * (one.value / own.value - 1):+.1f}{SPACE}% at depth {value}".replace("-", "−")
         for value, one, own in zip(depth, line.scores, trained, strict=True)
         if own is not None and own.value
     ]
-    beside = f" Validation beside training error: {', '.join(gaps)}." if gaps else ""
+    beside = f" Validation error relative to training error: {', '.join(gaps)}." if gaps else ""
     return (
         _of(line, said)
         + beside
-        + (" One seed each: another could say otherwise." if max(map(len, line.runs)) == 1 else "")
+        + (
+            (" Each network was trained with one seed; another seed could give another result.")
+            if max(map(len, line.runs)) == 1
+            else ""
+        )
     )
 
 

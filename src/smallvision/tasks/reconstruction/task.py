@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smallvision.errors import counted
 from smallvision.experiment import Experiment
 from smallvision.experiment.task import ReconstructSpec
 from smallvision.tasks.base import (
@@ -107,7 +108,7 @@ class Reconstruction(Task):
     def reference(self, scores: Mapping[str, Any]) -> tuple[float, str] | None:
         """The error of PCA with as many components as the representation has values."""
         pca = scores.get("pca")
-        return (pca["mse"], f"PCA, {pca['components']} components") if pca else None
+        return (pca["mse"], f"PCA, {counted(pca['components'], 'component')}") if pca else None
 
     def warnings(self, run: FinishedRun) -> Sequence[RunWarning]:
         """An error that the mean training image, in the place of every reconstruction, has as well."""
@@ -117,9 +118,9 @@ class Reconstruction(Task):
         if guess is None or not ends or ends[1] < guess:
             return ()
         text = (
-            f"the {split} MSE of {self.metric.text(row['mse'])} (up to {self.metric.text(ends[1])}) cannot be told "
-            f"from that of the mean training image in the place of every reconstruction: {self.metric.text(guess)}; "
-            "train longer, or change recipe.learning_rate"
+            f"the {split} MSE of {self.metric.text(row['mse'])} (up to {self.metric.text(ends[1])}) is not clearly "
+            f"better than answering every image with the mean training image ({self.metric.text(guess)}); train "
+            "longer, or change recipe.learning_rate"
         )
         return (RunWarning("no better than guessing", text, str(split)),)
 

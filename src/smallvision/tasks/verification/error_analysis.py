@@ -16,24 +16,26 @@ SHARED = 12  # images at most that half of the wrong pairs have, for these to be
 NARROW = 0.1  # of the threshold's distance, or of probability: within that of the threshold an answer is nearly right
 Classes = Counter[tuple[int, ...]]  # how many pairs are of which two classes
 TITLES = {"wrong_same": "Two classes taken for one", "wrong_other": "One class taken for two"}
-KNOWN = "both images’ nearest training images are mostly of their own class, so the encoder knows either"
+KNOWN = "the nearest training images of both images are mostly of their own class, so the encoder recognises both"
 # why such an answer is wrong: an image is taken for another class; both are known (where the distance judges, where a
 # head does); neither
 REASONS = {
     "wrong_same": (
-        "the nearest training images of one of the two are mostly of the other’s class: the encoder takes it for one "
-        "of those",
+        "the nearest training images of one of the two images are mostly of the class of the other, so the encoder "
+        "confuses it with that class",
         (
-            "the two lie between their classes, nearer to one another than the threshold",
-            "it is the head that takes the two for one",
+            "the two images lie between their classes, and their distance is below the threshold",
+            "the head makes the mistake",
         ),
-        "an image’s nearest training images are mostly of a third class, or of several: the encoder does not know it",
+        "the nearest training images of at least one image are mostly of a third class, or of several classes, so "
+        "the encoder does not recognise it",
     ),
     "wrong_other": (
-        "the nearest training images of at least one of the two are mostly of another class: the encoder takes it for "
-        "that",
-        ("within their class they lie farther apart than the threshold", "it is the head that takes the one for two"),
-        "an image’s nearest training images are of several classes: the encoder does not know it",
+        "the nearest training images of at least one of the two images are mostly of another class, so the encoder "
+        "confuses it with that class",
+        (("both images lie in their class, but their distance is above the threshold"), "the head makes the mistake"),
+        "the nearest training images of at least one image are of several classes, so the encoder does not recognise "
+        "it",
     ),
 }
 
@@ -54,12 +56,12 @@ def account(
     falsely, missed = answers["wrong_same"], answers["wrong_other"]
     wrong = falsely | missed
     if not wrong.any():
-        return [("How many", [f"None of {format.whole(len(same))} pairs is answered wrongly."])]
+        return [("How many", [f"None of the {format.whole(len(same))} pairs is judged wrongly."])]
     counts = [
-        f"{_of(int(falsely.sum()), int((~same).sum()))} pairs of two classes {_are(falsely)} said to be of one",
-        f"{_of(int(missed.sum()), int(same.sum()))} pairs of one class {_are(missed)} said to be of two",
+        f"{_of(int(falsely.sum()), int((~same).sum()))} pairs of two classes {_are(falsely)} judged to be of one class",
+        f"{_of(int(missed.sum()), int(same.sum()))} pairs of one class {_are(missed)} judged to be of two classes",
     ]
-    every = f"{_of(int(wrong.sum()), len(same))} pairs {_are(wrong)} answered wrongly: {listed(counts)}."
+    every = f"{_of(int(wrong.sum()), len(same))} pairs {_are(wrong)} judged wrongly: {listed(counts)}."
     out = [("How many", [every, *_nearly(evidence, wrong, threshold, distance), *_shared(evidence["pairs"][wrong])])]
     return out + [
         (TITLES[kind], _kind(evidence, classes, kind, answers[kind], distance))
@@ -111,9 +113,9 @@ def _reasons(every: int, found: Sequence[tuple[int, str]]) -> str:
     """ "Of the 12 surest, in 7 ...; in 3 ..." of those reasons that occur, the most frequent first."""
     some, shown = sorted((one for one in found if one[0]), key=lambda one: -one[0]), sum(count for count, _ in found)
     if shown == 1:
-        return f"In the {'one' if every == 1 else 'surest'}, shown below, {some[0][1]}."
+        return f"In the {'only' if every == 1 else 'most confident'} one, shown below, {some[0][1]}."
     each = "; ".join(f"in {format.whole(count)} {reason}" for count, reason in some)
-    return f"Of the {format.whole(shown)}{'' if shown == every else ' surest'}, shown below, {each}."
+    return f"Of the {format.whole(shown)}{'' if shown == every else ' most confident'} pairs shown below, {each}."
 
 
 def _most(found: Classes, every: Classes, of: str, classes: Sequence[str]) -> str:
@@ -124,18 +126,21 @@ def _most(found: Classes, every: Classes, of: str, classes: Sequence[str]) -> st
         for one in order[:NAMED]
     ]
     if len(order) <= NAMED:
-        return f"All are of {listed(named)}."
+        return f"All of them are pairs of {listed(named)}."
     share, usual = (sum(some[one] for one in order[:NAMED]) / some.total() for some in (found, every))
-    return f"{format.percent(share, 0)} are of {listed(named)}; of all pairs of {of}, {format.percent(usual, 0)} are."
+    return (
+        f"{format.percent(share, 0)} of them are pairs of {listed(named)}, compared with {format.percent(usual, 0)} "
+        f"of all pairs of {of}."
+    )
 
 
 def _apart(distances: np.ndarray, threshold: float | None) -> str:
     """How far wrong pairs lie apart."""
     middle = float(np.median(distances))
     if threshold is None or threshold <= 0:
-        return f"Half of them are at most {apart(middle)} apart."
+        return f"The median of their distances is {apart(middle)}."
     share = format.percent(middle / threshold, 0)
-    return f"Half of them are at most {apart(middle)} apart, {share} of the threshold’s {apart(threshold)}."
+    return f"The median of their distances is {apart(middle)}, which is {share} of the threshold ({apart(threshold)})."
 
 
 def _nearly(
@@ -145,7 +150,7 @@ def _nearly(
     if distance is not None and distance > 0:
         near = np.abs(evidence["distances"][wrong] - distance) <= NARROW * distance
         return [
-            f"{_of(int(near.sum()), len(near))} lie within {format.percent(NARROW, 0)} of the threshold’s distance."
+            f"{_of(int(near.sum()), len(near))} have a distance within {format.percent(NARROW, 0)} of the threshold."
         ]
     near = np.abs(evidence["probabilities"][wrong] - threshold) <= NARROW
     return [f"{_of(int(near.sum()), len(near))} have a probability within {100 * NARROW:.0f} points of the threshold."]

@@ -202,8 +202,11 @@ def class_pairs(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     axes.set(xlabel="class", ylabel="class")
     for label, values, name, low, high in drawn:
         colors = ListedColormap(colormaps[name](np.linspace(0, 0.9, 128)))  # the last would be white
-        image = axes.imshow(np.ma.masked_invalid(values), cmap=colors, vmin=low, vmax=high, interpolation="none")
-        figure.colorbar(image, ax=axes, shrink=0.8, label=label, pad=0.02, aspect=28).outline.set_visible(False)
+        shown_values = np.ma.masked_invalid(values)
+        image = axes.imshow(shown_values, cmap=colors, vmin=low, vmax=high, interpolation="none", gid=style.CELLS)
+        bar = figure.colorbar(image, ax=axes, shrink=0.8, label=label, pad=0.02, aspect=28)
+        bar.outline.set_visible(False)
+        bar.ax.set_gid(style.CELLS)
         if k <= NUMBERED:
             _numbers(
                 axes,
@@ -245,4 +248,5 @@ def _numbers(axes: "Axes", values: np.ndarray, colors: np.ndarray, digits: int) 
             va="center",
             fontsize=size,
             color="white" if light[row, column] < 0.45 else style.INK,
+            gid=style.CELLS,
         )

@@ -97,8 +97,8 @@ class VerificationLearner:
         """
         if batch.targets is not None:
             raise BadInput(
-                'data.augment: a transform that mixes images cannot be used with task.kind "verify", '
-                "whose pairs need one class for each image; leave it out"
+                'data.augment: a transform that mixes images cannot be used with task.kind "verify", because every '
+                "image of a pair needs one class; leave it out"
             )
         network = _siamese(model)
         made = network.encode(batch.pixels)  # (B, D)
@@ -150,9 +150,8 @@ class VerificationLearner:
         """
         if splits.validation is None:
             raise BadInput(
-                "a verifier's threshold and calibration are fitted on validation pairs, and this data has no "
-                "validation images; "
-                "set data.validation, say 0.1"
+                "a verifier's threshold and calibration are fitted on validation pairs, but this data has no "
+                "validation images; set data.validation, for example 0.1"
             )
         made = {name: self.pairs(split)[1] for name, split in splits.named().items()}
         same = made.get("validation")
@@ -161,15 +160,13 @@ class VerificationLearner:
         of_two = int((~same).sum())
         if 0 < self.spec.false_accept * of_two < 1:
             raise BadInput(
-                f"task.false_accept: {self.spec.false_accept:g} of {of_two:,} validation pairs of two classes is not "
-                "even one; "
-                f"ask for at least {ceil(1e6 / of_two) / 1e6:g}, or for more task.pairs"
+                f"task.false_accept: {self.spec.false_accept:g} of {of_two:,} validation pairs of two classes is "
+                f"less than one pair; set at least {ceil(1e6 / of_two) / 1e6:g}, or more task.pairs"
             )
         if len(same) < min(FEW_PAIRS, self.spec.pairs):
             return (
-                f"threshold and calibration are fitted on {len(same):,} validation pairs, as many as its smallest "
-                "class allows: "
-                "they are rough",
+                f"threshold and calibration are imprecise, because they are fitted on only {len(same):,} validation "
+                "pairs, which is all that the smallest class allows",
             )
         return ()
 
@@ -178,9 +175,8 @@ class VerificationLearner:
         """Calibration and threshold, from pairs of the validation images. Raises BadInput where there are none."""
         if validation is None:
             raise BadInput(
-                "a verifier's threshold and calibration are fitted on validation pairs, and there are no validation "
-                "images; "
-                "set data.validation, say 0.1"
+                "a verifier's threshold and calibration are fitted on validation pairs, but there are no validation "
+                "images; set data.validation, for example 0.1"
             )
         network = _siamese(model)
         pairs = self._judge(network, validation)

@@ -53,10 +53,10 @@ class Gallery:
 
 
 TITLES = {
-    "right_same": "Said to be of one class, and are",
-    "right_other": "Said to be of two classes, and are",
-    "wrong_same": "Said to be of one class, and are of two",
-    "wrong_other": "Said to be of two classes, and are of one",
+    "right_same": "Judged to be of one class, correctly",
+    "right_other": "Judged to be of two classes, correctly",
+    "wrong_same": "Judged to be of one class, but they are of two",
+    "wrong_other": "Judged to be of two classes, but they are of one",
 }
 
 

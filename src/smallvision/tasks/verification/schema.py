@@ -53,7 +53,7 @@ def verified(file: Path, arrays: Arrays, sizes: Mapping[str, int]) -> None:
         said, found, counts = arrays["reliability"].T
         _reliable(file, counts, ((found, arrays["same"]), (said, arrays["probabilities"])))
         if (np.diff(said) < 0).any():
-            raise damaged(file, "reliability is not by rising probability")
+            raise damaged(file, "reliability is not in the order of the probability")
     _shown(file, arrays)
 
 
@@ -61,7 +61,7 @@ def _paired(file: Path, arrays: Arrays, part: str, labels: np.ndarray) -> None:
     """Each pair is of two images, `same` says whether these are of one class, distances and probabilities are such."""
     pairs, likely = arrays[f"{part}pairs"], arrays[f"{part}probabilities"]
     if (pairs[:, 0] == pairs[:, 1]).any():
-        raise damaged(file, f"{part}pairs has an image with itself")
+        raise damaged(file, f"{part}pairs has a pair of an image with itself")
     if not np.array_equal(arrays[f"{part}same"], labels[pairs[:, 0]] == labels[pairs[:, 1]]):
         raise damaged(file, f"{part}same does not say which {part}pairs are of one class")
     if len(likely) and not 0 <= likely.min() <= likely.max() <= 1:
@@ -73,12 +73,12 @@ def _paired(file: Path, arrays: Arrays, part: str, labels: np.ndarray) -> None:
 def _alone(file: Path, pairs: np.ndarray, same: np.ndarray, right: np.ndarray, likely: np.ndarray) -> None:
     """No image is in two pairs, and one threshold separates pairs answered same from pairs answered different."""
     if len(np.unique(pairs)) != pairs.size:
-        raise damaged(file, "alone_pairs has an image in two pairs")
+        raise damaged(file, "alone_pairs has the same image in two pairs")
     said = same == right  # both 1: said so, and it is; both 0: said so, and it is not
     if not np.isin(right, (0, 1)).all() or (
         said.any() and not said.all() and likely[said].min() <= likely[~said].max()
     ):
-        raise damaged(file, "alone_right does not go with alone_probabilities")
+        raise damaged(file, "alone_right does not match alone_probabilities")
 
 
 def _reliable(file: Path, counts: np.ndarray, means: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
@@ -89,7 +89,7 @@ def _reliable(file: Path, counts: np.ndarray, means: Sequence[tuple[np.ndarray, 
     for mean, values in means:
         close = abs(float(mean @ counts) - float(values.sum())) <= 1e-6 * len(values)
         if not whole or counts.sum() != len(values) or not ((mean >= 0) & (mean <= 1)).all() or not close:
-            raise damaged(file, "reliability does not count the pairs by their probabilities")
+            raise damaged(file, "reliability does not match the probabilities of the pairs")
 
 
 def _shown(file: Path, arrays: Arrays) -> None:
@@ -100,18 +100,18 @@ def _shown(file: Path, arrays: Arrays) -> None:
         rows = arrays.get(f"gallery_{kind}", np.zeros(0, np.int64))
         likely, said = arrays["probabilities"][rows], kind.endswith("_same")
         if (arrays["same"][rows] != (kind in ("right_same", "wrong_other"))).any():
-            raise damaged(file, f"gallery_{kind} points at pairs of another kind")
+            raise damaged(file, f"gallery_{kind} refers to pairs of another kind")
         if len(np.unique(rows)) != len(rows) or (np.diff(likely if said else -likely) > 0).any():
-            raise damaged(file, f"gallery_{kind} does not have the surest first, each once")
+            raise damaged(file, f"gallery_{kind} does not list the most confident pairs first, each once")
         near = arrays.get(f"gallery_{kind}_near_distances", np.zeros((0, 2, 1)))
         if (near < 0).any() or (np.diff(near) < 0).any():
-            raise damaged(file, f"gallery_{kind}_near_distances does not have the nearest first")
+            raise damaged(file, f"gallery_{kind}_near_distances does not list the nearest images first")
         (accepted if said else rejected).extend(likely.tolist())
     if min(accepted) <= max(rejected):
         raise damaged(
             file,
-            "gallery_right_same to gallery_wrong_other: no probability parts what was said to be the same from the "
-            "rest",
+            "gallery_right_same to gallery_wrong_other: no threshold separates the pairs judged to be of one class "
+            "from the others",
         )
 
 
@@ -176,7 +176,7 @@ DESCRIPTIONS = {
     "effective_rank": "The exponential of the entropy of the representation's spectrum (Roy & Vetterli 2007).",
     "distance": "The mean distance of pairs of two classes.",
     "pairs": "The number of pairs; as an array, the rows of the two images of each pair.",
-    "threshold": "The probability from which a pair is said to be of one class.",
+    "threshold": "The lowest probability at which a pair is judged to be of one class.",
     "intervals": "The 95 % intervals of the figures, by a bootstrap over images.",
     "intervals.pair_accuracy": "That of pair_accuracy.",
     "intervals.auc": "That of auc.",
@@ -200,14 +200,14 @@ DESCRIPTIONS = {
     "verifier": "What was fitted on validation pairs.",
     "verifier.slope": "The slope of the logistic curve from score to probability (Platt 1999).",
     "verifier.intercept": "Its intercept.",
-    "verifier.threshold": "The probability from which a pair is said to be of one class.",
+    "verifier.threshold": "The lowest probability at which a pair is judged to be of one class.",
     "verifier.false_accept": "The share of the validation pairs of two classes that it accepts.",
     "verifier.pairs": "The number of validation pairs.",
     "representation": "The representation of each image.",
     "same": "Whether a pair is of one class: 1 or 0.",
     "distances": "The distance of each pair's representations.",
-    "scores": "What the head says of each pair, before calibration.",
-    "probabilities": "The probability of each pair to be of one class.",
+    "scores": "The output of the head for each pair, before calibration.",
+    "probabilities": "The probability that each pair is of one class.",
     "reliability": "For each bin of probabilities: the mean probability, the share of one class, the number of pairs.",
     "unseen_labels": "The class of each image of a class that was kept out of training.",
     "unseen_pairs": "Pairs of these images: their rows among them.",
@@ -222,10 +222,10 @@ DESCRIPTIONS = {
     **{
         name: sentence
         for kind, what in (
-            ("right_same", "said to be of one class, and are"),
-            ("right_other", "said to be of two classes, and are"),
-            ("wrong_same", "said to be of one class, and are of two"),
-            ("wrong_other", "said to be of two classes, and are of one"),
+            ("right_same", "judged to be of one class, correctly"),
+            ("right_other", "judged to be of two classes, correctly"),
+            ("wrong_same", "judged to be of one class, but are of two"),
+            ("wrong_other", "judged to be of two classes, but are of one"),
         )
         for name, sentence in {
             f"gallery_{kind}": f"Pairs that are {what}, the most confident first: their rows in pairs.",

@@ -33,7 +33,7 @@ FIGURES = (
     ("calibration_error", "expected calibration error", PERCENT, ""),
     ("precision_at_1", "precision at 1", PERCENT, ""),
     ("r_precision", "R-precision", PERCENT, ""),
-    ("knn_accuracy", "accuracy of the 5 nearest’s vote", PERCENT, ""),
+    ("knn_accuracy", "accuracy of a vote of the 5 nearest images", PERCENT, ""),
 )
 WRITTEN = {key: how for key, _, how, _ in FIGURES}
 COLUMNS = (
@@ -43,6 +43,7 @@ COLUMNS = (
     ("calibration_error", "ECE"),
 )
 CONFUSED = 12  # pairs of classes that are listed as the most confused
+OPEN, OPEN_PAIRS = 5, 4  # of them, and of the pairs of a gallery, those that stand before a fold
 LISTED = 210  # pairs of classes that are listed at all: those of 20 classes
 UNSEEN = "classes never seen"
 
@@ -93,25 +94,31 @@ def section(record: FinishedRun, prefix: str, split: str) -> Section:
         "most": getattr(record.experiment.task, "pairs_per_image", 0),
         "class_pairs": pairs,
         "listed": LISTED,
+        "open": OPEN,
+        "open_pairs": OPEN_PAIRS,
         "confused": [row for row in pairs if row["wrong"]][:CONFUSED],
         **{name: [] for name in ("headline", "account", "right", "wrong", "unseen_words", "bins")},
-        **dict.fromkeys(("ask", "roc", "histograms", "reliability", "heatmap", "unseen_heatmap", "dimensions")),
+        **dict.fromkeys(
+            ("guessing", "ask", "roc", "histograms", "reliability", "heatmap", "unseen_heatmap", "dimensions")
+        ),
     }
     model, task = record.experiment.model, record.experiment.task
     if result and evidence and isinstance(model, SiameseSpec) and isinstance(task, VerifySpec):
         found = _Found(record, result, evidence, scored, unseen, model, task, shown)
         run.update(_told(found), **_drawn(found, prefix), **_classes(found, prefix))
     contents = [
-        ("ask", "The function", run["ask"]),
         ("roc", "Same or not", run["roc"]),
-        ("belief", "Probabilities", run["reliability"]),
         ("classes", "Pairs of classes", run["class_pairs"]),
         ("unseen", "Classes never seen", run["unseen_words"]),
         ("wrong", "Wrong answers", run["account"]),
-        ("right", "Right answers", run["right"]),
-        ("latent", "Representation", run["dimensions"]),
     ]
-    return Section(TEMPLATE, run, contents)
+    details = [
+        ("right", "Right answers", run["right"]),
+        ("belief", "Probabilities", run["reliability"]),
+        ("latent", "Representation", run["dimensions"]),
+        ("ask", "The function", run["ask"]),
+    ]
+    return Section(TEMPLATE, run, contents, details)
 
 
 def figures_table(scored: Mapping[str, Any], unseen: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -160,13 +167,13 @@ def _told(found: _Found) -> dict[str, Any]:
     shelves = galleries(evidence, classes, verifier["threshold"])
     out: dict[str, Any] = {
         "share": "half" if 2 * evidence["same"].sum() == len(evidence["same"]) else format.percent(share, 1),
+        "guessing": wording.guessing(share, scored.get("intervals", {}).get("pair_accuracy")),
         "headline": [
-            ("Beside guessing", wording.guessing(share, scored.get("intervals", {}).get("pair_accuracy"))),
             ("Threshold", f"{chosen} {wording.rates(scored, found.shown)}"),
             ("Probabilities", belief),
         ],
         "ask": {
-            "path": str(found.record.path),
+            "path": format.run_path(found.record.path),
             "said": wording.function(verifier, found.model.distance, found.model.head == "dense", at),
         },
         "account": account(evidence, classes, verifier["threshold"], at),
@@ -243,7 +250,7 @@ def _spreads(found: _Found) -> list[figures.Spread]:
     """
     evidence, axis = found.evidence, f"distance ({found.model.distance})"
     dense = found.model.head == "dense"
-    extra = ": distances, which the head does not judge by" if dense else ""
+    extra = ": distances, which the head does not use" if dense else ""
     out = [
         figures.Spread(name + extra, axis, evidence[f"{part}distances"], evidence[f"{part}same"], found.distance)
         for name, part in _splits(found).items()
@@ -253,7 +260,7 @@ def _spreads(found: _Found) -> list[figures.Spread]:
         out.insert(
             0,
             figures.Spread(
-                f"{found.shown}: what the head says", "the head’s logit", evidence["scores"], evidence["same"], at
+                f"{found.shown}: the output of the head", "the head’s logit", evidence["scores"], evidence["same"], at
             ),
         )
     return out

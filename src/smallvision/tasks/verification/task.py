@@ -55,14 +55,13 @@ class Verification(Task):
     interval_name = "drawn anew, since pairs share them"
     compared_interval_name = "Wilson"
     loss_note = (
-        "The training loss is each case's own; on validation pairs it is the cross-entropy of calibrated "
-        "probabilities, "
-        "of every case alike."
+        "The training loss is the loss of each case; the validation loss is the cross-entropy of the calibrated "
+        "probabilities of validation pairs, in every case."
     )
     verdict_note = (
-        "Verdicts rest on pairs of which no two share an image, as many as there can be, so that the answers are "
-        "independent. "
-        "The scores of the cases are over more pairs, in which images come again, and so differ from these a little."
+        "Verdicts are based on as many pairs as possible of which no two share an image, so that the answers are "
+        "independent. The scores of the cases are over more pairs, in which images occur several times, so they "
+        "differ a little from these."
     )
     fitted_key = "verifier"
     methods = ("same", "verifier", "encode")
@@ -108,8 +107,8 @@ class Verification(Task):
         """The answers to pairs of which no two share an image. Raises BadInput where there is no such pair."""
         if not len(evidence.get("alone_pairs", ())):
             raise BadInput(
-                f"{run.path}: has no pairs of images that share none, so that nothing independent can be compared; "
-                "take more images of its smallest class"
+                f"{run.path}: this run has no pairs without a shared image, so it has no independent answers to "
+                "compare; use more images of its smallest class"
             )
         pairs, same = evidence["alone_pairs"], evidence["alone_same"]
         answers = np.where(evidence["alone_right"] == 1, same, 1 - same)
@@ -155,8 +154,8 @@ class Verification(Task):
             score, (low, high) = row[self.metric.key], ends
             text = (
                 f"the {split} accuracy on pairs of {self.metric.text(score)} ({self.metric.number(low)} to "
-                f"{self.metric.text(high)}) cannot be told from answering at random: {self.metric.text(CHANCE)}; "
-                "train longer, or change recipe.learning_rate"
+                f"{self.metric.text(high)}) is not clearly better than answering at random "
+                f"({self.metric.text(CHANCE)}); train longer, or change recipe.learning_rate"
             )
             found.append(RunWarning("no better than guessing", text, str(split)))
         return found
@@ -178,9 +177,10 @@ class Verification(Task):
                 rows.append((split, f"{row['count']:,}", self.metric.text(row[self.metric.key]), interval, *cells))
         fitted = result["verifier"]
         caption = (
-            f"A pair is called the same from a probability of {fitted['threshold']:.1%} on, a threshold",
-            f"fitted on {fitted['pairs']:,.0f} validation pairs. On pairs: accuracy, 50 % by guessing;",
-            "EER: equal error rate; TAR: true accepts at 1 % false accepts; ECE: calibration error.",
+            f"A pair is judged to be of one class if its probability is {fitted['threshold']:.1%} or more; this",
+            f"threshold was fitted on {fitted['pairs']:,.0f} validation pairs. On pairs: accuracy (50 % by",
+            "guessing); EER: equal error rate; TAR: true accepts at 1 % false accepts;",
+            "ECE: calibration error.",
         )
         return ScoreTable(
             ("split", "images", "on pairs", "95 % interval", *(name for _, name, _ in COLUMNS)), rows, caption

@@ -12,9 +12,9 @@ from smallvision.tasks.verification.rates import chance_error, surest
 GOOD, ROUGH = 0.02, 0.05  # calibration errors up to which probabilities can be taken as they are, and roughly
 EVEN = 0.01  # by which shares may differ and still be called equal
 SURE = {
-    1: "too sure",
-    0: "on the whole as sure as it is right",
-    -1: "not sure enough",
+    1: "overconfident",
+    0: "neither overconfident nor underconfident overall",
+    -1: "underconfident",
 }  # by whether it is surer than it is right
 ENOUGH = 20_000  # pairs for a calibration error that is steady
 
@@ -28,14 +28,20 @@ def threshold(verifier: Mapping[str, Any], false_accept: float, distance: float 
     false_accept : the share of false accepts that was asked for; 0 for equal error rates.
     distance : where the threshold is, if the head is the distance.
     """
-    at = f"a probability of {percent(verifier['threshold'], 1)} on"
-    at += f", a distance of at most {apart(distance)}" if distance is not None else ""
-    aim = "for as large a share of those of two classes to be accepted as of those of one class to be rejected"
+    at = f"its probability is at least {percent(verifier['threshold'], 1)}"
+    at += f", that is, its distance is at most {apart(distance)}" if distance is not None else ""
+    aim = (
+        "so that the share of pairs of two classes that are accepted equals the share of pairs of one class that are "
+        "rejected"
+    )
     if false_accept:
-        aim = f"so that at most {percent(false_accept)} of those of two classes are accepted"
+        aim = f"so that at most {percent(false_accept)} of the pairs of two classes are accepted"
     pairs = f"{whole(round(verifier['pairs']))} pairs of validation images"
-    let = f"{percent(verifier['false_accept'])} of those of two classes"
-    return f"A pair is said to be of one class from {at}. That was chosen on {pairs}, {aim}; there {let} are accepted."
+    let = f"{percent(verifier['false_accept'])} of the pairs of two classes"
+    return (
+        f"A pair is judged to be of one class if {at}. This threshold was chosen on {pairs}, {aim}; on these pairs "
+        f"{let} are accepted."
+    )
 
 
 def function(verifier: Mapping[str, Any], metric: str, dense: bool, distance: float | None) -> str:
@@ -51,19 +57,20 @@ def function(verifier: Mapping[str, Any], metric: str, dense: bool, distance: fl
     slope, shift = verifier["slope"], verifier["intercept"]
     sign = "+" if shift >= 0 else "−"
     judged = (
-        "A dense head makes a number s of |a − b| and a · b of their representations a and b, the same in either order"
+        "From |a − b| and a · b of their representations a and b, a dense head computes a number s, which does not "
+        "depend on the order of the images"
     )
     if not dense:
         judged = (
-            f"The head is the {'Euclidean ' if metric == 'euclidean' else 'cosine '}distance of their representations, "
-            "with a minus: s"
+            f"The head computes s, the negative {'Euclidean ' if metric == 'euclidean' else 'cosine '}distance of "
+            "their representations"
         )
-    end = f", which is a distance of at most {apart(distance)}" if distance is not None else ""
+    end = f" (a distance of at most {apart(distance)})" if distance is not None else ""
     likely = f"1 / (1 + exp(−({slope:.3g} s {sign} {abs(shift):.3g})))"
     return (
-        f"Both images go through one encoder. {judged}; {likely} is the probability that they are of one class, where "
-        "half of all "
-        f"pairs are. From {percent(verifier['threshold'], 1)} on{end}, the answer is “the same”."
+        f"Both images go through one encoder. {judged}; {likely} is the probability that they are of one class, if "
+        "half of all pairs are. The answer is “the same” if this probability is at least "
+        f"{percent(verifier['threshold'], 1)}{end}."
     )
 
 
@@ -72,7 +79,7 @@ def rates(scored: Mapping[str, Any], of: str) -> str:
     if "true_accept" not in scored or "false_accept" not in scored:
         return ""
     true, false = percent(scored["true_accept"]), percent(scored["false_accept"])
-    return f"Of the {of} pairs {true} of those of one class and {false} of those of two are accepted."
+    return f"Of the {of} pairs, {true} of those of one class and {false} of those of two classes are accepted."
 
 
 def guessing(share: float, ends: Sequence[float] | None) -> str:
@@ -90,8 +97,8 @@ def guessing(share: float, ends: Sequence[float] | None) -> str:
     )
     if ends and ends[0] <= best:
         return (
-            f"{text} The interval of the accuracy reaches down to that: it is not shown that this verifier does better "
-            "than guessing."
+            f"{text} The interval of the accuracy includes this value, so it is not shown that this verifier is "
+            "better than guessing."
         )
     return text
 
@@ -105,29 +112,29 @@ def belief(error: float, reliability: np.ndarray | None, probabilities: np.ndarr
     reliability : float64 (bins, 3), mean probability, share of one class, pairs; None where there is none.
     probabilities, same : (M,), of the pairs, and whether they are of one class, 0 or 1.
     """
-    text = f"They are off by {percent(error)} on average"
+    text = f"They differ from the observed shares by {percent(error)} on average"
     if reliability is not None:
         bins = f"{len(reliability)} bin{'s' if len(reliability) > 1 else ''} of equally many pairs"
         text += (
-            f" (expected calibration error, {bins}; were they exactly right, chance would make it "
+            f" (expected calibration error, {bins}; exactly right probabilities would have, by chance, "
             f"{percent(chance_error(reliability))})"
         )
     if float(np.ptp(probabilities)) < EVEN:
         return (
-            f"{text}, but they are the same for all pairs, {percent(float(probabilities.mean()), 0)}: they tell "
-            "nothing."
+            f"{text}, but all pairs have the same probability, {percent(float(probabilities.mean()), 0)}, so it says "
+            "nothing about a single pair."
         )
     sure, right = surest(probabilities, same)
     if error <= GOOD:
-        verdict = "they can be taken as they are"
+        verdict = "they can be trusted"
     else:
-        verdict = "they can be taken roughly" if error <= ROUGH else "they are not to be taken as they are"
+        verdict = "they can be trusted roughly" if error <= ROUGH else "they cannot be trusted"
         how = SURE[(sure > right + EVEN) - (sure < right - EVEN)]
         verdict += (
-            f"; the verifier is {how} (sure by {percent(sure, 1)} on average, right for {percent(right, 1)} of the "
-            "pairs)"
+            f"; the verifier is {how} (its mean confidence is {percent(sure, 1)}, and it is right for "
+            f"{percent(right, 1)} of the pairs)"
         )
-    return f"{text}: {verdict}. They are for pairs of which half are of one class.{_rough(len(same))}"
+    return f"{text}: {verdict}. They are valid for pairs of which half are of one class.{_rough(len(same))}"
 
 
 def _rough(pairs: int) -> str:
@@ -135,7 +142,7 @@ def _rough(pairs: int) -> str:
     return (
         ""
         if pairs >= ENOUGH
-        else f" A calibration error of {whole(pairs)} pairs is a rough one: {whole(ENOUGH)} make it steady."
+        else f" The calibration error of {whole(pairs)} pairs is imprecise; with {whole(ENOUGH)} pairs it is reliable."
     )
 
 
@@ -158,32 +165,25 @@ def unseen(found: Mapping[str, Any], seen: Mapping[str, Any], names: Sequence[st
     )
     out = [
         f"Of {pairs}images of classes kept out of training{kept}, {percent(found['pair_accuracy'])} are judged "
-        f"rightly{between}: "
-        f"{against} of the classes seen ({of}, {percent(seen['pair_accuracy'])}). AUC {found['auc']:.4f}, equal error "
-        "rate "
-        f"{percent(found['equal_error'])}."
+        f"correctly{between}: {against} of the training classes ({of}, {percent(seen['pair_accuracy'])}). AUC "
+        f"{found['auc']:.4f}, equal error rate {percent(found['equal_error'])}."
     ]
     if "false_accept" in found and "true_accept" in found:
         true, false = percent(found["true_accept"]), percent(found["false_accept"])
         out.append(
-            "Threshold and probabilities were fitted on the classes seen. Here "
-            f"{true} of the pairs of one class and {false} of those of two are accepted."
+            f"Threshold and probabilities were fitted on the training classes. Of these pairs, {true} of those of "
+            f"one class and {false} of those of two classes are accepted."
         )
     if 1 - found["equal_error"] - found["pair_accuracy"] > EVEN:
         out.append(
-            f"At equal error rates on these very pairs, {percent(1 - found['equal_error'])} would be judged rightly."
+            f"With the threshold of equal error rates on these pairs, {percent(1 - found['equal_error'])} would be "
+            "judged correctly."
         )
     error = found["calibration_error"]
-    verdict = (
-        "can be taken as they are"
-        if error <= GOOD
-        else "can be taken roughly"
-        if error <= ROUGH
-        else "are not to be believed"
-    )
+    verdict = "can be trusted" if error <= GOOD else "can be trusted roughly" if error <= ROUGH else "cannot be trusted"
     return [
         *out,
-        f"The probabilities are off by {percent(error)} on average: here they "
+        f"The probabilities differ from the observed shares by {percent(error)} on average: here they "
         f"{verdict}.{_rough(found.get('pairs', ENOUGH))}",
     ]
 
@@ -193,11 +193,9 @@ def dimensions(found: Mapping[str, Any], size: int, of: str) -> str:
     dead, twins = found["dead"], found["duplicates"]
     many = "s" if size != 1 else ""
     return (
-        f"Of {whole(size)} dimension{many}, {whole(dead)} {'is' if dead == 1 else 'are'} dead (the same for every {of} "
-        "image) and "
-        f"{whole(twins)} say{'s' if twins == 1 else ''} what another does. The effective rank is "
-        f"{found['effective_rank']:.1f}: as "
-        "many equally wide directions would be used as much (Roy & Vetterli 2007). K classes, each at one point and "
-        "all equally "
-        "far apart, take K − 1 directions."
+        f"Of {whole(size)} dimension{many}, {whole(dead)} {'is' if dead == 1 else 'are'} dead (the same for every "
+        f"{of} image) and {whole(twins)} repeat{'s' if twins == 1 else ''} another one. The effective rank is "
+        f"{found['effective_rank']:.1f}: the representation is as spread out as that many directions of equal "
+        "variance (Roy & Vetterli 2007). K classes, each at one point and all equally far apart, need K − 1 "
+        "directions."
     )
