@@ -9,9 +9,9 @@ from smallvision.conv.bench import unsteady
 def convolution() -> str:
     found = read("conv_bench")
     if not found:
-        return "\n## Convolution: the ladder\n\n" + not_measured("conv_bench")
+        return "\n" + not_measured("conv_bench")
     text = (
-        f"\n## Convolution: the ladder\n\n`smallvision conv bench --rounds {found['rounds']}`, kept in "
+        f"\n`smallvision conv bench --rounds {found['rounds']}`, kept in "
         "`benchmarks/results/conv_bench.json`: every implementation in a process of its own, torch's timed in turn "
         "with it in every round; fp32; *backward* is both gradients; times are medians, ratios medians of the rounds' "
         "ratios to torch on tensors in its default layout; *peak* is by how much the resident set rises beyond what is "
@@ -124,7 +124,7 @@ def compared(found: dict) -> str:
         "what is made of matrix products cannot come near, unless it needs fewer multiplications. `einsum`, which "
         f"makes the patches of the\nwhole batch, needs {max(rows['einsum']['memory_bytes']) / 1e6:.0f} MB on the way, "
         f"`im2col`, which makes them of a few images at a time, {max(rows['im2col']['memory_bytes']) / 1e6:.0f} MB.\n"
-        "All tables: [docs/results.md](results.md#convolution-the-ladder).\n\n![Times and memory of every "
+        "All tables: [results](results/convolution.md).\n\n![Times and memory of every "
         "implementation](convolution/bench.png)\n"
     )
 

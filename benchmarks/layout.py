@@ -14,8 +14,11 @@ def brief(seconds: float) -> str:
     return f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"
 
 
+WORDS = {"claim", "question", "answer", "our study", "data"}  # columns of words, which begin at the left
+
+
 def table(header: list[str], rows: list[list[str]]) -> str:
-    left = {0}
+    left = {place for place, word in enumerate(header) if not place or word in WORDS}
     lines = [
         "| " + " | ".join(header) + " |",
         "|" + "|".join(" --- " if i in left else " ---: " for i in range(len(header))) + "|",

@@ -162,7 +162,7 @@ def tuning() -> str:
     found, rows = content("tuning"), []
     tries = [one for one in found["tries"] if current(one)] if found else []
     if not tries:
-        return "\n## What was tried for the recipes\n\n" + not_measured("tuning")
+        return "\n" + not_measured("tuning")
     for one in tries:
         score = metric_in(one["validation"])
         rows.append(
@@ -176,7 +176,7 @@ def tuning() -> str:
             ]
         )
     return (
-        "\n## What was tried for the recipes\n\n`python benchmarks/tune.py`: validation images only, seed 0, one try "
+        "\n`python benchmarks/tune.py`: validation images only, seed 0, one try "
         "each, so differences of a few tenths of a per cent are noise. Accuracies, and of autoencoders mean squared "
         "errors.\n\n"
         + table(["entry", "overrides", "validation", "loss", "train", "epochs"], rows)

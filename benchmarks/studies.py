@@ -3,8 +3,8 @@
     python benchmarks/studies.py [NAME ...] [--root DIR]
 
 What is finished already (under $SMALLVISION_RUNS or ./runs) is read, not repeated; an unfinished study goes on.
-Writes benchmarks/results/studies/NAME.json; `python benchmarks/tables.py` makes docs/results.md and docs/comparing.md
-of them.
+Writes benchmarks/results/studies/NAME.json; `python benchmarks/tables.py` makes docs/results/NAME.md, its figure and
+docs/comparing.md of them.
 
 Each comparison of the study is also made once more as if every case had been run once: the verdict for the first seeds
 alone, the second alone, and so on ("singles"), which shows what a single run of each case would have said. Cases are

@@ -1,17 +1,11 @@
-"""What the committed studies say, as Markdown: their tables in docs/results.md, the examples of docs/comparing.md."""
+"""The tables of the committed studies, as Markdown."""
 
 import statistics
-from decimal import Decimal
 from typing import Any
 
-import edges
-from layout import machine, not_measured, table
+from layout import table
 from results import metric_in
 from results import read as result
-
-from smallvision.experiment import studies as entries
-from smallvision.stats.verdict import compare_published, judge
-from smallvision.stats.wording import points
 
 STUDIES = (
     "digits-smoke",
@@ -27,34 +21,6 @@ STUDIES = (
     "cifar10-knn",
     "cifar10-siamese",
 )
-
-# What the reference systems conclude, from one run each: the claim, their figures, and the study and pair that test it.
-CLAIMS = (
-    (
-        "A CNN beats an MLP on MNIST, with fewer parameters (R3.4)",
-        "98.46 against 96.4 %",
-        "mnist-mlp-vs-cnn",
-        ("cnn", "mlp"),
-    ),
-    (
-        'Rotations help on MNIST, by "almost 1 %" (R4.9)',
-        "99.07 against 98.93 %",
-        "mnist-augmentation",
-        ("rotation", "none"),
-    ),
-    (
-        "Global max pooling is worse than mean pooling (R4.16)",
-        "86.00 against 86.26 %",
-        "mnist-resolution",
-        ("true sizes with max pooling", "true sizes with mean pooling"),
-    ),
-    (
-        "Resizing is better than true sizes (R4.17)",
-        "95.07 against 85.87 %",
-        "mnist-resolution",
-        ("true sizes with mean pooling", "28 pixels with R4.8's network"),
-    ),
-)
 PCA = (
     "PCA is exact, fitted on the training images, with as many components (in brackets) as the representation has "
     "values; errors are of pixels in [0, 1]; PSNR and SSIM are of validation images; seconds an epoch are of runs that "
@@ -67,12 +33,6 @@ SOURCES = {
     "pca": "PCA of its size",
     "untrained": "untrained encoder",
 }
-PUBLISHED = (
-    ("R4.9", ("rotation", "none"), "99.07", "98.93"),
-    ("R4.16", ("mean pooling", "max pooling"), "86.26", "86.00"),
-    ("R4.17", ("resized", "true sizes"), "95.07", "85.87"),
-    ("R3.4", ("CNN", "MLP"), "98.46", "96.4"),
-)
 
 
 def read(name: str) -> dict[str, Any] | None:
@@ -222,14 +182,6 @@ def to_pca(mse: float, pca: float) -> str:
     return f"{mse / pca:.1f} times" if share >= 100 else f"{share:+.1f} %"
 
 
-def verdicts(found: dict[str, Any]) -> str:
-    lines = []
-    for one in found["verdicts"]:
-        beside = f" **Confounded:** {one['confound']}." if one["confound"] else ""
-        lines.append(f"- {one['split']}: {one['sentence']}{beside}\n")
-    return "".join(lines)
-
-
 def sizes(found: dict[str, Any]) -> str:
     """Accuracy by the size of the images, means over seeds, where they have several."""
     some = [row for row in found["table"] if row.get("by_size")]
@@ -242,55 +194,6 @@ def sizes(found: dict[str, Any]) -> str:
         means = [statistics.fmean(run[place]["accuracy"] for run in row["by_size"]) for place in range(len(names))]
         lines.append(f"| {row['case']} | " + " | ".join(f"{100 * mean:.2f}" for mean in means) + " |\n")
     return "".join(lines)
-
-
-def studies() -> str:
-    """The section of docs/results.md."""
-    text = (
-        "\n## Studies: the references' claims put to the test\n\n`python benchmarks/studies.py NAME` (`smallvision run "
-        "NAME`, then what is below). Every case trains with the seeds given and chooses nothing by the test split: all "
-        "comparisons that a study declares are judged together on validation images (Holm), then the best on "
-        "validation and the baseline meet the test split, once. ± is the standard deviation over seeds; multiply-adds "
-        "are of one image, of several sizes the largest. Seconds are of runs that shared the machine. "
-        "docs/comparing.md says how to read a verdict.\n\n"
-    )
-    text += table(["claim", "reported", "our verdict"], list(claims()))
-    for name in [*STUDIES, *(name for name in entries() if name not in STUDIES)]:
-        found = read(name)
-        if found is None:
-            text += f"\n### `{name}`\n\n" + not_measured(f"studies/{name}")
-            continue
-        plan = found["plan"]
-        made = f"{plan['workers']} workers of {plan['threads']} thread(s)"
-        split = made if plan["workers"] else "The runs stood already, one thread each"
-        most = max(run["looks"] for row in found["table"] for run in row["runs"])
-        looks = {0: "never", 1: "once"}.get(most, f"up to {most} times")
-        text += (
-            f"\n### `{found['name']}`\n\n{found['question']}\n\n**{found['answer']['sentence']}**\n\n"
-            + table(*rows(found))
-            + "\n"
-        )
-        text += PCA if "pca" in found["table"][0].get("beside", {}).get("validation", {}) else ""
-        text += (
-            edges.told(edges.of_result(found))
-            + verdicts(found)
-            + sizes(found)
-            + (probes(found) if "probes" in found else "")
-        )
-        text += f"\n{split}; the test split was met {looks} by a run that met it. " + machine(found["environment"])
-    return text + resolution() + speed()
-
-
-def in_short(name: str) -> str:
-    """A study's table and its verdicts, for a page about something."""
-    found = read(name)
-    return not_measured(f"studies/{name}") if found is None else table(*rows(found)) + "\n" + verdicts(found)
-
-
-def probed(name: str) -> str:
-    """What the representations of a study's cases are good for, for a page about something."""
-    found = read(name)
-    return not_measured(f"studies/{name}") if found is None or "probes" not in found else probes(found).lstrip("\n")
 
 
 def probes(found: dict[str, Any]) -> str:
@@ -322,153 +225,12 @@ def probes(found: dict[str, Any]) -> str:
                     f"{100 * source['nearest_8']:.1f}",
                 ]
             )
-    counts, told = first["counts"], [one for one in found["probe_verdicts"] if one.get("told")]
-    text = (
-        f"\nWhat the representations are good for: classifiers learn from {whole(counts['train'])} training images, k "
+    counts = first["counts"]
+    return (
+        f"What the representations are good for: classifiers learn from {whole(counts['train'])} training images, k "
         f"and C are chosen on {whole(counts['chosen_on'])} "
         f"{'validation images' if first['chosen_on'] == 'validation' else first['chosen_on']}, and "
         f"{whole(counts['shown'])} {first['split']} images are shown; after every choice of the study, and once by "
         "each run. Nearest 8: training images of the image's own class among its 8 nearest by "
         "cosine.\n\n" + table(header, out)
     )
-    said = "".join(f"- {one['split']}: {one['sentence']}\n" for one in told)
-    return text + (
-        f"\nOf {len(found['probe_verdicts'])} verdicts by the probes, judged together (Holm):\n\n{said}" if told else ""
-    )
-
-
-def speed() -> str:
-    """What a study costs beside its runs one by one, in docs/results.md."""
-    found = result("study")
-    if found is None:
-        return "\n### What a study costs\n\n" + not_measured("study")
-    ways = {
-        "study": "the study, its split measured",
-        "one at a time": "the study, one worker, all threads",
-        "all cores": "the study, a worker a core, one thread each",
-        "one by one": "eight commands in a row",
-    }
-    out = []
-    for name, what in found["studies"].items():
-        for way, words in ways.items():
-            times = what["seconds"][way]
-            spread = f"{min(times):.1f} to {max(times):.1f}"
-            out.append([name, words, f"{what['median'][way]:.1f}", spread, f"{what['to_study'][way]:.2f}"])
-    turns = len(next(iter(found["studies"].values()))["seconds"]["study"])
-    return (
-        "\n### What a study costs\n\n`python benchmarks/study.py`: eight small runs in four ways, whole processes, "
-        f"start-up and reports included; {turns} turns, ways in turn; medians, and medians of each turn's ratio to the "
-        "study.\n\n"
-        + table(["eight runs", "how", "seconds", "least to most", "times the study"], out)
-        + f"\nMachine: {found['processor']}, {found['cores']} cores.\n"
-    )
-
-
-def claims() -> Any:
-    for claim, reported, name, pair in CLAIMS:
-        found = read(name)
-        if found is None:
-            yield [claim, reported, "not measured"]
-            continue
-        about = [one for one in found["verdicts"] if set(one["pair"]) == set(pair)]
-        best = next((one for one in about if one["split"] == "test"), about[0])
-        (a, b), (x, y), (low, high) = best["names"], best["accuracies"], best["interval"]
-        if best["verdict"] == "B is better":
-            a, b, x, y, low, high = b, a, y, x, -high, -low
-        n = best["images"][0]
-        said = "not distinguishable" if best["verdict"] == "not distinguishable" else f"{a} is better"
-        gap = f"{points(x - y, n)} points ({points(low, n)} to {points(high, n)})"
-        yield [claim, reported, f"{said}: {a} {points(x, n)} %, {b} {points(y, n)} %, {gap}, {best['split']} images"]
-
-
-def resolution() -> str:
-    """R4.13 and R4.14, from the study and from what the sizes cost."""
-    cost, found = result("resolution"), read("mnist-resolution")
-    if cost is None or found is None:
-        return "\n### What several sizes cost\n\n" + not_measured(
-            "resolution" if cost is None else "studies/mnist-resolution"
-        )
-    by = {one["arm"]: one for one in cost["arms"]}
-    small, large = by["all at 28"], by["all at 64"]
-    boxes, largest, alone = (
-        by[f"own sizes, {how}"] for how in ("in buckets, masked", "all padded to the largest", "one size a batch")
-    )
-    lines = [
-        [
-            one["arm"],
-            str(one["sizes"]),
-            whole(one["batches"]),
-            f"{100 * one['padding']:.1f}",
-            whole(round(one["images_per_second"])),
-            f"{one['cpu_microseconds']:.0f}",
-        ]
-        for one in cost["arms"]
-    ]
-    cases = {row["case"]: row for row in found["table"]}
-    upscaled, true = cases["64 pixels with mean pooling"], cases["true sizes with mean pooling"]
-    pair = next(
-        one
-        for one in found["verdicts"]
-        if one["pair"] == ["64 pixels with mean pooling", "true sizes with mean pooling"]
-    )
-    rate = {name: whole(round(one["images_per_second"])) for name, one in by.items()}
-    return (
-        f"\n### What several sizes cost\n\n`python benchmarks/resolution.py`: R4.15's network, {whole(cost['digits'])} "
-        f"digits, batches of {cost['batch_size']}, fp32; {len(cost['rounds'])} rounds, arms in turn, medians.\n\n"
-        + table(["images", "sizes", "batches an epoch", "padding %", "images/s", "CPU us an image"], lines)
-        + "\n**R4.13, why not resize all to 64?** An image of 64x64 has 5.2 times the pixels of one of 28x28, and the "
-        f"network takes {small['images_per_second'] / large['images_per_second']:.1f} times as long over it "
-        f"({rate['all at 28']} against {rate['all at 64']} images/s); enlarging adds no information to the smaller "
-        f"ones. On validation images all at 64 reach {percent(upscaled['validation'])} %, the true sizes "
-        f"{percent(true['validation'])} %: {pair['sentence'][:1].lower()}{pair['sentence'][1:]}\n\n**R4.14, one tensor "
-        "for each resolution; and what if nearly every image has its own size?** With three sizes, one size a batch "
-        f"does {rate['32, 48 and 64, one size a batch']} images/s. With {whole(alone['sizes'])} sizes for "
-        f"{whole(cost['digits'])} images, one size a batch makes {whole(alone['batches'])} batches and does "
-        f"{rate['own sizes, one size a batch']}; padding all to the largest wastes {100 * largest['padding']:.0f} % of "
-        f"the pixels and does {rate['own sizes, all padded to the largest']}; buckets, padded and masked, waste "
-        f"{100 * boxes['padding']:.0f} % and do {rate['own sizes, in buckets, masked']}, and give the answers of the "
-        "unpadded images.\n\n" + machine(cost["environment"])
-    )
-
-
-def published() -> str:
-    """The published figures of the references, for docs/comparing.md."""
-    out = ""
-    for where, names, a, b in PUBLISHED:
-        (one,) = judge([compare_published(Decimal(a) / 100, Decimal(b) / 100, 10_000, names=names)])
-        out += f"- {where}. {one.sentence}\n"
-    return out
-
-
-def singles() -> str:
-    """What one run a side would have said, seed by seed, where five seeds say something else."""
-    found = read("mnist-augmentation")
-    if not found:
-        return not_measured("studies/mnist-augmentation")
-    pair = ["rotation", "none"]
-    whole_study = next(one for one in found["verdicts"] if one["pair"] == pair and one["split"] == "validation")
-    lines = "| seed | rotation % | none % | difference | p (McNemar) | verdict on these two networks |\n"
-    lines += "| --- | ---: | ---: | ---: | ---: | --- |\n"
-    names = {
-        "A is better": "rotation is better",
-        "B is better": "none is better",
-        "not distinguishable": "not distinguishable",
-    }
-    for one in found["singles"]:
-        if one["pair"] == pair:
-            a, b = (f"{100 * share:.2f}" for share in one["accuracies"])
-            lines += f"| {one['seed']} | {a} | {b} | {100 * one['difference']:+.2f} | {one['p']:.3g} "
-            lines += f"| {names[one['verdict']]} |\n"
-    return lines + f"\nAnd all five together: {whole_study['sentence']}\n"
-
-
-def quoted(name: str, pair: tuple[str, str], split: str) -> str:
-    """One verdict of a study, as a quotation."""
-    found = read(name)
-    if not found:
-        return not_measured(f"studies/{name}")
-    one = next(one for one in found["verdicts"] if one["pair"] == list(pair) and one["split"] == split)
-    kinds = next(one for one in found["disagreements"] if one["pair"] == list(pair) and one["split"] == split)
-    text = f"> `{name}`, {split} images. {one['sentence']}\n"
-    counts = ", ".join(f"{title}: {whole(total)}" for title, total in kinds["kinds"].items())
-    return text + f">\n> Of {whole(kinds['images'])} images. {counts[:1].upper()}{counts[1:]}.\n"

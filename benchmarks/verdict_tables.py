@@ -1,4 +1,4 @@
-"""What the simulations of the verdicts' rules gave, as Markdown, for docs/comparing.md."""
+"""What the simulations of the verdicts' rules gave, as Markdown, for docs/results/verdicts.md."""
 
 from layout import machine, not_measured, table
 from results import read

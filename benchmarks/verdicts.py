@@ -2,7 +2,7 @@
 
     python benchmarks/verdicts.py [--comparisons 100000] [--studies 2000]
 
-Three tables for docs/comparing.md, written to benchmarks/results/verdicts.json:
+Three tables for docs/results/verdicts.md, written to benchmarks/results/verdicts.json:
 
 mcnemar      one run a side: how often the exact test and the mid-p test call one of two networks better, at level 5 %;
              images are drawn as (right by A alone, right by B alone, the rest).

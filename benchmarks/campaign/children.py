@@ -39,6 +39,13 @@ class Ended:
     late: bool = False
 
     @property
+    def one_line(self) -> bool:
+        """Whether standard error has one line of ours; the command that goes on may stand in a line of its own "
+        "below."""
+        first, *rest = self.err.removesuffix("\n").split("\n")
+        return first.startswith("smallvision: ") and (not rest or (len(rest) == 1 and rest[0].startswith("    ")))
+
+    @property
     def last(self) -> str:
         """The last line on standard error."""
         return (self.err.strip().splitlines() or [""])[-1]

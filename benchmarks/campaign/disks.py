@@ -82,7 +82,12 @@ class Filling:
         lines = ended.err.strip("\n").split("\n")
         if stage.left_behind():
             return "workers outlive their study"
-        if ended.status not in (2, 3) or len(lines) != 1 or CAUGHT_LATE in ended.err or CONTROL.search(lines[0]):
+        if (
+            ended.status not in (2, 3)
+            or not ended.one_line
+            or CAUGHT_LATE in ended.err
+            or any(map(CONTROL.search, lines))
+        ):
             return f"exit status {ended.status}: {ended.err[-300:]!r}"
         if "o space left" not in ended.err:
             return f"does not say that the disk is full: {ended.err[-300:]!r}"

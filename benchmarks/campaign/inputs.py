@@ -138,8 +138,9 @@ class Damaging:
         if kind == "swapped files" and original.path and draw.random() < 0.1:
             special(draw.choice(SPECIAL), work / original.path)
             return None
+        whole = {one.data for one in reader.originals} if kind in GUARDED else {original.data}
         data = next(
-            (data for _ in range(ATTEMPTS) if (data := self._damaged(draw, reader, original, kind)) != original.data),
+            (data for _ in range(ATTEMPTS) if (data := self._damaged(draw, reader, original, kind)) not in whole),
             original.data,
         )
         if original.path:
@@ -238,11 +239,11 @@ def judged(given: Given) -> dict[str, Any]:
         failure = "a line beside a valid reading"
     elif status not in (0, 2, 3):
         failure = f"exit status {status}"
-    elif status and len(lines) != 1:
+    elif status and len(lines) != 1 and not (len(lines) == 2 and lines[1].startswith("    ")):  # the command to give
         failure = f"{len(lines)} lines"
     elif CONTROL.search(out) or CONTROL.search(err.rstrip("\n")):
         failure = "a control character"
-    elif status and not last.startswith("smallvision: "):
+    elif status and not lines[0].startswith("smallvision: "):
         failure = "another line than ours"
     elif len(last) > LONGEST_LINE:
         failure = "a line of more than 1 000 characters"

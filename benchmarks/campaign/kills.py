@@ -77,8 +77,7 @@ class Killing:
         if ended.status == -number and not ended.err:
             began = stage.running() - before  # else it came before the command answers signals, or after its end
             return True, f"{number.name} ended it without a word" if began else ""
-        lines = ended.err.strip("\n").split("\n")
-        if ended.status != 128 + number or len(lines) != 1 or not lines[0].startswith("smallvision: "):
+        if ended.status != 128 + number or not ended.one_line:
             return True, f"{number.name}: exit status {ended.status}: {ended.err[-300:]!r}"
         return True, ""
 

@@ -102,14 +102,14 @@ def in_page(path: Path) -> str:
 
 def in_words(ended: children.Ended) -> str:
     """What is wrong with what a command printed; "" if nothing is."""
-    lines = ended.err.strip("\n").split("\n")
+    lines = ended.err.removesuffix("\n").split("\n")
     if "Traceback" in ended.err or CAUGHT_LATE in ended.err or ended.status not in (0, 2, 3):
         return f"exit status {ended.status}: {ended.err[-300:]!r}"
-    if ended.status and len(lines) != 1:
+    if ended.status and not ended.one_line:
         return f"{len(lines)} lines: {ended.err[:300]!r}"
     if not ended.status and ended.err:
         return f"a line beside its answer: {ended.err[-300:]!r}"
-    found = CONTROL.search(ended.out) or CONTROL.search(ended.err.rstrip("\n"))
+    found = next(filter(None, map(CONTROL.search, [ended.out, *lines])), None)
     return f"prints the control character U+{ord(found[0]):04X}" if found else ""
 
 

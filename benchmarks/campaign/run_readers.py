@@ -17,15 +17,19 @@ PAGES = 10  # a page is made of one in so many damaged runs
 def _show(run: Path, number: int) -> Any:
     """What a person sees of a run: the list of runs, its scores, its report in one of PAGES cases."""
     import smallvision as sv
-    from smallvision.api import catalog
+    from smallvision.api import lists
+    from smallvision.console import listing
     from smallvision.console import run as display
     from smallvision.runs import paths
+    from smallvision.runs.listing import last_line
+    from smallvision.runs.schema import shapes
     from smallvision.study.plan import jobs
     from smallvision.tasks import task_of
 
     console = display.Console()
-    console.print(display.rows_table(catalog.find_runs(run.parent)))
+    listing.show(lists.find_runs(run.parent), listing.RUNS, console)
     found = sv.open_run(run)
+    last_line(run / "metrics.jsonl", shapes(task_of(found.experiment).schema)["metrics.jsonl"])
     paths.standing(run, found.experiment, 3)
     if hasattr(jobs, "finished"):
         jobs.finished(run.parent, [jobs.Job("x", found.experiment, 3)])
