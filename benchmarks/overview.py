@@ -38,25 +38,25 @@ How verdicts are made: [docs/comparing.md](comparing.md). What happens when runs
 # The cases of a pair differ in what the claim is about and in nothing else.
 CLAIMS = (
     (
-        "A CNN beats an MLP on MNIST, with fewer parameters (R3.4)",
+        "A CNN beats an MLP on MNIST, with fewer parameters",
         "98.46 against 96.4 %",
         "mnist-mlp-vs-cnn",
         ("cnn", "mlp"),
     ),
     (
-        'Rotations help on MNIST, by "almost 1 %" (R4.9)',
+        'Rotations help on MNIST, by "almost 1 %"',
         "99.07 against 98.93 %",
         "mnist-augmentation",
         ("rotation", "none"),
     ),
     (
-        "Global max pooling is worse than mean pooling (R4.16)",
+        "Global max pooling is worse than mean pooling",
         "86.00 against 86.26 %",
         "mnist-resolution",
         ("true sizes with max pooling", "true sizes with mean pooling"),
     ),
     (
-        "Resizing is better than true sizes (R4.17)",
+        "Resizing is better than true sizes",
         "95.07 against 85.87 %",
         "mnist-resolution",
         ("true sizes with mean pooling", "28 pixels with mean pooling"),
@@ -119,7 +119,7 @@ def studies() -> str:
             continue
         one = study_pages.answered(found)
         said = f"{judged.claim(name, one)}, {_lead(name, one)}, {_seeds(one)}" if one else "nothing was compared"
-        rows.append([link, found["question"], said])
+        rows.append([link, load_study(name).question, said])
     return (
         "\n## What the studies answer\n\nThe best case on validation images beside the baseline, on test images "
         "(where both are one, beside the next best, on validation images). Points are percentage points; of "

@@ -64,14 +64,14 @@ def resolution() -> str:
     said = sentence("mnist-resolution", pair)
     rate = {name: whole(round(one["images_per_second"])) for name, one in by.items()}
     return (
-        f"\n`python benchmarks/resolution.py`: R4.15's network, {whole(cost['digits'])} "
+        f"\n`python benchmarks/resolution.py`: the CNN of mnist-resolution, {whole(cost['digits'])} "
         f"digits, batches of {cost['batch_size']}, fp32; {len(cost['rounds'])} rounds, arms in turn, medians.\n\n"
         + table(["images", "sizes", "batches an epoch", "padding %", "images/s", "CPU us an image"], lines)
-        + "\n**R4.13, why not resize all to 64?** An image of 64x64 has 5.2 times the pixels of one of 28x28, and the "
+        + "\n**Why not resize all to 64?** An image of 64x64 has 5.2 times the pixels of one of 28x28, and the "
         f"network takes {small['images_per_second'] / large['images_per_second']:.1f} times as long over it "
         f"({rate['all at 28']} against {rate['all at 64']} images/s); enlarging adds no information to the smaller "
         f"ones. On validation images all at 64 reach {percent(upscaled['validation'])} %, the true sizes "
-        f"{percent(true['validation'])} %: {said[:1].lower()}{said[1:]}\n\n**R4.14, one tensor "
+        f"{percent(true['validation'])} %: {said[:1].lower()}{said[1:]}\n\n**One tensor "
         "for each resolution; and what if nearly every image has its own size?** With three sizes, one size a batch "
         f"does {rate['32, 48 and 64, one size a batch']} images/s. With {whole(alone['sizes'])} sizes for "
         f"{whole(cost['digits'])} images, one size a batch makes {whole(alone['batches'])} batches and does "

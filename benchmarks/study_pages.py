@@ -9,6 +9,7 @@ from layout import machine, not_measured, table
 from results import metric_in
 from study_tables import PCA, STUDIES, probes, read, rows, sizes
 
+from smallvision.experiment import load_study
 from smallvision.experiment import studies as entries
 
 HOW = (
@@ -31,7 +32,7 @@ def page(name: str) -> str:
     found = read(name)
     if found is None:
         return title + not_measured(f"studies/{name}")
-    text = f"{title}{found['question']}\n\n**{answer(found)['sentence']}**\n\n{picture(name, '../figures')}\n"
+    text = f"{title}{load_study(name).question}\n\n**{answer(found)['sentence']}**\n\n{picture(name, '../figures')}\n"
     text += f"`smallvision run {name}`. {HOW}" + table(*rows(found)) + "\n"
     text += PCA if "pca" in found["table"][0].get("beside", {}).get("validation", {}) else ""
     text += edges.told(edges.of_result(found)) + verdicts(found) + sizes(found)
