@@ -152,7 +152,7 @@ def autoencoders() -> str:
     return (
         "\n## Autoencoders, beside exact PCA\n\n`python benchmarks/catalog.py NAME`. MSE of pixels in [0, 1], whatever "
         "the network was given; PCA is exact, of the training images, with as many components as the representation "
-        "has values, on the same test images. R2.3 reports an MSE of 0.5163 for its autoencoder of Fashion-MNIST "
+        "has values, on the same test images. The reference autoencoder of Fashion-MNIST has an MSE of 0.5163 "
         "(`fashion-autoencoder`): its targets lay in [-1, 1] and its output ended in a ReLU, which cannot go below 0, "
         "so that every dark pixel cost 1 at best. Here the output can reach its targets; an experiment in which it "
         "cannot is refused.\n\n" + table(header, rows) + "\n" + machines(measured(names))
