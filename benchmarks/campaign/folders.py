@@ -42,8 +42,12 @@ def rearranged(draw: random.Random, kind: str, work: Path, bases: Bases) -> None
         folder, file = draw.choice(folders), draw.choice(files) if files else train / "new.png"
         if kind == "spliced":
             name = draw.choice(("train", "test", "val", "validation", "valid", "a", "c", "A", "Train"))
-            with contextlib.suppress(OSError, shutil.Error):
+            try:
                 shutil.copytree(draw.choice(folders), folder.with_name(name) if folder != train else train / name)
+            except RecursionError:  # a folder copied into itself: hundreds of folders inside one another
+                return
+            except (OSError, shutil.Error):
+                pass
         elif kind == "wrong field":
             name = draw.choice(("train", "test", "c", ".hidden", "b", "x.png", "Thumbs.db", ".DS_Store", "0"))
             with contextlib.suppress(OSError):
