@@ -222,6 +222,8 @@ def verifiers() -> str:
         + verified(*names)
         + "\n"
         + machines(measured(names))
+        + "\n### What cifar10-siamese-fast gets wrong\n\nFrom its report, of test pairs:\n\n"
+        + errors("cifar10-siamese-fast")
     )
 
 

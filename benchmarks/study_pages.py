@@ -85,18 +85,6 @@ def answered(found: dict[str, Any]) -> dict[str, Any] | None:
     return same[-1] if same else None
 
 
-def in_short(name: str) -> str:
-    """A study's table, for a page about something."""
-    found = read(name)
-    return not_measured(f"studies/{name}") if found is None else table(*rows(found))
-
-
-def probed(name: str) -> str:
-    """What the representations of a study's cases are good for, for a page about something."""
-    found = read(name)
-    return not_measured(f"studies/{name}") if found is None or "probes" not in found else probes(found)
-
-
 def _probed(found: dict[str, Any]) -> str:
     told = [one for one in found["probe_verdicts"] if one.get("told")]
     lines = "".join(f"- {one['split']}: {judged.sentence(found['name'], one)}\n" for one in told)

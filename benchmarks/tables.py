@@ -97,30 +97,6 @@ def comparing_page() -> str:
     return filled(DOCS / "comparing.md", parts)
 
 
-def representations_page() -> str:
-    """docs/representations.md with its tables as the files say."""
-    parts = {
-        "kinds": study_pages.in_short("cifar10-autoencoders"),
-        "sizes": study_pages.in_short("cifar10-representation-size"),
-        "depth": study_pages.in_short("cifar10-depth"),
-        "four": study_pages.in_short("cifar10-ae-vs-pca-tsne-vae"),
-        "start": study_pages.in_short("fashion-encoder-classifier"),
-        "probes": study_pages.probed("cifar10-knn"),
-    }
-    return filled(DOCS / "representations.md", parts)
-
-
-def similarity_page() -> str:
-    """docs/similarity.md with its tables as the files say."""
-    parts = {
-        "study": study_pages.in_short("cifar10-siamese"),
-        "best": catalog_tables.verified("cifar10-siamese-fast"),
-        "errors": catalog_tables.errors("cifar10-siamese-fast"),
-        "unseen": catalog_tables.verified("fashion-siamese-unseen"),
-    }
-    return filled(DOCS / "similarity.md", parts)
-
-
 def reliability_page() -> str:
     """docs/reliability.md, whole."""
     return reliability.page(results.read("reliability"))
@@ -142,8 +118,6 @@ PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "README.md": readme,
     DOCS / "convolution.md": convolution_page,
     DOCS / "comparing.md": comparing_page,
-    DOCS / "representations.md": representations_page,
-    DOCS / "similarity.md": similarity_page,
     DOCS / "figures" / "representations.svg": lambda: study_pages.together(REPRESENTATIONS),
     DOCS / "reliability.md": reliability_page,
     RESULTS / "catalog.md": catalog_page,
