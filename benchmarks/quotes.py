@@ -1,4 +1,4 @@
-"""Verdicts of the committed studies and of published figures, as docs/comparing.md quotes them."""
+"""Verdicts of the committed studies and of published figures, for docs/comparing.md and docs/results/verdicts.md."""
 
 from decimal import Decimal
 
@@ -17,7 +17,7 @@ PUBLISHED = (
 
 
 def published() -> str:
-    """The published figures of the references, for docs/comparing.md."""
+    """The published figures of the references, for docs/results/verdicts.md."""
     out = ""
     for where, names, a, b in PUBLISHED:
         (one,) = judge([compare_published(Decimal(a) / 100, Decimal(b) / 100, 10_000, names=names)])

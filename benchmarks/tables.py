@@ -61,6 +61,8 @@ def verdicts_page() -> str:
         ("Exact and mid-p", verdict_tables.mcnemar()),
         ("Equivalence", verdict_tables.equivalence()),
         ("Planned seeds", verdict_tables.planning()),
+        ("The smallest difference that a verdict calls real", verdict_tables.least()),
+        ("Published figures", quotes.published()),
     )
     return topic("How often verdicts are right", *(f"\n## {title}\n\n{part}" for title, part in parts))
 
@@ -88,9 +90,7 @@ def convolution_page() -> str:
 def comparing_page() -> str:
     """docs/comparing.md with its examples as the files say."""
     parts = {
-        "published": quotes.published(),
         "singles": quotes.singles(),
-        "recipes": quotes.quoted("mnist-mlp-vs-cnn", ("cnn", "mlp"), "test"),
         "rotation": quotes.quoted("mnist-augmentation", ("rotation", "none"), "test"),
         "flip": quotes.quoted("mnist-augmentation", ("flip", "none"), "validation"),
     }

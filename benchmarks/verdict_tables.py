@@ -74,3 +74,26 @@ def planning() -> str:
     return f"For 80 % power, {n} simulated studies a row:\n\n" + table(
         [*header, "the t-test alone would plan", "power of that, %"], rows
     )
+
+
+def least() -> str:
+    """The smallest difference that a verdict calls real, by formulas: nothing here is measured."""
+    common = "g = 1 / least common multiple of the runs of both"
+    rows = [
+        ["recipes", "z √2 / N", "0.28 points", "0.03"],
+        [
+            "two trained networks",
+            "k / N, k the least whole number with 2 / 2ᵏ at most the level",
+            "0.60 points",
+            "0.06",
+        ],
+        ["trained networks, averaged", f"(z² g + z √(z² g² + 8)) / 2N, {common}", "0.35 points (three runs)", "0.03"],
+        ["published figures", "k / N, k the fewest images that tell a figure from 100 %", "0.40 points", "0.04"],
+    ]
+    return (
+        "However many seeds there are, a few test images may have fallen one way by chance. On N images no verdict "
+        "calls a smaller difference real than\n\n"
+        + table(["what is compared", "smallest difference", "1 000 images", "10 000"], rows)
+        + "\nz is the normal quantile of the two-sided level: 1.96 at 5 %, and more after Holm's correction (2.39 for "
+        "the smallest p-value of three). Scores that are a number for each image have no such limit.\n"
+    )

@@ -1,4 +1,4 @@
-"""docs/architecture.md and docs/file-formats.md say what the code says."""
+"""docs/architecture.md, docs/file-formats.md and docs/keys.md say what the code says."""
 
 import ast
 import json
@@ -14,6 +14,8 @@ import pytest
 from test_structure_imports import FILES, FILES_AT_THE_TOP, PACKAGES, WITHOUT_TORCH, own_packages, package_of
 
 import smallvision
+from smallvision.experiment.experiment import Experiment
+from smallvision.experiment.model.union import MODEL_SPECS
 from smallvision.tasks import TASKS
 from smallvision.tasks.base import Schema
 
@@ -28,12 +30,17 @@ def page() -> str:
     return PAGE.read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    loader = SourceFileLoader("file_formats", str(ROOT / "scripts" / "file-formats"))
+def loaded(name: str) -> ModuleType:
+    """A script as a module."""
+    loader = SourceFileLoader(name.replace("-", "_"), str(ROOT / "scripts" / name))
     module = module_from_spec(spec_from_loader(loader.name, loader))
     loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    return loaded("file-formats")
 
 
 def cells(page: str, heading: str) -> list[list[str]]:
@@ -95,6 +102,19 @@ def test_the_dependencies_are_those_that_are_declared(page: str) -> None:
 
 def test_the_page_of_file_formats_is_what_the_schemas_say(script: ModuleType) -> None:
     assert script.page() == FORMATS.read_text(encoding="utf-8"), "run scripts/file-formats"
+
+
+def test_the_page_of_keys_is_what_the_specs_say() -> None:
+    page = (ROOT / "docs" / "keys.md").read_text(encoding="utf-8")
+    assert loaded("keys").page() == page, "run scripts/keys"
+    for table in ("data", "recipe", "protocol"):
+        spec = Experiment.model_fields[table].annotation
+        assert spec is not None
+        for name in set(spec.model_fields) - {"kind"}:
+            assert f"| `{table}.{name}` |" in page
+    for kind, spec in MODEL_SPECS.items():
+        section = page.partition(f'### With `model.kind = "{kind}"`\n')[2].partition("\n#")[0]
+        assert set(spec.model_fields) - {"kind"} <= set(re.findall(r"^\| `model\.(\w+)` \|", section, re.M)), kind
 
 
 def test_a_key_without_a_description_and_a_description_without_a_key_are_found(script: ModuleType) -> None:
