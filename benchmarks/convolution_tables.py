@@ -1,4 +1,4 @@
-"""What was measured about convolution, as Markdown: times, and parts of docs/convolution.md."""
+"""What was measured about convolution, as Markdown: for docs/results/convolution.md and docs/convolution.md."""
 
 from layout import machine, not_measured, spread, table
 from results import read
@@ -135,4 +135,8 @@ def check(found: dict) -> str:
         [f"`{one['rung']}`", str(one["checked"]), str(one["refused"]), *(f"{one['worst'][key]:.1e}" for key in keys)]
         for one in found["rows"]
     ]
-    return table(["implementation", "configurations", "refused", *keys], rows)
+    return (
+        "The largest relative differences from torch in float64, from finite differences and from the adjoint: "
+        "`smallvision conv check --configurations 2000`, kept by `python benchmarks/convolution.py check`.\n\n"
+        + table(["implementation", "configurations", "refused", *keys], rows)
+    )

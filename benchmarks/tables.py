@@ -73,18 +73,24 @@ def readme() -> str:
 
 
 def convolution_page() -> str:
-    """docs/convolution.md with its measured parts as the files say."""
-    made = {
-        "epoch": ("convolution", convolution_tables.epoch),
-        "equivariance": ("convolution", convolution_tables.equivariance),
-        "ladder": ("conv_bench", convolution_tables.compared),
-        "check": ("conv_check", convolution_tables.check),
-    }
-    parts = {
-        part: make(found) if (found := results.read(name)) else not_measured(name)
-        for part, (name, make) in made.items()
-    }
+    """docs/convolution.md with its measured part as the files say."""
+    found = results.read("conv_bench")
+    parts = {"ladder": convolution_tables.compared(found) if found else not_measured("conv_bench")}
     return filled(DOCS / "convolution.md", parts)
+
+
+def convolution_results() -> str:
+    """docs/results/convolution.md, whole."""
+    made = {
+        "One epoch, by hand and by torch": ("convolution", convolution_tables.epoch),
+        "Equivariance": ("convolution", convolution_tables.equivariance),
+        "How exact the implementations are": ("conv_check", convolution_tables.check),
+    }
+    parts = [
+        f"\n## {title}\n\n{make(found) if (found := results.read(name)) else not_measured(name)}"
+        for title, (name, make) in made.items()
+    ]
+    return topic("Convolution", convolution_tables.convolution(), *parts)
 
 
 def comparing_page() -> str:
@@ -123,7 +129,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     RESULTS / "catalog.md": catalog_page,
     RESULTS / "speed.md": speed_page,
     RESULTS / "resolution.md": lambda: topic("What several sizes cost", study_costs.resolution()),
-    RESULTS / "convolution.md": lambda: topic("Convolution", convolution_tables.convolution()),
+    RESULTS / "convolution.md": convolution_results,
     RESULTS / "verdicts.md": verdicts_page,
     RESULTS / "tuning.md": lambda: topic("What was tried for the recipes", speed_tables.tuning()),
     **{RESULTS / f"{name}.md": partial(study_pages.page, name) for name in study_pages.names()},
